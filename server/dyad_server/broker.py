@@ -1,0 +1,36 @@
+"""The interface to wherever room state lives."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from dyad_server.rooms import Departure, Member, Output
+
+Deliver = Callable[[Output], None]
+
+
+class Broker(Protocol):
+    """Keeps the rooms and carries what their members say to each other.
+
+    The promise:
+
+    - The inputs of one member take effect in the order of the calls.
+    - Whatever comes of an input is handed to `deliver`, which was given when
+      the broker was made: each output once, those of one room in one order
+      that all its members see alike. A newcomer's `Joined` comes before
+      anything of its peer's.
+    - A call returns without waiting for anything; its outputs may come before
+      it returns or after.
+    - `deliver` must not raise, and may call the broker again.
+    """
+
+    def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
+        """Give `member` a seat, in a new room if `create` and there is none."""
+
+    def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
+        """Free the seat of `member_id`."""
+
+    def relay(self, room_id: str, member_id: str, payload: object, *, reply_to: int) -> None:
+        """Pass `payload` to the other one in the room."""
+
+
+MakeBroker = Callable[[Deliver], Broker]

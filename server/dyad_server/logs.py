@@ -1,0 +1,31 @@
+"""Log lines for whoever runs the server: one a session, none a frame, nothing personal."""
+
+import logging
+
+from dyad_server.errors import Ended
+from dyad_server.rooms import Output
+
+log = logging.getLogger("dyad")
+
+
+def configure(level: str) -> None:
+    """Write lines of `level` and above to standard error."""
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+
+
+class LogObserver:
+    """A `hub.Observer` that logs."""
+
+    def opened(self, participants: int) -> None:
+        """See `hub.Observer`."""
+        log.debug("session opened participants=%d", participants)
+
+    def closed(self, participants: int, failure: Ended | None) -> None:
+        """See `hub.Observer`."""
+        why = type(failure).__name__ if failure else "closed"
+        log.debug("session ended why=%s participants=%d", why, participants)
+
+    def delivered(self, output: Output) -> None:
+        """See `hub.Observer`."""

@@ -1,0 +1,115 @@
+"""The writing side of one participant's call: what waits goes out in order, then the end."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from dyad.v1 import signaling_pb2 as pb
+from google.protobuf.message import Message
+
+from dyad_server import status, wire
+from dyad_server.errors import Ended, Overloaded
+from dyad_server.hub import Participant
+from dyad_server.rooms import Output
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Pack = Callable[[list[pb.Frame]], Message]
+
+
+class StreamOutlet:
+    """Writes to one call, one message at a time, and ends it with its status.
+
+    While one write is under way, what else comes gathers for the next. The
+    call ends with a status also when its client does not read.
+    """
+
+    def __init__(self, context: Context, pack: Pack, write_timeout: float) -> None:
+        """Write frames as `pack` packs them; a write may take `write_timeout` seconds."""
+        self._context = context
+        self._pack = pack
+        self._write_timeout = write_timeout
+        self._participant: Participant | None = None
+        self._close: Callable[[Ended], None] = _ignore
+        self._failure: Ended | None = None
+        self._beat_due = False
+        self._stuck = False
+        self._running: asyncio.Task[None] | None = None
+        self.over = asyncio.Event()
+
+    def attach(self, participant: Participant, close: Callable[[Ended], None]) -> None:
+        """Write for `participant`; `close` is what ends it when it cannot be written to."""
+        self._participant = participant
+        self._close = close
+
+    def deliver(self, output: Output) -> None:
+        """See `hub.Outlet`."""
+        participant = self._participant
+        if participant is None:
+            raise RuntimeError("attach comes first")
+        session = participant.session
+        frame = wire.write(output, session.number())
+        fits = session.put(frame, frame.ByteSize())
+        self._wake()
+        if not fits:
+            self._stuck = True
+            self._close(Overloaded("Too much waits to be read."))
+
+    def beat(self) -> None:
+        """Send a message without frames, unless others are on their way."""
+        self._beat_due = True
+        self._wake()
+
+    def end(self, failure: Ended) -> None:
+        """See `hub.Outlet`."""
+        if self._failure is None:
+            self._failure = failure
+            self._wake()
+
+    async def finish(self) -> None:
+        """Wait until what was delivered is written, or cannot be."""
+        while (running := self._running) is not None:
+            await asyncio.shield(running)
+
+    def _wake(self) -> None:
+        if self._running is None and not self.over.is_set():
+            self._running = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while not self._stuck and (message := self._next()) is not None:
+                async with asyncio.timeout(self._write_timeout):
+                    await self._context.write(message)
+        except TimeoutError:
+            self._close(Overloaded("Nothing was read for too long."))
+        except grpc.aio.BaseError:
+            # The call is gone: its reader has noticed too and ends the session.
+            self._stuck = True
+        finally:
+            self._running = None
+        if self._failure is not None and not self.over.is_set():
+            await self._abort(self._failure)
+
+    def _next(self) -> Message | None:
+        participant = self._participant
+        if participant is None:
+            return None
+        frames = participant.session.take()
+        if frames:
+            frames[-1].ack = participant.session.taken_in
+        elif not self._beat_due:
+            return None
+        self._beat_due = False
+        return self._pack(frames)
+
+    async def _abort(self, failure: Ended) -> None:
+        self.over.set()
+        with contextlib.suppress(grpc.aio.BaseError):
+            await self._context.abort(
+                status.STATUS[type(failure)], str(failure), status.trailers(failure)
+            )
+
+
+def _ignore(_: Ended) -> None:
+    pass

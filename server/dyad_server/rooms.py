@@ -1,0 +1,197 @@
+"""The pairing state machine: two seats a room, who may sit, who is told what.
+
+Input in, list of outputs back, to be delivered in that order. Nothing here
+waits, reads a clock or knows of a network, so every interleaving can be tested.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Refusal(Enum):
+    """Why an input was refused; the contract's `Error.Code`."""
+
+    INVALID_FRAME = "invalid frame"
+    ROOM_NOT_FOUND = "room not found"
+    ROOM_FULL = "room full"
+    NOT_IN_ROOM = "not in room"
+    PEER_ABSENT = "peer absent"
+
+
+class Departure(Enum):
+    """Why somebody left; the contract's `LeaveRoom.Reason`."""
+
+    LEFT = "left"
+    DISCONNECTED = "disconnected"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One participant's session, which is what sits in a room.
+
+    Attributes:
+        id: the session's, unique among all sessions.
+        user_id: the token's `sub`. Two sessions of one user may meet.
+        email: the token's `email`, or empty.
+    """
+
+    id: str
+    user_id: str
+    email: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """To the newcomer: you are in. `peer` was there already."""
+
+    peer: Member | None
+    polite: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeerJoined:
+    """To the one already there: somebody came."""
+
+    who: Member
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """To the one who hung up: you are out."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLeft:
+    """To the one who stays: the other is gone."""
+
+    who: Member
+    reason: Departure
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """To the peer: what `who` said. The payload is whatever was handed in."""
+
+    who: Member
+    payload: object = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """To the one who asked: no, and nothing has changed."""
+
+    code: Refusal
+    message: str
+
+
+Event = Joined | PeerJoined | Left | PeerLeft | Forwarded | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One event for one member.
+
+    Attributes:
+        to: the id of the member it is for.
+        room_id: the room it is about.
+        reply_to: on an acknowledgement or a refusal, the number of the input
+            it answers; else 0.
+        event: what to tell.
+    """
+
+    to: str
+    room_id: str
+    reply_to: int
+    event: Event
+
+
+@dataclass(slots=True)
+class _Room:
+    # Politeness is a seat's, not a member's: it stays while the other changes.
+    seats: dict[bool, Member]
+
+    def seat_of(self, member_id: str) -> bool | None:
+        for polite, member in self.seats.items():
+            if member.id == member_id:
+                return polite
+        return None
+
+
+class Rooms:
+    """All rooms of one engine. A room is there while somebody sits in it."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, _Room] = {}
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> list[Output]:
+        """Give `member` a seat.
+
+        Args:
+            room_id: which room.
+            member: who, not seated anywhere yet.
+            create: make the room if it is not there.
+            reply_to: the number of the input this is.
+        """
+        room = self._rooms.get(room_id)
+        if room is None:
+            if not create:
+                return [_refuse(member.id, room_id, reply_to, Refusal.ROOM_NOT_FOUND)]
+            self._rooms[room_id] = _Room({False: member})
+            return [Output(member.id, room_id, reply_to, Joined(None, polite=False))]
+        if len(room.seats) > 1:
+            return [_refuse(member.id, room_id, reply_to, Refusal.ROOM_FULL)]
+        ((taken, peer),) = room.seats.items()
+        room.seats[not taken] = member
+        return [
+            Output(member.id, room_id, reply_to, Joined(peer, polite=not taken)),
+            Output(peer.id, room_id, 0, PeerJoined(member)),
+        ]
+
+    def leave(
+        self, room_id: str, member_id: str, reason: Departure, *, reply_to: int
+    ) -> list[Output]:
+        """Free the seat of `member_id`; the room ends with the last one.
+
+        One who was disconnected gets no acknowledgement.
+        """
+        room = self._rooms.get(room_id)
+        seat = room.seat_of(member_id) if room else None
+        if room is None or seat is None:
+            return [_refuse(member_id, room_id, reply_to, Refusal.NOT_IN_ROOM)]
+        member = room.seats.pop(seat)
+        if not room.seats:
+            del self._rooms[room_id]
+        outputs = [
+            Output(peer.id, room_id, 0, PeerLeft(member, reason)) for peer in room.seats.values()
+        ]
+        if reason is Departure.LEFT:
+            outputs.insert(0, Output(member_id, room_id, reply_to, Left()))
+        return outputs
+
+    def relay(
+        self, room_id: str, member_id: str, payload: object, *, reply_to: int
+    ) -> list[Output]:
+        """Pass `payload` to the other one in the room."""
+        room = self._rooms.get(room_id)
+        seat = room.seat_of(member_id) if room else None
+        if room is None or seat is None:
+            return [_refuse(member_id, room_id, reply_to, Refusal.NOT_IN_ROOM)]
+        peer = room.seats.get(not seat)
+        if peer is None:
+            return [_refuse(member_id, room_id, reply_to, Refusal.PEER_ABSENT)]
+        return [Output(peer.id, room_id, 0, Forwarded(room.seats[seat], payload))]
+
+
+_SENTENCES = {
+    Refusal.ROOM_NOT_FOUND: "There is no such room, or no longer.",
+    Refusal.ROOM_FULL: "Two are in the room already.",
+    Refusal.NOT_IN_ROOM: "You are not in that room.",
+    Refusal.PEER_ABSENT: "Nobody else is in the room to receive this.",
+}
+
+
+def _refuse(to: str, room_id: str, reply_to: int, code: Refusal) -> Output:
+    return Output(to, room_id, reply_to, Refused(code, _SENTENCES[code]))

@@ -1,0 +1,151 @@
+"""The gRPC face: `Signal`, and `Listen` with `Send`, over the same hub."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import grpc
+from dyad.v1 import signaling_pb2 as pb
+from dyad.v1 import signaling_pb2_grpc as pb_grpc
+
+from dyad_server import status, wire
+from dyad_server.auth import Verifier
+from dyad_server.errors import Ended, OutOfTime, Overloaded
+from dyad_server.hub import Hub, Identity, Participant
+from dyad_server.outlet import StreamOutlet
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the transports hold a client to.
+
+    Attributes:
+        frame_bytes: the largest frame.
+        write_timeout: seconds that a write may take.
+        heartbeat: seconds between the heartbeats of `Listen`.
+        lease: seconds a session lives without a `Send`.
+    """
+
+    frame_bytes: int
+    write_timeout: float
+    heartbeat: float
+    lease: float
+
+
+class SignalingServicer(pb_grpc.SignalingServicer):
+    """Serves the contract's three calls.
+
+    A call ends with the status that `status.STATUS` gives its failure; a frame
+    that is refused is answered by an `error` event and the call goes on.
+    """
+
+    def __init__(self, hub: Hub, verifier: Verifier, terms: Terms) -> None:
+        self._hub = hub
+        self._verifier = verifier
+        self._terms = terms
+        self._leases: dict[str, float] = {}
+
+    async def Signal(  # type: ignore[override]  # noqa: N802 - writes by itself; the contract's name
+        self, request_iterator: AsyncIterator[pb.SignalRequest], context: Context
+    ) -> None:
+        """One participant on one bidirectional stream."""
+        identity = await self._identify(context)
+        outlet = StreamOutlet(context, _signal_response, self._terms.write_timeout)
+        participant = await self._open(identity, outlet, context)
+        try:
+            async for request in request_iterator:
+                self._take_in(participant, request.frames)
+            # Half-closed: it can say no more, so it has left; what it was
+            # told before it did is still its own.
+            await outlet.finish()
+        finally:
+            self._hub.end(participant)
+
+    async def Listen(  # type: ignore[override]  # noqa: N802 - as Signal
+        self, request: pb.ListenRequest, context: Context
+    ) -> None:
+        """What `Signal` answers, for a client whose frames come by `Send`."""
+        del request
+        identity = await self._identify(context)
+        outlet = StreamOutlet(context, _listen_response, self._terms.write_timeout)
+        participant = await self._open(identity, outlet, context)
+        session_id = participant.member.id
+        self._leases[session_id] = time.monotonic()
+        try:
+            await context.write(pb.ListenResponse(session_id=session_id))
+            while not outlet.over.is_set():
+                lease_left = self._leases[session_id] + self._terms.lease - time.monotonic()
+                try:
+                    async with asyncio.timeout(min(self._terms.heartbeat, max(lease_left, 0))):
+                        await outlet.over.wait()
+                except TimeoutError:
+                    if time.monotonic() - self._leases[session_id] >= self._terms.lease:
+                        self._hub.end(participant, OutOfTime("Nothing was sent for too long."))
+                        await outlet.over.wait()
+                    else:
+                        outlet.beat()
+            await outlet.finish()
+        finally:
+            del self._leases[session_id]
+            self._hub.end(participant)
+
+    async def Send(  # noqa: N802 - the contract's name
+        self, request: pb.SendRequest, context: Context
+    ) -> pb.SendResponse:
+        """What `Signal` takes, for a session that `Listen` opened."""
+        identity = await self._identify(context)
+        try:
+            participant = self._hub.find(request.session_id, identity.user_id)
+        except Ended as error:
+            await _abort(context, error)
+        if request.session_id in self._leases:
+            self._leases[request.session_id] = time.monotonic()
+        failure = self._take_in(participant, request.frames)
+        if failure is not None:
+            await _abort(context, failure)
+        return pb.SendResponse()
+
+    def _take_in(self, participant: Participant, frames: Sequence[pb.Frame]) -> Ended | None:
+        for frame in frames:
+            if frame.ByteSize() > self._terms.frame_bytes:
+                self._hub.end(
+                    participant,
+                    Overloaded(f"A frame is larger than {self._terms.frame_bytes} bytes."),
+                )
+                break
+            what = wire.read(frame)
+            if what is not None:
+                self._hub.take_in(participant, frame.seq, what)
+        return participant.failure
+
+    async def _identify(self, context: Context) -> Identity:
+        try:
+            return self._verifier.verify_metadata(context.invocation_metadata())
+        except Ended as failure:
+            await _abort(context, failure)
+
+    async def _open(
+        self, identity: Identity, outlet: StreamOutlet, context: Context
+    ) -> Participant:
+        try:
+            participant = self._hub.open(identity, outlet)
+        except Ended as failure:
+            await _abort(context, failure)
+        outlet.attach(participant, lambda failure: self._hub.end(participant, failure))
+        return participant
+
+
+def _signal_response(frames: list[pb.Frame]) -> pb.SignalResponse:
+    return pb.SignalResponse(frames=frames)
+
+
+def _listen_response(frames: list[pb.Frame]) -> pb.ListenResponse:
+    return pb.ListenResponse(frames=frames)
+
+
+async def _abort(context: Context, failure: Ended) -> NoReturn:
+    await context.abort(status.STATUS[type(failure)], str(failure), status.trailers(failure))

@@ -1,0 +1,35 @@
+"""The one table from failure to gRPC status (https://grpc.io/docs/guides/status-codes/)."""
+
+import random
+
+import grpc
+
+from dyad_server.errors import (
+    Draining,
+    Ended,
+    Forbidden,
+    OutOfTime,
+    Overloaded,
+    SessionNotFound,
+    Unauthenticated,
+)
+
+STATUS: dict[type[Ended], grpc.StatusCode] = {
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    Forbidden: grpc.StatusCode.PERMISSION_DENIED,
+    SessionNotFound: grpc.StatusCode.NOT_FOUND,
+    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    OutOfTime: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Draining: grpc.StatusCode.UNAVAILABLE,
+}
+
+# Clients of a drained server come back spread over this long, not all at once.
+_RETRY_AFTER_MS = (200, 2000)
+
+
+def trailers(failure: Ended) -> tuple[tuple[str, str], ...]:
+    """The trailing metadata: when to come back, where that is known."""
+    if isinstance(failure, Draining):
+        # Spreading load wants no secrecy of its numbers.
+        return (("retry-after-ms", str(random.randint(*_RETRY_AFTER_MS))),)  # noqa: S311
+    return ()

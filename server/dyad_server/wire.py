@@ -1,0 +1,86 @@
+"""Where the contract's frames and the application's inputs and outputs meet."""
+
+from dyad.v1 import signaling_pb2 as pb
+
+from dyad_server.hub import Enter, Input, Invalid, Leave, Relay
+from dyad_server.rooms import (
+    Departure,
+    Forwarded,
+    Joined,
+    Left,
+    Member,
+    Output,
+    PeerJoined,
+    PeerLeft,
+    Refusal,
+    Refused,
+)
+
+_CODES = {
+    Refusal.INVALID_FRAME: pb.Error.CODE_INVALID_FRAME,
+    Refusal.ROOM_NOT_FOUND: pb.Error.CODE_ROOM_NOT_FOUND,
+    Refusal.ROOM_FULL: pb.Error.CODE_ROOM_FULL,
+    Refusal.NOT_IN_ROOM: pb.Error.CODE_NOT_IN_ROOM,
+    Refusal.PEER_ABSENT: pb.Error.CODE_PEER_ABSENT,
+}
+_REASONS = {
+    Departure.LEFT: pb.LeaveRoom.REASON_LEFT,
+    Departure.DISCONNECTED: pb.LeaveRoom.REASON_DISCONNECTED,
+}
+
+
+def read(frame: pb.Frame) -> Input | None:
+    """What a client's frame asks for; None for one that is only an `ack`."""
+    event = frame.WhichOneof("event")
+    match event:
+        case "offer" | "answer" | "ice_candidate":
+            return Relay(frame.room_id, frame)
+        case "join_room":
+            return Enter(frame.room_id)
+        case "leave_room":
+            return Leave(frame.room_id)
+        case "error":
+            return Invalid("Only the server sends an error.")
+        case _ if frame.ack and not frame.seq:
+            return None
+        case _:
+            return Invalid("The frame has no event that this server knows.")
+
+
+def write(output: Output, seq: int) -> pb.Frame:
+    """The frame that tells `output`, as number `seq`."""
+    event = output.event
+    if isinstance(event, Forwarded):
+        # The sender's own frame goes on, with whatever this server does not
+        # know of it; only what is the server's to say is overwritten.
+        if not isinstance(event.payload, pb.Frame):
+            raise TypeError("a payload is a Frame")
+        frame = event.payload
+        frame.sender.CopyFrom(_participant(event.who))
+        frame.ack = 0
+    else:
+        frame = _frame(event)
+    frame.room_id = output.room_id
+    frame.seq = seq
+    frame.reply_to = output.reply_to
+    return frame
+
+
+def _frame(event: Joined | PeerJoined | Left | PeerLeft | Refused) -> pb.Frame:
+    match event:
+        case Joined(peer, polite):
+            known = None if peer is None else _participant(peer)
+            return pb.Frame(join_room=pb.JoinRoom(polite=polite, peer=known))
+        case PeerJoined(who):
+            return pb.Frame(sender=_participant(who), join_room=pb.JoinRoom())
+        case Left():
+            return pb.Frame(leave_room=pb.LeaveRoom())
+        case PeerLeft(who, reason):
+            leave = pb.LeaveRoom(reason=_REASONS[reason])
+            return pb.Frame(sender=_participant(who), leave_room=leave)
+        case Refused(code, message):
+            return pb.Frame(error=pb.Error(code=_CODES[code], message=message))
+
+
+def _participant(member: Member) -> pb.Participant:
+    return pb.Participant(user_id=member.user_id, email=member.email)

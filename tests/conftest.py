@@ -1,0 +1,51 @@
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+from dyad_server.app import Server
+from dyad_server.auth import mint
+from dyad_server.config import Config
+
+from tests.support.ends import End, ListenEnd, SignalEnd
+
+SECRET = secrets.token_hex(32)
+Serve = Callable[..., AbstractAsyncContextManager[Server]]
+Connect = Callable[..., End]
+
+
+def token(sub: str = "alice", *, email: str = "", room: str = "", ttl: int = 60) -> str:
+    return mint(SECRET, sub=sub, email=email, ttl=ttl, room=room)
+
+
+@asynccontextmanager
+async def serving(**settings: Any) -> AsyncIterator[Server]:
+    server = Server(Config(port=0, jwt_secret=SECRET, **settings))
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture(params=[SignalEnd, ListenEnd], ids=["Signal", "Listen+Send"])
+def transport(request: pytest.FixtureRequest) -> type[End]:
+    kind: type[End] = request.param
+    return kind
+
+
+@asynccontextmanager
+async def ends(server: Server, transport: type[End]) -> AsyncIterator[Callable[..., End]]:
+    opened: list[End] = []
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+
+        def connect(sub: str, **claims: Any) -> End:
+            end = transport(channel, token(sub, **claims))
+            opened.append(end)
+            return end
+
+        yield connect
+        for end in opened:
+            end.cut()

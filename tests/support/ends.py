@@ -1,0 +1,95 @@
+"""A participant as a test writes one: frames out, frames in, over either transport."""
+
+import asyncio
+from collections import deque
+from typing import Any, Protocol
+
+import grpc
+from dyad.v1 import signaling_pb2 as pb
+from dyad.v1 import signaling_pb2_grpc as pb_grpc
+
+PATIENCE = 5.0
+
+
+class End(Protocol):
+    def __init__(self, channel: grpc.aio.Channel, token: str) -> None: ...
+    async def send(self, *frames: pb.Frame) -> None: ...
+    async def hear(self) -> pb.Frame: ...
+    async def status(self) -> grpc.aio.AioRpcError | None: ...
+    def cut(self) -> None: ...
+
+
+class _Base:
+    def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
+        self.stub: Any = pb_grpc.SignalingStub(channel)
+        self.metadata = (("authorization", f"Bearer {token}"),)
+        self.heard: deque[pb.Frame] = deque()
+        self.call: Any = None
+
+    async def hear(self) -> pb.Frame:
+        async with asyncio.timeout(PATIENCE):
+            while not self.heard:
+                message = await self.call.read()
+                if message is grpc.aio.EOF:
+                    raise EOFError(f"the call ended: {await self.call.code()}")
+                self.heard.extend(message.frames)
+        return self.heard.popleft()
+
+    async def status(self) -> grpc.aio.AioRpcError | None:
+        async with asyncio.timeout(PATIENCE):
+            try:
+                while await self.call.read() is not grpc.aio.EOF:
+                    pass
+            except grpc.aio.AioRpcError as error:
+                return error
+        return None
+
+    def cut(self) -> None:
+        if self.call is not None:
+            self.call.cancel()
+
+
+class SignalEnd(_Base):
+    async def send(self, *frames: pb.Frame) -> None:
+        if self.call is None:
+            self.call = self.stub.Signal(metadata=self.metadata)
+        await self.call.write(pb.SignalRequest(frames=frames))
+
+
+class ListenEnd(_Base):
+    session_id = ""
+
+    async def send(self, *frames: pb.Frame) -> None:
+        if self.call is None:
+            self.call = self.stub.Listen(pb.ListenRequest(), metadata=self.metadata)
+            self.session_id = (await self.call.read()).session_id
+        await self.stub.Send(
+            pb.SendRequest(session_id=self.session_id, frames=frames), metadata=self.metadata
+        )
+
+
+def join(room_id: str = "", seq: int = 0) -> pb.Frame:
+    return pb.Frame(room_id=room_id, seq=seq, join_room=pb.JoinRoom())
+
+
+def leave(room_id: str, seq: int = 0) -> pb.Frame:
+    return pb.Frame(room_id=room_id, seq=seq, leave_room=pb.LeaveRoom())
+
+
+def offer(room_id: str, sdp: str = "v=0", seq: int = 0) -> pb.Frame:
+    return pb.Frame(room_id=room_id, seq=seq, offer=pb.SessionDescription(sdp=sdp))
+
+
+def candidate(room_id: str, text: str, seq: int = 0) -> pb.Frame:
+    return pb.Frame(room_id=room_id, seq=seq, ice_candidate=pb.IceCandidate(candidate=text))
+
+
+async def pair(connect: Any) -> tuple[End, End, str]:
+    """Alice, who created the room, and Bob, who joined it; all notices heard."""
+    alice, bob = connect("alice", email="a@x"), connect("bob", email="b@x")
+    await alice.send(join())
+    room_id = (await alice.hear()).room_id
+    await bob.send(join(room_id))
+    await bob.hear()
+    await alice.hear()
+    return alice, bob, room_id

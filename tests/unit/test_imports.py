@@ -1,0 +1,64 @@
+"""Imports point down the list of docs/architecture.md, never up or sideways."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+FLOORS = {
+    "errors": set(),
+    "rooms": set(),
+    "session": set(),
+    "runtime": set(),
+    "broker": {"rooms"},
+    "broker_memory": {"broker", "rooms"},
+    "hub": {"broker", "rooms", "session", "errors"},
+    "auth": {"errors", "hub"},
+    "wire": {"hub", "rooms"},
+    "status": {"errors"},
+    "outlet": {"errors", "hub", "rooms", "status", "wire"},
+    "servicer": {"auth", "errors", "hub", "outlet", "status", "wire"},
+    "logs": {"errors", "rooms"},
+    "metrics": {"errors", "rooms"},
+    "config": {"errors"},
+    "envoy": {"errors"},
+}
+TOP = {"app", "cli", "demo", "__init__", "__main__"}
+PLAIN = {"errors", "rooms", "session", "broker", "broker_memory", "config"}
+SERVER = Path(__file__).parents[2] / "server" / "dyad_server"
+
+
+def imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "dyad_server":
+            names |= {f"dyad_server.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return names
+
+
+def test_every_module_has_its_floor() -> None:
+    assert {path.stem for path in SERVER.glob("*.py")} - TOP <= FLOORS.keys()
+
+
+@pytest.mark.parametrize(
+    "module", [path.stem for path in SERVER.glob("*.py") if path.stem not in TOP]
+)
+def test_a_module_imports_only_from_the_floors_below(module: str) -> None:
+    own = {
+        name.removeprefix("dyad_server.")
+        for name in imports(SERVER / f"{module}.py")
+        if name.startswith("dyad_server")
+    }
+    assert own <= FLOORS[module], f"{module} may not import {own - FLOORS[module]}"
+
+
+@pytest.mark.parametrize("module", sorted(PLAIN | {"hub"}))
+def test_the_core_knows_no_network(module: str) -> None:
+    foreign = {name.split(".")[0] for name in imports(SERVER / f"{module}.py")}
+    forbidden = {"grpc", "google", "dyad", "jwt", "prometheus_client"}
+    forbidden |= {"asyncio"} if module in PLAIN else set()
+    assert not foreign & forbidden
