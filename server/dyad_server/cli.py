@@ -18,12 +18,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(_MISSING, file=sys.stderr)
         return 2
-    from dyad_server.errors import ConfigError  # noqa: PLC0415 - as above
+    from dyad_server.errors import DyadError  # noqa: PLC0415 - as above
 
     options = _parser().parse_args(arguments)
     try:
-        return _serve(options) if options.command == "serve" else _token(options)
-    except ConfigError as error:
+        return {"serve": _serve, "token": _token, "demo": _demo}[options.command](options)
+    except DyadError as error:
         print(f"dyad: {error}", file=sys.stderr)
         return 2
 
@@ -60,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--ttl", type=int, default=3600, metavar="SECONDS", help="default 3600")
     token.add_argument("--room", default="", help="the only room it is good for")
     token.add_argument("--jwt-secret", help="instead of DYAD_JWT_SECRET")
+    demo = commands.add_parser(
+        "demo", help="show a call in the browser, from a checkout after `make demo`"
+    )
+    demo.add_argument("--port", type=int, default=8080, help="of the page; 0 picks a free one")
     return parser
 
 
@@ -85,6 +89,15 @@ def _token(options: argparse.Namespace) -> int:
 
     secret = options.jwt_secret or os.environ.get("DYAD_JWT_SECRET", "")
     print(mint(secret, sub=options.sub, email=options.email, ttl=options.ttl, room=options.room))
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415 - as above
+
+    from dyad_server import demo  # noqa: PLC0415 - as above
+
+    asyncio.run(demo.run(port=options.port))
     return 0
 
 

@@ -1,1 +1,55 @@
-"""Dyad client."""
+"""The Python client of Dyad: 1:1 call signaling for WebRTC.
+
+It carries offers, answers and ICE candidates between two participants; the
+WebRTC itself is up to the app.
+"""
+
+from dyad.connection import Connection, Token, connect
+from dyad.errors import (
+    DyadError,
+    Ended,
+    Forbidden,
+    Overloaded,
+    Refusal,
+    Refused,
+    TakenOver,
+    TimedOut,
+    Unauthenticated,
+    Unavailable,
+)
+from dyad.events import (
+    Answer,
+    Candidate,
+    Departure,
+    Event,
+    Offer,
+    Participant,
+    PeerJoined,
+    PeerLeft,
+    Room,
+)
+
+__all__ = [
+    "Answer",
+    "Candidate",
+    "Connection",
+    "Departure",
+    "DyadError",
+    "Ended",
+    "Event",
+    "Forbidden",
+    "Offer",
+    "Overloaded",
+    "Participant",
+    "PeerJoined",
+    "PeerLeft",
+    "Refusal",
+    "Refused",
+    "Room",
+    "TakenOver",
+    "TimedOut",
+    "Token",
+    "Unauthenticated",
+    "Unavailable",
+    "connect",
+]

@@ -1,0 +1,132 @@
+"""Everything that can go wrong, as one small tree.
+
+`Refused` is one frame that came to nothing; the call goes on. `Ended` is the
+end of the connection, and which kind of `Ended` says whether to come back.
+"""
+
+import enum
+from typing import ClassVar, Final
+
+import grpc
+
+
+class DyadError(Exception):
+    """Any failure of Dyad's own."""
+
+
+class Refusal(enum.IntEnum):
+    """Why a frame was refused; the numbers are the contract's."""
+
+    UNSPECIFIED = 0
+    INVALID_FRAME = 1
+    ROOM_NOT_FOUND = 2
+    ROOM_FULL = 3
+    NOT_IN_ROOM = 4
+    PEER_ABSENT = 5
+
+    @classmethod
+    def _missing_(cls, _value: object) -> "Refusal":
+        """Read what only a newer server says as not said."""
+        return cls.UNSPECIFIED
+
+
+class Refused(DyadError):  # noqa: N818 - it names what happened to the frame
+    """A frame was refused, and nothing came of it. The call goes on.
+
+    Raised where an answer is awaited (`create`, `join`, `leave`); an event
+    where none is (`send_offer`, `send_answer`, `send_candidate`).
+
+    Attributes:
+        code: for the program.
+        message: for the person reading its log.
+    """
+
+    __match_args__ = ("code", "message")
+
+    def __init__(self, code: Refusal, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code.name}: {self.message}"
+
+
+class Ended(DyadError):  # noqa: N818 - it names what happened to the call
+    """The connection is over.
+
+    Attributes:
+        code: the gRPC status it ended with.
+        message: for the person reading the log.
+        should_retry: whether to come back just like that.
+        retry_after: how many seconds to wait before that, where the server
+            said so. Add some jitter.
+    """
+
+    should_retry: ClassVar[bool] = False
+
+    def __init__(
+        self, code: grpc.StatusCode, message: str, retry_after: float | None = None
+    ) -> None:
+        super().__init__(code, message, retry_after)
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"{self.code.name}: {self.message}"
+
+
+class Unauthenticated(Ended):
+    """No token, or one that does not hold. Come back with a new one."""
+
+
+class Forbidden(Ended):
+    """The token is good, but for another room."""
+
+
+class Overloaded(Ended):
+    """More than a limit allows: too large, too fast, or not read. Come back slower."""
+
+    should_retry = True
+
+
+class TimedOut(Ended):
+    """No room was entered in time, or nobody else came."""
+
+
+class TakenOver(Ended):
+    """The seat was taken over, or the two ends can no longer be kept in step."""
+
+
+class Unavailable(Ended):
+    """The server is going away or out of reach. Come back after `retry_after`."""
+
+    should_retry = True
+
+
+_KINDS: Final[dict[grpc.StatusCode, type[Ended]]] = {
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: Forbidden,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
+    grpc.StatusCode.DEADLINE_EXCEEDED: TimedOut,
+    grpc.StatusCode.ABORTED: TakenOver,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+    # What a network or a proxy makes of a connection that it drops.
+    grpc.StatusCode.INTERNAL: Unavailable,
+    grpc.StatusCode.UNKNOWN: Unavailable,
+}
+
+
+def ended(code: grpc.StatusCode, message: str, retry_after_ms: str | None = None) -> Ended:
+    """The error for a gRPC status.
+
+    Args:
+        code: the status.
+        message: its details.
+        retry_after_ms: the trailer of that name, where there was one.
+    """
+    retry_after = None
+    if retry_after_ms is not None and retry_after_ms.isdecimal():
+        retry_after = int(retry_after_ms) / 1000
+    return _KINDS.get(code, Ended)(code, message, retry_after)

@@ -1,0 +1,107 @@
+"""What happens in a call, as plain values."""
+
+import enum
+from dataclasses import dataclass
+
+from dyad.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Somebody in a room, as the app's token names them.
+
+    Attributes:
+        user_id: the token's `sub`.
+        email: the token's `email`; empty where it has none.
+    """
+
+    user_id: str
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room that was entered.
+
+    Attributes:
+        room_id: what the other participant needs to join.
+        peer: who was there already; None: nobody.
+        polite: the role in the W3C's "perfect negotiation".
+    """
+
+    room_id: str
+    peer: Participant | None
+    polite: bool
+
+
+class Departure(enum.IntEnum):
+    """Why the peer left; the numbers are the contract's."""
+
+    UNSPECIFIED = 0
+    LEFT = 1
+    """They hung up."""
+    DISCONNECTED = 2
+    """Their connection ended without that."""
+    REPLACED = 3
+    """They lost the state of the call: they join again, and the two negotiate anew."""
+
+    @classmethod
+    def _missing_(cls, _value: object) -> "Departure":
+        """Read what only a newer server says as not said."""
+        return cls.UNSPECIFIED
+
+
+@dataclass(frozen=True, slots=True)
+class PeerJoined:
+    """Somebody came into the room."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLeft:
+    """The peer is gone."""
+
+    participant: Participant
+    reason: Departure
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The peer's SDP offer."""
+
+    sdp: str
+    sender: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The peer's SDP answer."""
+
+    sdp: str
+    sender: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An ICE candidate, to send or received: the W3C's RTCIceCandidateInit.
+
+    None is absent, which differs from empty and from 0.
+
+    Attributes:
+        candidate: the candidate-attribute; empty: no more will follow.
+        sdp_mid: the `mid` of the media description it belongs to.
+        sdp_m_line_index: that one's index, from 0.
+        username_fragment: the ICE username fragment of its generation.
+        sender: who it came from; of no effect on one to send.
+    """
+
+    candidate: str
+    sdp_mid: str | None = None
+    sdp_m_line_index: int | None = None
+    username_fragment: str | None = None
+    sender: Participant | None = None
+
+
+Event = PeerJoined | PeerLeft | Offer | Answer | Candidate | Refused
+"""What iterating over a connection yields."""

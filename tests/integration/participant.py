@@ -1,0 +1,17 @@
+"""A participant in a process of its own, to be killed or frozen: joins, says so, stays."""
+
+import asyncio
+import sys
+
+import dyad
+
+
+async def main(target: str, token: str, room_id: str) -> None:
+    async with dyad.connect(target, token) as connection:
+        await connection.join(room_id)
+        print("joined", flush=True)
+        async for _ in connection:
+            pass
+
+
+asyncio.run(main(*sys.argv[1:]))

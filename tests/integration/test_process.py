@@ -1,0 +1,132 @@
+"""The server as a process: how it starts, how it ends, how it loses participants."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+from dyad_server.app import SERVICE
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from tests.conftest import SECRET, token
+from tests.support.ends import SignalEnd, join
+from tests.support.process import DYAD, dyad_serve, run
+
+PARTICIPANT = str(Path(__file__).with_name("participant.py"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_tells_everybody_and_ends_with_0(number: signal.Signals) -> None:
+    async with (
+        dyad_serve(SECRET) as served,
+        grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
+    ):
+        alice = SignalEnd(channel, token())
+        await alice.send(join())
+        await alice.hear()
+        served.process.send_signal(number)
+        ended = await alice.status()
+        assert ended is not None
+        assert ended.code() is grpc.StatusCode.UNAVAILABLE
+        assert "retry-after-ms" in dict(ended.trailing_metadata() or ())
+        async with asyncio.timeout(10):
+            assert await served.process.wait() == 0
+
+
+async def test_a_second_server_on_the_port_fails_with_a_sentence() -> None:
+    async with dyad_serve(SECRET) as served:
+        status, said = await run(
+            DYAD, "serve", "--port", str(served.port), env=os.environ | {"DYAD_JWT_SECRET": SECRET}
+        )
+    assert status == 2
+    assert "the port is taken" in said
+
+
+async def test_without_a_key_it_says_how_to_set_one() -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("DYAD_")}
+    status, said = await run(DYAD, "serve", env=env)
+    assert status == 2
+    assert "DYAD_JWT_SECRET" in said
+
+
+async def test_plaintext_beyond_loopback_needs_its_flag() -> None:
+    env = os.environ | {"DYAD_JWT_SECRET": SECRET}
+    status, said = await run(DYAD, "serve", "--host", "0.0.0.0", env=env)
+    assert status == 2
+    assert "--allow-plaintext" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "within"), [(signal.SIGKILL, 1.0), (signal.SIGSTOP, 10.0)], ids=["killed", "frozen"]
+)
+async def test_a_participant_that_is_gone_frees_its_seat(
+    number: signal.Signals, within: float
+) -> None:
+    async with (
+        dyad_serve(SECRET) as served,
+        grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
+    ):
+        alice = SignalEnd(channel, token())
+        await alice.send(join())
+        room_id = (await alice.hear()).room_id
+        bob = await asyncio.create_subprocess_exec(
+            sys.executable,
+            PARTICIPANT,
+            f"127.0.0.1:{served.port}",
+            token("bob"),
+            room_id,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            await alice.hear()
+            began = time.monotonic()
+            bob.send_signal(number)
+            async with asyncio.timeout(within):
+                while not alice.heard:
+                    message = await alice.call.read()
+                    alice.heard.extend(message.frames)
+            assert time.monotonic() - began < within
+            left = alice.heard.popleft()
+            assert left.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+        finally:
+            if bob.returncode is None:
+                bob.kill()
+            await bob.communicate()
+            alice.cut()
+
+
+async def test_health_answers_for_all_and_for_the_service() -> None:
+    async with (
+        dyad_serve(SECRET) as served,
+        grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
+    ):
+        stub = health_pb2_grpc.HealthStub(channel)
+        for service in ("", SERVICE):
+            answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_the_schema_is_shown_only_where_asked_for(*, asked: bool) -> None:
+    async with (
+        dyad_serve(SECRET, *(["--reflection"] if asked else [])) as served,
+        grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
+    ):
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        call = stub.ServerReflectionInfo(
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        )
+        if asked:
+            answer = await call.read()
+            names = [service.name for service in answer.list_services_response.service]
+            assert SERVICE in names
+        else:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call.read()
+            assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
