@@ -1,0 +1,80 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+import { type Error as Refusal, Error_Code } from "./gen/dyad/v1/signaling_pb.js";
+
+/** Why something failed. The first row ends the call; after the second it goes on. */
+export type ErrorCode =
+  // prettier-ignore
+  | "unauthenticated" | "permission_denied" | "session_not_found" | "resource_exhausted"
+  | "deadline_exceeded" | "aborted" | "unavailable" | "lost" | "closed" | "protocol"
+  | "invalid_frame" | "room_not_found" | "room_full" | "not_in_room" | "peer_absent" | "refused";
+
+/** Any failure of this library's own. Its message is one plain sentence. */
+export class DyadError extends Error {
+  override readonly name = "DyadError";
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    /** Whether connecting again, with nothing else changed, may help. */
+    readonly retryable = false,
+    /** How long the server asks to wait before that, where it says so. */
+    readonly retryAfterMs?: number,
+  ) {
+    super(message);
+  }
+}
+
+// The contract's table of statuses. What a proxy or the browser says when the
+// server is out of reach is not in it, and connect-web calls that Unknown.
+const ENDED: ReadonlyMap<Code, readonly [code: ErrorCode, retryable: boolean]> = new Map([
+  [Code.Unauthenticated, ["unauthenticated", false]],
+  [Code.PermissionDenied, ["permission_denied", false]],
+  [Code.NotFound, ["session_not_found", true]],
+  [Code.ResourceExhausted, ["resource_exhausted", true]],
+  [Code.DeadlineExceeded, ["deadline_exceeded", false]],
+  [Code.Aborted, ["aborted", false]],
+  [Code.Unavailable, ["unavailable", true]],
+]);
+
+const LOST: ReadonlySet<Code> = new Set([Code.Unknown, Code.Canceled, Code.DataLoss]);
+
+const REFUSED: ReadonlyMap<Error_Code, ErrorCode> = new Map([
+  [Error_Code.INVALID_FRAME, "invalid_frame"],
+  [Error_Code.ROOM_NOT_FOUND, "room_not_found"],
+  [Error_Code.ROOM_FULL, "room_full"],
+  [Error_Code.NOT_IN_ROOM, "not_in_room"],
+  [Error_Code.PEER_ABSENT, "peer_absent"],
+]);
+
+/** What ended a call, from whatever was thrown. */
+export function ended(reason: unknown): DyadError {
+  if (reason instanceof DyadError) {
+    return reason;
+  }
+  const status = ConnectError.from(reason);
+  const known = ENDED.get(status.code);
+  if (known !== undefined) {
+    const [code, retryable] = known;
+    return new DyadError(code, status.rawMessage, retryable, retryAfter(status));
+  }
+  return LOST.has(status.code)
+    ? lost()
+    : new DyadError("protocol", `This is no Dyad server, or a very different one: ${status.rawMessage}`);
+}
+
+/** The connection is gone and nobody said why. */
+export function lost(): DyadError {
+  return new DyadError("lost", "The connection to the server was lost.", true);
+}
+
+/** The server refused one frame. */
+export function refused(refusal: Refusal): DyadError {
+  return new DyadError(REFUSED.get(refusal.code) ?? "refused", refusal.message);
+}
+
+function retryAfter(status: ConnectError): number | undefined {
+  const text = status.metadata.get("retry-after-ms");
+  const milliseconds = text === null ? Number.NaN : Number.parseInt(text, 10);
+  return Number.isNaN(milliseconds) ? undefined : milliseconds;
+}

@@ -1,0 +1,149 @@
+import type { ConnectionEvent } from "./events.js";
+
+/** Where a Peer says what the other one needs to hear; a Connection is one. */
+export interface PeerSignaling {
+  sendOffer(sdp: string): void;
+  sendAnswer(sdp: string): void;
+  sendCandidate(candidate: RTCIceCandidateInit | null): void;
+}
+
+export interface PeerOptions {
+  /** The role that the room gave. */
+  readonly polite: boolean;
+  /** A negotiation that began on this side failed. */
+  readonly failed: (reason: unknown) => void;
+}
+
+/** What a Peer takes of a connection's events. */
+export type NegotiationEvent = Extract<ConnectionEvent, { type: "offer" | "answer" | "candidate" }>;
+
+/**
+ * Negotiates one RTCPeerConnection, from either side, by the W3C's "perfect
+ * negotiation" (https://www.w3.org/TR/webrtc/#perfect-negotiation-example).
+ *
+ * Adding a track, or a data channel, is what makes the offer.
+ */
+export class Peer {
+  readonly #pc: RTCPeerConnection;
+  readonly #signaling: PeerSignaling;
+  readonly #options: PeerOptions;
+  #makingOffer = false;
+  #ignoringOffer = false;
+  #settingAnswer = false;
+  #held: RTCIceCandidateInit[] = [];
+
+  constructor(pc: RTCPeerConnection, signaling: PeerSignaling, options: PeerOptions) {
+    this.#pc = pc;
+    this.#signaling = signaling;
+    this.#options = options;
+    pc.addEventListener("negotiationneeded", () => void this.#offer());
+    pc.addEventListener("icecandidate", ({ candidate }) => this.#trickle(candidate));
+    pc.addEventListener("iceconnectionstatechange", () => {
+      if (pc.iceConnectionState === "failed") {
+        pc.restartIce();
+      }
+    });
+  }
+
+  /** Takes what the other one said; rejects when the browser cannot use it. */
+  async take(event: NegotiationEvent): Promise<void> {
+    if (event.type === "candidate") {
+      await this.#takeCandidate(event.candidate);
+    } else {
+      await this.#takeDescription(event);
+    }
+  }
+
+  close(): void {
+    this.#pc.close();
+  }
+
+  async #offer(): Promise<void> {
+    try {
+      this.#makingOffer = true;
+      await this.#pc.setLocalDescription();
+      this.#describe();
+    } catch (reason) {
+      this.#report(reason);
+    } finally {
+      this.#makingOffer = false;
+    }
+  }
+
+  #trickle(candidate: RTCIceCandidate | null): void {
+    // "" ends one generation of one media description, null all of them: one
+    // end is enough for the other side.
+    if (candidate?.candidate === "" || this.#closed) {
+      return;
+    }
+    try {
+      this.#signaling.sendCandidate(candidate?.toJSON() ?? null);
+    } catch (reason) {
+      this.#report(reason);
+    }
+  }
+
+  async #takeDescription({ type, sdp }: { type: "offer" | "answer"; sdp: string }): Promise<void> {
+    const pc = this.#pc;
+    const readyForOffer =
+      !this.#makingOffer && (pc.signalingState === "stable" || this.#settingAnswer);
+    this.#ignoringOffer = type === "offer" && !readyForOffer && !this.#options.polite;
+    if (this.#ignoringOffer) {
+      return;
+    }
+    this.#settingAnswer = type === "answer";
+    try {
+      await pc.setRemoteDescription({ type, sdp });
+    } finally {
+      this.#settingAnswer = false;
+    }
+    const held = this.#held;
+    this.#held = [];
+    await Promise.all(held.map((candidate) => this.#addCandidate(candidate)));
+    if (type === "offer") {
+      await pc.setLocalDescription();
+      this.#describe();
+    }
+  }
+
+  async #takeCandidate(candidate: RTCIceCandidateInit): Promise<void> {
+    if (this.#pc.remoteDescription === null) {
+      this.#held.push(candidate);
+    } else {
+      await this.#addCandidate(candidate);
+    }
+  }
+
+  async #addCandidate(candidate: RTCIceCandidateInit): Promise<void> {
+    try {
+      await this.#pc.addIceCandidate(candidate);
+    } catch (reason) {
+      // Candidates of an offer that was passed over belong to nothing here.
+      if (!this.#ignoringOffer) {
+        throw reason;
+      }
+    }
+  }
+
+  #describe(): void {
+    const description = this.#pc.localDescription;
+    if (this.#closed || description === null) {
+      return;
+    }
+    if (description.type === "offer") {
+      this.#signaling.sendOffer(description.sdp);
+    } else {
+      this.#signaling.sendAnswer(description.sdp);
+    }
+  }
+
+  #report(reason: unknown): void {
+    if (!this.#closed) {
+      this.#options.failed(reason);
+    }
+  }
+
+  get #closed(): boolean {
+    return this.#pc.signalingState === "closed";
+  }
+}
