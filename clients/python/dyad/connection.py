@@ -70,6 +70,10 @@ class Connection:
         token = self._token if isinstance(self._token, str) else self._token()
         if inspect.isawaitable(token):
             token = await token
+        if not (token.isascii() and token.isprintable()):
+            raise ended(
+                grpc.StatusCode.UNAUTHENTICATED, "The token has characters that no header may have."
+            )
         self._channel = open_channel(self._target, self._credentials)
         self._stream = Stream(self._channel, token)
         self._may_read.set()
@@ -210,6 +214,8 @@ class Connection:
         if self._session.waiting_bytes > _OUTBOX_BYTES:
             self._may_put.clear()
             await self._may_put.wait()
+            if self._end is not None:
+                raise self._end
 
     def _put(self, frame: pb.Frame) -> int:
         if self._end is not None:
@@ -275,7 +281,7 @@ class Connection:
             self._end = ended(grpc.StatusCode.INTERNAL, "The client failed.")
             self._end.__cause__ = failure
         elif self._closing:
-            self._end = ended(grpc.StatusCode.CANCELLED, "The connection is closed.")
+            self._end = Ended(grpc.StatusCode.CANCELLED, "The connection is closed.")
         else:
             self._end = ended(grpc.StatusCode.OK, "The server ended the call.")
         for reply in self._replies.values():

@@ -113,6 +113,7 @@ _KINDS: Final[dict[grpc.StatusCode, type[Ended]]] = {
     grpc.StatusCode.ABORTED: TakenOver,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     # What a network or a proxy makes of a connection that it drops.
+    grpc.StatusCode.CANCELLED: Unavailable,
     grpc.StatusCode.INTERNAL: Unavailable,
     grpc.StatusCode.UNKNOWN: Unavailable,
 }

@@ -1,7 +1,9 @@
 """One `Signal` call: the only place that knows how gRPC behaves."""
 
 import asyncio
-from typing import Final
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar, cast
 
 import grpc
 
@@ -18,9 +20,15 @@ _OPTIONS: Final = (
     ("grpc.http2.max_pings_without_data", 0),
 )
 
-# How long the status that the server sent may take to replace the one that a
-# failed write made up.
+# What grpc.aio says of a write that met the end of its call, and how long the
+# server's own status may take to come after it.
+_MADE_UP: Final = (grpc.StatusCode.INTERNAL, "Internal error from Core")
 _SETTLE_SECONDS: Final = 1.0
+
+# What a write to a call that is over may raise.
+_OVER: Final = (grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
+
+T = TypeVar("T")
 
 
 def open_channel(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
@@ -33,13 +41,13 @@ def open_channel(target: str, credentials: grpc.ChannelCredentials | None) -> gr
 class Stream:
     """A `Signal` call. Have one `read` under way at a time, and one `write`."""
 
-    __slots__ = ("_call", "_write_failed")
+    __slots__ = ("_call", "_outcome")
 
     def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
-        stub = pb_grpc.SignalingStub(channel)
         metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
-        self._call = stub.Signal(metadata=metadata)
-        self._write_failed = False
+        self._outcome: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
+        self._call = pb_grpc.SignalingStub(channel).Signal(metadata=metadata)
+        self._call.add_done_callback(self._note_outcome)
 
     async def read(self) -> pb.SignalResponse | None:
         """The next message; None: the server ended the call, and all is well.
@@ -49,9 +57,23 @@ class Stream:
         """
         try:
             response = await self._call.read()
-        except grpc.aio.AioRpcError as failure:
-            raise await self._ended(failure) from None
-        return response if isinstance(response, pb.SignalResponse) else None
+        except grpc.aio.AioRpcError:
+            pass  # The call is over; below is how.
+        except asyncio.CancelledError:
+            # The same, where the status is CANCELLED, unless this task is meant.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+        else:
+            if isinstance(response, pb.SignalResponse):
+                return response
+        try:
+            outcome = await asyncio.wait_for(self._outcome, _SETTLE_SECONDS)
+        except TimeoutError:
+            outcome = ended(*_MADE_UP)
+        if outcome is not None:
+            raise outcome
+        return None
 
     async def write(self, request: pb.SignalRequest) -> bool:
         """Send a message.
@@ -61,32 +83,43 @@ class Stream:
         """
         try:
             await self._call.write(request)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            self._write_failed = True
+        except _OVER:
             return False
         return True
 
     async def finish(self) -> None:
         """Tell the server that no more will be written."""
-        await self._call.done_writing()
+        with contextlib.suppress(*_OVER):
+            await self._call.done_writing()
 
     def cancel(self) -> None:
         """End the call here and now."""
         self._call.cancel()
 
-    async def _ended(self, failure: grpc.aio.AioRpcError) -> Ended:
-        code, details = failure.code(), failure.details()
-        trailers = failure.trailing_metadata()
-        if self._write_failed and code is grpc.StatusCode.INTERNAL:
-            # A write that meets the end of its call puts INTERNAL over the
-            # server's status until that one is in.
-            deadline = asyncio.get_running_loop().time() + _SETTLE_SECONDS
-            while asyncio.get_running_loop().time() < deadline:
-                code = await self._call.code()
-                if code is not grpc.StatusCode.INTERNAL:
-                    break
-                await asyncio.sleep(0.01)
-            details = await self._call.details()
-            trailers = await self._call.trailing_metadata()
+    def _note_outcome(self, call: grpc.aio.Call) -> None:
+        """Keep the status that the server sent.
+
+        A write that meets the end of its call puts a status of its own over
+        it (https://github.com/grpc/grpc/issues/36066), before or after. This
+        is called for both, in the moment that each is set.
+        """
+        code, details = _at_once(call.code()), _at_once(call.details())
+        if self._outcome.done() or (code, details) == _MADE_UP:
+            return
+        if code is grpc.StatusCode.OK:
+            self._outcome.set_result(None)
+            return
+        trailers = _at_once(call.trailing_metadata())
         retry_after = trailers.get("retry-after-ms") if trailers else None
-        return ended(code, details or "", None if retry_after is None else str(retry_after))
+        self._outcome.set_result(
+            ended(code, details or "", None if retry_after is None else str(retry_after))
+        )
+
+
+def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that has nothing to wait for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    raise RuntimeError("The call is done, and yet its status is not there.")
