@@ -42,7 +42,7 @@ $(PAGE): $(WEB)/node_modules/.ready $(shell find $(WEB)/src $(WEB)/page -type f 
 demo: $(BIN)/.ready $(PAGE)
 	@$(BIN)/python -m dyad_server.cli demo
 
-test: $(BIN)/.ready
+test: $(BIN)/.ready $(PAGE)
 	@$(BIN)/pytest
 
 lint: $(BIN)/.ready

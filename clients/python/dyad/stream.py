@@ -14,7 +14,7 @@ from dyad.v1 import signaling_pb2_grpc as pb_grpc
 # A server that froze, or a network that went, is noticed within 13 seconds.
 # `keepalive_timeout_ms` alone has no effect; `ping_timeout_ms` has.
 _OPTIONS: Final = (
-    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_time_ms", 5_000),
     ("grpc.keepalive_timeout_ms", 3_000),
     ("grpc.http2.ping_timeout_ms", 3_000),
     ("grpc.http2.max_pings_without_data", 0),

@@ -3,7 +3,7 @@ import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
 import { Credentials, type Token } from "./credentials.js";
-import { DyadError, ended, lost, refused } from "./errors.js";
+import { DyadError, ended, lost, refused, unreachable } from "./errors.js";
 import { EventQueue } from "./event_queue.js";
 import { type ConnectionEvent, type Participant, toEvent, toParticipant, toWire } from "./events.js";
 import {
@@ -81,14 +81,15 @@ async function listen(client: Client<typeof Signaling>, credentials: Credentials
       return { sessionId: first.value.sessionId, responses, abort };
     });
   } catch (reason) {
-    throw ended(reason);
+    const failure = ended(reason);
+    throw failure.code === "lost" ? unreachable() : failure;
   } finally {
     clearTimeout(patience);
   }
 }
 
 interface Asked {
-  readonly resolve: () => void;
+  readonly resolve: (room: Room | undefined) => void;
   readonly reject: (error: DyadError) => void;
 }
 
@@ -172,14 +173,14 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
   }
 
   async #enter(roomId: string): Promise<Room> {
-    await this.#ask(roomId, { case: "joinRoom", value: create(JoinRoomSchema) });
-    if (this.#room === undefined) {
+    const room = await this.#ask(roomId, { case: "joinRoom", value: create(JoinRoomSchema) });
+    if (room === undefined) {
       throw new DyadError("protocol", "The server did not say which room this is.");
     }
-    return this.#room;
+    return room;
   }
 
-  #ask(roomId: string, event: Frame["event"]): Promise<void> {
+  #ask(roomId: string, event: Frame["event"]): Promise<Room | undefined> {
     return new Promise((resolve, reject) => {
       this.#asked.set(this.#put(event, roomId), { resolve, reject });
     });
@@ -255,7 +256,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
         this.#room = undefined;
         break;
     }
-    asked.resolve();
+    asked.resolve(this.#room);
   }
 
   #sendFailed(failure: DyadError): void {

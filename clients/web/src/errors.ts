@@ -68,6 +68,11 @@ export function lost(): DyadError {
   return new DyadError("lost", "The connection to the server was lost.", true);
 }
 
+/** There was no connection yet to lose. */
+export function unreachable(): DyadError {
+  return new DyadError("unavailable", "The server cannot be reached.", true);
+}
+
 /** The server refused one frame. */
 export function refused(refusal: Refusal): DyadError {
   return new DyadError(REFUSED.get(refusal.code) ?? "refused", refusal.message);

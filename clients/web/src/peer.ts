@@ -99,7 +99,8 @@ export class Peer {
     }
     const held = this.#held;
     this.#held = [];
-    await Promise.all(held.map((candidate) => this.#addCandidate(candidate)));
+    // One that the browser cannot use is one path fewer, not a failed call.
+    await Promise.allSettled(held.map((candidate) => pc.addIceCandidate(candidate)));
     if (type === "offer") {
       await pc.setLocalDescription();
       this.#describe();
