@@ -34,7 +34,7 @@ $(WEB)/node_modules/.ready: $(WEB)/package-lock.json | $(BIN)/.ready
 	@cd $(WEB) && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
-$(PAGE): $(WEB)/node_modules/.ready $(shell find $(WEB)/src $(WEB)/page -type f 2>/dev/null)
+$(PAGE): $(WEB)/node_modules/.ready $(WEB)/build.mjs $(shell find $(WEB)/src $(WEB)/page $(WEB)/tools -type f)
 	@echo "== The call page"
 	@cd $(WEB) && npm run --silent build
 	@touch $@

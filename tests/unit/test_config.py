@@ -1,0 +1,68 @@
+import secrets
+from typing import Any
+
+import pytest
+from dyad_server.config import Config, load
+from dyad_server.errors import ConfigError
+
+SECRET = secrets.token_hex(32)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"jwt_secret": ""}, "DYAD_JWT_SECRET"),
+        ({"jwt_public_key": "key.pem"}, "not both"),
+        ({"tls_cert": "cert.pem"}, "go together"),
+        ({"tls_client_ca": "ca.pem"}, "needs --tls-cert"),
+        ({"host": "0.0.0.0"}, "--allow-plaintext"),
+        ({"host": "::"}, "--allow-plaintext"),
+        ({"host": "example.com"}, "--allow-plaintext"),
+        ({"port": 65536}, "--port"),
+        ({"port": -1}, "--port"),
+        ({"lease": 0.0}, "--lease"),
+        ({"lease": float("inf")}, "--lease"),
+        ({"lease": float("nan")}, "--lease"),
+        ({"max_frame_bytes": 0}, "--max-frame-bytes"),
+        ({"log_level": "loud"}, "--log-level"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_with_a_sentence(
+    settings: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Config(**({"jwt_secret": SECRET} | settings))
+    assert says in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost", "127.9.9.9"])
+def test_loopback_needs_no_tls(host: str) -> None:
+    assert Config(jwt_secret=SECRET, host=host).host == host
+
+
+def test_an_option_comes_before_the_environment_and_that_before_the_default() -> None:
+    environment = {"DYAD_JWT_SECRET": SECRET, "DYAD_PORT": "1", "DYAD_LEASE": "2.5"}
+    config = load({"port": 2, "lease": None}, environment)
+    assert (config.port, config.lease, config.heartbeat) == (2, 2.5, 10.0)
+
+
+@pytest.mark.parametrize(("text", "value"), [("yes", True), ("0", False), ("TRUE", True)])
+def test_yes_and_no_are_read_from_the_environment(text: str, *, value: bool) -> None:
+    config = load({}, {"DYAD_JWT_SECRET": SECRET, "DYAD_REFLECTION": text})
+    assert config.reflection is value
+
+
+@pytest.mark.parametrize(("name", "text"), [("PORT", "x"), ("LEASE", ""), ("REFLECTION", "2")])
+def test_a_variable_that_cannot_be_read_is_named(name: str, text: str) -> None:
+    environment = {"DYAD_JWT_SECRET": SECRET, f"DYAD_{name}": text}
+    if text == "":
+        # Empty is not set: so a deployment can pass every variable through.
+        assert load({}, environment).lease == 25.0
+        return
+    with pytest.raises(ConfigError, match=f"DYAD_{name}"):
+        load({}, environment)
+
+
+def test_the_secret_is_not_in_what_a_config_prints() -> None:
+    assert SECRET not in repr(Config(jwt_secret=SECRET))
