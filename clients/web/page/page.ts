@@ -162,11 +162,8 @@ async function take(current: Session, event: ConnectionEvent): Promise<void> {
       await (current.call ?? startCall(current))?.peer.take(event).catch(callFailed);
       break;
     case "answer":
-      await current.call?.peer.take(event).catch(callFailed);
-      break;
     case "candidate":
-      // One that the browser cannot use is one path fewer, not a failed call.
-      await current.call?.peer.take(event).catch(() => undefined);
+      await current.call?.peer.take(event).catch(callFailed);
       break;
   }
 }

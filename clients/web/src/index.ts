@@ -4,5 +4,5 @@ export { DyadError } from "./errors.js";
 export type { ErrorCode } from "./errors.js";
 export type { ConnectionEvent, LeaveReason, Participant } from "./events.js";
 export { Peer } from "./peer.js";
-export type { PeerOptions, PeerSignaling } from "./peer.js";
+export type { NegotiationEvent, PeerOptions, PeerSignaling } from "./peer.js";
 export type { Token } from "./credentials.js";

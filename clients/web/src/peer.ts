@@ -28,7 +28,6 @@ export class Peer {
   readonly #signaling: PeerSignaling;
   readonly #options: PeerOptions;
   #makingOffer = false;
-  #ignoringOffer = false;
   #settingAnswer = false;
   #held: RTCIceCandidateInit[] = [];
 
@@ -45,7 +44,7 @@ export class Peer {
     });
   }
 
-  /** Takes what the other one said; rejects when the browser cannot use it. */
+  /** Takes what the other one said; rejects when the browser cannot use a description. */
   async take(event: NegotiationEvent): Promise<void> {
     if (event.type === "candidate") {
       await this.#takeCandidate(event.candidate);
@@ -87,8 +86,7 @@ export class Peer {
     const pc = this.#pc;
     const readyForOffer =
       !this.#makingOffer && (pc.signalingState === "stable" || this.#settingAnswer);
-    this.#ignoringOffer = type === "offer" && !readyForOffer && !this.#options.polite;
-    if (this.#ignoringOffer) {
+    if (type === "offer" && !readyForOffer && !this.#options.polite) {
       return;
     }
     this.#settingAnswer = type === "answer";
@@ -99,8 +97,7 @@ export class Peer {
     }
     const held = this.#held;
     this.#held = [];
-    // One that the browser cannot use is one path fewer, not a failed call.
-    await Promise.allSettled(held.map((candidate) => pc.addIceCandidate(candidate)));
+    await Promise.all(held.map((candidate) => this.#addCandidate(candidate)));
     if (type === "offer") {
       await pc.setLocalDescription();
       this.#describe();
@@ -118,11 +115,9 @@ export class Peer {
   async #addCandidate(candidate: RTCIceCandidateInit): Promise<void> {
     try {
       await this.#pc.addIceCandidate(candidate);
-    } catch (reason) {
-      // Candidates of an offer that was passed over belong to nothing here.
-      if (!this.#ignoringOffer) {
-        throw reason;
-      }
+    } catch {
+      // It may belong to an offer that was passed over, or to a call before
+      // this one; and else it is one path fewer, which is no failed call.
     }
   }
 
