@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dyad_server import envoy
+from dyad_server.app import Server
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.conftest import serving, token
@@ -48,7 +50,7 @@ def needs() -> None:
 @dataclass
 class Site:
     url: str
-    server_port: int
+    server: Server
     browser: Browser
 
     async def tab(self, fragment: str = "") -> Page:
@@ -60,18 +62,18 @@ class Site:
 
 
 @asynccontextmanager
-async def site() -> AsyncIterator[Site]:
+async def site(**settings: Any) -> AsyncIterator[Site]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    async with serving() as server, async_playwright() as playwright:
+    async with serving(**settings) as server, async_playwright() as playwright:
         text = envoy.render(
             ROOT / "deploy" / "envoy.yaml", listen_port=port, server_port=server.port, page=PAGE
         )
         async with envoy.running(text, port):
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             try:
-                yield Site(f"http://localhost:{port}/", server.port, browser)
+                yield Site(f"http://localhost:{port}/", server, browser)
             finally:
                 await browser.close()
 
@@ -159,6 +161,55 @@ async def test_the_link_to_hand_over_has_the_room_and_not_the_token() -> None:
         assert "token" not in href
 
 
+STATUSES = """() => {
+  const status = document.getElementById("status");
+  window.statuses = [];
+  new MutationObserver(() => window.statuses.push(status.textContent))
+    .observe(status, { childList: true, characterData: true, subtree: true });
+}"""
+
+
+async def listens_again(page: Page, times: int) -> None:
+    for _ in range(times):
+        await page.wait_for_event("request", lambda request: request.url.endswith("/Listen"))
+
+
+async def test_the_page_stays_connected_while_a_person_thinks() -> None:
+    async with site(join_timeout=0.5) as here:
+        page = await here.tab()
+        await page.fill("#token", token())
+        await page.get_by_role("button", name="Connect", exact=True).click()
+        await expect(page.locator("#status")).to_have_text("Connected")
+        await page.evaluate(STATUSES)
+        await listens_again(page, 2)
+        await page.get_by_role("button", name="Create Room (Caller)").click()
+        await expect(page.locator("#link")).to_be_visible()
+        await page.get_by_role("button", name="Hang up").click()
+        await listens_again(page, 2)
+        await expect(page.locator("#message")).to_be_hidden()
+        assert set(await page.evaluate("window.statuses")) <= {"Connected"}
+
+
+async def test_a_server_that_goes_while_a_person_thinks_is_said() -> None:
+    async with site() as here:
+        page = await here.tab()
+        await page.fill("#token", token())
+        await page.get_by_role("button", name="Connect", exact=True).click()
+        await expect(page.locator("#status")).to_have_text("Connected")
+        await here.server.stop()
+        await expect(page.locator("#status")).to_have_text("Disconnected")
+        await expect(page.locator("#message")).to_have_text(re.compile("Press Connect"))
+
+
+async def test_reloading_a_demo_link_calls_again_without_a_token_in_the_address() -> None:
+    async with site() as here:
+        page = await here.tab(f"token={token()}&auto=1")
+        await expect(page.locator("#link")).to_be_visible()
+        assert "token" not in page.url
+        await page.reload()
+        await expect(page.locator("#link")).to_be_visible()
+
+
 async def test_a_browser_and_aiortc_exchange_pictures() -> None:
     async with site() as here:
         alice = await here.tab()
@@ -170,7 +221,7 @@ async def test_a_browser_and_aiortc_exchange_pictures() -> None:
             sys.executable,
             str(ROOT / "clients/python/examples/aiortc_call.py"),
             "--target",
-            f"127.0.0.1:{here.server_port}",
+            f"127.0.0.1:{here.server.port}",
             "--token",
             token("bob"),
             "--room",

@@ -2,7 +2,7 @@ import { connect, type Connection, DyadError, type ConnectionEvent, Peer } from 
 import { invitation, readFragment, withoutToken } from "./fragment.js";
 import { LocalMedia, send } from "./media.js";
 import { sentence } from "./sentences.js";
-import { nameIn } from "./token.js";
+import { nameIn, rememberedToken, rememberToken } from "./token.js";
 
 type Status = "Disconnected" | "Connected" | "Connected to peer";
 
@@ -37,10 +37,14 @@ interface Call {
   readonly peer: Peer;
 }
 
-/** From Connect until the connection ends. */
+/** From Connect until there is no connection any more. */
 interface Session {
-  readonly connection: Connection;
+  readonly connect: () => Promise<Connection>;
+  /** The present one: while no room is entered, one follows another. */
+  connection: Promise<Connection>;
   readonly media: LocalMedia;
+  /** In a room, the other one there or not. */
+  seated: boolean;
   call: Call | undefined;
   /** Hanging up: what the peer still says is for nobody. */
   leaving: boolean;
@@ -61,7 +65,7 @@ function show(next: Status): void {
 }
 
 function showButtons(): void {
-  const seated = session?.connection.room !== undefined;
+  const seated = session?.seated === true;
   connectButton.disabled = busy || session !== undefined;
   createButton.disabled = busy || seated;
   joinButton.disabled = busy || seated;
@@ -102,13 +106,15 @@ async function open(): Promise<Session> {
   if (ownToken === "") {
     throw new DyadError("refused", "Paste the token that your app gave you, then press Connect.");
   }
-  const connection = await connect(server, ownToken);
+  const connecting = () => connect(server, ownToken);
+  const connection = connecting();
+  await connection;
   const media = new LocalMedia(nameIn(ownToken), () => {
     if (opened.call !== undefined) {
       send(opened.call.pc, media.stream);
     }
   });
-  const opened: Session = { connection, media, call: undefined, leaving: false };
+  const opened: Session = { connect: connecting, connection, media, seated: false, call: undefined, leaving: false };
   session = opened;
   localVideo.srcObject = media.stream;
   show("Connected");
@@ -121,11 +127,11 @@ async function open(): Promise<Session> {
   return opened;
 }
 
-/** Does what the server tells, until it tells no more. */
+/** Does what the server tells, over one connection after the other, until there is no more. */
 async function follow(current: Session): Promise<void> {
   try {
-    for await (const event of current.connection) {
-      await take(current, event);
+    for (let idle = true; idle; ) {
+      idle = await followOne(current, current.connection);
     }
   } catch (reason) {
     say(sentence(reason));
@@ -135,16 +141,47 @@ async function follow(current: Session): Promise<void> {
     if (session === current) {
       session = undefined;
       localVideo.srcObject = null;
+      invitationRow.hidden = true;
       show("Disconnected");
     }
   }
 }
 
-async function take(current: Session, event: ConnectionEvent): Promise<void> {
+/** True when there is another connection to follow; throws what ended this one otherwise. */
+async function followOne(current: Session, connecting: Promise<Connection>): Promise<boolean> {
+  const connection = await connecting;
+  try {
+    for await (const event of connection) {
+      await take(current, connection, event);
+    }
+  } catch (reason) {
+    if (current.seated || !idledOut(reason)) {
+      throw reason;
+    }
+    await renew(current, connecting);
+    return true;
+  }
+  return false;
+}
+
+/** The server ends a connection that enters no room; nothing is lost with it. */
+function idledOut(reason: unknown): boolean {
+  return reason instanceof DyadError && reason.code === "deadline_exceeded";
+}
+
+/** The connection after the one that ended; whoever asks first opens it. */
+function renew(current: Session, ended: Promise<Connection>): Promise<Connection> {
+  if (current.connection === ended) {
+    current.connection = current.connect();
+  }
+  return current.connection;
+}
+
+async function take(current: Session, connection: Connection, event: ConnectionEvent): Promise<void> {
   switch (event.type) {
     case "peerJoined":
       endCall(current);
-      startCall(current);
+      startCall(current, connection);
       nameRemote(event.peer.email || event.peer.userId);
       break;
     case "peerLeft":
@@ -159,7 +196,7 @@ async function take(current: Session, event: ConnectionEvent): Promise<void> {
       }
       break;
     case "offer":
-      await (current.call ?? startCall(current))?.peer.take(event).catch(callFailed);
+      await (current.call ?? startCall(current, connection))?.peer.take(event).catch(callFailed);
       break;
     case "answer":
     case "candidate":
@@ -169,8 +206,8 @@ async function take(current: Session, event: ConnectionEvent): Promise<void> {
 }
 
 /** Undefined, and said, when there is nobody to call or the settings are wrong. */
-function startCall(current: Session): Call | undefined {
-  const { connection, media } = current;
+function startCall(current: Session, connection: Connection): Call | undefined {
+  const { media } = current;
   if (connection.room === undefined || current.leaving) {
     return undefined;
   }
@@ -191,7 +228,7 @@ function startCall(current: Session): Call | undefined {
     }
     show(pc.connectionState === "connected" ? "Connected to peer" : "Connected");
     if (pc.connectionState === "failed") {
-      say("No direct way to the other one was found. Trying again; a TURN server in the settings may be needed.");
+      say("No direct way to the other one was found. Some networks allow none without a TURN server, and this page knows none. Still trying.");
     } else if (pc.connectionState === "connected") {
       say("");
     }
@@ -221,8 +258,16 @@ function nameRemote(name: string): void {
 }
 
 async function enter(room: (connection: Connection) => ReturnType<Connection["create"]>): Promise<void> {
-  const { connection } = await open();
-  const entered = await room(connection);
+  const current = await open();
+  const { connection } = current;
+  const entered = await room(await connection).catch(async (reason: unknown) => {
+    if (!idledOut(reason)) {
+      throw reason;
+    }
+    // The two crossed: the server gave up waiting as the person chose.
+    return room(await renew(current, connection));
+  });
+  current.seated = true;
   roomId.value = entered.roomId;
   link.href = invitation(location, entered.roomId);
   link.textContent = link.href;
@@ -253,7 +298,8 @@ async function hangUp(): Promise<void> {
   endCall(current);
   invitationRow.hidden = true;
   try {
-    await current.connection.leave();
+    await (await current.connection).leave();
+    current.seated = false;
   } finally {
     current.leaving = false;
   }
@@ -271,10 +317,11 @@ async function copyLink(): Promise<void> {
 
 function applyFragment(): void {
   const fragment = readFragment(location.hash);
-  token.value = fragment.token ?? token.value;
+  token.value = fragment.token ?? rememberedToken() ?? token.value;
   roomId.value = fragment.room ?? roomId.value;
   stun.value = fragment.stun ?? stun.value;
   if (fragment.token !== undefined) {
+    rememberToken(fragment.token);
     history.replaceState(null, "", `#${withoutToken(location.hash)}`);
   }
   if (fragment.server !== undefined) {
@@ -298,6 +345,6 @@ createButton.addEventListener("click", () => void act(create));
 hangupButton.addEventListener("click", () => void act(hangUp));
 copyButton.addEventListener("click", () => void copyLink());
 window.addEventListener("hashchange", applyFragment);
-window.addEventListener("pagehide", () => session?.connection.close());
+window.addEventListener("pagehide", () => void session?.connection.then((connection) => connection.close()));
 applyFragment();
 showButtons();

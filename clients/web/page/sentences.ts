@@ -6,7 +6,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   permission_denied: "This token is for another room. Use the link or the token that belongs to this call.",
   session_not_found: "The server no longer knows this session. Press Connect.",
   resource_exhausted: "The server wants less at a time. Wait a moment and press Connect.",
-  deadline_exceeded: "Nobody else came, or no room was entered, in time. Create or join a room to connect again.",
+  deadline_exceeded: "Nobody else came in time, or this device slept. Create or join a room to connect again.",
   aborted: "This call was taken over by another connection. Press Connect to start anew.",
   unavailable: "The server is restarting or out of reach. Press Connect in a few seconds.",
   lost: "The connection to the server was lost. Check your network and press Connect.",

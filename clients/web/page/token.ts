@@ -13,3 +13,23 @@ export function nameIn(token: string): string {
     return "Me";
   }
 }
+
+const KEPT = "dyad.token";
+
+/** Keeps a link's token for this tab, so that reloading the page needs no new link. */
+export function rememberToken(token: string): void {
+  try {
+    sessionStorage.setItem(KEPT, token);
+  } catch {
+    // A browser that keeps nothing: the link works once.
+  }
+}
+
+/** The token of the link that this tab came by. */
+export function rememberedToken(): string | undefined {
+  try {
+    return sessionStorage.getItem(KEPT) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
