@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Code, ConnectError } from "@connectrpc/connect";
+
+import { sentence } from "../page/sentences.js";
+import { DyadError, type ErrorCode, ended } from "../src/errors.js";
+
+const STATUSES: readonly [status: Code, code: ErrorCode, retryable: boolean][] = [
+  [Code.Unauthenticated, "unauthenticated", false],
+  [Code.PermissionDenied, "permission_denied", false],
+  [Code.NotFound, "session_not_found", true],
+  [Code.ResourceExhausted, "resource_exhausted", true],
+  [Code.DeadlineExceeded, "deadline_exceeded", false],
+  [Code.Aborted, "aborted", false],
+  [Code.Unavailable, "unavailable", true],
+  // What connect-web says when a proxy or the network goes.
+  [Code.Unknown, "lost", true],
+  [Code.Canceled, "lost", true],
+  [Code.Unimplemented, "protocol", false],
+];
+
+for (const [status, code, retryable] of STATUSES) {
+  test(`the status ${Code[status]} is "${code}" and ${retryable ? "worth" : "not worth"} another try`, () => {
+    const failure = ended(new ConnectError("why", status));
+    assert.equal(failure.code, code);
+    assert.equal(failure.retryable, retryable);
+  });
+}
+
+test("the server's own wish for when to come back is kept", () => {
+  const going = new ConnectError("going away", Code.Unavailable, { "retry-after-ms": "750" });
+  assert.equal(ended(going).retryAfterMs, 750);
+});
+
+test("a wish that is no number is none", () => {
+  const going = new ConnectError("going away", Code.Unavailable, { "retry-after-ms": "soon" });
+  assert.equal(ended(going).retryAfterMs, undefined);
+});
+
+test("what a person can do is said instead of what the server wrote", () => {
+  const said = sentence(new DyadError("room_full", "Two are in the room already."));
+  assert.match(said, /Create another room/);
+});
+
+test("a failure of the browser's own is said without its details", () => {
+  assert.doesNotMatch(sentence(new TypeError("x is not a function")), /function/);
+});

@@ -1,0 +1,28 @@
+"""The web client's own tests run with the others: one command proves the whole."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import run
+
+WEB = Path(__file__).parents[2] / "clients" / "web"
+BIN = Path(sys.executable).parent
+
+
+async def test_the_web_clients_own_tests_pass() -> None:
+    npm = BIN / "npm"
+    if not (npm.exists() and (WEB / "node_modules" / ".ready").exists()):
+        sentence = "This needs Node and the web client's packages (make build/web/index.html)."
+        if os.environ.get("CI"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    status, said = await run(
+        str(npm), "test", "--silent", "--prefix", str(WEB), env=os.environ | {"PATH": path}
+    )
+    assert status == 0, said
+    # A runner that found no test is content too.
+    assert "ℹ pass 0" not in said, said
