@@ -16,21 +16,38 @@ _HOST = "127.0.0.1"
 _LISTEN_PORT = 8080
 _SERVER_PORT = 50051
 _PAGE = "build/web/index.html"
+_CERT = "certs/cert.pem"
+_KEY = "certs/key.pem"
 _READY_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5.0
 _LAST_BYTES = 2000
 
 
-def render(template: Path, *, listen_port: int, server_port: int, page: Path) -> str:
-    """The text of `template`, one of `deploy/`, with these ports and this page.
+def render(
+    template: Path,
+    *,
+    listen_port: int,
+    server_port: int,
+    page: Path,
+    tls: tuple[Path, Path] | None = None,
+) -> str:
+    """The text of `template`, one of `deploy/`, with these ports and files.
 
     Nothing else of it changes: what runs here is what is deployed.
+
+    Args:
+        template: the file.
+        listen_port: where browsers come.
+        server_port: where the server listens.
+        page: the call page.
+        tls: the certificate chain and its key, for the template that has TLS.
 
     Raises:
         ValueError: the file does not say what is to be replaced, once each.
     """
     text = template.read_text(encoding="utf-8")
+    files = {_PAGE: page} if tls is None else {_PAGE: page, _CERT: tls[0], _KEY: tls[1]}
     replacements = {
         f"address: {_HOST}, port_value: {_LISTEN_PORT} ": (
             f"address: {_HOST}, port_value: {listen_port} "
@@ -41,17 +58,18 @@ def render(template: Path, *, listen_port: int, server_port: int, page: Path) ->
         # The page's own origin moves with the port.
         f"//localhost:{_LISTEN_PORT}\n": f"//localhost:{listen_port}\n",
         f"//{_HOST}:{_LISTEN_PORT}\n": f"//{_HOST}:{listen_port}\n",
-        # A JSON string is a YAML string, whatever the path has in it.
-        f"filename: {_PAGE} ": (
-            f"filename: {json.dumps(str(page.absolute()), ensure_ascii=False)} "
-        ),
-    }
+    } | {f"filename: {old} ": f"filename: {_quoted(new)} " for old, new in files.items()}
     for old in replacements:
         if text.count(old) != 1:
             raise ValueError(f"{template} should say {old.strip()!r} once, not {text.count(old)}x.")
     # In one pass, so that none finds what another one has just put there.
     olds = "|".join(map(re.escape, replacements))
     return re.sub(olds, lambda match: replacements[match[0]], text)
+
+
+def _quoted(path: Path) -> str:
+    # A JSON string is a YAML string, whatever the path has in it.
+    return json.dumps(str(path.absolute()), ensure_ascii=False)
 
 
 @contextlib.asynccontextmanager

@@ -1,116 +1,23 @@
-"""The call page, served by the real Envoy, in real Chromium, with real media."""
+"""The call page: what a person sees of it and does with it."""
 
 import asyncio
-import os
 import re
-import shutil
-import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from dyad_server import envoy
-from dyad_server.app import Server
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from tests.conftest import serving, token
-
-ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-PAGE = ROOT / "build" / "web" / "index.html"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--allow-loopback-in-peer-connection",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
-MEDIA_SECONDS = 20_000
-
-
-@pytest.fixture(autouse=True)
-def needs() -> None:
-    missing = [] if CHROMIUM else ["Chromium (apt-get install chromium)"]
-    missing += [] if PAGE.is_file() else ["the call page (make build/web/index.html)"]
-    if missing:
-        sentence = f"This needs {' and '.join(missing)}."
-        if os.environ.get("CI"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-
-
-@dataclass
-class Site:
-    url: str
-    server: Server
-    browser: Browser
-
-    async def tab(self, fragment: str = "") -> Page:
-        """A page of a context of its own: nothing is shared but the network."""
-        context = await self.browser.new_context()
-        page = await context.new_page()
-        await page.goto(f"{self.url}#stun=&{fragment}")
-        return page
-
-
-@asynccontextmanager
-async def site(**settings: Any) -> AsyncIterator[Site]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    async with serving(**settings) as server, async_playwright() as playwright:
-        text = envoy.render(
-            ROOT / "deploy" / "envoy.yaml", listen_port=port, server_port=server.port, page=PAGE
-        )
-        async with envoy.running(text, port):
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            try:
-                yield Site(f"http://localhost:{port}/", server, browser)
-            finally:
-                await browser.close()
-
-
-async def call(site: Site) -> tuple[Page, Page]:
-    """Two tabs, typed into as two people would."""
-    alice, bob = await site.tab(), await site.tab()
-    for page, who in ((alice, "alice"), (bob, "bob")):
-        await expect(page.locator("#status")).to_have_text("Disconnected")
-        await page.fill("#token", token(who))
-        await page.get_by_role("button", name="Connect", exact=True).click()
-        await expect(page.locator("#status")).to_have_text("Connected")
-    await alice.get_by_role("button", name="Create Room (Caller)").click()
-    await expect(alice.locator("#roomId")).to_have_value(re.compile(r"^[0-9a-f-]{36}$"))
-    await bob.fill("#roomId", await alice.locator("#roomId").input_value())
-    await bob.get_by_role("button", name="Join Room (Callee)").click()
-    for page in (alice, bob):
-        await expect(page.locator("#status")).to_have_text(
-            "Connected to peer", timeout=MEDIA_SECONDS
-        )
-    return alice, bob
-
-
-# Fake cameras all show the same picture: a stream's id, which travels in the
-# SDP, says whose it is.
-STREAM = "id => document.getElementById(id).srcObject?.id ?? ''"
-DECODED = """() => {
-  const video = document.getElementById("remoteVideo");
-  return video.getVideoPlaybackQuality().totalVideoFrames > 10 && video.videoWidth > 0;
-}"""
+from tests.browser.site import DECODED, MEDIA_MS, ROOT, STREAM, call, site
+from tests.conftest import token
+from tests.support.certificates import certificate
 
 
 async def test_two_browsers_show_each_other_and_closing_one_tells_the_other() -> None:
     async with site() as here:
         alice, bob = await call(here)
         for page in (alice, bob):
-            await page.wait_for_function(DECODED, timeout=MEDIA_SECONDS)
+            await page.wait_for_function(DECODED, timeout=MEDIA_MS)
         ids = {page: await page.evaluate(STREAM, "localVideo") for page in (alice, bob)}
         assert await alice.evaluate(STREAM, "remoteVideo") == ids[bob]
         assert await bob.evaluate(STREAM, "remoteVideo") == ids[alice]
@@ -133,7 +40,7 @@ async def test_an_automatic_link_needs_no_typing() -> None:
         ]
         for page in pages:
             await expect(page.locator("#status")).to_have_text(
-                "Connected to peer", timeout=MEDIA_SECONDS
+                "Connected to peer", timeout=MEDIA_MS
             )
 
 
@@ -159,6 +66,17 @@ async def test_the_link_to_hand_over_has_the_room_and_not_the_token() -> None:
         href = await link.get_attribute("href") or ""
         assert f"room={room}" in href.partition("#")[2]
         assert "token" not in href
+
+
+async def test_behind_tls_a_call_has_http2_for_itself(tmp_path: Path) -> None:
+    async with site(tls=certificate(tmp_path, "proxy")) as here:
+        alice, _ = await call(here)
+        protocol = 'performance.getEntriesByType("navigation")[0].nextHopProtocol'
+        assert await alice.evaluate(protocol) == "h2"
+        protocols = """performance.getEntriesByType("resource")
+          .filter(({ name }) => name.includes("dyad.v1.Signaling"))
+          .map(({ nextHopProtocol }) => nextHopProtocol)"""
+        assert set(await alice.evaluate(protocols)) == {"h2"}
 
 
 STATUSES = """() => {
@@ -229,9 +147,9 @@ async def test_a_browser_and_aiortc_exchange_pictures() -> None:
             stdout=asyncio.subprocess.PIPE,
         )
         try:
-            await alice.wait_for_function(DECODED, timeout=MEDIA_SECONDS)
+            await alice.wait_for_function(DECODED, timeout=MEDIA_MS)
             assert process.stdout is not None
-            async with asyncio.timeout(MEDIA_SECONDS / 1000):
+            async with asyncio.timeout(MEDIA_MS / 1000):
                 while b"frames" not in await process.stdout.readline():
                     pass
         finally:

@@ -1,6 +1,7 @@
 """The web client's own tests run with the others: one command proves the whole."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -25,4 +26,4 @@ async def test_the_web_clients_own_tests_pass() -> None:
     )
     assert status == 0, said
     # A runner that found no test is content too.
-    assert "ℹ pass 0" not in said, said
+    assert re.search(r"pass [1-9]", said), said
