@@ -17,9 +17,12 @@ from dyad_server.auth import Verifier, public_key, secret_key
 from dyad_server.broker_memory import MemoryBroker
 from dyad_server.config import Config, read_file
 from dyad_server.errors import ConfigError, Ended
-from dyad_server.hub import Hub, Limits, Observer
+from dyad_server.hub import Hub
+from dyad_server.limits import Limits
 from dyad_server.logs import LogObserver, log
 from dyad_server.metrics import MetricsObserver
+from dyad_server.observer import Observer
+from dyad_server.origin import Origin
 from dyad_server.rooms import Output
 from dyad_server.servicer import SignalingServicer, Terms
 
@@ -27,7 +30,8 @@ __all__ = ["Dyad", "Server", "add_to_server", "grpc_options", "runtime"]
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 _METADATA_BYTES = 16384
-_MESSAGE_BYTES = 262144
+# A replay of all that may stand unacknowledged fits into one message.
+_MESSAGE_BYTES = 524288
 _FRAMES_A_MESSAGE = 4
 
 
@@ -42,6 +46,14 @@ class _Observers:
     def closed(self, participants: int, failure: Ended | None) -> None:
         for observer in self._observers:
             observer.closed(participants, failure)
+
+    def held(self) -> None:
+        for observer in self._observers:
+            observer.held()
+
+    def resumed(self) -> None:
+        for observer in self._observers:
+            observer.resumed()
 
     def delivered(self, output: Output) -> None:
         for observer in self._observers:
@@ -71,12 +83,24 @@ class Dyad:
         self.metrics = MetricsObserver()
         self.hub = Hub(
             MemoryBroker,
-            Limits(config.join_timeout, config.lone_timeout, config.max_waiting_bytes),
+            Limits(
+                join_timeout=config.join_timeout,
+                lone_timeout=config.lone_timeout,
+                resume_grace=config.resume_grace,
+                waiting_bytes=config.max_waiting_bytes,
+                waiting_frames=config.max_waiting_frames,
+                frames_per_second=config.max_frames_per_second,
+                bytes_per_second=config.max_bytes_per_second,
+                streams=config.max_streams,
+                streams_per_user=config.max_streams_per_user,
+                streams_per_address=config.max_streams_per_address,
+            ),
             _Observers((self.metrics, LogObserver())),
         )
         self.servicer = SignalingServicer(
             self.hub,
             verifier,
+            Origin(config.proxies()),
             Terms(config.max_frame_bytes, config.write_timeout, config.heartbeat, config.lease),
         )
 

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from dyad_server.errors import ConfigError, Unauthenticated
-from dyad_server.hub import Identity
+from dyad_server.errors import ConfigError, Overloaded, Unauthenticated
+from dyad_server.inputs import Identity
 
 LEEWAY_SECONDS = 30
 _SECRET_BYTES = 32
@@ -92,11 +92,18 @@ class Verifier:
         self._token_bytes = token_bytes
         self._known: dict[bytes, tuple[float, Identity]] = {}
 
-    def verify_metadata(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Identity:
+    def verify_metadata(
+        self, metadata: Iterable[tuple[str, str | bytes]] | None, *, known_only: bool = False
+    ) -> Identity:
         """The identity in a call's `authorization` metadata.
+
+        Args:
+            metadata: the call's.
+            known_only: take only a token that held before, which costs little.
 
         Raises:
             Unauthenticated: there is none, more than one, or it does not hold.
+            Overloaded: it is not known, and no other is looked at.
         """
         values = [value for key, value in metadata or () if key == "authorization"]
         if not values:
@@ -109,13 +116,14 @@ class Verifier:
         ).partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("The authorization is not: Bearer <token>.")
-        return self.verify(token)
+        return self.verify(token, known_only=known_only)
 
-    def verify(self, token: str) -> Identity:
+    def verify(self, token: str, *, known_only: bool = False) -> Identity:
         """The identity that `token` proves.
 
         Raises:
             Unauthenticated: it does not hold; the sentence says in which way.
+            Overloaded: it is not known, and no other is looked at.
         """
         if len(token) > self._token_bytes:
             raise Unauthenticated(f"The token is longer than {self._token_bytes} bytes.")
@@ -124,6 +132,8 @@ class Verifier:
         known = self._known.get(digest)
         if known is not None and now < known[0]:
             return known[1]
+        if known_only:
+            raise Overloaded("Too many bad tokens came from this address: wait a while.")
         until, identity = self._check(token)
         if len(self._known) >= _CACHED_TOKENS:
             self._known.pop(next(iter(self._known)))

@@ -29,8 +29,16 @@ class Broker(Protocol):
     def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
         """Free the seat of `member_id`."""
 
-    def relay(self, room_id: str, member_id: str, payload: object, *, reply_to: int) -> None:
-        """Pass `payload` to the other one in the room."""
+    def hold(self, room_id: str, member_id: str) -> None:
+        """Keep the seat of `member_id`, whose connection broke; it may `resume`."""
+
+    def resume(self, room_id: str, member_id: str) -> None:
+        """Give its seat back to `member_id`, which is told `Joined` with `resumed`."""
+
+    def relay(
+        self, room_id: str, member_id: str, payload: object, *, size: int, reply_to: int
+    ) -> None:
+        """Pass `payload`, of `size` bytes, to the other one in the room."""
 
 
 MakeBroker = Callable[[Deliver], Broker]

@@ -23,9 +23,19 @@ class MemoryBroker:
         """See `Broker.leave`."""
         self._tell(self._rooms.leave(room_id, member_id, reason, reply_to=reply_to))
 
-    def relay(self, room_id: str, member_id: str, payload: object, *, reply_to: int) -> None:
+    def hold(self, room_id: str, member_id: str) -> None:
+        """See `Broker.hold`."""
+        self._tell(self._rooms.hold(room_id, member_id))
+
+    def resume(self, room_id: str, member_id: str) -> None:
+        """See `Broker.resume`."""
+        self._tell(self._rooms.resume(room_id, member_id))
+
+    def relay(
+        self, room_id: str, member_id: str, payload: object, *, size: int, reply_to: int
+    ) -> None:
         """See `Broker.relay`."""
-        self._tell(self._rooms.relay(room_id, member_id, payload, reply_to=reply_to))
+        self._tell(self._rooms.relay(room_id, member_id, payload, size=size, reply_to=reply_to))
 
     def _tell(self, outputs: list[Output]) -> None:
         # A delivery may free a seat, which is another input: what comes of it

@@ -8,6 +8,8 @@ from typing import Any
 
 from dyad_server.errors import ConfigError
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 
 def _setting(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
@@ -41,9 +43,19 @@ class Config:
     max_frame_bytes: int = _setting(65536, "largest frame")
     max_token_bytes: int = _setting(6144, "longest token")
     max_waiting_bytes: int = _setting(262144, "most that may wait for a slow reader")
+    max_waiting_frames: int = _setting(256, "the same in frames, for one that may resume")
+    max_frames_per_second: int = _setting(100, "most that one may send, on average over 5 s")
+    max_bytes_per_second: int = _setting(262144, "most that one may send, on average over 5 s")
+    max_streams: int = _setting(10000, "most participants at once")
+    max_streams_per_user: int = _setting(16, "the same for one `sub`, held seats counted in")
+    max_streams_per_address: int = _setting(1000, "the same for one address")
+    trusted_proxies: str = _setting(
+        "127.0.0.0/8,::1", "whose x-forwarded-for is believed: networks, with commas"
+    )
     write_timeout: float = _setting(5.0, "longest that a reader may not read")
     join_timeout: float = _setting(10.0, "longest wait for a join_room")
     lone_timeout: float = _setting(3600.0, "longest stay alone in a room")
+    resume_grace: float = _setting(15.0, "how long a broken connection's seat is held; 0: not")
     heartbeat: float = _setting(10.0, "time between the heartbeats of Listen")
     lease: float = _setting(25.0, "longest life of a session without a Send")
     keepalive_time: float = _setting(5.0, "silence after which a connection is probed")
@@ -76,12 +88,30 @@ class Config:
                 raise ConfigError(f"{_option(name)} is not a port: {getattr(self, name)}.")
         for setting in fields(self):
             value = getattr(self, setting.name)
+            if setting.name == "resume_grace" and value == 0:
+                continue
             if isinstance(setting.default, float) and not 0 < value < float("inf"):
                 raise ConfigError(f"{_option(setting.name)} must be more than 0.")
             if setting.name.startswith("max_") and value <= 0:
                 raise ConfigError(f"{_option(setting.name)} must be more than 0.")
+        self.proxies()
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise ConfigError("--log-level is debug, info, warning or error.")
+
+    def proxies(self) -> list[Network]:
+        """The networks whose `x-forwarded-for` is believed.
+
+        Raises:
+            ConfigError: they are not networks.
+        """
+        try:
+            return [
+                ipaddress.ip_network(text.strip())
+                for text in self.trusted_proxies.split(",")
+                if text.strip()
+            ]
+        except ValueError as error:
+            raise ConfigError(f"--trusted-proxies: {error}.") from None
 
     def public_key_pem(self) -> str:
         """The text of the public key.

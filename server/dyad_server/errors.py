@@ -37,5 +37,9 @@ class OutOfTime(Ended):
     """Nothing happened for longer than a limit allows."""
 
 
+class OutOfStep(Ended):
+    """The seat was taken over, or is lost: the two ends can no longer be kept in step."""
+
+
 class Draining(Ended):
     """This server is going away; another one, or the next, serves the call."""

@@ -1,23 +1,35 @@
 """The application: joins sessions, rooms and the broker. Both transports call it.
 
 Nothing here waits. A transport hands in what a client sent and is told, through
-its `Outlet`, what to write and when the call is over.
+its `Outlet`, that something is to be written or that the connection is over.
 """
 
 import asyncio
-import secrets
+import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
 
 from dyad_server.broker import Broker, MakeBroker
-from dyad_server.errors import Draining, Ended, Forbidden, OutOfTime, SessionNotFound
+from dyad_server.errors import (
+    Draining,
+    Ended,
+    Forbidden,
+    OutOfStep,
+    OutOfTime,
+    Overloaded,
+    SessionNotFound,
+)
+from dyad_server.inputs import Acknowledge, Enter, Event, Identity, Input, Invalid, Leave, Relay
+from dyad_server.limits import Bucket, Limits, Quota
+from dyad_server.observer import Observer
+from dyad_server.participant import Connection, Outlet, Participant
+from dyad_server.resume import ResumeTokens
 from dyad_server.rooms import (
     Departure,
+    Evicted,
+    Forwarded,
     Joined,
     Left,
-    Member,
     Output,
     PeerJoined,
     PeerLeft,
@@ -26,147 +38,31 @@ from dyad_server.rooms import (
 )
 from dyad_server.session import Arrival, Session
 
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a token names: its `sub`, `email` (or empty) and `room` (or none)."""
-
-    user_id: str
-    email: str = ""
-    room: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long the hub waits for a participant, in seconds, and what it holds.
-
-    Attributes:
-        join_timeout: for a `join_room`.
-        lone_timeout: for somebody else to come into a room.
-        waiting_bytes: for a slow reader.
-    """
-
-    join_timeout: float
-    lone_timeout: float
-    waiting_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Enter:
-    """Create a room, or join the one named."""
-
-    room_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """Hang up."""
-
-    room_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """Pass this to the peer."""
-
-    room_id: str
-    payload: object
-
-
-@dataclass(frozen=True, slots=True)
-class Invalid:
-    """Not a frame of the contract; `why` is a sentence for its sender."""
-
-    why: str
-
-
-Input = Enter | Leave | Relay | Invalid
-
-
-class Outlet(Protocol):
-    """A participant's connection, as the hub sees it. Neither call waits or raises."""
-
-    def deliver(self, output: Output) -> None:
-        """Send this, after all that was delivered before."""
-
-    def end(self, failure: Ended) -> None:
-        """End the call with this, after all that was delivered before."""
-
-
-class Observer(Protocol):
-    """Is told what happens; the hub knows neither metrics nor logs."""
-
-    def opened(self, participants: int) -> None:
-        """A participant came; now there are this many."""
-
-    def closed(self, participants: int, failure: Ended | None) -> None:
-        """A participant went; `failure` is None when it went by itself."""
-
-    def delivered(self, output: Output) -> None:
-        """Something was told to a participant."""
-
-
-class Participant:
-    """One session with the hub: where it sits and how long it may wait there.
-
-    Attributes:
-        member: what sits in a room.
-        identity: who the token names.
-        session: numbers and what waits to be written.
-        room_id: where it sits; empty: nowhere.
-        open: False once it has ended.
-        failure: what ended it; None while open, or when it went by itself.
-    """
-
-    __slots__ = (
-        "_outlet",
-        "_patience",
-        "failure",
-        "identity",
-        "member",
-        "open",
-        "room_id",
-        "session",
-    )
-
-    def __init__(self, identity: Identity, outlet: Outlet, session: Session[Any]) -> None:
-        self.identity = identity
-        self.member = Member(secrets.token_urlsafe(24), identity.user_id, identity.email)
-        self.session = session
-        self.room_id = ""
-        self.open = True
-        self.failure: Ended | None = None
-        self._outlet = outlet
-        self._patience: asyncio.TimerHandle | None = None
-
-    def deliver(self, output: Output) -> None:
-        """Pass an output to the connection."""
-        self._outlet.deliver(output)
-
-    def end(self, failure: Ended) -> None:
-        """Pass the end to the connection."""
-        self._outlet.end(failure)
-
-    def wait(self, timer: asyncio.TimerHandle | None) -> None:
-        """Let `timer` stand in for the one before; None: it may stay for ever."""
-        if self._patience is not None:
-            self._patience.cancel()
-        self._patience = timer
+# What an output counts besides its payload.
+_OUTPUT_BYTES = 128
+# What may come at once, in seconds of the rate.
+_BURST_SECONDS = 5
 
 
 class Hub:
     """All participants of this process.
 
     What one participant sends takes effect in that order; what it is told
-    comes in the order it happened. A participant that ends, for any reason,
-    frees its seat before the call that ended it returns.
+    comes in the order it happened. A participant that ends frees its seat
+    before the call that ended it returns. One that may resume does not end
+    when its connection does: its seat is held for the grace time.
     """
 
     def __init__(self, make_broker: MakeBroker, limits: Limits, observer: Observer) -> None:
         self._broker: Broker = make_broker(self._deliver)
         self._limits = limits
         self._observer = observer
+        self._connections: dict[str, Connection] = {}
         self._participants: dict[str, Participant] = {}
+        self._tokens = ResumeTokens()
+        self._returning: dict[str, Connection] = {}
+        self._users = Quota(limits.streams_per_user)
+        self._addresses = Quota(limits.streams_per_address)
         self._draining = False
 
     def __len__(self) -> int:
@@ -175,50 +71,92 @@ class Hub:
     def __iter__(self) -> Iterator[Participant]:
         return iter(tuple(self._participants.values()))
 
-    def open(self, identity: Identity, outlet: Outlet) -> Participant:
-        """Begin a session.
+    def open(self, identity: Identity, outlet: Outlet, address: str) -> Connection:
+        """Begin a session for a client that connected from `address`.
 
         Raises:
             Draining: the server is going away.
+            Overloaded: there are too many already.
         """
+        limits = self._limits
         if self._draining:
             raise Draining("The server is going away.")
-        participant = Participant(identity, outlet, Session(self._limits.waiting_bytes))
+        if len(self._connections) >= limits.streams:
+            raise Overloaded("The server is full.")
+        if self._users.full(identity.user_id):
+            raise Overloaded(f"This user has {limits.streams_per_user} streams already.")
+        if self._addresses.full(address):
+            raise Overloaded(f"This address has {limits.streams_per_address} streams already.")
+        now = time.monotonic()
+        participant = Participant(
+            identity,
+            Session(limits.waiting_bytes, limits.waiting_frames),
+            Bucket(limits.frames_per_second, limits.frames_per_second * _BURST_SECONDS, now),
+            Bucket(limits.bytes_per_second, limits.bytes_per_second * _BURST_SECONDS, now),
+        )
+        connection = Connection(participant, outlet, address)
+        participant.connection = connection
         self._participants[participant.member.id] = participant
+        self._connections[connection.id] = connection
+        self._users.take(identity.user_id)
+        self._addresses.take(address)
         self._await_join(participant)
         self._observer.opened(len(self._participants))
-        return participant
+        return connection
 
-    def find(self, session_id: str, user_id: str) -> Participant:
-        """The session of that id, if it is this user's.
+    def find(self, session_id: str, user_id: str) -> Connection:
+        """The connection of that id, if it is this user's.
 
         Raises:
             SessionNotFound: there is none, or it is somebody else's.
         """
-        participant = self._participants.get(session_id)
-        if participant is None or participant.identity.user_id != user_id:
+        connection = self._connections.get(session_id)
+        if connection is None or connection.participant.identity.user_id != user_id:
             raise SessionNotFound("There is no such session: listen again.")
-        return participant
+        return connection
 
-    def take_in(self, participant: Participant, seq: int, what: Input) -> None:
+    def take_in(self, connection: Connection, what: Input) -> None:
         """Act on one input; a number that was taken in before is passed over."""
-        if not participant.open:
+        if not connection.open:
             return
-        arrival = participant.session.arrive(seq)
+        participant = connection.participant
+        now = time.monotonic()
+        if not (participant.frames.take(1, now) and participant.bytes.take(what.size, now)):
+            self.end(participant, Overloaded("Too much was sent in too short a time."))
+            return
+        event = what.event
+        if isinstance(event, Enter) and event.resume_token:
+            self._resume(connection, what, event)
+            return
+        participant.spoke = True
+        self._tokens.answered(participant)
+        arrival = participant.session.arrive(what.seq, what.size)
         if arrival is Arrival.DUPLICATE:
+            self._acknowledge(connection, participant, what)
             return
         if arrival is Arrival.GAP:
             expected = participant.session.taken_in + 1
-            what = Invalid(f"The frame is number {seq}; number {expected} is next.")
-        match what:
-            case Relay(room_id, payload):
-                self._broker.relay(room_id, participant.member.id, payload, reply_to=seq)
-            case Enter(room_id):
-                self._enter(participant, seq, room_id)
-            case Leave(room_id):
-                self._broker.leave(room_id, participant.member.id, Departure.LEFT, reply_to=seq)
-            case Invalid(why):
-                self._refuse(participant, seq, why)
+            event = Invalid(f"The frame is number {what.seq}; number {expected} is next.")
+        self._act(participant, what, event)
+        self._acknowledge(connection, participant, what)
+
+    def close(self, connection: Connection, failure: Ended | None = None) -> None:
+        """A connection is over; its session too, unless it may resume. Twice does no harm.
+
+        Args:
+            connection: which.
+            failure: what it is to be told; None when it is gone.
+        """
+        participant = connection.participant
+        if not connection.open:
+            return
+        if participant.room_id and participant.resume_token and not self._draining:
+            self._disconnect(connection, failure)
+            self._hold(participant)
+        else:
+            self.end(participant, failure)
+            # One that was just coming back has no seat to free, but is over.
+            self._disconnect(connection, failure)
 
     def end(self, participant: Participant, failure: Ended | None = None) -> None:
         """End a session and free its seat; once is enough, twice does no harm.
@@ -227,18 +165,23 @@ class Hub:
             participant: whose.
             failure: what its connection is to be told; None when that is gone.
         """
-        if not participant.open:
+        if self._participants.pop(participant.member.id, None) is None:
             return
-        participant.open = False
-        participant.failure = failure
+        participant.over = True
         participant.wait(None)
-        del self._participants[participant.member.id]
+        participant.hold(None)
+        self._tokens.revoke(participant)
+        self._users.give_back(participant.identity.user_id)
         if participant.room_id:
             self._broker.leave(
                 participant.room_id, participant.member.id, Departure.DISCONNECTED, reply_to=0
             )
-        if failure is not None:
-            participant.end(failure)
+        for connection in (
+            participant.connection,
+            self._returning.pop(participant.member.id, None),
+        ):
+            if connection is not None:
+                self._disconnect(connection, failure)
         self._observer.closed(len(self._participants), failure)
 
     def drain(self) -> None:
@@ -247,7 +190,80 @@ class Hub:
         for participant in self:
             self.end(participant, Draining("The server is going away."))
 
-    def _enter(self, participant: Participant, seq: int, room_id: str) -> None:
+    def _act(self, participant: Participant, what: Input, event: Event) -> None:
+        match event:
+            case Relay(room_id, payload):
+                self._broker.relay(
+                    room_id, participant.member.id, payload, size=what.size, reply_to=what.seq
+                )
+            case Enter():
+                self._enter(participant, what.seq, event)
+            case Leave(room_id):
+                self._broker.leave(
+                    room_id, participant.member.id, Departure.LEFT, reply_to=what.seq
+                )
+            case Invalid(why):
+                self._refuse(participant, what.seq, why)
+            case Acknowledge():
+                pass
+
+    def _disconnect(self, connection: Connection, failure: Ended | None) -> None:
+        if not connection.open:
+            return
+        connection.open = False
+        connection.failure = failure
+        del self._connections[connection.id]
+        self._addresses.give_back(connection.address)
+        if connection.participant.connection is connection:
+            connection.participant.connection = None
+        if failure is not None:
+            connection.outlet.end(failure)
+
+    def _hold(self, participant: Participant) -> None:
+        participant.hold(
+            asyncio.get_running_loop().call_later(
+                self._limits.resume_grace, lambda: self.end(participant)
+            )
+        )
+        self._broker.hold(participant.room_id, participant.member.id)
+        self._observer.held()
+
+    def _resume(self, connection: Connection, what: Input, event: Enter) -> None:
+        fresh = connection.participant
+        if fresh.spoke or what.seq:
+            self._refuse(fresh, what.seq, "A join_room that resumes comes first, without a number.")
+            return
+        held = self._tokens.owner(event.resume_token, fresh.identity.user_id, event.room_id)
+        if held is None:
+            self.end(fresh, OutOfStep("That seat is no longer held: join again."))
+            return
+        if fresh.identity.room not in (None, held.room_id):
+            self.end(fresh, Forbidden("The token is for another room."))
+            return
+        for before in (held.connection, self._returning.get(held.member.id)):
+            if before is not None:
+                self._disconnect(before, OutOfStep("The seat was taken over."))
+        if not held.session.rewind(what.ack):
+            self.end(held)
+            self.end(fresh, OutOfStep("What is missing is kept no longer: join again."))
+            return
+        # The session that this connection began with ends without a word.
+        fresh.connection = None
+        connection.participant = held
+        self.end(fresh)
+        self._tokens.rotate(held, event.resume_token)
+        self._returning[held.member.id] = connection
+        self._broker.resume(held.room_id, held.member.id)
+
+    def _acknowledge(self, connection: Connection, participant: Participant, what: Input) -> None:
+        session = participant.session
+        if what.ack and not session.acknowledged(what.ack):
+            self._refuse(participant, what.seq, f"Nothing was sent under number {what.ack}.")
+        elif session.ack_due:
+            connection.outlet.wake()
+
+    def _enter(self, participant: Participant, seq: int, enter: Enter) -> None:
+        room_id = enter.room_id
         if participant.room_id:
             self._refuse(participant, seq, "You are in a room already: leave it first.")
             return
@@ -262,27 +278,36 @@ class Hub:
                     participant, Forbidden("The token's room is not a UUID: it cannot be created.")
                 )
                 return
+        participant.resumable = enter.resumable and self._limits.resume_grace > 0
         self._broker.enter(
             room_id or own or str(uuid.uuid4()), participant.member, create=create, reply_to=seq
         )
 
     def _refuse(self, participant: Participant, seq: int, why: str) -> None:
-        self._deliver(
-            Output(
-                participant.member.id,
-                participant.room_id,
-                seq,
-                Refused(Refusal.INVALID_FRAME, why),
-            )
-        )
+        refused = Refused(Refusal.INVALID_FRAME, why)
+        self._tell(participant, Output(participant.member.id, participant.room_id, seq, refused))
 
     def _deliver(self, output: Output) -> None:
         participant = self._participants.get(output.to)
         if participant is None:
             return
         match output.event:
+            case Joined(_, _, True):
+                self._back(participant, output)
+            case Evicted():
+                self._unseat(participant)
+                self.end(participant)
+            case _:
+                self._seat(participant, output)
+                self._tell(participant, output)
+
+    def _seat(self, participant: Participant, output: Output) -> None:
+        match output.event:
             case Joined(peer):
                 participant.room_id = output.room_id
+                if participant.resumable:
+                    participant.session.resumable = True
+                    self._tokens.rotate(participant)
                 if peer is None:
                     self._await_peer(participant)
                 else:
@@ -292,12 +317,36 @@ class Hub:
             case PeerLeft():
                 self._await_peer(participant)
             case Left():
-                participant.room_id = ""
+                self._unseat(participant)
                 self._await_join(participant)
             case _:
                 pass
-        participant.deliver(output)
+
+    def _tell(self, participant: Participant, output: Output) -> None:
+        payload_bytes = output.event.size if isinstance(output.event, Forwarded) else 0
+        fits = participant.session.put(output, _OUTPUT_BYTES + payload_bytes)
         self._observer.delivered(output)
+        if participant.connection is not None:
+            participant.connection.outlet.wake()
+        if not fits:
+            self.end(participant, Overloaded("Too much waits to be read."))
+
+    def _back(self, participant: Participant, output: Output) -> None:
+        connection = self._returning.pop(participant.member.id, None)
+        if connection is None or not connection.open:
+            # It is gone again: the grace time goes on.
+            self._broker.hold(participant.room_id, participant.member.id)
+            return
+        participant.hold(None)
+        participant.connection = connection
+        participant.session.put_first(output)
+        self._observer.resumed()
+        connection.outlet.wake()
+
+    def _unseat(self, participant: Participant) -> None:
+        participant.room_id = ""
+        participant.session.resumable = False
+        self._tokens.revoke(participant)
 
     def _await_join(self, participant: Participant) -> None:
         self._wait(participant, self._limits.join_timeout, "No join_room came in time.")

@@ -16,16 +16,24 @@ def configure(level: str) -> None:
 
 
 class LogObserver:
-    """A `hub.Observer` that logs."""
+    """A `observer.Observer` that logs."""
 
     def opened(self, participants: int) -> None:
-        """See `hub.Observer`."""
+        """See `observer.Observer`."""
         log.debug("session opened participants=%d", participants)
 
     def closed(self, participants: int, failure: Ended | None) -> None:
-        """See `hub.Observer`."""
+        """See `observer.Observer`."""
         why = type(failure).__name__ if failure else "closed"
         log.debug("session ended why=%s participants=%d", why, participants)
 
+    def held(self) -> None:
+        """See `observer.Observer`."""
+        log.debug("seat held")
+
+    def resumed(self) -> None:
+        """See `observer.Observer`."""
+        log.debug("seat resumed")
+
     def delivered(self, output: Output) -> None:
-        """See `hub.Observer`."""
+        """See `observer.Observer`."""

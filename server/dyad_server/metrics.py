@@ -8,7 +8,7 @@ from dyad_server.rooms import Output
 
 
 class MetricsObserver:
-    """A `hub.Observer` that counts, in a registry of its own."""
+    """A `observer.Observer` that counts, in a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = prometheus.CollectorRegistry()
@@ -18,11 +18,17 @@ class MetricsObserver:
         self._ended = prometheus.Counter(
             "dyad_sessions_ended", "Sessions ended, by why.", ["why"], registry=self.registry
         )
+        self._held = prometheus.Counter(
+            "dyad_seats_held", "Connections that broke and may resume.", registry=self.registry
+        )
+        self._resumed = prometheus.Counter(
+            "dyad_seats_resumed", "Participants that came back.", registry=self.registry
+        )
         delivered = prometheus.Counter(
             "dyad_events", "Events told to participants, by kind.", ["kind"], registry=self.registry
         )
         # Held ready: looking a label up costs a tenth of a frame.
-        self._delivered = {
+        self._delivered: dict[type[rooms.Event], prometheus.Counter] = {
             kind: delivered.labels(kind.__name__)
             for kind in (
                 rooms.Joined,
@@ -35,16 +41,24 @@ class MetricsObserver:
         }
 
     def opened(self, participants: int) -> None:
-        """See `hub.Observer`."""
+        """See `observer.Observer`."""
         self._participants.set(participants)
 
     def closed(self, participants: int, failure: Ended | None) -> None:
-        """See `hub.Observer`."""
+        """See `observer.Observer`."""
         self._participants.set(participants)
         self._ended.labels(type(failure).__name__ if failure else "Closed").inc()
 
+    def held(self) -> None:
+        """See `observer.Observer`."""
+        self._held.inc()
+
+    def resumed(self) -> None:
+        """See `observer.Observer`."""
+        self._resumed.inc()
+
     def delivered(self, output: Output) -> None:
-        """See `hub.Observer`."""
+        """See `observer.Observer`."""
         self._delivered[type(output.event)].inc()
 
     def serve(self, host: str, port: int) -> None:

@@ -1,4 +1,4 @@
-"""The writing side of one participant's call: what waits goes out in order, then the end."""
+"""The writing side of one connection: what waits goes out in order, then the end."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,7 @@ from google.protobuf.message import Message
 
 from dyad_server import status, wire
 from dyad_server.errors import Ended, Overloaded
-from dyad_server.hub import Participant
-from dyad_server.rooms import Output
+from dyad_server.participant import Connection
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Pack = Callable[[list[pb.Frame]], Message]
@@ -30,74 +29,76 @@ class StreamOutlet:
         self._context = context
         self._pack = pack
         self._write_timeout = write_timeout
-        self._participant: Participant | None = None
+        self._connection: Connection | None = None
         self._close: Callable[[Ended], None] = _ignore
         self._failure: Ended | None = None
         self._beat_due = False
-        self._stuck = False
+        self._gone = False
         self._running: asyncio.Task[None] | None = None
         self.over = asyncio.Event()
 
-    def attach(self, participant: Participant, close: Callable[[Ended], None]) -> None:
-        """Write for `participant`; `close` is what ends it when it cannot be written to."""
-        self._participant = participant
+    def attach(self, connection: Connection, close: Callable[[Ended], None]) -> None:
+        """Write for `connection`; `close` is what ends it when it cannot be written to."""
+        self._connection = connection
         self._close = close
 
-    def deliver(self, output: Output) -> None:
-        """See `hub.Outlet`."""
-        participant = self._participant
-        if participant is None:
-            raise RuntimeError("attach comes first")
-        session = participant.session
-        frame = wire.write(output, session.number())
-        fits = session.put(frame, frame.ByteSize())
-        self._wake()
-        if not fits:
-            self._stuck = True
-            self._close(Overloaded("Too much waits to be read."))
+    def wake(self) -> None:
+        """See `participant.Outlet`."""
+        if self._running is None and not self.over.is_set():
+            self._running = asyncio.get_running_loop().create_task(self._run())
 
     def beat(self) -> None:
         """Send a message without frames, unless others are on their way."""
         self._beat_due = True
-        self._wake()
+        self.wake()
 
     def end(self, failure: Ended) -> None:
-        """See `hub.Outlet`."""
+        """See `participant.Outlet`."""
         if self._failure is None:
             self._failure = failure
-            self._wake()
+            self.wake()
 
     async def finish(self) -> None:
         """Wait until what was delivered is written, or cannot be."""
         while (running := self._running) is not None:
             await asyncio.shield(running)
 
-    def _wake(self) -> None:
-        if self._running is None and not self.over.is_set():
-            self._running = asyncio.get_running_loop().create_task(self._run())
-
     async def _run(self) -> None:
         try:
-            while not self._stuck and (message := self._next()) is not None:
+            while not self._gone and (message := self._next()) is not None:
                 async with asyncio.timeout(self._write_timeout):
                     await self._context.write(message)
         except TimeoutError:
+            self._gone = True
             self._close(Overloaded("Nothing was read for too long."))
         except grpc.aio.BaseError:
-            # The call is gone: its reader has noticed too and ends the session.
-            self._stuck = True
+            # The call is gone: its reader has noticed too and closes the connection.
+            self._gone = True
         finally:
             self._running = None
         if self._failure is not None and not self.over.is_set():
             await self._abort(self._failure)
 
     def _next(self) -> Message | None:
-        participant = self._participant
-        if participant is None:
+        connection = self._connection
+        if connection is None:
             return None
-        frames = participant.session.take()
+        participant = connection.participant
+        # What waits is the present connection's, or once all is over the last one's.
+        if participant.connection is not connection and not participant.over:
+            return None
+        session = participant.session
+        frames = [
+            wire.write(numbered.what, numbered.seq, participant.resume_token)
+            for numbered in session.take()
+        ]
         if frames:
-            frames[-1].ack = participant.session.taken_in
+            frames[-1].ack = session.ack()
+            if not frames[0].seq:
+                # Who resumes must know first what need not be sent again.
+                frames[0].ack = session.taken_in
+        elif session.ack_due:
+            frames = [wire.bare_ack(session.ack())]
         elif not self._beat_due:
             return None
         self._beat_due = False

@@ -23,6 +23,7 @@ class Departure(Enum):
 
     LEFT = "left"
     DISCONNECTED = "disconnected"
+    REPLACED = "replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """To the newcomer: you are in. `peer` was there already."""
+    """To the newcomer: you are in. `peer` was there already.
+
+    With `resumed`: to one whose seat was held: it is yours again.
+    """
 
     peer: Member | None
     polite: bool
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,11 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class Evicted:
+    """To one whose seat was held: its user took it again without resuming."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerLeft:
     """To the one who stays: the other is gone."""
 
@@ -70,10 +80,11 @@ class PeerLeft:
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """To the peer: what `who` said. The payload is whatever was handed in."""
+    """To the peer: what `who` said. The payload is whatever was handed in, of `size` bytes."""
 
     who: Member
     payload: object = field(repr=False)
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,7 @@ class Refused:
     message: str
 
 
-Event = Joined | PeerJoined | Left | PeerLeft | Forwarded | Refused
+Event = Joined | PeerJoined | Left | Evicted | PeerLeft | Forwarded | Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +120,18 @@ class Output:
 class _Room:
     # Politeness is a seat's, not a member's: it stays while the other changes.
     seats: dict[bool, Member]
+    # The ids of those whose connection broke and who may come back.
+    held: set[str] = field(default_factory=set)
 
     def seat_of(self, member_id: str) -> bool | None:
         for polite, member in self.seats.items():
             if member.id == member_id:
+                return polite
+        return None
+
+    def held_seat_of_user(self, user_id: str) -> bool | None:
+        for polite, member in self.seats.items():
+            if member.id in self.held and member.user_id == user_id:
                 return polite
         return None
 
@@ -127,7 +146,7 @@ class Rooms:
         return len(self._rooms)
 
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> list[Output]:
-        """Give `member` a seat.
+        """Give `member` a seat: its user's own, if that is held; else a free one.
 
         Args:
             room_id: which room.
@@ -141,6 +160,9 @@ class Rooms:
                 return [_refuse(member.id, room_id, reply_to, Refusal.ROOM_NOT_FOUND)]
             self._rooms[room_id] = _Room({False: member})
             return [Output(member.id, room_id, reply_to, Joined(None, polite=False))]
+        own = room.held_seat_of_user(member.user_id)
+        if own is not None:
+            return self._replace(room_id, own, member, reply_to)
         if len(room.seats) > 1:
             return [_refuse(member.id, room_id, reply_to, Refusal.ROOM_FULL)]
         ((taken, peer),) = room.seats.items()
@@ -149,6 +171,46 @@ class Rooms:
             Output(member.id, room_id, reply_to, Joined(peer, polite=not taken)),
             Output(peer.id, room_id, 0, PeerJoined(member)),
         ]
+
+    def _replace(
+        self,
+        room_id: str,
+        seat: bool,  # noqa: FBT001 - a seat is named by its politeness
+        member: Member,
+        reply_to: int,
+    ) -> list[Output]:
+        room = self._rooms[room_id]
+        before = room.seats[seat]
+        room.seats[seat] = member
+        room.held.discard(before.id)
+        peer = room.seats.get(not seat)
+        outputs = [
+            Output(before.id, room_id, 0, Evicted()),
+            Output(member.id, room_id, reply_to, Joined(peer, polite=seat)),
+        ]
+        if peer is not None:
+            outputs += [
+                Output(peer.id, room_id, 0, PeerLeft(before, Departure.REPLACED)),
+                Output(peer.id, room_id, 0, PeerJoined(member)),
+            ]
+        return outputs
+
+    def hold(self, room_id: str, member_id: str) -> list[Output]:
+        """Keep the seat of one whose connection broke; nobody is told."""
+        room = self._rooms.get(room_id)
+        if room is not None and room.seat_of(member_id) is not None:
+            room.held.add(member_id)
+        return []
+
+    def resume(self, room_id: str, member_id: str) -> list[Output]:
+        """Give its seat back to one who came back; the peer is not told."""
+        room = self._rooms.get(room_id)
+        seat = room.seat_of(member_id) if room else None
+        if room is None or seat is None:
+            return [_refuse(member_id, room_id, 0, Refusal.NOT_IN_ROOM)]
+        room.held.discard(member_id)
+        peer = room.seats.get(not seat)
+        return [Output(member_id, room_id, 0, Joined(peer, polite=seat, resumed=True))]
 
     def leave(
         self, room_id: str, member_id: str, reason: Departure, *, reply_to: int
@@ -162,6 +224,7 @@ class Rooms:
         if room is None or seat is None:
             return [_refuse(member_id, room_id, reply_to, Refusal.NOT_IN_ROOM)]
         member = room.seats.pop(seat)
+        room.held.discard(member_id)
         if not room.seats:
             del self._rooms[room_id]
         outputs = [
@@ -172,9 +235,9 @@ class Rooms:
         return outputs
 
     def relay(
-        self, room_id: str, member_id: str, payload: object, *, reply_to: int
+        self, room_id: str, member_id: str, payload: object, *, size: int = 0, reply_to: int
     ) -> list[Output]:
-        """Pass `payload` to the other one in the room."""
+        """Pass `payload`, of `size` bytes, to the other one in the room."""
         room = self._rooms.get(room_id)
         seat = room.seat_of(member_id) if room else None
         if room is None or seat is None:
@@ -182,7 +245,7 @@ class Rooms:
         peer = room.seats.get(not seat)
         if peer is None:
             return [_refuse(member_id, room_id, reply_to, Refusal.PEER_ABSENT)]
-        return [Output(peer.id, room_id, 0, Forwarded(room.seats[seat], payload))]
+        return [Output(peer.id, room_id, 0, Forwarded(room.seats[seat], payload, size))]
 
 
 _SENTENCES = {

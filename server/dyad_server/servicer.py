@@ -12,11 +12,19 @@ from dyad.v1 import signaling_pb2_grpc as pb_grpc
 
 from dyad_server import status, wire
 from dyad_server.auth import Verifier
-from dyad_server.errors import Ended, OutOfTime, Overloaded
-from dyad_server.hub import Hub, Identity, Participant
-from dyad_server.outlet import StreamOutlet
+from dyad_server.errors import Ended, OutOfTime, Overloaded, Unauthenticated
+from dyad_server.hub import Hub
+from dyad_server.inputs import Identity
+from dyad_server.limits import Throttle
+from dyad_server.origin import Origin
+from dyad_server.outlet import Pack, StreamOutlet
+from dyad_server.participant import Connection
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+# Bad tokens that one address may try.
+_FAILURES_PER_SECOND = 1
+_FAILURES_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +51,35 @@ class SignalingServicer(pb_grpc.SignalingServicer):
     that is refused is answered by an `error` event and the call goes on.
     """
 
-    def __init__(self, hub: Hub, verifier: Verifier, terms: Terms) -> None:
+    def __init__(self, hub: Hub, verifier: Verifier, origin: Origin, terms: Terms) -> None:
         self._hub = hub
         self._verifier = verifier
+        self._origin = origin
         self._terms = terms
+        self._failures = Throttle(_FAILURES_PER_SECOND, _FAILURES_AT_ONCE)
         self._leases: dict[str, float] = {}
 
     async def Signal(  # type: ignore[override]  # noqa: N802 - writes by itself; the contract's name
         self, request_iterator: AsyncIterator[pb.SignalRequest], context: Context
     ) -> None:
         """One participant on one bidirectional stream."""
-        identity = await self._identify(context)
-        outlet = StreamOutlet(context, _signal_response, self._terms.write_timeout)
-        participant = await self._open(identity, outlet, context)
+        connection, outlet = await self._open(_signal_response, context)
         try:
             async for request in request_iterator:
-                self._take_in(participant, request.frames)
-            # Half-closed: it can say no more, so it has left; what it was
-            # told before it did is still its own.
+                self._take_in(connection, request.frames)
+            # Half-closed: it can say no more, but what it was told before it
+            # did is still its own.
             await outlet.finish()
         finally:
-            self._hub.end(participant)
+            self._hub.close(connection)
 
     async def Listen(  # type: ignore[override]  # noqa: N802 - as Signal
         self, request: pb.ListenRequest, context: Context
     ) -> None:
         """What `Signal` answers, for a client whose frames come by `Send`."""
         del request
-        identity = await self._identify(context)
-        outlet = StreamOutlet(context, _listen_response, self._terms.write_timeout)
-        participant = await self._open(identity, outlet, context)
-        session_id = participant.member.id
+        connection, outlet = await self._open(_listen_response, context)
+        session_id = connection.id
         self._leases[session_id] = time.monotonic()
         try:
             await context.write(pb.ListenResponse(session_id=session_id))
@@ -84,14 +90,14 @@ class SignalingServicer(pb_grpc.SignalingServicer):
                         await outlet.over.wait()
                 except TimeoutError:
                     if time.monotonic() - self._leases[session_id] >= self._terms.lease:
-                        self._hub.end(participant, OutOfTime("Nothing was sent for too long."))
+                        self._hub.close(connection, OutOfTime("Nothing was sent for too long."))
                         await outlet.over.wait()
                     else:
                         outlet.beat()
             await outlet.finish()
         finally:
             del self._leases[session_id]
-            self._hub.end(participant)
+            self._hub.close(connection)
 
     async def Send(  # noqa: N802 - the contract's name
         self, request: pb.SendRequest, context: Context
@@ -99,44 +105,50 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         """What `Signal` takes, for a session that `Listen` opened."""
         identity = await self._identify(context)
         try:
-            participant = self._hub.find(request.session_id, identity.user_id)
+            connection = self._hub.find(request.session_id, identity.user_id)
         except Ended as error:
             await _abort(context, error)
         if request.session_id in self._leases:
             self._leases[request.session_id] = time.monotonic()
-        failure = self._take_in(participant, request.frames)
+        failure = self._take_in(connection, request.frames)
         if failure is not None:
             await _abort(context, failure)
         return pb.SendResponse()
 
-    def _take_in(self, participant: Participant, frames: Sequence[pb.Frame]) -> Ended | None:
+    def _take_in(self, connection: Connection, frames: Sequence[pb.Frame]) -> Ended | None:
         for frame in frames:
-            if frame.ByteSize() > self._terms.frame_bytes:
+            size = frame.ByteSize()
+            if size > self._terms.frame_bytes:
                 self._hub.end(
-                    participant,
+                    connection.participant,
                     Overloaded(f"A frame is larger than {self._terms.frame_bytes} bytes."),
                 )
                 break
-            what = wire.read(frame)
-            if what is not None:
-                self._hub.take_in(participant, frame.seq, what)
-        return participant.failure
+            self._hub.take_in(connection, wire.read(frame, size))
+        return connection.failure
 
     async def _identify(self, context: Context) -> Identity:
+        metadata = context.invocation_metadata()
+        address = self._origin.address(context.peer(), metadata)
+        shut = self._failures.shut(address, time.monotonic())
         try:
-            return self._verifier.verify_metadata(context.invocation_metadata())
+            return self._verifier.verify_metadata(metadata, known_only=shut)
+        except Unauthenticated as failure:
+            self._failures.failed(address, time.monotonic())
+            await _abort(context, failure)
         except Ended as failure:
             await _abort(context, failure)
 
-    async def _open(
-        self, identity: Identity, outlet: StreamOutlet, context: Context
-    ) -> Participant:
+    async def _open(self, pack: Pack, context: Context) -> tuple[Connection, StreamOutlet]:
+        identity = await self._identify(context)
+        outlet = StreamOutlet(context, pack, self._terms.write_timeout)
+        address = self._origin.address(context.peer(), context.invocation_metadata())
         try:
-            participant = self._hub.open(identity, outlet)
+            connection = self._hub.open(identity, outlet, address)
         except Ended as failure:
             await _abort(context, failure)
-        outlet.attach(participant, lambda failure: self._hub.end(participant, failure))
-        return participant
+        outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
+        return connection, outlet
 
 
 def _signal_response(frames: list[pb.Frame]) -> pb.SignalResponse:

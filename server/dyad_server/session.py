@@ -1,11 +1,17 @@
-"""One participant's side of a connection: numbers in, numbers out, what waits.
+"""One participant's numbers in and out, and what the other side may still lack.
 
 Plain state, without I/O: a transport asks it what to write next.
 """
 
 from collections import deque
+from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import Generic, TypeVar
+
+# A side acknowledges at the latest after this much; docs/protocol.md.
+_ACK_FRAMES = 32
+_ACK_BYTES = 32 * 1024
 
 T = TypeVar("T")
 
@@ -18,27 +24,59 @@ class Arrival(Enum):
     GAP = "gap"
 
 
-class Session(Generic[T]):
-    """Numbers the frames of one session and holds those not yet written.
+@dataclass(frozen=True, slots=True)
+class Numbered(Generic[T]):
+    """Something to be written under a number; 0: without one."""
 
-    Frames come out of `take` in the order they went into `put`, each once.
+    seq: int
+    what: T
+    size: int
+
+
+class Session(Generic[T]):
+    """Numbers what goes out, and keeps it until it is no longer needed.
+
+    What goes out comes out of `take` in the order it went into `put`. Without
+    `resumable` it comes out once and is forgotten; with it, it is kept until
+    it is acknowledged, and comes out again after a `rewind`.
 
     Attributes:
+        resumable: keep what was taken until it is acknowledged.
         taken_in: the highest number taken in from the client; the `ack` to send.
-        waiting_bytes: how much is in `put` and not yet out of `take`.
+        kept_bytes: how much is kept.
     """
 
-    __slots__ = ("_bound", "_next", "_waiting", "taken_in", "waiting_bytes")
+    __slots__ = (
+        "_ack_sent",
+        "_bound_bytes",
+        "_bound_frames",
+        "_first",
+        "_kept",
+        "_last",
+        "_unacked_bytes",
+        "_unwritten",
+        "_written_to",
+        "kept_bytes",
+        "resumable",
+        "taken_in",
+    )
 
-    def __init__(self, bound: int) -> None:
-        """Hold at most `bound` bytes for a client that reads slowly."""
-        self._bound = bound
-        self._next = 1
-        self._waiting: deque[T] = deque()
+    def __init__(self, bound_bytes: int, bound_frames: int) -> None:
+        """Keep at most `bound_bytes`, and if resumable at most `bound_frames`."""
+        self._bound_bytes = bound_bytes
+        self._bound_frames = bound_frames
+        self._last = 0
+        self._kept: deque[Numbered[T]] = deque()
+        self._unwritten = 0
+        self._written_to = 0
+        self._first: Numbered[T] | None = None
+        self._ack_sent = 0
+        self._unacked_bytes = 0
+        self.resumable = False
         self.taken_in = 0
-        self.waiting_bytes = 0
+        self.kept_bytes = 0
 
-    def arrive(self, seq: int) -> Arrival:
+    def arrive(self, seq: int, size: int = 0) -> Arrival:
         """Take note of an inbound frame's number; 0 is not numbered."""
         if seq == 0:
             return Arrival.NEW
@@ -47,27 +85,79 @@ class Session(Generic[T]):
         if seq > self.taken_in + 1:
             return Arrival.GAP
         self.taken_in = seq
+        self._unacked_bytes += size
         return Arrival.NEW
 
-    def number(self) -> int:
-        """The number of the next outbound frame, which must then be `put`."""
-        seq = self._next
-        self._next += 1
-        return seq
-
-    def put(self, frame: T, size: int) -> bool:
-        """Hold `frame`, of `size` bytes, for the next `take`.
+    def put(self, what: T, size: int) -> bool:
+        """Number `what`, of `size` bytes, and keep it for the next `take`.
 
         Returns:
-            False when that is more than may wait; the session cannot go on.
+            False when that is more than may be kept; the session cannot go on.
         """
-        self._waiting.append(frame)
-        self.waiting_bytes += size
-        return self.waiting_bytes <= self._bound
+        self._last += 1
+        self._kept.append(Numbered(self._last, what, size))
+        self._unwritten += 1
+        self.kept_bytes += size
+        return self.kept_bytes <= self._bound_bytes and (
+            not self.resumable or len(self._kept) <= self._bound_frames
+        )
 
-    def take(self) -> list[T]:
-        """All that waits, in order, to go out together."""
-        frames = list(self._waiting)
-        self._waiting.clear()
-        self.waiting_bytes = 0
-        return frames
+    def put_first(self, what: T) -> None:
+        """Let `what` come first out of the next `take`, without a number."""
+        self._first = Numbered(0, what, 0)
+
+    def take(self) -> list[Numbered[T]]:
+        """All that has not been written, in order, to go out together."""
+        kept = self._kept
+        taken = list(islice(kept, len(kept) - self._unwritten, None)) if self._unwritten else []
+        self._unwritten = 0
+        self._written_to = self._last
+        if self._first is not None:
+            taken.insert(0, self._first)
+            self._first = None
+        if not self.resumable:
+            kept.clear()
+            self.kept_bytes = 0
+        return taken
+
+    def acknowledged(self, seq: int) -> bool:
+        """Forget what the client has taken in.
+
+        Returns:
+            False when that was never written.
+        """
+        if seq > self._written_to:
+            return False
+        self._forget(seq)
+        return True
+
+    def rewind(self, seq: int) -> bool:
+        """Let all after `seq` come out of `take` again, for a client that has up to it.
+
+        Returns:
+            False when that was never sent or is kept no longer.
+        """
+        if seq > self._written_to:
+            return False
+        self._forget(seq)
+        self._unwritten = len(self._kept)
+        return self._unwritten == self._last - seq
+
+    @property
+    def ack_due(self) -> bool:
+        """Whether so much was taken in that the client should be told."""
+        return self.resumable and (
+            self.taken_in - self._ack_sent >= _ACK_FRAMES or self._unacked_bytes >= _ACK_BYTES
+        )
+
+    def ack(self) -> int:
+        """The acknowledgement to write now."""
+        self._ack_sent = self.taken_in
+        self._unacked_bytes = 0
+        return self.taken_in
+
+    def _forget(self, seq: int) -> None:
+        kept = self._kept
+        while kept and kept[0].seq <= seq:
+            self.kept_bytes -= kept.popleft().size
+        self._unwritten = min(self._unwritten, len(kept))

@@ -8,6 +8,7 @@ from dyad_server.errors import (
     Draining,
     Ended,
     Forbidden,
+    OutOfStep,
     OutOfTime,
     Overloaded,
     SessionNotFound,
@@ -20,6 +21,7 @@ STATUS: dict[type[Ended], grpc.StatusCode] = {
     SessionNotFound: grpc.StatusCode.NOT_FOUND,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OutOfTime: grpc.StatusCode.DEADLINE_EXCEEDED,
+    OutOfStep: grpc.StatusCode.ABORTED,
     Draining: grpc.StatusCode.UNAVAILABLE,
 }
 

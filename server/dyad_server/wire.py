@@ -2,9 +2,10 @@
 
 from dyad.v1 import signaling_pb2 as pb
 
-from dyad_server.hub import Enter, Input, Invalid, Leave, Relay
+from dyad_server.inputs import Acknowledge, Enter, Event, Input, Invalid, Leave, Relay
 from dyad_server.rooms import (
     Departure,
+    Evicted,
     Forwarded,
     Joined,
     Left,
@@ -26,29 +27,35 @@ _CODES = {
 _REASONS = {
     Departure.LEFT: pb.LeaveRoom.REASON_LEFT,
     Departure.DISCONNECTED: pb.LeaveRoom.REASON_DISCONNECTED,
+    Departure.REPLACED: pb.LeaveRoom.REASON_REPLACED,
 }
 
 
-def read(frame: pb.Frame) -> Input | None:
-    """What a client's frame asks for; None for one that is only an `ack`."""
+def read(frame: pb.Frame, size: int) -> Input:
+    """What a client's frame, of `size` bytes, asks for."""
+    return Input(frame.seq, frame.ack, size, _event(frame))
+
+
+def _event(frame: pb.Frame) -> Event:
     event = frame.WhichOneof("event")
     match event:
         case "offer" | "answer" | "ice_candidate":
             return Relay(frame.room_id, frame)
         case "join_room":
-            return Enter(frame.room_id)
+            join = frame.join_room
+            return Enter(frame.room_id, join.resumable, join.resume_token)
         case "leave_room":
             return Leave(frame.room_id)
         case "error":
             return Invalid("Only the server sends an error.")
         case _ if frame.ack and not frame.seq:
-            return None
+            return Acknowledge()
         case _:
             return Invalid("The frame has no event that this server knows.")
 
 
-def write(output: Output, seq: int) -> pb.Frame:
-    """The frame that tells `output`, as number `seq`."""
+def write(output: Output, seq: int, resume_token: str) -> pb.Frame:
+    """The frame that tells `output`, as number `seq`; who joined is given `resume_token`."""
     event = output.event
     if isinstance(event, Forwarded):
         # The sender's own frame goes on, with whatever this server does not
@@ -59,18 +66,24 @@ def write(output: Output, seq: int) -> pb.Frame:
         frame.sender.CopyFrom(_participant(event.who))
         frame.ack = 0
     else:
-        frame = _frame(event)
+        frame = _frame(event, resume_token)
     frame.room_id = output.room_id
     frame.seq = seq
     frame.reply_to = output.reply_to
     return frame
 
 
-def _frame(event: Joined | PeerJoined | Left | PeerLeft | Refused) -> pb.Frame:
+def _frame(
+    event: Joined | PeerJoined | Left | PeerLeft | Refused | Evicted, resume_token: str
+) -> pb.Frame:
     match event:
-        case Joined(peer, polite):
+        case Joined(peer, polite, resumed):
             known = None if peer is None else _participant(peer)
-            return pb.Frame(join_room=pb.JoinRoom(polite=polite, peer=known))
+            return pb.Frame(
+                join_room=pb.JoinRoom(
+                    polite=polite, peer=known, resumed=resumed, resume_token=resume_token
+                )
+            )
         case PeerJoined(who):
             return pb.Frame(sender=_participant(who), join_room=pb.JoinRoom())
         case Left():
@@ -78,8 +91,15 @@ def _frame(event: Joined | PeerJoined | Left | PeerLeft | Refused) -> pb.Frame:
         case PeerLeft(who, reason):
             leave = pb.LeaveRoom(reason=_REASONS[reason])
             return pb.Frame(sender=_participant(who), leave_room=leave)
+        case Evicted():
+            raise TypeError("who is evicted has no connection")
         case Refused(code, message):
             return pb.Frame(error=pb.Error(code=_CODES[code], message=message))
+
+
+def bare_ack(seq: int) -> pb.Frame:
+    """The frame that only says what was taken in."""
+    return pb.Frame(ack=seq)
 
 
 def _participant(member: Member) -> pb.Participant:

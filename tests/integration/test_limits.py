@@ -1,16 +1,20 @@
 """What one participant may cost, and that nobody else pays for it."""
 
 import asyncio
+import contextlib
 
 import grpc
+import pytest
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import ends, serving, token
-from tests.support.ends import End, SignalEnd, candidate, offer, pair
+from tests.support.ends import End, SignalEnd, candidate, join, offer, pair
+from tests.support.until import until
 
 
 async def test_one_who_does_not_read_is_ended_and_the_peer_is_told(transport: type[End]) -> None:
-    async with serving(write_timeout=1.0) as server, ends(server, transport) as connect:
+    fast = {"max_frames_per_second": 10**6, "max_bytes_per_second": 10**9}
+    async with serving(write_timeout=1.0, **fast) as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         carol, dave, other_room = await pair(connect)
         big = "x" * 60_000
@@ -48,7 +52,7 @@ async def test_what_waits_goes_out_together() -> None:
 async def test_a_message_over_the_limit_ends_its_sender_only(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
-        frames = [offer(room_id, "x" * 60_000) for _ in range(5)]
+        frames = [offer(room_id, "x" * 60_000) for _ in range(9)]
         try:
             await alice.send(*frames)
             ended = await alice.status()
@@ -78,3 +82,68 @@ async def test_a_token_at_the_limit_gets_in_and_one_over_it_is_refused() -> None
             ended = error
         assert ended is not None
         assert ended.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_flood_ends_its_sender_and_nobody_else(transport: type[End]) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob, room_id = await pair(connect)
+        carol, dave, other_room = await pair(connect)
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await alice.send(*(candidate(room_id, str(n)) for n in range(600)))
+        told = [await bob.hear() for _ in range(500)]
+        assert told[-1].leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+        ended = await alice.status()
+        assert ended is not None
+        assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await carol.send(offer(other_room))
+        assert (await dave.hear()).offer.sdp == "v=0"
+
+
+@pytest.mark.parametrize(
+    ("limit", "who"),
+    [
+        ("max_streams", ["alice", "bob", "carol"]),
+        ("max_streams_per_user", ["alice", "alice", "alice"]),
+        ("max_streams_per_address", ["alice", "bob", "carol"]),
+    ],
+)
+async def test_one_stream_too_many_is_refused_within_a_second(
+    transport: type[End], limit: str, who: list[str]
+) -> None:
+    async with serving(**{limit: 2}) as server, ends(server, transport) as connect:
+        first, second, third = (connect(name) for name in who)
+        for end in (first, second):
+            await end.send(join())
+            await end.hear()
+        async with asyncio.timeout(1):
+            try:
+                await third.send(join())
+                ended = await third.status()
+            except grpc.aio.AioRpcError as error:
+                ended = await third.status() or error
+        assert ended is not None
+        assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        first.cut()
+        await until(lambda: len(server.dyad.hub) == 1)
+        again = connect(who[2])
+        await again.send(join())
+        assert (await again.hear()).HasField("join_room")
+
+
+async def test_too_many_bad_tokens_shut_an_address_out_but_not_who_is_known() -> None:
+    async with serving() as server, ends(server, SignalEnd) as connect:
+        alice = connect("alice", ttl=600)
+        await alice.send(join())
+        await alice.hear()
+        channel = alice.stub
+        codes = []
+        for n in range(25):
+            call = channel.Signal(metadata=(("authorization", f"Bearer bad{n}"),))
+            codes.append(await call.code())
+        assert codes[:20] == [grpc.StatusCode.UNAUTHENTICATED] * 20
+        assert codes[-1] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        again = SignalEnd.__new__(SignalEnd)
+        again.__dict__ |= alice.__dict__ | {"call": None, "heard": type(alice.heard)()}
+        await again.send(join())
+        assert (await again.hear()).HasField("join_room")
+        again.cut()

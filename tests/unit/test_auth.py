@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from dyad_server.auth import Verifier, mint, public_key, secret_key
 from dyad_server.errors import ConfigError, Unauthenticated
-from dyad_server.hub import Identity
+from dyad_server.inputs import Identity
 
 SECRET = secrets.token_hex(32)
 GOOD: dict[str, Any] = {"sub": "alice", "email": "a@x", "exp": int(time.time()) + 600}

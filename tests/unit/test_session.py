@@ -1,9 +1,27 @@
+"""Numbers in and out, and what is kept for one who may come back."""
+
+from collections import deque
+
 from dyad_server.session import Arrival, Session
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def session(
+    *, bound_bytes: int = 10, bound_frames: int = 3, resumable: bool = False
+) -> Session[str]:
+    made: Session[str] = Session(bound_bytes, bound_frames)
+    made.resumable = resumable
+    return made
+
+
+def taken(of: Session[str]) -> list[tuple[int, str]]:
+    return [(numbered.seq, numbered.what) for numbered in of.take()]
 
 
 def test_a_number_is_taken_in_once_and_in_order() -> None:
-    session: Session[str] = Session(10)
-    arrivals = [session.arrive(seq) for seq in (1, 1, 3, 2, 0, 3, 2)]
+    here = session()
+    arrivals = [here.arrive(seq) for seq in (1, 1, 3, 2, 0, 3, 2)]
     assert arrivals == [
         Arrival.NEW,
         Arrival.DUPLICATE,
@@ -13,20 +31,99 @@ def test_a_number_is_taken_in_once_and_in_order() -> None:
         Arrival.NEW,
         Arrival.DUPLICATE,
     ]
-    assert session.taken_in == 3
+    assert here.taken_in == 3
 
 
 def test_what_waits_comes_out_together_once_and_in_order() -> None:
-    session: Session[str] = Session(10)
-    assert [session.number() for _ in "abc"] == [1, 2, 3]
-    assert all(session.put(frame, 1) for frame in "abc")
-    assert session.take() == ["a", "b", "c"]
-    assert session.take() == []
+    here = session()
+    assert all(here.put(what, 1) for what in "abc")
+    assert taken(here) == [(1, "a"), (2, "b"), (3, "c")]
+    assert taken(here) == []
 
 
 def test_more_than_may_wait_is_said_at_once() -> None:
-    session: Session[str] = Session(10)
-    assert session.put("a", 10)
-    assert not session.put("b", 1)
-    session.take()
-    assert session.put("c", 10)
+    here = session()
+    assert here.put("a", 10)
+    assert not here.put("b", 1)
+    here.take()
+    assert here.put("c", 10)
+
+
+def test_what_is_not_acknowledged_counts_for_one_who_may_resume() -> None:
+    here = session(resumable=True)
+    assert here.put("a", 6)
+    here.take()
+    assert not here.put("b", 6)
+    assert here.acknowledged(1)
+    assert here.kept_bytes == 6
+    many = session(resumable=True)
+    assert [many.put(what, 0) for what in "abcd"] == [True, True, True, False]
+
+
+def test_a_rewind_brings_back_what_is_missing_and_nothing_else() -> None:
+    here = session(resumable=True)
+    for what in "abc":
+        here.put(what, 1)
+    here.take()
+    here.put("d", 1)
+    assert here.rewind(2)
+    here.put_first("welcome")
+    assert taken(here) == [(0, "welcome"), (3, "c"), (4, "d")]
+
+
+def test_what_was_never_written_cannot_be_acknowledged() -> None:
+    here = session(resumable=True)
+    here.put("a", 1)
+    assert not here.acknowledged(1)
+    assert not here.rewind(1)
+    here.take()
+    assert not here.acknowledged(2)
+    assert here.acknowledged(1)
+
+
+def test_what_is_forgotten_cannot_be_asked_for_again() -> None:
+    here = session(resumable=True)
+    for what in "ab":
+        here.put(what, 1)
+    here.take()
+    assert here.acknowledged(2)
+    assert not here.rewind(1)
+
+
+def test_an_acknowledgement_falls_due_by_frames_and_by_bytes() -> None:
+    here = session(resumable=True)
+    for seq in range(1, 32):
+        here.arrive(seq, 10)
+    assert not here.ack_due
+    here.arrive(32, 10)
+    assert here.ack_due
+    assert here.ack() == 32
+    assert not here.ack_due
+    here.arrive(33, 32 * 1024)
+    assert here.ack_due
+    assert not session().ack_due
+
+
+@given(st.lists(st.sampled_from(["put", "write", "arrive", "ack", "cut"]), max_size=80))
+def test_any_schedule_of_cuts_delivers_each_once_and_in_order(steps: list[str]) -> None:
+    here = session(bound_bytes=10_000, bound_frames=10_000, resumable=True)
+    made = 0
+    under_way: deque[int] = deque()
+    got: list[int] = []
+    for step in [*steps, "cut", "write", *["arrive"] * 200]:
+        match step:
+            case "put":
+                made += 1
+                here.put(str(made), 1)
+            case "write":
+                under_way.extend(numbered.seq for numbered in here.take())
+            case "arrive" if under_way:
+                seq = under_way.popleft()
+                assert seq == len(got) + 1, "a gap or a repeat on one stream"
+                got.append(seq)
+            case "ack":
+                assert here.acknowledged(len(got))
+            case "cut":
+                under_way.clear()
+                assert here.rewind(len(got))
+    assert got == list(range(1, made + 1))

@@ -1,0 +1,111 @@
+"""How much one stream, one user, one address may ask for. Plain counting, no clock of its own."""
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+
+# Addresses remembered for having failed; the longest silent is forgotten first.
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long the hub waits for a participant, in seconds, and what it may cost.
+
+    Attributes:
+        join_timeout: for a `join_room`.
+        lone_timeout: for somebody else to come into a room.
+        resume_grace: for one whose connection broke; 0: none is waited for.
+        waiting_bytes: kept for one who reads slowly, or not at present.
+        waiting_frames: the same in frames, for one who may resume.
+        frames_per_second: that it sends.
+        bytes_per_second: that it sends.
+        streams: in all.
+        streams_per_user: those that are held counted in.
+        streams_per_address: open now.
+    """
+
+    join_timeout: float
+    lone_timeout: float
+    resume_grace: float
+    waiting_bytes: int
+    waiting_frames: int
+    frames_per_second: int
+    bytes_per_second: int
+    streams: int
+    streams_per_user: int
+    streams_per_address: int
+
+
+class Bucket:
+    """A token bucket: `rate` a second, and `burst` at once."""
+
+    __slots__ = ("_burst", "_level", "_rate", "_then")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._level = burst
+        self._then = now
+
+    def take(self, amount: float, now: float) -> bool:
+        """Take `amount`; False, and nothing taken, when there is less."""
+        self._fill(now)
+        if amount > self._level:
+            return False
+        self._level -= amount
+        return True
+
+    def empty(self, now: float) -> bool:
+        """Whether not even one could be taken."""
+        self._fill(now)
+        return self._level < 1
+
+    def _fill(self, now: float) -> None:
+        self._level = min(self._burst, self._level + (now - self._then) * self._rate)
+        self._then = now
+
+
+class Quota:
+    """At most so many at once for each key; 0: any number."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: Counter[str] = Counter()
+
+    def full(self, key: str) -> bool:
+        """Whether `key` may not have one more."""
+        return 0 < self._most <= self._held[key]
+
+    def take(self, key: str) -> None:
+        """Count one more for `key`."""
+        self._held[key] += 1
+
+    def give_back(self, key: str) -> None:
+        """Count one less."""
+        self._held[key] -= 1
+        if not self._held[key]:
+            del self._held[key]
+
+
+class Throttle:
+    """A bucket for each key that has failed: those that fail too often are shut out a while."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+
+    def shut(self, key: str, now: float) -> bool:
+        """Whether `key` has failed too often of late."""
+        bucket = self._buckets.get(key)
+        return bucket is not None and bucket.empty(now)
+
+    def failed(self, key: str, now: float) -> None:
+        """Take note that `key` has failed."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Bucket(self._rate, self._burst, now)
+            if len(self._buckets) > _REMEMBERED:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(key)
+        bucket.take(1, now)

@@ -1,0 +1,25 @@
+"""What the hub tells whoever counts or logs; it knows neither metrics nor logs."""
+
+from typing import Protocol
+
+from dyad_server.errors import Ended
+from dyad_server.rooms import Output
+
+
+class Observer(Protocol):
+    """Is told what happens; the hub knows neither metrics nor logs."""
+
+    def opened(self, participants: int) -> None:
+        """A participant came; now there are this many."""
+
+    def closed(self, participants: int, failure: Ended | None) -> None:
+        """A participant went; `failure` is None when it went by itself."""
+
+    def held(self) -> None:
+        """A participant's connection broke, and its seat is held."""
+
+    def resumed(self) -> None:
+        """A participant took its seat again."""
+
+    def delivered(self, output: Output) -> None:
+        """Something was told to a participant."""

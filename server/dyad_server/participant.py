@@ -1,0 +1,112 @@
+"""One participant: its session, its seat, and the connection it has at the moment."""
+
+import asyncio
+import secrets
+from typing import Protocol
+
+from dyad_server.errors import Ended
+from dyad_server.inputs import Identity
+from dyad_server.limits import Bucket
+from dyad_server.rooms import Member, Output
+from dyad_server.session import Session
+
+_ID_BYTES = 24
+
+
+class Outlet(Protocol):
+    """A connection's writing side. No call waits or raises."""
+
+    def wake(self) -> None:
+        """Something waits in the session."""
+
+    def end(self, failure: Ended) -> None:
+        """End the connection with this, after what waits in the session."""
+
+
+class Connection:
+    """One stream (or `Listen`) of a participant's; after a resume it has another.
+
+    Attributes:
+        id: names it in `Send`. A secret of its client's.
+        address: whose address it came from.
+        outlet: its writing side.
+        participant: whose it is.
+        open: False once it is over.
+        failure: what ended it; None while open, or when it went by itself.
+    """
+
+    __slots__ = ("address", "failure", "id", "open", "outlet", "participant")
+
+    def __init__(self, participant: "Participant", outlet: Outlet, address: str) -> None:
+        self.id = secrets.token_urlsafe(_ID_BYTES)
+        self.participant = participant
+        self.outlet = outlet
+        self.address = address
+        self.open = True
+        self.failure: Ended | None = None
+
+
+class Participant:
+    """One session with the hub.
+
+    Attributes:
+        member: what sits in a room.
+        identity: who the token names.
+        session: numbers and what the client may still lack.
+        frames: how many more it may send now.
+        bytes: how many more it may send now.
+        connection: the one it has; None while its seat is held.
+        over: it has ended.
+        room_id: where it sits; empty: nowhere.
+        resumable: it asked for its seat to be held.
+        resume_token: gives the seat back; empty: none does.
+        spent_token: the one before, until the client shows that it has the new one.
+        spoke: whether anything has come from it.
+    """
+
+    __slots__ = (
+        "_grace",
+        "_patience",
+        "bytes",
+        "connection",
+        "frames",
+        "identity",
+        "member",
+        "over",
+        "resumable",
+        "resume_token",
+        "room_id",
+        "session",
+        "spent_token",
+        "spoke",
+    )
+
+    def __init__(
+        self, identity: Identity, session: Session[Output], frames: Bucket, size: Bucket
+    ) -> None:
+        self.identity = identity
+        self.member = Member(secrets.token_urlsafe(_ID_BYTES), identity.user_id, identity.email)
+        self.session = session
+        self.frames = frames
+        self.bytes = size
+        self.connection: Connection | None = None
+        self.over = False
+        self.room_id = ""
+        self.resumable = False
+        self.resume_token = ""
+        self.spent_token = ""
+        self.spoke = False
+        self._patience: asyncio.TimerHandle | None = None
+        self._grace: asyncio.TimerHandle | None = None
+
+    def wait(self, timer: asyncio.TimerHandle | None) -> None:
+        """Let `timer` stand in for the one before; None: it may stay for ever."""
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = timer
+
+    def hold(self, timer: asyncio.TimerHandle | None) -> None:
+        """Let `timer` say when its seat is held no longer; None: it is back."""
+        if self._grace is not None:
+            self._grace.cancel()
+        self._grace = timer

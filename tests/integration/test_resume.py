@@ -1,0 +1,255 @@
+"""What docs/protocol.md promises to one who comes back, over both transports."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+
+from tests.conftest import ends, serving
+from tests.support.ends import End, candidate, join, leave, offer
+from tests.support.until import until
+
+
+def joining(room_id: str = "", token: str = "", ack: int = 0) -> pb.Frame:
+    asked = pb.JoinRoom(resumable=True, resume_token=token)
+    return pb.Frame(room_id=room_id, seq=0 if token else 1, ack=ack, join_room=asked)
+
+
+async def resumable_pair(connect: Callable[..., End]) -> tuple[End, End, str, str]:
+    """Alice and Bob, both told of each other; and what gives Bob his seat back."""
+    alice, bob = connect("alice"), connect("bob")
+    await alice.send(joining())
+    room_id = (await alice.hear()).room_id
+    await bob.send(joining(room_id))
+    token = (await bob.hear()).join_room.resume_token
+    await alice.hear()
+    assert token
+    return alice, bob, room_id, token
+
+
+async def test_what_came_while_the_connection_was_broken_comes_after_it(
+    transport: type[End],
+) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob, room_id, token = await resumable_pair(connect)
+        await alice.send(candidate(room_id, "one", seq=2), candidate(room_id, "two", seq=3))
+        assert (await bob.hear()).seq == 2
+        bob.cut()
+        await alice.send(candidate(room_id, "three", seq=4))
+        back = connect("bob")
+        await back.send(joining(room_id, token, ack=2))
+        answer = await back.hear()
+        assert answer.join_room.resumed
+        assert (answer.seq, answer.ack, answer.room_id) == (0, 1, room_id)
+        assert answer.join_room.peer.user_id == "alice"
+        assert answer.join_room.polite
+        assert answer.join_room.resume_token not in ("", token)
+        heard = [await back.hear() for _ in range(2)]
+        assert [(frame.seq, frame.ice_candidate.candidate) for frame in heard] == [
+            (3, "two"),
+            (4, "three"),
+        ]
+        await back.send(offer(room_id, "again", seq=1), offer(room_id, "new", seq=2))
+        assert (await alice.hear()).offer.sdp == "new", "what was taken in came twice"
+
+
+async def test_a_seat_is_resumed_before_any_frame_came_and_over_and_over(
+    transport: type[End],
+) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob, room_id, token = await resumable_pair(connect)
+        for n in range(1, 11):
+            bob.cut()
+            bob = connect("bob")
+            await bob.send(joining(room_id, token, ack=n))
+            answer = await bob.hear()
+            assert answer.join_room.resumed
+            token = answer.join_room.resume_token
+            await alice.send(candidate(room_id, str(n), seq=n + 1))
+            assert (await bob.hear()).ice_candidate.candidate == str(n)
+
+
+async def test_the_old_stream_still_half_open_is_told_and_says_no_more(
+    transport: type[End],
+) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob, room_id, token = await resumable_pair(connect)
+        back = connect("bob")
+        await back.send(joining(room_id, token, ack=1))
+        assert (await back.hear()).join_room.resumed
+        ended = await bob.status()
+        assert ended is not None
+        assert ended.code() is grpc.StatusCode.ABORTED
+        await back.send(offer(room_id, "from the new one", seq=2))
+        assert (await alice.hear()).offer.sdp == "from the new one"
+
+
+async def test_a_token_is_good_for_one_use(transport: type[End]) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        _, bob, room_id, token = await resumable_pair(connect)
+        bob.cut()
+        back = connect("bob")
+        await back.send(joining(room_id, token, ack=1))
+        await back.hear()
+        await back.send(pb.Frame(ack=1))
+        # Answered, so that it is known to have arrived.
+        await back.send(pb.Frame(seq=9))
+        assert (await back.hear()).error.code == pb.Error.CODE_INVALID_FRAME
+        thief = connect("bob")
+        assert await _end_of(thief, joining(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
+        await back.send(pb.Frame(seq=9))
+        assert (await back.hear()).error.code == pb.Error.CODE_INVALID_FRAME
+
+
+async def test_the_same_token_used_twice_at_once_leaves_one_with_the_seat(
+    transport: type[End],
+) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob, room_id, token = await resumable_pair(connect)
+        bob.cut()
+        both = [connect("bob"), connect("bob")]
+        await asyncio.gather(*(_try(end, joining(room_id, token, ack=1)) for end in both))
+        for end in both:
+            assert (await end.hear()).join_room.resumed
+        hearing = [asyncio.create_task(end.hear()) for end in both]
+        (loser,), (winner,) = await asyncio.wait(hearing, return_when=asyncio.FIRST_COMPLETED)
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await loser
+        assert ended.value.code() is grpc.StatusCode.ABORTED
+        await alice.send(candidate(room_id, "to the one", seq=2))
+        assert (await winner).ice_candidate.candidate == "to the one"
+        assert len(server.dyad.hub) == 2
+
+
+async def test_when_an_answer_was_lost_the_old_token_still_works(transport: type[End]) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        _, bob, room_id, token = await resumable_pair(connect)
+        for _ in range(3):
+            bob.cut()
+            bob = connect("bob")
+            await bob.send(joining(room_id, token, ack=1))
+            assert (await bob.hear()).join_room.resumed
+
+
+async def test_when_the_grace_is_over_the_peer_is_told_and_the_seat_is_free(
+    transport: type[End],
+) -> None:
+    async with serving(resume_grace=0.3) as server, ends(server, transport) as connect:
+        alice, bob, room_id, token = await resumable_pair(connect)
+        bob.cut()
+        told = await alice.hear()
+        assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+        back = connect("bob")
+        assert await _end_of(back, joining(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
+        carol = connect("carol")
+        await carol.send(join(room_id))
+        assert (await carol.hear()).join_room.peer.user_id == "alice"
+
+
+async def test_a_seat_is_not_held_where_nobody_asked_or_the_server_does_not(
+    transport: type[End],
+) -> None:
+    async with serving(resume_grace=0) as server, ends(server, transport) as connect:
+        alice, bob = connect("alice"), connect("bob")
+        await alice.send(joining())
+        created = await alice.hear()
+        assert created.join_room.resume_token == ""
+        await bob.send(joining(created.room_id))
+        await alice.hear()
+        async with asyncio.timeout(1):
+            bob.cut()
+            assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+
+
+async def test_leaving_gives_the_seat_up_at_once(transport: type[End]) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob, room_id, token = await resumable_pair(connect)
+        await bob.send(leave(room_id, seq=2))
+        assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_LEFT
+        back = connect("bob")
+        assert await _end_of(back, joining(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
+
+
+async def test_one_who_lost_the_token_takes_the_held_seat_anew(transport: type[End]) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob, room_id, token = await resumable_pair(connect)
+        bob.cut()
+        await until(lambda: not all(p.connection for p in server.dyad.hub))
+        stranger = connect("carol")
+        await stranger.send(join(room_id))
+        assert (await stranger.hear()).error.code == pb.Error.CODE_ROOM_FULL
+        back = connect("bob")
+        await back.send(joining(room_id))
+        answer = await back.hear()
+        assert not answer.join_room.resumed
+        assert answer.join_room.polite
+        left, came = await alice.hear(), await alice.hear()
+        assert left.leave_room.reason == pb.LeaveRoom.REASON_REPLACED
+        assert came.join_room is not None
+        assert came.sender.user_id == "bob"
+        thief = connect("bob")
+        assert await _end_of(thief, joining(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
+
+
+@pytest.mark.parametrize("fault", ["user", "room", "token", "ack"])
+async def test_what_does_not_fit_is_refused_and_the_holder_keeps_the_seat(
+    transport: type[End], fault: str
+) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob, room_id, token = await resumable_pair(connect)
+        who = "mallory" if fault == "user" else "bob"
+        where = str(uuid.uuid4()) if fault == "room" else room_id
+        what = "x" * len(token) if fault == "token" else token
+        ack = 99 if fault == "ack" else 1
+        thief = connect(who)
+        assert await _end_of(thief, joining(where, what, ack=ack)) is grpc.StatusCode.ABORTED
+        if fault == "ack":
+            # Its own token, but it can not be kept in step: both ends are told.
+            ended = await bob.status()
+            assert ended is not None
+            assert ended.code() is grpc.StatusCode.ABORTED
+            assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+        else:
+            await alice.send(candidate(room_id, "still here", seq=2))
+            assert (await bob.hear()).ice_candidate.candidate == "still here"
+
+
+async def test_more_than_may_be_kept_ends_both(transport: type[End]) -> None:
+    async with serving(max_frames_per_second=10_000) as server, ends(server, transport) as connect:
+        alice, bob, room_id, token = await resumable_pair(connect)
+        bob.cut()
+        for n in range(257):
+            await alice.send(candidate(room_id, str(n), seq=n + 2))
+        told = await alice.hear()
+        while told.WhichOneof("event") is None:
+            told = await alice.hear()
+        assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+        back = connect("bob")
+        assert await _end_of(back, joining(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
+
+
+async def test_a_sender_is_told_what_was_taken_in_also_where_nothing_else_comes(
+    transport: type[End],
+) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, _, room_id, _ = await resumable_pair(connect)
+        await alice.send(*(candidate(room_id, str(n), seq=n + 2) for n in range(40)))
+        told = await alice.hear()
+        assert told.WhichOneof("event") is None
+        assert told.seq == 0
+        assert told.ack >= 32
+
+
+async def _try(end: End, frame: pb.Frame) -> None:
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await end.send(frame)
+
+
+async def _end_of(end: End, frame: pb.Frame) -> grpc.StatusCode | None:
+    await _try(end, frame)
+    ended = await end.status()
+    return ended.code() if ended else None

@@ -1,0 +1,11 @@
+"""Waiting for a state of the server that nobody outside it is told of."""
+
+import asyncio
+from collections.abc import Callable
+
+
+async def until(holds: Callable[[], bool], seconds: float = 2.0) -> None:
+    """Let the loop turn until `holds`; TimeoutError after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - there is no event: the server does not tell
+            await asyncio.sleep(0)
