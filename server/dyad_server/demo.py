@@ -41,6 +41,8 @@ async def run(*, port: int) -> None:
     Raises:
         ConfigError: something that it needs is missing or taken.
     """
+    if not 0 <= port <= 65535:  # noqa: PLR2004 - the largest port
+        raise ConfigError(f"--port is not a port: {port}.")
     for needed in (_PAGE, _PAIR):
         if not needed.is_file():
             raise ConfigError(f"{needed} is not there: run `make demo` in a checkout.")

@@ -50,7 +50,7 @@ FLOORS = {
     "config": {"errors"},
     "envoy": {"errors"},
 }
-TOP = {"app", "cli", "demo", "__init__", "__main__"}
+TOP = {"app", "cli", "commands", "demo", "__init__", "__main__"}
 PLAIN = {
     "errors",
     "rooms",

@@ -1,0 +1,112 @@
+"""What `dyad serve`, `dyad token` and `dyad demo` take and do."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import Field, fields
+from typing import Any
+
+from dyad_server import demo, logs
+from dyad_server.app import Server
+from dyad_server.auth import Verifier, mint, secret_key
+from dyad_server.config import Config, load, variable
+from dyad_server.errors import ConfigError, DyadError
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Run the command that these arguments name; the exit status.
+
+    Raises:
+        SystemExit: they name none, or ask for help.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except DyadError as error:
+        print(f"dyad: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dyad", description="1:1 call signaling for WebRTC.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve",
+        help="run the server",
+        description="Run the server. Every option is also an environment variable.",
+    )
+    serve.set_defaults(run=_serve)
+    for setting in fields(Config):
+        _add_setting(serve, setting)
+    token = commands.add_parser(
+        "token",
+        help="make a token for development",
+        description="Make a token with the secret in DYAD_JWT_SECRET. For development: in "
+        "production your app issues them.",
+    )
+    token.set_defaults(run=_token)
+    token.add_argument("--sub", required=True, metavar="TEXT", help="the user's id")
+    token.add_argument("--email", default="", metavar="TEXT", help="the user's e-mail address")
+    token.add_argument("--ttl", type=int, default=3600, metavar="SECONDS", help="default 3600")
+    token.add_argument("--room", default="", metavar="TEXT", help="the only room it is good for")
+    token.add_argument("--jwt-secret", metavar="TEXT", help="instead of DYAD_JWT_SECRET")
+    show = commands.add_parser(
+        "demo", help="show a call in the browser, from a checkout after `make demo`"
+    )
+    show.set_defaults(run=_demo)
+    show.add_argument(
+        "--port", type=int, default=8080, metavar="N", help="of the page; 0 picks a free one"
+    )
+    return parser
+
+
+def _add_setting(serve: argparse.ArgumentParser, setting: Field[Any]) -> None:
+    flag = "--" + setting.name.replace("_", "-")
+    text = (
+        f"{setting.metadata['help']} [{variable(setting.name)}; default {_shown(setting.default)}]"
+    )
+    text = text.replace("%", "%%")
+    if isinstance(setting.default, bool):
+        serve.add_argument(flag, help=text, action=argparse.BooleanOptionalAction, default=None)
+    else:
+        kind = type(setting.default)
+        metavar = {str: "TEXT", int: "N", float: "SECONDS"}[kind]
+        serve.add_argument(flag, help=text, type=kind, metavar=metavar)
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return str(default) or "none"
+
+
+def _serve(options: argparse.Namespace) -> None:
+    import uvloop  # noqa: PLC0415 - Windows has none, and the other commands run there
+
+    config = load(vars(options), os.environ)
+    logs.configure(config.log_level)
+
+    async def serve() -> None:
+        await Server(config).run()
+
+    uvloop.run(serve())
+
+
+def _token(options: argparse.Namespace) -> None:
+    secret = options.jwt_secret or os.environ.get("DYAD_JWT_SECRET", "")
+    if not secret:
+        raise ConfigError(
+            "No secret to sign with: set DYAD_JWT_SECRET to the server's (`openssl rand -hex 32` "
+            "makes one)."
+        )
+    token = mint(secret, sub=options.sub, email=options.email, ttl=options.ttl, room=options.room)
+    # Better told here than by the server.
+    Verifier(secret_key(secret)).verify(token)
+    print(token)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    asyncio.run(demo.run(port=options.port))
