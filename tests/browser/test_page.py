@@ -128,6 +128,15 @@ async def test_reloading_a_demo_link_calls_again_without_a_token_in_the_address(
         await expect(page.locator("#link")).to_be_visible()
 
 
+async def test_a_link_to_another_server_does_not_get_this_ones_token() -> None:
+    async with site() as here:
+        page = await here.tab(f"token={token()}")
+        await expect(page.locator("#token")).not_to_have_value("")
+        await page.goto(f"{here.url}#server=https://elsewhere.example")
+        await expect(page.locator("#serverNote")).to_be_visible()
+        await expect(page.locator("#token")).to_have_value("")
+
+
 async def test_a_browser_and_aiortc_exchange_pictures() -> None:
     async with site() as here:
         alice = await here.tab()

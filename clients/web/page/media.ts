@@ -134,5 +134,5 @@ function drawFrame(context: CanvasRenderingContext2D, name: string, hue: number,
   context.font = "bold 40px sans-serif";
   context.fillText(name, WIDTH / 2, HEIGHT / 2, WIDTH - 40);
   context.font = "24px monospace";
-  context.fillText(new Date().toLocaleTimeString(), WIDTH / 2, HEIGHT - 32);
+  context.fillText(new Date().toLocaleTimeString(), WIDTH / 2, HEIGHT / 2 + 48);
 }

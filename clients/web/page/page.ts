@@ -61,6 +61,7 @@ function say(text: string): void {
 
 function show(next: Status): void {
   status.textContent = next;
+  status.dataset["status"] = next;
   showButtons();
 }
 
@@ -317,15 +318,15 @@ async function copyLink(): Promise<void> {
 
 function applyFragment(): void {
   const fragment = readFragment(location.hash);
-  token.value = fragment.token ?? rememberedToken() ?? token.value;
+  if (fragment.server !== undefined && fragment.server !== server) {
+    useServer(fragment.server);
+  }
+  token.value = fragment.token ?? rememberedToken(server) ?? token.value;
   roomId.value = fragment.room ?? roomId.value;
   stun.value = fragment.stun ?? stun.value;
   if (fragment.token !== undefined) {
-    rememberToken(fragment.token);
+    rememberToken(server, fragment.token);
     history.replaceState(null, "", `#${withoutToken(location.hash)}`);
-  }
-  if (fragment.server !== undefined) {
-    useServer(fragment.server);
   }
   if (fragment.auto) {
     void act(create);
@@ -334,6 +335,8 @@ function applyFragment(): void {
 
 function useServer(address: string): void {
   server = address;
+  // The one that is there was meant for another server.
+  token.value = "";
   // A link can name any server, and whoever connects gives that their token.
   serverNote.textContent = `This link uses the server ${address}: connect only if you trust it with your token.`;
   serverNote.hidden = server === location.origin;

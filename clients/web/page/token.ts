@@ -16,19 +16,19 @@ export function nameIn(token: string): string {
 
 const KEPT = "dyad.token";
 
-/** Keeps a link's token for this tab, so that reloading the page needs no new link. */
-export function rememberToken(token: string): void {
+/** Keeps a link's token for this tab and server, so that reloading the page needs no new link. */
+export function rememberToken(server: string, token: string): void {
   try {
-    sessionStorage.setItem(KEPT, token);
+    sessionStorage.setItem(`${KEPT} ${server}`, token);
   } catch {
     // A browser that keeps nothing: the link works once.
   }
 }
 
-/** The token of the link that this tab came by. */
-export function rememberedToken(): string | undefined {
+/** The token for that server, of the link that this tab came by. */
+export function rememberedToken(server: string): string | undefined {
   try {
-    return sessionStorage.getItem(KEPT) ?? undefined;
+    return sessionStorage.getItem(`${KEPT} ${server}`) ?? undefined;
   } catch {
     return undefined;
   }

@@ -1,0 +1,47 @@
+"""Takes the picture of a call for README: `python -m tests.browser.picture docs/call.png`."""
+
+import argparse
+import asyncio
+import uuid
+from pathlib import Path
+
+from playwright.async_api import Page, expect
+
+from tests.browser.site import DECODED, MEDIA_MS, Site, site
+from tests.conftest import token
+
+# What a fake camera shows looks like a fault: without a camera the page sends
+# a picture that it draws itself, in a colour of its choice.
+NO_CAMERA = """hue => {
+  navigator.mediaDevices.getUserMedia = async () => { throw new DOMException() };
+  Math.random = () => hue / 360;
+}"""
+HUES = {"alice": 170, "bob": 225}
+
+
+async def tab(here: Site, who: str, room: str, width: int, height: int) -> Page:
+    context = await here.browser.new_context(viewport={"width": width, "height": height})
+    page = await context.new_page()
+    await page.add_init_script(f"({NO_CAMERA})({HUES[who]})")
+    own = token(who, email=f"{who}@example.com", room=room)
+    await page.goto(f"{here.url}#stun=&token={own}&auto=1")
+    return page
+
+
+async def take(picture: Path, width: int, height: int) -> None:
+    room = str(uuid.uuid4())
+    async with site() as here:
+        pages = [await tab(here, who, room, width, height) for who in HUES]
+        for page in pages:
+            await expect(page.locator("#status")).to_have_text("Connected to peer")
+            await page.wait_for_function(DECODED, timeout=MEDIA_MS)
+        await pages[0].screenshot(path=picture)
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("picture", type=Path)
+    arguments.add_argument("--width", type=int, default=960)
+    arguments.add_argument("--height", type=int, default=820)
+    given = arguments.parse_args()
+    asyncio.run(take(given.picture, given.width, given.height))
