@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 WEB := clients/web
 PAGE := build/web/index.html
 
-.PHONY: help demo test lint types generate drift contract clean
+.PHONY: help demo test lint types generate generate-go drift contract clean
 
 help:
 	@echo "make demo      show a call in the browser"
@@ -61,11 +61,22 @@ build/codegen/.ready: | $(BIN)/.ready
 	@build/codegen/bin/pip install --quiet --disable-pip-version-check grpcio-tools==1.76.0 'protobuf<7' mypy-protobuf==5.1.0
 	@touch $@
 
-generate: build/codegen/.ready $(WEB)/node_modules/.ready
+build/go/.ready: clients/go/tools/go.mod
+	@echo "== Go's code generators and checker"
+	@go -C clients/go/tools build -o $(CURDIR)/build/go/ tool
+	@touch $@
+
+generate: build/codegen/.ready $(WEB)/node_modules/.ready generate-go
 	$(BIN)/buf generate
 
+generate-go: $(BIN)/.ready
+	@if command -v go >/dev/null; then \
+	  $(MAKE) --no-print-directory build/go/.ready && buf generate --template clients/go/buf.gen.yaml; \
+	elif test -n "$$CI"; then echo "Go is not here: https://go.dev/dl"; exit 1; \
+	else echo "Go is not here: its generated code stays as it is."; fi
+
 drift: generate
-	@test -z "$$(git status --porcelain -- clients/python/dyad/v1 $(WEB)/src/gen)" || \
+	@test -z "$$(git status --porcelain -- clients/python/dyad/v1 clients/go/dyad/v1 $(WEB)/src/gen)" || \
 	  { git status --short -- clients; \
 	    echo "The committed code is not what the contract makes: make generate, and commit."; exit 1; }
 
