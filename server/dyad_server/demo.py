@@ -64,8 +64,15 @@ async def run(*, port: int) -> None:
         async with envoy.running(text, listen_port):
             url = f"http://localhost:{listen_port}/"
             _say(f"Server on 127.0.0.1:{server.port}, Envoy and the page on {url}")
-            await _native_call(f"127.0.0.1:{server.port}", tokens)
-            await _web_call(f"http://127.0.0.1:{listen_port}", tokens)
+            try:
+                async with asyncio.timeout(_SCRIPT_SECONDS):
+                    await _native_call(f"127.0.0.1:{server.port}", tokens)
+                async with asyncio.timeout(_SCRIPT_SECONDS):
+                    await _web_call(f"http://127.0.0.1:{listen_port}", tokens)
+            except TimeoutError:
+                raise DyadError(f"That call took longer than {_SCRIPT_SECONDS} s.") from None
+            except dyad.DyadError as error:
+                raise DyadError(f"That call failed: {error}") from error
             room = str(uuid.uuid4())
             _say("\nA call in the browser: open both, in two tabs.\n")
             for role, who in (("Caller", "alice"), ("Callee", "bob")):
@@ -86,7 +93,6 @@ async def _native_call(target: str, tokens: _Tokens) -> None:
         _say(f"  {(time.perf_counter() - began) * 1000:6.1f} ms  {who:5}  {what}")
 
     async with (
-        asyncio.timeout(_SCRIPT_SECONDS),
         dyad.connect(target, tokens.mint("alice")) as alice,
         dyad.connect(target, tokens.mint("bob")) as bob,
     ):
@@ -127,8 +133,7 @@ async def _web_call(url: str, tokens: _Tokens) -> None:
         tokens.mint("bob"),
     )
     try:
-        async with asyncio.timeout(_SCRIPT_SECONDS):
-            status = await process.wait()
+        status = await process.wait()
     finally:
         if process.returncode is None:
             process.kill()

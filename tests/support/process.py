@@ -1,10 +1,11 @@
-"""`dyad serve` as its user starts it, in a process of its own."""
+"""The command `dyad` as its user starts it, in a process of its own."""
 
 import asyncio
 import os
 import re
+import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,47 +14,79 @@ DYAD = str(Path(sys.executable).parent / "dyad")
 START = 15.0
 
 
-@dataclass
-class Served:
-    process: asyncio.subprocess.Process
-    port: int
+class Command:
+    """A command under way; `said` grows with what it writes, on either output."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.said = ""
+        self._news = asyncio.Event()
+        # Without a pause, or the command would wait for ever to write its next line.
+        self._reading = asyncio.create_task(self._read())
+
+    async def says(self, pattern: str) -> re.Match[str]:
+        """Await the first place where it says this."""
+        async with asyncio.timeout(START):
+            while (found := re.search(pattern, self.said)) is None:
+                assert not self._reading.done(), f"it never said {pattern}:\n{self.said}"
+                self._news.clear()
+                await self._news.wait()
+        return found
+
+    async def ended(self) -> int:
+        """Await its end; its status, and all that it said is there."""
+        async with asyncio.timeout(START):
+            await self._reading
+            return await self.process.wait()
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        while line := await self.process.stdout.readline():
+            self.said += line.decode()
+            self._news.set()
+        self._news.set()
 
 
 @asynccontextmanager
-async def dyad_serve(secret: str, *options: str) -> AsyncIterator[Served]:
-    process = await asyncio.create_subprocess_exec(
-        DYAD,
-        "serve",
-        "--port",
-        "0",
-        *options,
-        env=os.environ | {"DYAD_JWT_SECRET": secret},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stderr is not None
-        async with asyncio.timeout(START):
-            while True:
-                line = (await process.stderr.readline()).decode()
-                assert line, "dyad serve ended before it listened"
-                if found := re.search(r"listening address=\S+:(\d+)", line):
-                    break
-        yield Served(process, int(found[1]))
-    finally:
-        if process.returncode is None:
-            process.kill()
-        # To the end of the pipe, or its transport outlives the test.
-        await process.communicate()
-
-
-async def run(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
+async def command(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Command]:
+    """Run this for as long as the context lasts, as a terminal would: in a group of its own."""
     process = await asyncio.create_subprocess_exec(
         *arguments,
         env=env,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
     )
-    async with asyncio.timeout(START):
-        out, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode()
+    started = Command(process)
+    try:
+        yield started
+    finally:
+        if process.returncode is None:
+            # With all that it started.
+            os.killpg(process.pid, signal.SIGKILL)
+        # To the end of the pipe, or its transport outlives the test.
+        await started.ended()
+
+
+@dataclass
+class Served:
+    command: Command
+    port: int
+
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        return self.command.process
+
+
+@asynccontextmanager
+async def dyad_serve(secret: str, *options: str) -> AsyncIterator[Served]:
+    env = os.environ | {"DYAD_JWT_SECRET": secret}
+    async with command(DYAD, "serve", "--port", "0", *options, env=env) as started:
+        listening = await started.says(r"listening address=\S+:(\d+) ")
+        yield Served(started, int(listening[1]))
+
+
+async def run(*arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run this to its end: its status, and what it said."""
+    async with command(*arguments, env=env) as started:
+        return await started.ended(), started.said

@@ -1,0 +1,101 @@
+"""`dyad demo` as a person runs it: what it shows, and that nothing of it stays."""
+
+import asyncio
+import os
+import re
+import signal
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import jwt
+import pytest
+
+from tests.support.needs import PAGE, needs
+from tests.support.process import DYAD, command
+
+STEP = re.compile(r"^ *([\d.]+) ms  (alice|bob) +(.+)$", re.MULTILINE)
+LINK = re.compile(r"(Caller|Callee):  (http://localhost:\d+/)#token=([^&]+)&auto=1")
+
+
+def children(pid: int) -> set[int]:
+    """The processes that this one started, and those that they did."""
+    own = {
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    }
+    return own.union(*map(children, own))
+
+
+async def gone(pid: int) -> None:
+    """Await the end of a process, of whatever parent."""
+    try:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    loop.add_reader(watched, over.set)
+    try:
+        async with asyncio.timeout(5):
+            await over.wait()
+    finally:
+        loop.remove_reader(watched)
+        os.close(watched)
+
+
+def fetch(url: str) -> tuple[str, str]:
+    with urllib.request.urlopen(url, timeout=5) as page:
+        return page.headers["content-type"], page.read().decode()
+
+
+def steps(said: str) -> list[tuple[str, str]]:
+    times = [float(step[1]) for step in STEP.finditer(said)]
+    assert times == sorted(times), said
+    return [(step[2], step[3]) for step in STEP.finditer(said)]
+
+
+async def test_it_shows_both_scripted_calls_and_two_links_that_load() -> None:
+    needs(PAGE)
+    async with command(DYAD, "demo", "--port", "0") as demo:
+        await demo.says(r"Ctrl-C ends it\.\n")
+        native, web = demo.said.split("A call over grpc-web")
+        assert steps(native)[-1] == ("bob", "was told that alice left")
+        assert steps(web)[-2:] == [
+            ("bob", "was told that alice left (left)"),
+            ("bob", "left"),
+        ]
+        for what in ("offer", "answer", "candidate"):
+            for script in (native, web):
+                assert re.search(rf"(got|received) .*{what}", script), f"no {what} in:\n{script}"
+        links = LINK.findall(demo.said)
+        assert [role for role, _, _ in links] == ["Caller", "Callee"]
+        claims = [jwt.decode(token, options={"verify_signature": False}) for *_, token in links]
+        assert [claim["sub"] for claim in claims] == ["alice", "bob"]
+        assert claims[0]["room"] == claims[1]["room"]
+        kind, page = await asyncio.to_thread(fetch, links[0][1])
+        assert kind.startswith("text/html")
+        assert page == PAGE.read_text()
+
+
+@pytest.mark.parametrize(
+    # A terminal signals the whole group: Envoy hears Ctrl-C too.
+    ("end", "number"),
+    [(os.killpg, signal.SIGINT), (os.kill, signal.SIGINT), (os.kill, signal.SIGTERM)],
+    ids=["Ctrl-C", "SIGINT", "SIGTERM"],
+)
+async def test_its_end_leaves_no_process_behind(
+    end: Callable[[int, int], None], number: signal.Signals
+) -> None:
+    needs(PAGE)
+    async with command(DYAD, "demo", "--port", "0") as demo:
+        await demo.says(r"Ctrl-C ends it\.\n")
+        started = children(demo.process.pid)
+        assert started, "Envoy runs, so there is a child"
+        end(demo.process.pid, number)
+        assert await demo.ended() == 0, demo.said
+        for child in started:
+            await gone(child)
+        assert demo.said.endswith("Ended.\n"), demo.said
+        assert "Traceback" not in demo.said
