@@ -41,5 +41,9 @@ class OutOfStep(Ended):
     """The seat was taken over, or is lost: the two ends can no longer be kept in step."""
 
 
-class Draining(Ended):
+class Unavailable(Ended):
+    """Nothing is wrong with the call, but it cannot be served at present. Come back in a while."""
+
+
+class Draining(Unavailable):
     """This server is going away; another one, or the next, serves the call."""

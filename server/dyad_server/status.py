@@ -13,6 +13,7 @@ from dyad_server.errors import (
     Overloaded,
     SessionNotFound,
     Unauthenticated,
+    Unavailable,
 )
 
 STATUS: dict[type[Ended], grpc.StatusCode] = {
@@ -22,16 +23,17 @@ STATUS: dict[type[Ended], grpc.StatusCode] = {
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OutOfTime: grpc.StatusCode.DEADLINE_EXCEEDED,
     OutOfStep: grpc.StatusCode.ABORTED,
+    Unavailable: grpc.StatusCode.UNAVAILABLE,
     Draining: grpc.StatusCode.UNAVAILABLE,
 }
 
-# Clients of a drained server come back spread over this long, not all at once.
+# Clients that are all told at once come back spread over this long.
 _RETRY_AFTER_MS = (200, 2000)
 
 
 def trailers(failure: Ended) -> tuple[tuple[str, str], ...]:
     """The trailing metadata: when to come back, where that is known."""
-    if isinstance(failure, Draining):
+    if isinstance(failure, Unavailable):
         # Spreading load wants no secrecy of its numbers.
         return (("retry-after-ms", str(random.randint(*_RETRY_AFTER_MS))),)  # noqa: S311
     return ()
