@@ -1,0 +1,139 @@
+"""What apps import, name by name.
+
+Whoever changes it on purpose changes this file with it, and says so in
+CHANGELOG.md.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import dyad
+import dyad_server
+import pytest
+
+SAY_SO = (
+    "Apps rely on this. If it is meant: write it here, and in CHANGELOG.md what an app has to do; "
+    "what breaks one waits for the next 0.x, or after 1.0 the next major version."
+)
+
+
+def test_the_client_offers_these_names() -> None:
+    assert sorted(dyad.__all__) == [
+        "Answer",
+        "Candidate",
+        "Connection",
+        "Departure",
+        "DyadError",
+        "Ended",
+        "Event",
+        "Forbidden",
+        "Offer",
+        "Overloaded",
+        "Participant",
+        "PeerJoined",
+        "PeerLeft",
+        "Refusal",
+        "Refused",
+        "Room",
+        "TakenOver",
+        "TimedOut",
+        "Token",
+        "Unauthenticated",
+        "Unavailable",
+        "connect",
+    ], SAY_SO
+
+
+def test_the_server_offers_these_names() -> None:
+    assert sorted(dyad_server.__all__) == [
+        "Config",
+        "ConfigError",
+        "Dyad",
+        "add_to_server",
+        "grpc_options",
+    ], SAY_SO
+
+
+@pytest.mark.parametrize("package", [dyad, dyad_server], ids=["dyad", "dyad_server"])
+def test_every_name_that_is_offered_is_there(package: Any) -> None:
+    assert [name for name in package.__all__ if not hasattr(package, name)] == []
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = package.no_such_name
+
+
+@pytest.mark.parametrize(
+    ("function", "signature"),
+    [
+        (dyad.connect, "(target, token, *, credentials=None)"),
+        (dyad.Connection.create, "(self, *, resumable=False)"),
+        (dyad.Connection.join, "(self, room_id, *, resumable=False)"),
+        (dyad.Connection.leave, "(self)"),
+        (dyad.Connection.send_offer, "(self, sdp)"),
+        (dyad.Connection.send_answer, "(self, sdp)"),
+        (dyad.Connection.send_candidate, "(self, candidate)"),
+        (dyad_server.add_to_server, "(server, config)"),
+        (dyad_server.grpc_options, "(config)"),
+        (dyad_server.Dyad.drain, "(self)"),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_a_function_takes_what_it_took(function: Callable[..., Any], signature: str) -> None:
+    full = inspect.signature(function)
+    bare = [one.replace(annotation=inspect.Parameter.empty) for one in full.parameters.values()]
+    shown = full.replace(parameters=bare, return_annotation=inspect.Signature.empty)
+    assert str(shown) == signature, SAY_SO
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        (dyad.Participant, ("user_id", "email")),
+        (dyad.Room, ("room_id", "peer", "polite")),
+        (dyad.PeerJoined, ("participant",)),
+        (dyad.PeerLeft, ("participant", "reason")),
+        (dyad.Offer, ("sdp", "sender")),
+        (dyad.Answer, ("sdp", "sender")),
+        (
+            dyad.Candidate,
+            ("candidate", "sdp_mid", "sdp_m_line_index", "username_fragment", "sender"),
+        ),
+        (dyad.Refused, ("code", "message")),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_value_begins_with_the_fields_it_had(value: Any, names: tuple[str, ...]) -> None:
+    # One more at the end breaks no `match`.
+    assert value.__match_args__[: len(names)] == names, SAY_SO
+
+
+def test_no_setting_goes_away() -> None:
+    names = {setting.name for setting in fields(dyad_server.Config)}
+    gone = {
+        "allow_plaintext",
+        "drain_timeout",
+        "heartbeat",
+        "host",
+        "join_timeout",
+        "jwt_audience",
+        "jwt_issuer",
+        "jwt_public_key",
+        "jwt_secret",
+        "keepalive_time",
+        "keepalive_timeout",
+        "lease",
+        "log_level",
+        "lone_timeout",
+        "max_frame_bytes",
+        "max_token_bytes",
+        "max_waiting_bytes",
+        "metrics_port",
+        "port",
+        "reflection",
+        "tls_cert",
+        "tls_client_ca",
+        "tls_key",
+        "write_timeout",
+    } - names
+    assert not gone, f"Deployments set these: {gone}. {SAY_SO}"
