@@ -1,0 +1,102 @@
+"""The command `dyad` as a person meets it: help, tokens, and sentences for mistakes."""
+
+import os
+import re
+import secrets
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import jwt
+import pytest
+from dyad_server.auth import Verifier, secret_key
+from dyad_server.config import Config, variable
+from dyad_server.hub import Identity
+
+from tests.support.process import DYAD, run
+
+SECRET = secrets.token_hex(32)
+BARE = {name: value for name, value in os.environ.items() if not name.startswith("DYAD_")}
+BARE |= {"COLUMNS": "400"}
+KEYED = BARE | {"DYAD_JWT_SECRET": SECRET}
+
+
+async def test_help_names_every_command() -> None:
+    status, said = await run(DYAD, "--help", env=BARE)
+    assert status == 0
+    for command in ("serve", "token", "demo"):
+        assert re.search(rf"^ +{command} +\w", said, re.MULTILINE), said
+
+
+async def test_help_lists_every_setting_with_its_variable_and_default() -> None:
+    status, said = await run(DYAD, "serve", "--help", env=BARE)
+    assert status == 0
+    text = " ".join(said.split())
+    for setting in fields(Config):
+        default = {"False": "no", "": "none"}.get(str(setting.default), str(setting.default))
+        option = "--" + setting.name.replace("_", "-")
+        row = f"{setting.metadata['help']} [{variable(setting.name)}; default {default}]"
+        assert re.search(rf"{option}[ ,].*?{re.escape(row)}", text), f"help should say: {row}"
+
+
+async def test_a_minted_token_says_what_was_asked_for_and_the_server_takes_it() -> None:
+    arguments = ("--sub", "alice", "--email", "a@x", "--room", "r", "--ttl", "120")
+    status, said = await run(DYAD, "token", *arguments, env=KEYED)
+    assert status == 0, said
+    token = said.rstrip("\n")
+    assert Verifier(secret_key(SECRET)).verify(token) == Identity("alice", "a@x", "r")
+    claims = jwt.decode(token, SECRET, algorithms=["HS256"])
+    assert claims["exp"] - claims["iat"] == 120
+    assert abs(claims["iat"] - time.time()) < 30
+    assert claims.keys() == {"sub", "email", "room", "iat", "exp"}
+
+
+async def test_a_token_has_no_claim_that_was_not_asked_for() -> None:
+    other = secrets.token_hex(32)
+    status, said = await run(DYAD, "token", "--sub", "bob", "--jwt-secret", other, env=KEYED)
+    assert status == 0, said
+    claims = jwt.decode(said.rstrip("\n"), other, algorithms=["HS256"])
+    assert claims.keys() == {"sub", "iat", "exp"}
+    assert claims["exp"] - claims["iat"] == 3600
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "says"),
+    [
+        ((), KEYED, "COMMAND"),
+        (("sing",), KEYED, "invalid choice: 'sing'"),
+        (("serve", "--no-such-option"), KEYED, "--no-such-option"),
+        (("serve", "--port", "x"), KEYED, "argument --port"),
+        (("serve", "--port", "70000"), KEYED, "--port is not a port: 70000."),
+        (("serve",), KEYED | {"DYAD_LEASE": "long"}, "DYAD_LEASE is not a number: long."),
+        (("serve",), BARE, "set DYAD_JWT_SECRET (`openssl rand -hex 32` makes one)"),
+        (("serve",), BARE | {"DYAD_JWT_SECRET": "short"}, "it needs at least 32"),
+        (("serve", "--jwt-public-key", "/no/file"), BARE, "--jwt-public-key: /no/file: No such"),
+        (("token",), KEYED, "--sub"),
+        (("token", "--sub", "a"), BARE, "set DYAD_JWT_SECRET"),
+        (("token", "--sub", "a"), BARE | {"DYAD_JWT_SECRET": "short"}, "it needs at least 32"),
+        (("token", "--sub", ""), KEYED, "sub is not a text of 1 to 256 characters."),
+        (("token", "--sub", "a", "--ttl", "-60"), KEYED, "The token has expired."),
+        (("demo", "--port", "70000"), KEYED, "--port is not a port: 70000."),
+    ],
+)
+async def test_a_mistake_ends_with_2_and_a_sentence(
+    arguments: tuple[str, ...], env: dict[str, str], says: str
+) -> None:
+    status, said = await run(DYAD, *arguments, env=env)
+    assert status == 2, said
+    assert says in said
+    assert "Traceback" not in said
+    assert SECRET not in said
+
+
+async def test_without_the_servers_dependencies_it_says_what_to_install(tmp_path: Path) -> None:
+    # A module that is not there, by a name that Python looks up first.
+    (tmp_path / "jwt.py").write_text("raise ModuleNotFoundError(name='jwt')")
+    env = KEYED | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    status, said = await run(sys.executable, "-m", "dyad_server.cli", "serve", env=env)
+    assert (status, said) == (
+        2,
+        "This command needs the server's dependencies: pip install 'dyad[server]'.\n",
+    )

@@ -1,0 +1,106 @@
+"""What was measured of gRPC and must not change unnoticed (docs/architecture.md)."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+from dyad_server import Config, grpc_options
+
+CONFIG = Config(jwt_secret="x" * 32, keepalive_time=7.0, keepalive_timeout=2.5)
+SHOW = "import dyad_server, os, sys; print('grpc' in sys.modules, os.environ['GRPC_EXPERIMENTS'])"
+OPTIONS = {
+    "grpc.so_reuseport": (
+        0,
+        "With 1 a second server on the port starts, and steals half the calls.",
+    ),
+    "grpc.max_receive_message_length": (
+        524_288,
+        "A replay of all that may stand unacknowledged fits into one message.",
+    ),
+    "grpc.max_metadata_size": (
+        16_384,
+        "A token is refused at random where the two metadata limits differ.",
+    ),
+    "grpc.absolute_max_metadata_size": (
+        16_384,
+        "A token is refused at random where the two metadata limits differ.",
+    ),
+    "grpc.keepalive_time_ms": (7_000, "It is the setting keepalive_time."),
+    "grpc.keepalive_timeout_ms": (
+        2_500,
+        "Without http2.ping_timeout_ms at the same value a frozen peer is noticed after 65 s.",
+    ),
+    "grpc.http2.ping_timeout_ms": (
+        2_500,
+        "Without it keepalive_timeout_ms does nothing, and a frozen peer is noticed after 65 s.",
+    ),
+    "grpc.keepalive_permit_without_calls": (
+        1,
+        "Envoy pings a connection without calls too, and would be disconnected for it.",
+    ),
+    "grpc.http2.max_pings_without_data": (
+        0,
+        "0 is without end: an idle call is probed for as long as it lasts.",
+    ),
+    "grpc.http2.min_ping_interval_without_data_ms": (
+        1_000,
+        "Above the proxies' own ping interval, an idle Listen through Envoy ends after 128 s.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_has_the_value_that_was_measured(name: str) -> None:
+    value, reason = OPTIONS[name]
+    assert dict(grpc_options(CONFIG)).get(name) == value, reason
+
+
+def test_every_option_is_set_once_and_has_its_reason_here() -> None:
+    assert sorted(name for name, _ in grpc_options(CONFIG)) == sorted(OPTIONS), (
+        "Measure what the new option does, and give it a row here with its reason."
+    )
+
+
+def test_a_message_holds_four_frames_of_any_limit() -> None:
+    options = dict(grpc_options(Config(jwt_secret="x" * 32, max_frame_bytes=1_000_000)))
+    assert options["grpc.max_receive_message_length"] == 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("users", "then"),
+    [(None, "-event_engine_listener"), ("", ""), ("event_engine_fork", "event_engine_fork")],
+    ids=["unset", "empty", "the user's"],
+)
+def test_the_experiment_is_set_before_grpc_comes_and_left_alone_where_the_user_set_it(
+    users: str | None, then: str
+) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "GRPC_EXPERIMENTS"}
+    env |= {} if users is None else {"GRPC_EXPERIMENTS": users}
+    said = subprocess.check_output([sys.executable, "-c", SHOW], env=env, text=True)
+    assert said.rstrip("\n") == f"False {then}"
+
+
+@pytest.mark.parametrize("module", ["app", "commands", "demo", "servicer"])
+def test_the_experiment_is_set_whatever_is_imported_first(module: str) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "GRPC_EXPERIMENTS"}
+    # grpc reads it when it is imported, so that is the moment to look.
+    show = (
+        "import os, sys\n"
+        "class Look:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'grpc': print(os.environ.get('GRPC_EXPERIMENTS'))\n"
+        "sys.meta_path.insert(0, Look())\n"
+        f"import dyad_server.{module}\n"
+    )
+    said = subprocess.check_output([sys.executable, "-c", show], env=env, text=True)
+    assert said == "-event_engine_listener\n"
+
+
+def test_grpcio_is_the_one_that_was_measured() -> None:
+    assert version("grpcio").startswith("1.85."), (
+        f"grpcio is {version('grpcio')}; runtime.py and grpc_options were measured with 1.85. "
+        "Measure again whether -event_engine_listener still helps, and how long a frozen peer "
+        "and an idle Listen through Envoy last; then change pyproject.toml and this test."
+    )
