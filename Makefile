@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 WEB := clients/web
 PAGE := build/web/index.html
 
-.PHONY: help demo test lint types generate generate-go drift contract clean
+.PHONY: help demo test lint types generate generate-go generate-kotlin drift contract clean
 
 help:
 	@echo "make demo      show a call in the browser"
@@ -66,7 +66,11 @@ build/go/.ready: clients/go/tools/go.mod
 	@go -C clients/go/tools build -o $(CURDIR)/build/go/ tool
 	@touch $@
 
-generate: build/codegen/.ready $(WEB)/node_modules/.ready generate-go
+build/codegen/kotlin/.ready: clients/kotlin/pom.xml proto/codegen/kotlin_generators.sh
+	@echo "== Java's and Kotlin's code generators"
+	@proto/codegen/kotlin_generators.sh
+
+generate: build/codegen/.ready $(WEB)/node_modules/.ready generate-go generate-kotlin
 	$(BIN)/buf generate
 
 generate-go: $(BIN)/.ready
@@ -75,8 +79,14 @@ generate-go: $(BIN)/.ready
 	elif test -n "$$CI"; then echo "Go is not here: https://go.dev/dl"; exit 1; \
 	else echo "Go is not here: its generated code stays as it is."; fi
 
+generate-kotlin: $(BIN)/.ready
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
+	  $(MAKE) --no-print-directory build/codegen/kotlin/.ready && buf generate --template clients/kotlin/buf.gen.yaml; \
+	elif test -n "$$CI"; then echo "A JDK or Maven is not here: apt-get install maven"; exit 1; \
+	else echo "A JDK or Maven is not here: Kotlin's generated code stays as it is."; fi
+
 drift: generate
-	@test -z "$$(git status --porcelain -- clients/python/dyad/v1 clients/go/dyad/v1 $(WEB)/src/gen)" || \
+	@test -z "$$(git status --porcelain -- clients/python/dyad/v1 clients/go/dyad/v1 clients/kotlin/dyad/src/gen $(WEB)/src/gen)" || \
 	  { git status --short -- clients; \
 	    echo "The committed code is not what the contract makes: make generate, and commit."; exit 1; }
 

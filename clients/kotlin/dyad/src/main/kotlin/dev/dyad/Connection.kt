@@ -1,0 +1,290 @@
+package dev.dyad
+
+import dev.dyad.v1.Frame
+import dev.dyad.v1.JoinRoom
+import dev.dyad.v1.LeaveRoom
+import dev.dyad.v1.SessionDescription
+import dev.dyad.v1.SignalRequest
+import dev.dyad.v1.SignalResponse
+import dev.dyad.v1.SignalingGrpcKt.SignalingCoroutineStub
+import io.grpc.ManagedChannel
+import io.grpc.Metadata
+import io.grpc.Status
+import io.grpc.StatusException
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineName
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.ensureActive
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.MutableStateFlow
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.update
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeoutOrNull
+
+/** How long `close` waits for the last frames to go out. */
+private val CLOSE = 1.seconds
+
+/** How long a try to come back waits for its answer. */
+private val ANSWER = 8.seconds
+
+private val AUTHORIZATION: Metadata.Key<String> =
+    Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER)
+
+/**
+ * A participant's connection to the server: enter a room, negotiate, hang up.
+ *
+ * [Dyad.connect] gives it. It connects when there is something to send, and comes
+ * back by itself when a connection breaks that has a resumable seat. It has one
+ * room at a time; after [leave] it may enter another. Any coroutine may use it.
+ */
+public class Connection
+internal constructor(
+    private val channel: ManagedChannel,
+    scope: CoroutineScope,
+    giveUpAfter: Duration,
+    private val token: suspend () -> String,
+    whenOver: () -> Unit,
+) {
+    // These are read and written with `signaling`'s lock held; `changes` then says so.
+    private val signaling = Signaling(Comeback(giveUpAfter))
+    private var hasNewNetwork = false
+    private var closing = false
+    private val changes = MutableStateFlow(0L)
+
+    private val job: Job = scope.launch(Dispatchers.Default + CoroutineName("dyad")) { stay() }
+
+    init {
+        job.invokeOnCompletion {
+            change {
+                closing = closing || end == null
+                finish(Ended(Status.Code.CANCELLED, "The connection is closed."))
+            }
+            whenOver()
+        }
+    }
+
+    /**
+     * The events of the call, each of them for one collector only.
+     *
+     * Completes after [leave] and after [close].
+     *
+     * @throws Ended when the connection ends otherwise.
+     */
+    public val events: Flow<Event> = flow {
+        while (true) {
+            await { hasEvent || left || end != null }
+            var over = false
+            val event = change {
+                over = !hasEvent
+                if (over && !left && !closing) throw checkNotNull(end)
+                nextEvent()
+            }
+            if (over) return@flow
+            event?.let { emit(it) }
+        }
+    }
+
+    /**
+     * Create a room and enter it.
+     *
+     * @param resumable ask the server to hold the seat if the connection breaks.
+     * @throws Refused the server would not.
+     * @throws Ended the connection ended first.
+     */
+    public suspend fun create(resumable: Boolean = true): Room = enter("", resumable)
+
+    /**
+     * Enter a room that there is.
+     *
+     * @param resumable ask the server to hold the seat if the connection breaks.
+     * @throws Refused there is no such room, or two are in it already.
+     * @throws Ended the connection ended first.
+     */
+    public suspend fun join(roomId: String, resumable: Boolean = true): Room =
+        enter(roomId, resumable)
+
+    /**
+     * Hang up; returns when the server knows.
+     *
+     * @throws Refused there is no room to leave.
+     * @throws Ended the connection ended first.
+     */
+    public suspend fun leave() {
+        ask { setRoomId(signaling.room()).setLeaveRoom(LeaveRoom.getDefaultInstance()) }
+    }
+
+    /**
+     * Send the peer an SDP offer. Waits only where too much is not yet written.
+     *
+     * @throws Refused not in a room. What the server refuses comes as an event.
+     * @throws Ended the connection is over.
+     */
+    public suspend fun sendOffer(sdp: String): Unit = send { setOffer(description(sdp)) }
+
+    /**
+     * Send the peer an SDP answer. Waits only where too much is not yet written.
+     *
+     * @throws Refused not in a room. What the server refuses comes as an event.
+     * @throws Ended the connection is over.
+     */
+    public suspend fun sendAnswer(sdp: String): Unit = send { setAnswer(description(sdp)) }
+
+    /**
+     * Send the peer an ICE candidate; an empty one says that no more follow.
+     *
+     * Waits only where too much is not yet written.
+     *
+     * @throws Refused not in a room. What the server refuses comes as an event.
+     * @throws Ended the connection is over.
+     */
+    public suspend fun sendCandidate(candidate: Candidate): Unit = send {
+        setIceCandidate(candidate.toIceCandidate())
+    }
+
+    /**
+     * Come back over a new network connection now, where there is a resumable seat.
+     *
+     * For an app that knows that the network changed: by itself, the client may
+     * need 13 seconds to notice.
+     */
+    public fun networkChanged(): Unit = change { hasNewNetwork = hasSeat }
+
+    /**
+     * End the connection, after what was sent has gone out.
+     *
+     * Without a [leave] before, it looks to the peer like a lost connection.
+     */
+    public suspend fun close() {
+        change { closing = true }
+        try {
+            withTimeoutOrNull(CLOSE) { job.join() }
+        } finally {
+            job.cancel()
+        }
+        job.join()
+    }
+
+    private suspend fun enter(roomId: String, resumable: Boolean): Room =
+        ask { setRoomId(roomId).setJoinRoom(JoinRoom.newBuilder().setResumable(resumable)) }
+            .toRoom()
+
+    /** Send a frame and await the server's answer to it. */
+    private suspend fun ask(fill: Frame.Builder.() -> Frame.Builder): Frame {
+        val reply = CompletableDeferred<Frame>()
+        val seq = change { ask(Frame.newBuilder().fill(), reply) }
+        try {
+            val answer = reply.await()
+            if (answer.hasError()) throw answer.toRefused()
+            return answer
+        } finally {
+            change { forget(seq, reply) }
+        }
+    }
+
+    private suspend fun send(fill: Frame.Builder.() -> Frame.Builder) {
+        change { send(Frame.newBuilder().setRoomId(signaling.room()).fill()) }
+        await { mayPut || end != null }
+        change { end }?.let { throw it }
+    }
+
+    /** Connect, and come back as often as it takes. */
+    private suspend fun stay() {
+        await { hasToWrite || closing }
+        while (change { hasToWrite || !closing }) {
+            val end = carry()
+            when (val step = change { broke(end) }) {
+                is Step.TakeUp -> pause(step.wait)
+                is Step.JoinAgain -> pause(step.wait)
+                is Step.HasLeft -> await { hasToWrite || closing }
+                is Step.Over -> return
+            }
+            // Or the next stream would take the connection that this one had.
+            channel.enterIdle()
+        }
+    }
+
+    /** Carry the session over one stream, to its end. */
+    private suspend fun carry(): Ended =
+        try {
+            coroutineScope {
+                val watch = launch { watch() }
+                SignalingCoroutineStub(channel).signal(requests(), headers()).collect { read(it) }
+                watch.cancel()
+            }
+            Ended(Status.Code.OK, "The server ended the call.")
+        } catch (ended: Ended) {
+            ended
+        } catch (failure: StatusException) {
+            if (channel.isShutdown) Ended(Status.Code.CANCELLED, "The channel was shut down.")
+            else failure.status.toEnded(failure.trailers)
+        }
+
+    private suspend fun headers(): Metadata {
+        val jwt =
+            try {
+                token()
+            } catch (failure: Exception) {
+                currentCoroutineContext().ensureActive()
+                throw Unavailable("The app gave no token.", cause = failure)
+            }
+        if (jwt.any { it !in ' '..'~' }) {
+            throw Unauthenticated("The token has characters that no header may have.")
+        }
+        return Metadata().apply { put(AUTHORIZATION, "Bearer $jwt") }
+    }
+
+    /** Give a stream up that is not answered in time, or whose network is gone. */
+    private suspend fun watch() {
+        withTimeoutOrNull(ANSWER) { await { !reconnecting || hasNewNetwork } }
+            ?: throw Unavailable("The server did not answer in time.")
+        await { hasNewNetwork }
+        throw Unavailable("The network changed.")
+    }
+
+    private suspend fun pause(wait: Duration) {
+        withTimeoutOrNull(wait) { await { hasNewNetwork } }
+        change { hasNewNetwork = false }
+    }
+
+    /** All that is to be written, one message at a time, until the connection is closed. */
+    private fun requests(): Flow<SignalRequest> = flow {
+        while (true) {
+            var request: SignalRequest? = null
+            await {
+                request = nextRequest()
+                request != null || closing && !hasToWrite
+            }
+            emit(request ?: return@flow)
+            change {}
+        }
+    }
+
+    private suspend fun read(response: SignalResponse) {
+        change { response.framesList.forEach { takeIn(it) } }
+        await { mayRead || closing }
+    }
+
+    /** Wait until [condition] holds; the lock is held while it is asked. */
+    private suspend fun await(condition: Signaling.() -> Boolean) {
+        changes.first { synchronized(signaling) { signaling.condition() } }
+    }
+
+    /** Act with the lock held, and let those who wait look again. */
+    private inline fun <T> change(act: Signaling.() -> T): T =
+        try {
+            synchronized(signaling) { signaling.act() }
+        } finally {
+            changes.update { it + 1 }
+        }
+
+    private fun description(sdp: String): SessionDescription =
+        SessionDescription.newBuilder().setSdp(sdp).build()
+}

@@ -1,0 +1,90 @@
+package dev.dyad
+
+import io.grpc.Status
+import kotlin.time.Duration
+
+/** Any failure of Dyad's own. */
+public sealed class DyadException(message: String, cause: Throwable? = null) :
+    Exception(message, cause)
+
+/** Why a frame was refused; the numbers are the contract's. */
+public enum class Refusal(internal val number: Int) {
+    /** Not said, or only a newer server says it. */
+    UNSPECIFIED(0),
+
+    /** The frame breaks the contract. */
+    INVALID_FRAME(1),
+
+    /** There is no such room, or no longer. */
+    ROOM_NOT_FOUND(2),
+
+    /** Two are in the room already. */
+    ROOM_FULL(3),
+
+    /** You are not in that room. */
+    NOT_IN_ROOM(4),
+
+    /** Nobody else is in the room to receive this. */
+    PEER_ABSENT(5),
+}
+
+/**
+ * A frame was refused, and nothing came of it. The call goes on.
+ *
+ * Thrown where an answer is awaited (`create`, `join`, `leave`); an event where
+ * none is (`sendOffer`, `sendAnswer`, `sendCandidate`).
+ *
+ * @property code for the program.
+ * @property sentence for the person reading its log.
+ */
+public class Refused(public val code: Refusal, public val sentence: String) :
+    DyadException("$code: $sentence"),
+    Event
+
+/**
+ * The connection is over, and which kind of `Ended` says whether to come back.
+ *
+ * @property code the gRPC status it ended with.
+ * @property sentence for the person reading the log.
+ * @property shouldRetry whether to come back just like that.
+ * @property retryAfter how long to wait before that, where the server said so.
+ *   Add some jitter.
+ */
+public open class Ended
+internal constructor(
+    public val code: Status.Code,
+    public val sentence: String,
+    public val shouldRetry: Boolean = false,
+    public val retryAfter: Duration? = null,
+    cause: Throwable? = null,
+) : DyadException("$code: $sentence", cause)
+
+/** No token, or one that does not hold. Come back with a new one. */
+public class Unauthenticated internal constructor(sentence: String, cause: Throwable? = null) :
+    Ended(Status.Code.UNAUTHENTICATED, sentence, cause = cause)
+
+/** The token is good, but for another room. */
+public class Forbidden internal constructor(sentence: String, cause: Throwable? = null) :
+    Ended(Status.Code.PERMISSION_DENIED, sentence, cause = cause)
+
+/** More than a limit allows: too large, too fast, or not read. Come back slower. */
+public class Overloaded
+internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
+    Ended(Status.Code.RESOURCE_EXHAUSTED, sentence, true, retryAfter, cause)
+
+/** No room was entered in time, or nobody else came. */
+public class TimedOut internal constructor(sentence: String, cause: Throwable? = null) :
+    Ended(Status.Code.DEADLINE_EXCEEDED, sentence, cause = cause)
+
+/** The seat was taken over, or the two ends can no longer be kept in step. */
+public class TakenOver internal constructor(sentence: String, cause: Throwable? = null) :
+    Ended(Status.Code.ABORTED, sentence, cause = cause)
+
+/** The server is going away or out of reach. Come back after `retryAfter`. */
+public class Unavailable
+internal constructor(
+    sentence: String,
+    retryAfter: Duration? = null,
+    cause: Throwable? = null,
+    code: Status.Code = Status.Code.UNAVAILABLE,
+) : Ended(code, sentence, true, retryAfter, cause)

@@ -1,0 +1,171 @@
+package dev.dyad
+
+import dev.dyad.v1.Frame
+import dev.dyad.v1.JoinRoom
+import dev.dyad.v1.SignalRequest
+import kotlinx.coroutines.CompletableDeferred
+
+/** Past this many bytes not yet written, `send…` waits. */
+private const val OUTBOX_BYTES = 1024 * 1024
+
+/** Past this many events not yet collected, the stream is not read on. */
+private const val INBOX_EVENTS = 1024
+
+/**
+ * What a participant's connection knows: which room it is in, what it asked and was not
+ * answered, what happened and was not collected.
+ *
+ * Plain state, without I/O and for one thread at a time: frames in, events and frames out.
+ */
+internal class Signaling(private val comeback: Comeback) {
+    private var session = Session()
+    private val replies = mutableMapOf<Long, CompletableDeferred<Frame>>()
+    private val inbox = ArrayDeque<Event>()
+    private var roomId = ""
+    private var leaveSeq: Long? = null
+
+    /** It left a room, and entered no other one. */
+    var left: Boolean = false
+        private set
+
+    /** How it ended; null: it did not. */
+    var end: Ended? = null
+        private set
+
+    /** Whether there is a seat to come back to. */
+    val hasSeat: Boolean
+        get() = comeback.hasSeat
+
+    /** Whether the connection broke and is not back yet. */
+    val reconnecting: Boolean
+        get() = comeback.reconnecting
+
+    val mayRead: Boolean
+        // An answer is awaited even where nobody collects the events before it.
+        get() = inbox.size < INBOX_EVENTS || replies.isNotEmpty()
+
+    val mayPut: Boolean
+        get() = session.waitingBytes <= OUTBOX_BYTES
+
+    val hasToWrite: Boolean
+        get() = session.waitingBytes > 0
+
+    val hasEvent: Boolean
+        get() = inbox.isNotEmpty()
+
+    /** The next event to tell the app; null: none at present. */
+    fun nextEvent(): Event? = inbox.removeFirstOrNull()
+
+    /** What to write next; null: nothing at present. */
+    fun nextRequest(): SignalRequest? = session.take()
+
+    /** The room this participant is in, for a frame to name. */
+    fun room(): String {
+        end?.let { throw it }
+        if (roomId.isEmpty()) throw Refused(Refusal.NOT_IN_ROOM, "This connection is in no room.")
+        return roomId
+    }
+
+    /** Send [frame], where [reply] is to be told the server's answer; returns its number. */
+    fun ask(frame: Frame.Builder, reply: CompletableDeferred<Frame>): Long {
+        end?.let { throw it }
+        val seq = session.put(frame)
+        if (frame.hasLeaveRoom()) leaveSeq = seq
+        replies[seq] = reply
+        return seq
+    }
+
+    /** [reply] waits for the answer to number [seq] no longer. */
+    fun forget(seq: Long, reply: CompletableDeferred<Frame>) {
+        replies.remove(seq, reply)
+    }
+
+    /** Send [frame] to the peer. */
+    fun send(frame: Frame.Builder) {
+        // Joining again begins the call anew: this belongs to the one before.
+        if (!comeback.joiningAgain) session.put(frame)
+    }
+
+    /**
+     * Act on a frame from the server.
+     *
+     * @throws Ended the stream cannot go on.
+     */
+    fun takeIn(frame: Frame) {
+        if (comeback.takingUp) {
+            if (!frame.joinRoom.resumed) throw TakenOver("The server did not give the seat back.")
+            comeback.seated(frame)
+            session.takeUp(frame.ack)
+            inbox += Reconnected(frame.toRoom(), resumed = true)
+        } else if (session.arrive(frame) && !(frame.replyTo > 0 && takeInAnswer(frame))) {
+            frame.toEvent()?.let { inbox += it }
+        }
+    }
+
+    /** Decide what to do after a stream ended with [end]. */
+    fun broke(end: Ended): Step {
+        val isNews = !comeback.reconnecting
+        val step = comeback.broke(end, session.progress, leaving = leaveSeq != null)
+        when (step) {
+            is Step.TakeUp -> session.interrupt(comeback.opening(session.takenIn))
+            is Step.JoinAgain -> {
+                session = Session()
+                session.put(
+                    Frame.newBuilder()
+                        .setRoomId(comeback.roomId)
+                        .setJoinRoom(JoinRoom.newBuilder().setResumable(true))
+                )
+                fail(end)
+            }
+            is Step.HasLeft -> {
+                replies[leaveSeq]?.complete(Frame.getDefaultInstance())
+                session = Session()
+                fail(end)
+                leave()
+            }
+            is Step.Over -> finish(step.end)
+        }
+        if (isNews && comeback.reconnecting) inbox += Reconnecting
+        return step
+    }
+
+    /** It is over, with [how]; the first one stays. */
+    fun finish(how: Ended) {
+        end = end ?: how
+        fail(how)
+    }
+
+    /** Act on what answers a frame of this side's; false: it is an event for the app. */
+    private fun takeInAnswer(frame: Frame): Boolean {
+        // What an acknowledgement says holds even where nobody awaits it.
+        if (frame.replyTo == leaveSeq) leaveSeq = null
+        if (frame.hasJoinRoom()) enter(frame)
+        else if (frame.hasLeaveRoom()) leave()
+        else if (comeback.joiningAgain) {
+            val refused = frame.toRefused()
+            throw TakenOver("The seat is lost, and the room is closed: ${refused.message}", refused)
+        }
+        val reply = replies[frame.replyTo] ?: return !frame.hasError()
+        reply.complete(frame)
+        return true
+    }
+
+    private fun enter(joined: Frame) {
+        val again = comeback.joiningAgain
+        comeback.seated(joined)
+        if (!comeback.hasSeat) session.letGo()
+        roomId = joined.roomId
+        left = false
+        if (again) inbox += Reconnected(joined.toRoom(), resumed = false)
+    }
+
+    private fun leave() {
+        comeback.left()
+        session.letGo()
+        leaveSeq = null
+        roomId = ""
+        left = true
+    }
+
+    private fun fail(how: Ended) = replies.values.forEach { it.completeExceptionally(how) }
+}

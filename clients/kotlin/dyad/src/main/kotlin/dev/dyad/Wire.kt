@@ -1,0 +1,62 @@
+package dev.dyad
+
+import dev.dyad.v1.Frame
+import dev.dyad.v1.IceCandidate
+import dev.dyad.v1.Participant as WireParticipant
+
+/** What a frame from the server tells; null where this client does not know it. */
+internal fun Frame.toEvent(): Event? =
+    when (eventCase) {
+        Frame.EventCase.JOIN_ROOM -> PeerJoined(sender.toParticipant())
+        Frame.EventCase.LEAVE_ROOM ->
+            PeerLeft(
+                sender.toParticipant(),
+                Departure.entries.find { it.number == leaveRoom.reasonValue }
+                    ?: Departure.UNSPECIFIED,
+            )
+        Frame.EventCase.OFFER -> Offer(offer.sdp, sender.toParticipant())
+        Frame.EventCase.ANSWER -> Answer(answer.sdp, sender.toParticipant())
+        Frame.EventCase.ICE_CANDIDATE -> toCandidate()
+        Frame.EventCase.ERROR -> toRefused()
+        Frame.EventCase.EVENT_NOT_SET,
+        null -> null
+    }
+
+/** The room that a `join_room` to the one who joined speaks of. */
+internal fun Frame.toRoom(): Room =
+    Room(
+        roomId,
+        if (joinRoom.hasPeer()) joinRoom.peer.toParticipant() else null,
+        joinRoom.polite,
+    )
+
+/** The refusal that an `error` speaks of. */
+internal fun Frame.toRefused(): Refused =
+    Refused(
+        Refusal.entries.find { it.number == error.codeValue } ?: Refusal.UNSPECIFIED,
+        error.message,
+    )
+
+/** The contract's form of a candidate. */
+internal fun Candidate.toIceCandidate(): IceCandidate =
+    IceCandidate.newBuilder()
+        .setCandidate(candidate)
+        .also { ice ->
+            sdpMid?.let(ice::setSdpMid)
+            sdpMLineIndex?.let(ice::setSdpMLineIndex)
+            usernameFragment?.let(ice::setUsernameFragment)
+        }
+        .build()
+
+private fun Frame.toCandidate(): Candidate =
+    with(iceCandidate) {
+        Candidate(
+            candidate,
+            if (hasSdpMid()) sdpMid else null,
+            if (hasSdpMLineIndex()) sdpMLineIndex else null,
+            if (hasUsernameFragment()) usernameFragment else null,
+            sender.toParticipant(),
+        )
+    }
+
+private fun WireParticipant.toParticipant(): Participant = Participant(userId, email)

@@ -1,0 +1,120 @@
+/** The pair program of clients/INTEROP.md: one side of a scripted call. */
+package dev.dyad.pair
+
+import dev.dyad.Connection
+import dev.dyad.Dyad
+import dev.dyad.DyadException
+import dev.dyad.Ended
+import dev.dyad.Refusal
+import dev.dyad.Refused
+import io.grpc.InsecureChannelCredentials
+import io.grpc.Status
+import java.io.FileDescriptor
+import java.io.FileOutputStream
+import java.io.PrintStream
+import kotlin.system.exitProcess
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.TimeoutCancellationException
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeout
+
+private const val USAGE =
+    "dyad-pair --role caller|callee --target HOST:PORT --token TOKEN [--room ID] --scenario NAME"
+private const val DEVIATED = 1
+private const val MISUSED = 2
+private val PATIENCE = 30.seconds
+private val CUT_PAUSE = 10.milliseconds
+
+private class CommandLine(arguments: Array<String>) {
+    private val values =
+        arguments.toList().chunked(2).associate { pair ->
+            require(pair.size == 2 && pair[0] in NAMES) { "What is ${pair[0]}?" }
+            pair[0] to pair[1]
+        }
+    val isCaller = needed("--role").also { require(it == "caller" || it == "callee") } == "caller"
+    val target = needed("--target")
+    val token = needed("--token")
+    val scenario = needed("--scenario").also { require(it in SCENARIOS) { "No scenario: $it" } }
+    val room = if (isCaller) "" else needed("--room")
+
+    init {
+        require(!isCaller || "--room" !in values) { "--room is for a callee." }
+        require(!isCaller || scenario !in SCENARIOS_OF_ONE) { "$scenario is for a callee." }
+    }
+
+    private fun needed(name: String): String = requireNotNull(values[name]) { "$name is missing." }
+
+    private companion object {
+        val NAMES = setOf("--role", "--target", "--token", "--room", "--scenario")
+        val SCENARIOS_OF_ONE = setOf("full", "unknown", "badtoken")
+        val SCENARIOS = setOf("call", "cut", "glare") + SCENARIOS_OF_ONE
+    }
+}
+
+public fun main(arguments: Array<String>) {
+    val commandLine =
+        try {
+            CommandLine(arguments)
+        } catch (misuse: IllegalArgumentException) {
+            System.err.println("${misuse.message}\n$USAGE")
+            exitProcess(MISUSED)
+        }
+    val deviation = runBlocking {
+        try {
+            withTimeout(PATIENCE) { play(commandLine) }
+            null
+        } catch (deviation: Deviation) {
+            deviation.message
+        } catch (_: TimeoutCancellationException) {
+            "The scenario was not over after $PATIENCE."
+        }
+    }
+    deviation?.let(System.err::println)
+    exitProcess(if (deviation == null) 0 else DEVIATED)
+}
+
+private suspend fun play(commandLine: CommandLine): Unit = coroutineScope {
+    val connection =
+        Dyad.connect(commandLine.target, this, InsecureChannelCredentials.create()) {
+            commandLine.token
+        }
+    val side = Side(connection, PrintStream(FileOutputStream(FileDescriptor.out), false, "UTF-8"))
+    val outcome =
+        try {
+            act(commandLine, connection, side)
+            null
+        } catch (refused: Refused) {
+            refused.also(side::show)
+        } catch (ended: Ended) {
+            ended.also(side::show)
+        }
+    connection.close()
+    if (!isAsWritten(commandLine.scenario, outcome)) {
+        throw Deviation("It came to this: ${outcome ?: "nothing was refused"}")
+    }
+}
+
+private suspend fun act(commandLine: CommandLine, connection: Connection, side: Side) {
+    val pause = if (commandLine.scenario == "cut") CUT_PAUSE else Duration.ZERO
+    when (commandLine.scenario) {
+        "call",
+        "cut" ->
+            if (commandLine.isCaller) placeCall(connection, side, pause)
+            else takeCall(connection, side, commandLine.room, pause)
+        "glare" ->
+            if (commandLine.isCaller) placeGlare(connection, side)
+            else takeGlare(connection, side, commandLine.room)
+        else -> side.join(commandLine.room)
+    }
+}
+
+private fun isAsWritten(scenario: String, outcome: DyadException?): Boolean =
+    when (scenario) {
+        "full" -> outcome is Refused && outcome.code == Refusal.ROOM_FULL
+        "unknown" -> outcome is Refused && outcome.code == Refusal.ROOM_NOT_FOUND
+        "badtoken" -> outcome is Ended && outcome.code == Status.Code.UNAUTHENTICATED
+        else -> outcome == null
+    }

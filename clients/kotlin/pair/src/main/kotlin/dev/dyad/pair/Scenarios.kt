@@ -1,0 +1,79 @@
+package dev.dyad.pair
+
+import dev.dyad.Connection
+import kotlin.time.Duration
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.launch
+
+private const val CALLER = "caller"
+private const val CALLEE = "callee"
+
+/** `call`, and with a [pause] between one candidate and the next `cut`, as the caller. */
+internal suspend fun placeCall(connection: Connection, side: Side, pause: Duration) {
+    side.create()
+    side.expectPeerJoined()
+    coroutineScope {
+        launch {
+            connection.sendOffer(sdp(CALLER, "offer"))
+            sendCandidates(connection, CALLER, pause)
+        }
+        side.expectAnswer(sdp(CALLEE, "answer"))
+        side.expectCandidates(candidates(CALLEE))
+    }
+    side.leave()
+}
+
+/** The same as the callee. */
+internal suspend fun takeCall(connection: Connection, side: Side, roomId: String, pause: Duration) {
+    side.join(roomId)
+    side.expectOffer(sdp(CALLER, "offer"))
+    coroutineScope {
+        launch {
+            connection.sendAnswer(sdp(CALLEE, "answer"))
+            sendCandidates(connection, CALLEE, pause)
+        }
+        side.expectCandidates(candidates(CALLER))
+    }
+    side.expectPeerLeft()
+    side.leave()
+}
+
+/** `glare`, as the caller. */
+internal suspend fun placeGlare(connection: Connection, side: Side) {
+    val room = side.create()
+    side.expectPeerJoined()
+    connection.sendOffer(sdp(CALLER, "offer"))
+    untangle(connection, side, room.polite, CALLER, CALLEE)
+}
+
+/** `glare`, as the callee. */
+internal suspend fun takeGlare(connection: Connection, side: Side, roomId: String) {
+    val room = side.join(roomId)
+    connection.sendOffer(sdp(CALLEE, "offer"))
+    untangle(connection, side, room.polite, CALLEE, CALLER)
+}
+
+/** Two offers cross: the impolite side ignores the other's, the polite side gives its own up. */
+private suspend fun untangle(
+    connection: Connection,
+    side: Side,
+    polite: Boolean,
+    role: String,
+    peer: String,
+) {
+    side.expectOffer(sdp(peer, "offer"))
+    if (polite) {
+        connection.sendAnswer(sdp(role, "answer"))
+        side.expectPeerLeft()
+    } else {
+        side.expectAnswer(sdp(peer, "answer"))
+    }
+    side.leave()
+}
+
+private suspend fun sendCandidates(connection: Connection, role: String, pause: Duration) =
+    candidates(role).forEach {
+        connection.sendCandidate(it)
+        delay(pause)
+    }
