@@ -4,11 +4,20 @@ import asyncio
 import uuid
 
 import grpc
-import pytest
 from dyad.v1 import signaling_pb2 as pb
 
-from tests.conftest import ends, serving, token
-from tests.support.ends import End, ListenEnd, SignalEnd, candidate, join, leave, offer, pair
+from tests.conftest import ends, serving
+from tests.support.ends import (
+    End,
+    ListenEnd,
+    SignalEnd,
+    candidate,
+    end_of,
+    join,
+    leave,
+    offer,
+    pair,
+)
 
 
 async def test_creating_a_room_is_acknowledged_with_its_uuid(transport: type[End]) -> None:
@@ -155,29 +164,13 @@ async def test_an_empty_room_leaves_nothing(transport: type[End]) -> None:
         assert (await bob.hear()).error.code == pb.Error.CODE_ROOM_NOT_FOUND
 
 
-async def test_a_room_claim_opens_that_room_and_no_other(transport: type[End]) -> None:
+async def test_a_room_claim_creates_that_room_and_enters_it(transport: type[End]) -> None:
     room = str(uuid.uuid4())
     async with serving() as server, ends(server, transport) as connect:
         alice, bob = connect("alice", room=room), connect("bob", room=room)
         await alice.send(join())
         await bob.send(join())
         assert (await alice.hear()).room_id == (await bob.hear()).room_id == room
-        mallory = connect("mallory", room=room)
-        ended = await _status_after(mallory, join(str(uuid.uuid4())))
-        assert ended is not None
-        assert ended.code() is grpc.StatusCode.PERMISSION_DENIED
-
-
-async def _status_after(end: End, frame: pb.Frame) -> grpc.aio.AioRpcError | None:
-    refused = None
-    try:
-        await end.send(frame)
-    except grpc.aio.AioRpcError as error:
-        refused = error
-    ended = await end.status()
-    # A Send that ends a session fails with the very status that Listen ends with.
-    assert refused is None or (ended is not None and refused.code() is ended.code())
-    return ended
 
 
 async def test_a_frame_over_the_limit_ends_its_sender_only(transport: type[End]) -> None:
@@ -192,18 +185,9 @@ async def test_a_frame_over_the_limit_ends_its_sender_only(transport: type[End])
         await alice.send(fits)
         assert (await bob.hear()).offer.sdp == fits.offer.sdp
         fits.offer.sdp += "x" * (1001 - fits.ByteSize())
-        ended = await _status_after(alice, fits)
-        assert ended is not None
+        ended = await end_of(alice, fits)
         assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert (await bob.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
-
-
-async def test_no_join_in_time_ends_the_call(transport: type[End]) -> None:
-    async with serving(join_timeout=0.2) as server, ends(server, transport) as connect:
-        alice = connect("alice")
-        ended = await _status_after(alice, pb.Frame(ack=1))
-        assert ended is not None
-        assert ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 async def test_a_lone_room_ends_in_time_and_a_pair_does_not(transport: type[End]) -> None:
@@ -216,35 +200,6 @@ async def test_a_lone_room_ends_in_time_and_a_pair_does_not(transport: type[End]
         assert ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await alice.send(offer(room_id))
         assert (await bob.hear()).offer.sdp == "v=0"
-
-
-async def test_draining_tells_everybody_to_come_back(transport: type[End]) -> None:
-    async with serving() as server, ends(server, transport) as connect:
-        alice, bob, _ = await pair(connect)
-        server.dyad.drain()
-        for end in (alice, bob):
-            ended = await end.status()
-            assert ended is not None
-            assert ended.code() is grpc.StatusCode.UNAVAILABLE
-            trailers = dict(ended.trailing_metadata() or ())
-            assert 0 < int(str(trailers["retry-after-ms"])) < 10_000
-
-
-async def test_a_session_is_of_use_to_its_own_user_only() -> None:
-    async with serving() as server, ends(server, ListenEnd) as connect:
-        alice, mallory = connect("alice"), connect("mallory")
-        assert isinstance(alice, ListenEnd)
-        assert isinstance(mallory, ListenEnd)
-        await alice.send(join())
-        codes = []
-        for session_id in (alice.session_id, "no-such-session"):
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await mallory.stub.Send(
-                    pb.SendRequest(session_id=session_id), metadata=mallory.metadata
-                )
-            codes.append((refused.value.code(), refused.value.details()))
-        assert codes[0] == codes[1]
-        assert codes[0][0] is grpc.StatusCode.NOT_FOUND
 
 
 async def test_listen_beats_and_ends_a_session_that_sends_nothing() -> None:
@@ -267,33 +222,3 @@ async def test_half_closing_lets_go_of_the_seat_and_ends_well() -> None:
         assert (await bob.hear()).WhichOneof("event") == "leave_room"
         assert await bob.status() is None
         assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_LEFT
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        (),
-        (("authorization", ""),),
-        (("authorization", "Bearer nonsense"),),
-        (("authorization", "Basic YTpi"),),
-        (("authorization", f"Bearer {'x' * 6145}"),),
-        (("authorization", f"Bearer {token()}"), ("authorization", f"Bearer {token()}")),
-    ],
-)
-async def test_without_one_good_token_every_call_is_unauthenticated(
-    metadata: tuple[tuple[str, str], ...],
-) -> None:
-    async with serving() as server, ends(server, SignalEnd) as connect:
-        alice = connect("alice")
-        assert isinstance(alice, SignalEnd)
-        stub = alice.stub
-        for call in (
-            stub.Signal(metadata=metadata),
-            stub.Listen(pb.ListenRequest(), metadata=metadata),
-        ):
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await call.read()
-            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.Send(pb.SendRequest(), metadata=metadata)
-        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED

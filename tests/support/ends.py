@@ -68,6 +68,21 @@ class ListenEnd(_Base):
         )
 
 
+async def end_of(end: End, *frames: pb.Frame) -> grpc.aio.AioRpcError:
+    """What the call ended with, after these frames if there are any."""
+    refused = None
+    try:
+        if frames:
+            await end.send(*frames)
+    except grpc.aio.AioRpcError as error:
+        refused = error
+    ended = await end.status()
+    assert ended is not None, "the call ended well"
+    # A Send that ends a session fails with the very status that Listen ends with.
+    assert refused is None or refused.code() is ended.code()
+    return ended
+
+
 def join(room_id: str = "", seq: int = 0) -> pb.Frame:
     return pb.Frame(room_id=room_id, seq=seq, join_room=pb.JoinRoom())
 

@@ -1,0 +1,166 @@
+"""Every status of the contract, provoked over each transport that can end with it."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+from dyad_server.app import Server
+from dyad_server.status import STATUS
+from grpc import StatusCode
+
+from tests.conftest import ends, serving, token
+from tests.support.ends import End, ListenEnd, SignalEnd, end_of, join, offer, pair
+
+BOTH = (SignalEnd, ListenEnd)
+Error = grpc.aio.AioRpcError
+Connect = Callable[..., End]
+
+
+async def an_expired_token(server: Server, connect: Connect) -> Error:
+    return await end_of(connect("alice", ttl=-60), join())
+
+
+async def another_room_than_the_tokens(server: Server, connect: Connect) -> Error:
+    return await end_of(connect("alice", room=str(uuid.uuid4())), join(str(uuid.uuid4())))
+
+
+async def a_room_of_the_token_that_is_no_uuid(server: Server, connect: Connect) -> Error:
+    return await end_of(connect("alice", room="the kitchen"), join())
+
+
+async def send(end: ListenEnd, session_id: str) -> Error:
+    with pytest.raises(Error) as refused:
+        await end.stub.Send(pb.SendRequest(session_id=session_id), metadata=end.metadata)
+    return refused.value
+
+
+async def a_session_that_is_not_there(server: Server, connect: Connect) -> Error:
+    mallory = connect("mallory")
+    assert isinstance(mallory, ListenEnd)
+    return await send(mallory, "no-such-session")
+
+
+async def somebody_elses_session(server: Server, connect: Connect) -> Error:
+    alice, mallory = connect("alice"), connect("mallory")
+    assert isinstance(alice, ListenEnd)
+    assert isinstance(mallory, ListenEnd)
+    await alice.send(join())
+    refused = await send(mallory, alice.session_id)
+    assert refused.details() == (await send(mallory, "no-such-session")).details(), (
+        "The answer tells that there is such a session."
+    )
+    assert (await alice.hear()).HasField("join_room"), "and Alice's goes on"
+    return refused
+
+
+async def too_large_a_frame(server: Server, connect: Connect) -> Error:
+    alice, _, room_id = await pair(connect)
+    return await end_of(alice, offer(room_id, "x" * 1000))
+
+
+async def no_join_in_time(server: Server, connect: Connect) -> Error:
+    return await end_of(connect("alice"), pb.Frame(ack=1))
+
+
+async def nobody_else_in_time(server: Server, connect: Connect) -> Error:
+    return await end_of(connect("alice"), join())
+
+
+async def nothing_sent_for_the_lease(server: Server, connect: Connect) -> Error:
+    return await end_of(connect("alice"), join())
+
+
+async def a_resume_token_that_is_none(server: Server, connect: Connect) -> Error:
+    asked = pb.JoinRoom(resumable=True, resume_token="none")
+    return await end_of(connect("alice"), pb.Frame(room_id=str(uuid.uuid4()), join_room=asked))
+
+
+async def a_server_that_drains(server: Server, connect: Connect) -> Error:
+    _, bob, _ = await pair(connect)
+    server.dyad.drain()
+    return await end_of(bob)
+
+
+async def a_server_that_drains_already(server: Server, connect: Connect) -> Error:
+    server.dyad.drain()
+    return await end_of(connect("alice"), join())
+
+
+@dataclass(frozen=True)
+class Row:
+    status: StatusCode
+    provoke: Callable[[Server, Connect], Awaitable[Error]]
+    transports: tuple[type[End], ...] = BOTH
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+ROWS = [
+    Row(StatusCode.UNAUTHENTICATED, an_expired_token),
+    Row(StatusCode.PERMISSION_DENIED, another_room_than_the_tokens),
+    Row(StatusCode.PERMISSION_DENIED, a_room_of_the_token_that_is_no_uuid),
+    Row(StatusCode.NOT_FOUND, a_session_that_is_not_there, (ListenEnd,)),
+    Row(StatusCode.NOT_FOUND, somebody_elses_session, (ListenEnd,)),
+    Row(StatusCode.RESOURCE_EXHAUSTED, too_large_a_frame, BOTH, {"max_frame_bytes": 1000}),
+    Row(StatusCode.DEADLINE_EXCEEDED, no_join_in_time, BOTH, {"join_timeout": 0.2}),
+    Row(StatusCode.DEADLINE_EXCEEDED, nobody_else_in_time, BOTH, {"lone_timeout": 0.2}),
+    Row(StatusCode.DEADLINE_EXCEEDED, nothing_sent_for_the_lease, (ListenEnd,), {"lease": 0.3}),
+    Row(StatusCode.ABORTED, a_resume_token_that_is_none),
+    Row(StatusCode.UNAVAILABLE, a_server_that_drains),
+    Row(StatusCode.UNAVAILABLE, a_server_that_drains_already),
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "transport"),
+    [(row, transport) for row in ROWS for transport in row.transports],
+    ids=lambda value: value.provoke.__name__ if isinstance(value, Row) else value.__name__,
+)
+async def test_it_ends_with_its_status_and_a_sentence(row: Row, transport: type[End]) -> None:
+    async with serving(**row.settings) as server, ends(server, transport) as connect:
+        ended = await row.provoke(server, connect)
+    assert ended.code() is row.status, ended.details()
+    assert (ended.details() or "").endswith("."), "no sentence for the person reading a log"
+    told = dict(ended.trailing_metadata() or ()).get("retry-after-ms")
+    if row.status is StatusCode.UNAVAILABLE:
+        assert 200 <= int(str(told)) <= 2000
+    else:
+        assert told is None, "only a server that is going away knows when to come back"
+
+
+def test_every_status_of_the_server_is_provoked_here() -> None:
+    assert {row.status for row in ROWS} == set(STATUS.values())
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        (),
+        (("authorization", ""),),
+        (("authorization", "Bearer nonsense"),),
+        (("authorization", "Basic YTpi"),),
+        (("authorization", f"Bearer {'x' * 6145}"),),
+        (("authorization", f"Bearer {token()}"), ("authorization", f"Bearer {token()}")),
+    ],
+    ids=["none", "empty", "nonsense", "Basic", "too long", "two"],
+)
+async def test_without_one_good_token_every_call_is_unauthenticated(
+    metadata: tuple[tuple[str, str], ...],
+) -> None:
+    async with serving() as server, ends(server, SignalEnd) as connect:
+        alice = connect("alice")
+        assert isinstance(alice, SignalEnd)
+        stub = alice.stub
+        for call in (
+            stub.Signal(metadata=metadata),
+            stub.Listen(pb.ListenRequest(), metadata=metadata),
+        ):
+            with pytest.raises(Error) as refused:
+                await call.read()
+            assert refused.value.code() is StatusCode.UNAUTHENTICATED
+        with pytest.raises(Error) as refused:
+            await stub.Send(pb.SendRequest(), metadata=metadata)
+        assert refused.value.code() is StatusCode.UNAUTHENTICATED

@@ -1,0 +1,52 @@
+"""The one table from failure to status has each failure once."""
+
+import importlib
+import pkgutil
+
+import dyad_server
+import grpc
+import pytest
+from dyad_server.errors import Ended, Unavailable
+from dyad_server.status import STATUS, trailers
+
+
+def kinds(failure: type[Ended]) -> set[type[Ended]]:
+    below = set(failure.__subclasses__())
+    return below.union(*map(kinds, below))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def everything_is_imported() -> None:
+    # What no module has defined yet is nobody's subclass.
+    for module in pkgutil.iter_modules(dyad_server.__path__, "dyad_server."):
+        importlib.import_module(module.name)
+
+
+def test_every_failure_has_one_row_and_no_row_is_of_none() -> None:
+    assert kinds(Ended) == STATUS.keys(), "Give each kind of Ended its row in status.STATUS."
+
+
+def test_two_failures_share_a_status_only_where_one_is_the_other() -> None:
+    for one, status in STATUS.items():
+        for other in [kind for kind in STATUS if STATUS[kind] is status]:
+            assert issubclass(one, other) or issubclass(other, one), (
+                f"A client cannot tell {one.__name__} from {other.__name__}."
+            )
+
+
+def test_no_failure_reads_as_well_or_as_one_of_grpcs_own() -> None:
+    gone = {grpc.StatusCode.OK, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
+    assert gone.isdisjoint(STATUS.values()), "Clients take these for a broken connection."
+
+
+@pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
+def test_only_who_is_to_come_back_soon_is_told_when(kind: type[Ended]) -> None:
+    told = dict(trailers(kind("A sentence.")))
+    assert told.keys() == ({"retry-after-ms"} if issubclass(kind, Unavailable) else set())
+
+
+def test_when_to_come_back_is_spread_over_its_bounds() -> None:
+    times = [int(dict(trailers(Unavailable("A sentence.")))["retry-after-ms"]) for _ in range(2000)]
+    assert min(times) >= 200
+    assert max(times) <= 2000
+    assert max(times) - min(times) > 1500, "Clients that come back all at once do it again."
