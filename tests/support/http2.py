@@ -1,0 +1,194 @@
+"""HTTP/2 written by hand, for a client that behaves as no gRPC library would."""
+
+import asyncio
+import contextlib
+import struct
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dyad.v1 import signaling_pb2 as pb
+from google.protobuf.message import Message
+from hpack import Decoder, Encoder
+from hyperframe.frame import (
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+WINDOW = 65535
+"""What each side may send unasked: all of a connection, and by default of a stream."""
+SIGNAL = "/dyad.v1.Signaling/Signal"
+LISTEN = "/dyad.v1.Signaling/Listen"
+SEND = "/dyad.v1.Signaling/Send"
+_FRAME_HEADER = 9
+_PATIENCE = 5.0
+
+
+def message(body: Message | bytes, *, compressed: bool = False, length: int | None = None) -> bytes:
+    """A gRPC message; `length` is what its prefix says, also where that is a lie."""
+    data = body if isinstance(body, bytes) else body.SerializeToString()
+    return struct.pack(">BI", compressed, len(data) if length is None else length) + data
+
+
+class Http2:
+    """One connection to a server on this host.
+
+    It answers pings and settings, and does nothing else unasked: the server may
+    send as much as the window that it began with, and no more.
+
+    Attributes:
+        heard: the bytes of each stream, by its number.
+        trailers: the headers that ended each stream; empty where it was reset.
+        gone: what the server said of the connection: the code of its GOAWAY.
+        closed: the server has closed the connection.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.heard: defaultdict[int, bytearray] = defaultdict(bytearray)
+        self.trailers: dict[int, dict[str, str]] = {}
+        self.gone: int | None = None
+        self.closed = False
+        self._reader = reader
+        self._writer = writer
+        self._encoder = Encoder()
+        self._decoder = Decoder()
+        self._next_stream = 1
+        self._news = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
+
+    def write(self, *frames: Frame | bytes) -> None:
+        """Send these, one after the other, whatever they are."""
+        self._writer.writelines(
+            frame if isinstance(frame, bytes) else frame.serialize() for frame in frames
+        )
+
+    async def drain(self) -> None:
+        """Wait until the network has taken what was written, or the server has hung up."""
+        with contextlib.suppress(ConnectionError):
+            await self._writer.drain()
+
+    def headers(self, stream: int, token: str, path: str, *more: tuple[str, str]) -> HeadersFrame:
+        """What begins a call."""
+        frame = HeadersFrame(stream, flags=["END_HEADERS"])
+        frame.data = self._encoder.encode(
+            [
+                (":method", "POST"),
+                (":scheme", "http"),
+                (":path", path),
+                (":authority", "127.0.0.1"),
+                ("content-type", "application/grpc"),
+                ("te", "trailers"),
+                ("authorization", f"Bearer {token}"),
+                *more,
+            ]
+        )
+        return frame
+
+    def call(self, token: str, path: str = SIGNAL) -> int:
+        """Begin a call; the number of its stream."""
+        stream = self._next_stream
+        self._next_stream += 2
+        self.write(self.headers(stream, token, path))
+        return stream
+
+    def say(self, stream: int, *bodies: Message | bytes, end: bool = False) -> None:
+        """Send these gRPC messages on a call."""
+        data = b"".join(
+            body if isinstance(body, bytes) else message(body) for body in bodies
+        )
+        self.write(DataFrame(stream, data, flags=["END_STREAM"] if end else []))
+
+    def reset(self, stream: int) -> None:
+        """Cancel a call."""
+        self.write(RstStreamFrame(stream, error_code=8))
+
+    def open_window(self, stream: int, size: int) -> None:
+        """Let the server send so much more, on this stream and on the connection."""
+        self.write(WindowUpdateFrame(stream, size), WindowUpdateFrame(0, size))
+
+    async def hear(self, stream: int) -> pb.SignalResponse:
+        """The next message on a `Signal` call."""
+        data = self.heard[stream]
+        async with asyncio.timeout(_PATIENCE):
+            while len(data) < 5 or len(data) < 5 + int.from_bytes(data[1:5]):
+                assert stream not in self.trailers, f"the call ended: {self.trailers[stream]}"
+                await self._more()
+        size = 5 + int.from_bytes(data[1:5])
+        body = bytes(data[5:size])
+        del data[:size]
+        return pb.SignalResponse.FromString(body)
+
+    async def ended(self, stream: int) -> dict[str, str]:
+        """Await the end of a call; its trailers, or {} where it was reset or cut."""
+        async with asyncio.timeout(_PATIENCE):
+            while stream not in self.trailers and not self.closed:
+                await self._more()
+        return self.trailers.get(stream, {})
+
+    async def hung_up(self) -> None:
+        """Await that the server closes the connection."""
+        async with asyncio.timeout(_PATIENCE):
+            while not self.closed:
+                await self._more()
+
+    async def close(self) -> None:
+        """Close the connection, and forget what was not sent yet."""
+        self._writer.transport.abort()
+        await asyncio.wait({self._reading})
+
+    async def _more(self) -> None:
+        self._news.clear()
+        await self._news.wait()
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                head = await self._reader.readexactly(_FRAME_HEADER)
+                frame, length = Frame.parse_frame_header(memoryview(head))
+                frame.parse_body(memoryview(await self._reader.readexactly(length)))
+                self._take_in(frame)
+                self._news.set()
+        except (OSError, asyncio.IncompleteReadError):
+            self.closed = True
+            self._news.set()
+
+    def _take_in(self, frame: Frame) -> None:
+        match frame:
+            case PingFrame() if "ACK" not in frame.flags:
+                self.write(PingFrame(0, frame.opaque_data, flags=["ACK"]))
+            case SettingsFrame() if "ACK" not in frame.flags:
+                self.write(SettingsFrame(0, flags=["ACK"]))
+            case DataFrame():
+                self.heard[frame.stream_id] += frame.data
+            case HeadersFrame():
+                headers = dict(self._decoder.decode(frame.data))
+                if "END_STREAM" in frame.flags:
+                    self.trailers[frame.stream_id] = headers
+            case RstStreamFrame():
+                self.trailers.setdefault(frame.stream_id, {})
+            case GoAwayFrame():
+                self.gone = frame.error_code
+            case _:
+                pass
+
+
+@asynccontextmanager
+async def connected(
+    port: int, *, window: int = WINDOW, preface: bytes = PREFACE
+) -> AsyncIterator[Http2]:
+    """A connection whose streams give the server `window` bytes, to be read by nobody."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    connection = Http2(reader, writer)
+    settings = SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: window})
+    connection.write(preface, settings)
+    try:
+        yield connection
+    finally:
+        await connection.close()
