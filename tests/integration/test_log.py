@@ -1,0 +1,164 @@
+"""What the server's log must never say, at its most talkative: what calls are made of."""
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+
+from tests.conftest import SECRET, token
+from tests.support.ends import End, ListenEnd, end_of, leave
+from tests.support.process import dyad_serve
+
+
+class Canaries:
+    """Texts that stand nowhere else, by what they are; to be searched for in the log."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def new(self, kind: str) -> str:
+        return self.note(kind, f"{kind}-{secrets.token_hex(8)}")
+
+    def note(self, kind: str, text: str) -> str:
+        assert len(text) >= 16, f"{kind} is too short to be found only where it is said"
+        self.texts[f"{kind} {len(self.texts)}"] = text
+        return text
+
+    def token(self, jwt: str) -> str:
+        """A token, of which no part may be said; the first is the same in all."""
+        for part in jwt.split(".")[1:]:
+            self.note("token", part)
+        return jwt
+
+    def said(self, log: str) -> Iterator[str]:
+        for kind, text in self.texts.items():
+            forms = (text, base64.b64encode(text.encode()).decode(), json.dumps(text)[1:-1])
+            if any(form in log for form in forms):
+                yield kind
+
+
+async def call(canaries: Canaries, channel: grpc.aio.Channel, transport: type[End]) -> None:
+    """Two who find each other, say everything that can be said, and part; one comes back."""
+
+    def connect(who: str, again: str = "") -> tuple[End, str]:
+        email = canaries.new(f"{who}.email") + "@example.com"
+        user = again or canaries.new(f"{who}.sub")
+        return transport(channel, canaries.token(token(user, email=email))), user
+
+    def secret_of(ack: pb.Frame) -> str:
+        return canaries.note("resume token", ack.join_room.resume_token)
+
+    asked = pb.JoinRoom(resumable=True)
+    alice, _ = connect("alice")
+    await alice.send(pb.Frame(seq=1, join_room=asked))
+    ack = await alice.hear()
+    secret_of(ack)
+    room_id = ack.room_id
+    bob, bobs_id = connect("bob")
+    await bob.send(pb.Frame(room_id=room_id, seq=1, join_room=asked))
+    ticket = secret_of(await bob.hear())
+    await alice.hear()
+    sdp = [pb.SessionDescription(sdp=canaries.new(kind)) for kind in ("offer", "answer")]
+    candidate = pb.IceCandidate(
+        candidate=canaries.new("candidate"),
+        sdp_mid=canaries.new("sdp_mid"),
+        username_fragment=canaries.new("ufrag"),
+    )
+    await alice.send(
+        pb.Frame(room_id=room_id, seq=2, offer=sdp[0]),
+        pb.Frame(room_id=room_id, seq=3, ice_candidate=candidate),
+    )
+    assert (await bob.hear()).offer == sdp[0]
+    assert (await bob.hear()).ice_candidate == candidate
+    bob.cut()
+    back, _ = connect("bob", bobs_id)
+    resume = pb.JoinRoom(resumable=True, resume_token=ticket)
+    await back.send(pb.Frame(room_id=room_id, ack=3, join_room=resume))
+    secret_of(await back.hear())
+    await back.send(pb.Frame(room_id=room_id, seq=2, answer=sdp[1]))
+    assert (await alice.hear()).answer == sdp[1]
+    for end in (alice, back):
+        if isinstance(end, ListenEnd):
+            canaries.note("session id", end.session_id)
+    await alice.send(leave(room_id, seq=4))
+    assert (await alice.hear()).HasField("leave_room")
+    alice.cut()
+    back.cut()
+
+
+async def refusals(canaries: Canaries, channel: grpc.aio.Channel, transport: type[End]) -> None:
+    """Tokens that do not hold, and frames that are none."""
+    good = canaries.token(token(canaries.new("sub"), email=canaries.new("email")))
+    bad = [
+        canaries.token(token(canaries.new("sub"), ttl=-60)),
+        good[:-4] + "AAAA",
+        canaries.new("nonsense"),
+        canaries.note("long token", "x" * 7000),
+    ]
+    for refused in bad:
+        ended = await end_of(transport(channel, refused), pb.Frame())
+        assert ended.code() is grpc.StatusCode.UNAUTHENTICATED
+    mallory = transport(channel, canaries.token(token(canaries.new("sub"), room=canaries.new("r"))))
+    ended = await end_of(mallory, pb.Frame(join_room=pb.JoinRoom()))
+    assert ended.code() is grpc.StatusCode.PERMISSION_DENIED
+
+    alice = transport(channel, good)
+    stray = pb.SessionDescription(sdp=canaries.new("stray offer"))
+    said = pb.Error(message=canaries.new("an error of the client's"))
+    for frame in (
+        pb.Frame(room_id=canaries.new("room"), offer=stray),
+        pb.Frame(error=said),
+        pb.Frame(join_room=pb.JoinRoom(resume_token=canaries.new("resume token")), seq=9),
+    ):
+        await alice.send(frame)
+        assert (await alice.hear()).HasField("error")
+    large = pb.SessionDescription(sdp=canaries.new("large offer") * 4000)
+    ended = await end_of(alice, pb.Frame(room_id="r", offer=large))
+    assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def nonsense(canaries: Canaries, channel: grpc.aio.Channel) -> None:
+    """Bytes that are no message at all."""
+    good = canaries.token(token(canaries.new("sub")))
+    metadata = (("authorization", f"Bearer {good}"),)
+    bytes_ = b"\xff\xff\xff" + canaries.new("bytes").encode()
+    signal = channel.stream_stream("/dyad.v1.Signaling/Signal")(metadata=metadata)
+    send = channel.unary_unary("/dyad.v1.Signaling/Send")(bytes_, metadata=metadata)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await send
+    await signal.write(bytes_)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await signal.read()
+
+
+async def test_the_log_says_nothing_of_what_a_call_is_made_of(transport: type[End]) -> None:
+    canaries = Canaries()
+    async with (
+        dyad_serve(SECRET, "--log-level", "debug") as served,
+        grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
+    ):
+        await call(canaries, channel, transport)
+        await refusals(canaries, channel, transport)
+        await nonsense(canaries, channel)
+        served.process.terminate()
+        assert await served.command.ended() == 0
+    log = served.command.said
+    # It does speak: the search below is not through an empty text.
+    assert log.count("session opened") >= 4, log
+    assert re.search(r"session ended why=\w+", log), log
+    assert "seat resumed" in log, log
+    assert list(canaries.said(log)) == [], log
+
+
+def test_a_canary_that_is_said_is_found() -> None:
+    canaries = Canaries()
+    jwt = canaries.token(token())
+    email = canaries.new("email")
+    assert list(canaries.said("a line without any")) == []
+    assert list(canaries.said(f"a call of {email}")) == ["email 2"]
+    assert list(canaries.said(f"bad token {jwt}")) == ["token 0", "token 1"]
