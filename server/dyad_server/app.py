@@ -3,9 +3,11 @@
 from dyad_server import runtime  # isort: skip - before grpc is imported
 
 import asyncio
+import contextlib
 import signal
 import ssl
 from collections.abc import Iterable
+from types import ModuleType
 
 import grpc
 from dyad.v1 import signaling_pb2 as pb
@@ -33,6 +35,7 @@ _METADATA_BYTES = 16384
 # A replay of all that may stand unacknowledged fits into one message.
 _MESSAGE_BYTES = 524288
 _FRAMES_A_MESSAGE = 4
+_REPORT_SECONDS = 0.5
 
 
 class _Observers:
@@ -81,8 +84,10 @@ class Dyad:
             token_bytes=config.max_token_bytes,
         )
         self.metrics = MetricsObserver()
+        several = _several_nodes() if config.redis else None
+        broker = several.broker(config.redis) if several else MemoryBroker()
         self.hub = Hub(
-            MemoryBroker,
+            broker,
             Limits(
                 join_timeout=config.join_timeout,
                 lone_timeout=config.lone_timeout,
@@ -103,10 +108,32 @@ class Dyad:
             Origin(config.proxies()),
             Terms(config.max_frame_bytes, config.write_timeout, config.heartbeat, config.lease),
         )
+        if several is not None:
+            several.join(self.hub, self.servicer, broker, config.resume_grace)
+
+    async def start(self) -> None:
+        """Reach the engine, where one is configured; before the server starts.
+
+        Raises:
+            ConfigError: it is not there, or is not fit.
+        """
+        await self.hub.start()
+
+    async def stop(self) -> None:
+        """Let go of the engine; after the server stopped."""
+        await self.hub.stop()
 
     def drain(self) -> None:
         """End every call with UNAVAILABLE and take no more; then stop the server."""
         self.hub.drain()
+
+
+def _several_nodes() -> ModuleType:
+    try:
+        from dyad_server import several_nodes  # noqa: PLC0415 - its dependencies are an extra's
+    except ModuleNotFoundError as error:
+        raise ConfigError("--redis needs: pip install 'dyad[server,redis]'.") from error
+    return several_nodes
 
 
 def add_to_server(server: grpc.aio.Server, config: Config) -> Dyad:
@@ -165,6 +192,7 @@ class Server:
                 (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
             )
         self.port = 0
+        self._reporting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen.
@@ -192,17 +220,38 @@ class Server:
                 raise ConfigError(
                     f"Cannot serve metrics on port {config.metrics_port}: {error.strerror}."
                 ) from None
+        await self.dyad.start()
         await self._server.start()
-        for service in (health.OVERALL_HEALTH, SERVICE):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        serving = health_pb2.HealthCheckResponse.SERVING
+        await self._health.set(health.OVERALL_HEALTH, serving)
+        self._reporting = asyncio.create_task(self._report(), name="dyad-health")
         log.info("listening address=%s:%d tls=%s", host, self.port, bool(config.tls_cert))
 
     async def stop(self) -> None:
         """Say so to health checks and clients, wait for calls to end, stop."""
         log.info("draining participants=%d", len(self.dyad.hub))
+        if self._reporting is not None:
+            self._reporting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reporting
         await self._health.enter_graceful_shutdown()
         self.dyad.drain()
         await self._server.stop(self._config.drain_timeout)
+        await self.dyad.stop()
+
+    async def _report(self) -> None:
+        """Keep the service's health true: whether rooms can be entered here now."""
+        serving, not_serving = (
+            health_pb2.HealthCheckResponse.SERVING,
+            health_pb2.HealthCheckResponse.NOT_SERVING,
+        )
+        said = None
+        while True:
+            now = serving if self.dyad.hub.ready else not_serving
+            if now is not said:
+                await self._health.set(SERVICE, now)
+                said = now
+            await asyncio.sleep(_REPORT_SECONDS)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then stop.

@@ -8,20 +8,45 @@ from dyad_server.rooms import Departure, Member, Output
 Deliver = Callable[[Output], None]
 
 
+def nobody(output: Output) -> None:
+    """Where outputs go before `deliver_to`: nowhere, for there can be none."""
+    raise RuntimeError(f"deliver_to comes first: {type(output.event).__name__}")
+
+
 class Broker(Protocol):
     """Keeps the rooms and carries what their members say to each other.
 
     The promise:
 
     - The inputs of one member take effect in the order of the calls.
-    - Whatever comes of an input is handed to `deliver`, which was given when
-      the broker was made: each output once, those of one room in one order
-      that all its members see alike. A newcomer's `Joined` comes before
-      anything of its peer's.
+    - Whatever comes of an input is handed to `deliver`: each output once, those
+      of one room in one order that all its members see alike. A newcomer's
+      `Joined` comes before anything of its peer's.
     - A call returns without waiting for anything; its outputs may come before
       it returns or after.
     - `deliver` must not raise, and may call the broker again.
     """
+
+    def deliver_to(self, deliver: Deliver) -> None:
+        """Hand outputs to `deliver`; before any input."""
+
+    @property
+    def node(self) -> str:
+        """This node's name among others; empty: there are no others."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether rooms can be entered now."""
+
+    async def start(self) -> None:
+        """Begin; before any other call.
+
+        Raises:
+            ConfigError: the engine is not there, or is not fit.
+        """
+
+    async def stop(self) -> None:
+        """Say what is still to be said, and end."""
 
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
         """Give `member` a seat, in a new room if `create` and there is none."""
@@ -39,6 +64,3 @@ class Broker(Protocol):
         self, room_id: str, member_id: str, payload: object, *, size: int, reply_to: int
     ) -> None:
         """Pass `payload`, of `size` bytes, to the other one in the room."""
-
-
-MakeBroker = Callable[[Deliver], Broker]

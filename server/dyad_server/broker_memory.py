@@ -2,18 +2,38 @@
 
 from collections import deque
 
-from dyad_server.broker import Deliver
+from dyad_server.broker import Deliver, nobody
 from dyad_server.rooms import Departure, Member, Output, Rooms
 
 
 class MemoryBroker:
     """A `Broker` whose outputs are all delivered before the call returns."""
 
-    def __init__(self, deliver: Deliver) -> None:
-        self._deliver = deliver
+    def __init__(self) -> None:
+        self._deliver: Deliver = nobody
         self._rooms = Rooms()
         self._due: deque[Output] = deque()
         self._delivering = False
+
+    def deliver_to(self, deliver: Deliver) -> None:
+        """See `Broker.deliver_to`."""
+        self._deliver = deliver
+
+    @property
+    def node(self) -> str:
+        """See `Broker.node`."""
+        return ""
+
+    @property
+    def ready(self) -> bool:
+        """See `Broker.ready`: always."""
+        return True
+
+    async def start(self) -> None:
+        """See `Broker.start`: there is nothing to start."""
+
+    async def stop(self) -> None:
+        """See `Broker.stop`: there is nothing to stop."""
 
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
         """See `Broker.enter`."""

@@ -33,6 +33,9 @@ class Config:
     jwt_public_key: str = _setting("", "public key of RS256/ES256/EdDSA tokens: PEM, or its file")
     jwt_issuer: str = _setting("", "the `iss` that tokens must have")
     jwt_audience: str = _setting("", "the `aud` that tokens must have")
+    redis: str = _setting(
+        "", "for several nodes: redis://, rediss:// or sentinel://host,host/service; none: memory"
+    )
     tls_cert: str = _setting("", "PEM file of the server's certificate chain")
     tls_key: str = _setting("", "PEM file of its private key")
     tls_client_ca: str = _setting("", "PEM file of the CA that clients' certificates need (mTLS)")

@@ -7,9 +7,9 @@ its `Outlet`, that something is to be written or that the connection is over.
 import asyncio
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from dyad_server.broker import Broker, MakeBroker
+from dyad_server.broker import Broker
 from dyad_server.errors import (
     Draining,
     Ended,
@@ -18,11 +18,12 @@ from dyad_server.errors import (
     OutOfTime,
     Overloaded,
     SessionNotFound,
+    Unavailable,
 )
 from dyad_server.inputs import Acknowledge, Enter, Event, Identity, Input, Invalid, Leave, Relay
 from dyad_server.limits import Bucket, Limits, Quota
 from dyad_server.observer import Observer
-from dyad_server.participant import Connection, Outlet, Participant
+from dyad_server.participant import Connection, Outlet, Participant, node_of
 from dyad_server.resume import ResumeTokens
 from dyad_server.rooms import (
     Departure,
@@ -30,13 +31,20 @@ from dyad_server.rooms import (
     Forwarded,
     Joined,
     Left,
+    Lost,
+    Member,
     Output,
     PeerJoined,
     PeerLeft,
     Refusal,
     Refused,
+    Unserved,
 )
 from dyad_server.session import Arrival, Session
+
+Found = Callable[[Participant | None], None]
+Claim = Callable[[str, str, str, Found], None]
+New = Callable[[Identity], Participant]
 
 # What an output counts besides its payload.
 _OUTPUT_BYTES = 128
@@ -53,14 +61,18 @@ class Hub:
     when its connection does: its seat is held for the grace time.
     """
 
-    def __init__(self, make_broker: MakeBroker, limits: Limits, observer: Observer) -> None:
-        self._broker: Broker = make_broker(self._deliver)
+    def __init__(self, broker: Broker, limits: Limits, observer: Observer) -> None:
+        self._broker = broker
+        broker.deliver_to(self._deliver)
         self._limits = limits
         self._observer = observer
         self._connections: dict[str, Connection] = {}
         self._participants: dict[str, Participant] = {}
-        self._tokens = ResumeTokens()
+        self._tokens = ResumeTokens(self._broker.node)
         self._returning: dict[str, Connection] = {}
+        # Set by the fleet, where there is one.
+        self.claim: Claim | None = None
+        self.park: Callable[[Participant], bool] = lambda _: False
         self._users = Quota(limits.streams_per_user)
         self._addresses = Quota(limits.streams_per_address)
         self._draining = False
@@ -70,6 +82,23 @@ class Hub:
 
     def __iter__(self) -> Iterator[Participant]:
         return iter(tuple(self._participants.values()))
+
+    @property
+    def ready(self) -> bool:
+        """Whether rooms can be entered now."""
+        return not self._draining and self._broker.ready
+
+    async def start(self) -> None:
+        """Begin; before the first participant.
+
+        Raises:
+            ConfigError: the engine is not there, or is not fit.
+        """
+        await self._broker.start()
+
+    async def stop(self) -> None:
+        """End, after all participants."""
+        await self._broker.stop()
 
     def open(self, identity: Identity, outlet: Outlet, address: str) -> Connection:
         """Begin a session for a client that connected from `address`.
@@ -87,14 +116,8 @@ class Hub:
             raise Overloaded(f"This user has {limits.streams_per_user} streams already.")
         if self._addresses.full(address):
             raise Overloaded(f"This address has {limits.streams_per_address} streams already.")
-        now = time.monotonic()
-        participant = Participant(
-            identity,
-            Session(limits.waiting_bytes, limits.waiting_frames),
-            Bucket(limits.frames_per_second, limits.frames_per_second * _BURST_SECONDS, now),
-            Bucket(limits.bytes_per_second, limits.bytes_per_second * _BURST_SECONDS, now),
-        )
-        connection = Connection(participant, outlet, address)
+        participant = self._participant(identity)
+        connection = Connection(participant, outlet, address, self._broker.node)
         participant.connection = connection
         self._participants[participant.member.id] = participant
         self._connections[connection.id] = connection
@@ -103,6 +126,16 @@ class Hub:
         self._await_join(participant)
         self._observer.opened(len(self._participants))
         return connection
+
+    def _participant(self, identity: Identity) -> Participant:
+        limits = self._limits
+        now = time.monotonic()
+        return Participant(
+            identity,
+            Session(limits.waiting_bytes, limits.waiting_frames),
+            Bucket(limits.frames_per_second, limits.frames_per_second * _BURST_SECONDS, now),
+            Bucket(limits.bytes_per_second, limits.bytes_per_second * _BURST_SECONDS, now),
+        )
 
     def find(self, session_id: str, user_id: str) -> Connection:
         """The connection of that id, if it is this user's.
@@ -172,10 +205,8 @@ class Hub:
         participant.hold(None)
         self._tokens.revoke(participant)
         self._users.give_back(participant.identity.user_id)
-        if participant.room_id:
-            self._broker.leave(
-                participant.room_id, participant.member.id, Departure.DISCONNECTED, reply_to=0
-            )
+        if room_id := participant.room_id or participant.entering:
+            self._broker.leave(room_id, participant.member.id, Departure.DISCONNECTED, reply_to=0)
         for connection in (
             participant.connection,
             self._returning.pop(participant.member.id, None),
@@ -185,10 +216,52 @@ class Hub:
         self._observer.closed(len(self._participants), failure)
 
     def drain(self) -> None:
-        """End every session with `Draining` and open no more."""
+        """End every connection with `Draining` and open no more.
+
+        Who may resume can do so on another node, where there are some.
+        """
         self._draining = True
         for participant in self:
-            self.end(participant, Draining("The server is going away."))
+            connection = participant.connection
+            if participant.resume_token and self.park(participant):
+                if connection is not None:
+                    self._disconnect(connection, Draining("The server is going away."))
+                self.release(participant)
+            else:
+                self.end(participant, Draining("The server is going away."))
+
+    def held(self, token: str, user_id: str, room_id: str) -> Participant | None:
+        """Whose seat `token` gives back here."""
+        return self._tokens.owner(token, user_id, room_id)
+
+    def release(self, participant: Participant) -> None:
+        """Let go of one that goes on on another node; its peer is not told."""
+        del self._participants[participant.member.id]
+        participant.wait(None)
+        participant.hold(None)
+        self._tokens.revoke(participant)
+        self._users.give_back(participant.identity.user_id)
+        if participant.connection is not None:
+            self._disconnect(participant.connection, OutOfStep("The seat was taken over."))
+        self._observer.closed(len(self._participants), None)
+
+    def adopt(
+        self, restore: Callable[[New], Participant], seat: Callable[[Member], None]
+    ) -> Participant:
+        """Go on with a participant of another node's; its seat is held.
+
+        Args:
+            restore: makes it, given what makes a new one.
+            seat: tells the broker of it, once it is here.
+        """
+        participant = restore(self._participant)
+        self._participants[participant.member.id] = participant
+        self._users.take(participant.identity.user_id)
+        self._tokens.take_over(participant)
+        self._observer.opened(len(self._participants))
+        seat(participant.member)
+        self._hold(participant)
+        return participant
 
     def _act(self, participant: Participant, what: Input, event: Event) -> None:
         match event:
@@ -234,6 +307,15 @@ class Hub:
             self._refuse(fresh, what.seq, "A join_room that resumes comes first, without a number.")
             return
         held = self._tokens.owner(event.resume_token, fresh.identity.user_id, event.room_id)
+        if held is None and self.claim is not None and self._elsewhere(event.resume_token):
+            fresh.spoke = True
+            self.claim(
+                event.resume_token,
+                fresh.identity.user_id,
+                event.room_id,
+                lambda found: self._claimed(connection, what, event, found),
+            )
+            return
         if held is None:
             self.end(fresh, OutOfStep("That seat is no longer held: join again."))
             return
@@ -255,6 +337,15 @@ class Hub:
         self._returning[held.member.id] = connection
         self._broker.resume(held.room_id, held.member.id)
 
+    def _claimed(
+        self, connection: Connection, what: Input, event: Enter, found: Participant | None
+    ) -> None:
+        if found is None:
+            self.end(connection.participant, OutOfStep("That seat is no longer held: join again."))
+        elif connection.open:
+            connection.participant.spoke = False
+            self._resume(connection, what, event)
+
     def _acknowledge(self, connection: Connection, participant: Participant, what: Input) -> None:
         session = participant.session
         if what.ack and not session.acknowledged(what.ack):
@@ -264,7 +355,7 @@ class Hub:
 
     def _enter(self, participant: Participant, seq: int, enter: Enter) -> None:
         room_id = enter.room_id
-        if participant.room_id:
+        if participant.room_id or participant.entering:
             self._refuse(participant, seq, "You are in a room already: leave it first.")
             return
         own = participant.identity.room
@@ -279,9 +370,8 @@ class Hub:
                 )
                 return
         participant.resumable = enter.resumable and self._limits.resume_grace > 0
-        self._broker.enter(
-            room_id or own or str(uuid.uuid4()), participant.member, create=create, reply_to=seq
-        )
+        participant.entering = room_id or own or str(uuid.uuid4())
+        self._broker.enter(participant.entering, participant.member, create=create, reply_to=seq)
 
     def _refuse(self, participant: Participant, seq: int, why: str) -> None:
         refused = Refused(Refusal.INVALID_FRAME, why)
@@ -297,6 +387,11 @@ class Hub:
             case Evicted():
                 self._unseat(participant)
                 self.end(participant)
+            case Unserved():
+                participant.entering = ""
+                self.end(participant, Unavailable("Rooms are out of reach: come back soon."))
+            case Lost():
+                self.end(participant, OutOfStep("The two ends can no longer be kept in step."))
             case _:
                 self._seat(participant, output)
                 self._tell(participant, output)
@@ -304,6 +399,7 @@ class Hub:
     def _seat(self, participant: Participant, output: Output) -> None:
         match output.event:
             case Joined(peer):
+                participant.entering = ""
                 participant.room_id = output.room_id
                 if participant.resumable:
                     participant.session.resumable = True
@@ -319,6 +415,8 @@ class Hub:
             case Left():
                 self._unseat(participant)
                 self._await_join(participant)
+            case Refused() if output.room_id == participant.entering:
+                participant.entering = ""
             case _:
                 pass
 
@@ -347,6 +445,9 @@ class Hub:
         participant.room_id = ""
         participant.session.resumable = False
         self._tokens.revoke(participant)
+
+    def _elsewhere(self, secret: str) -> bool:
+        return node_of(secret) not in ("", self._broker.node)
 
     def _await_join(self, participant: Participant) -> None:
         self._wait(participant, self._limits.join_timeout, "No join_room came in time.")

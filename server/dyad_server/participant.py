@@ -13,6 +13,16 @@ from dyad_server.session import Session
 _ID_BYTES = 24
 
 
+def name_of_node(node: str) -> str:
+    """What a secret begins with whose owner is on `node`; one node alone has no name."""
+    return f"{node}." if node else ""
+
+
+def node_of(secret: str) -> str:
+    """The node that a secret's owner is on; empty: it names none."""
+    return secret.partition(".")[0] if "." in secret else ""
+
+
 class Outlet(Protocol):
     """A connection's writing side. No call waits or raises."""
 
@@ -37,8 +47,8 @@ class Connection:
 
     __slots__ = ("address", "failure", "id", "open", "outlet", "participant")
 
-    def __init__(self, participant: "Participant", outlet: Outlet, address: str) -> None:
-        self.id = secrets.token_urlsafe(_ID_BYTES)
+    def __init__(self, participant: "Participant", outlet: Outlet, address: str, node: str) -> None:
+        self.id = name_of_node(node) + secrets.token_urlsafe(_ID_BYTES)
         self.participant = participant
         self.outlet = outlet
         self.address = address
@@ -57,6 +67,7 @@ class Participant:
         bytes: how many more it may send now.
         connection: the one it has; None while its seat is held.
         over: it has ended.
+        entering: which room it asked to enter, until the answer.
         room_id: where it sits; empty: nowhere.
         resumable: it asked for its seat to be held.
         resume_token: gives the seat back; empty: none does.
@@ -69,6 +80,7 @@ class Participant:
         "_patience",
         "bytes",
         "connection",
+        "entering",
         "frames",
         "identity",
         "member",
@@ -91,6 +103,7 @@ class Participant:
         self.bytes = size
         self.connection: Connection | None = None
         self.over = False
+        self.entering = ""
         self.room_id = ""
         self.resumable = False
         self.resume_token = ""

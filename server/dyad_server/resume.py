@@ -2,7 +2,7 @@
 
 import secrets
 
-from dyad_server.participant import Participant
+from dyad_server.participant import Participant, name_of_node
 
 _TOKEN_BYTES = 32
 
@@ -14,7 +14,9 @@ class ResumeTokens:
     one may be lost on its way, and then the old one is all that the client has.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, node: str) -> None:
+        """Make tokens that name `node`."""
+        self._node = node
         self._owners: dict[str, Participant] = {}
 
     def __len__(self) -> int:
@@ -30,11 +32,17 @@ class ResumeTokens:
     def rotate(self, participant: Participant, used: str = "") -> None:
         """Give `participant` its next token, in exchange for `used`."""
         self.revoke(participant)
-        participant.resume_token = secrets.token_urlsafe(_TOKEN_BYTES)
+        participant.resume_token = name_of_node(self._node) + secrets.token_urlsafe(_TOKEN_BYTES)
         self._owners[participant.resume_token] = participant
         if used:
             participant.spent_token = used
             self._owners[used] = participant
+
+    def take_over(self, participant: Participant) -> None:
+        """Let the tokens that another node gave `participant` be good here."""
+        for token in (participant.resume_token, participant.spent_token):
+            if token:
+                self._owners[token] = participant
 
     def answered(self, participant: Participant) -> None:
         """Its client has the newest token: the one before is good no longer."""

@@ -95,7 +95,17 @@ class Refused:
     message: str
 
 
-Event = Joined | PeerJoined | Left | Evicted | PeerLeft | Forwarded | Refused
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """To one who would enter: the engine that keeps the rooms is out of reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """To one in a room: it can no longer be kept in step with the other one."""
+
+
+Event = Joined | PeerJoined | Left | Evicted | PeerLeft | Forwarded | Refused | Unserved | Lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +167,14 @@ class Rooms:
         room = self._rooms.get(room_id)
         if room is None:
             if not create:
-                return [_refuse(member.id, room_id, reply_to, Refusal.ROOM_NOT_FOUND)]
+                return [refuse(member.id, room_id, reply_to, Refusal.ROOM_NOT_FOUND)]
             self._rooms[room_id] = _Room({False: member})
             return [Output(member.id, room_id, reply_to, Joined(None, polite=False))]
         own = room.held_seat_of_user(member.user_id)
         if own is not None:
             return self._replace(room_id, own, member, reply_to)
         if len(room.seats) > 1:
-            return [_refuse(member.id, room_id, reply_to, Refusal.ROOM_FULL)]
+            return [refuse(member.id, room_id, reply_to, Refusal.ROOM_FULL)]
         ((taken, peer),) = room.seats.items()
         room.seats[not taken] = member
         return [
@@ -207,7 +217,7 @@ class Rooms:
         room = self._rooms.get(room_id)
         seat = room.seat_of(member_id) if room else None
         if room is None or seat is None:
-            return [_refuse(member_id, room_id, 0, Refusal.NOT_IN_ROOM)]
+            return [refuse(member_id, room_id, 0, Refusal.NOT_IN_ROOM)]
         room.held.discard(member_id)
         peer = room.seats.get(not seat)
         return [Output(member_id, room_id, 0, Joined(peer, polite=seat, resumed=True))]
@@ -222,7 +232,7 @@ class Rooms:
         room = self._rooms.get(room_id)
         seat = room.seat_of(member_id) if room else None
         if room is None or seat is None:
-            return [_refuse(member_id, room_id, reply_to, Refusal.NOT_IN_ROOM)]
+            return [refuse(member_id, room_id, reply_to, Refusal.NOT_IN_ROOM)]
         member = room.seats.pop(seat)
         room.held.discard(member_id)
         if not room.seats:
@@ -241,10 +251,10 @@ class Rooms:
         room = self._rooms.get(room_id)
         seat = room.seat_of(member_id) if room else None
         if room is None or seat is None:
-            return [_refuse(member_id, room_id, reply_to, Refusal.NOT_IN_ROOM)]
+            return [refuse(member_id, room_id, reply_to, Refusal.NOT_IN_ROOM)]
         peer = room.seats.get(not seat)
         if peer is None:
-            return [_refuse(member_id, room_id, reply_to, Refusal.PEER_ABSENT)]
+            return [refuse(member_id, room_id, reply_to, Refusal.PEER_ABSENT)]
         return [Output(peer.id, room_id, 0, Forwarded(room.seats[seat], payload, size))]
 
 
@@ -256,5 +266,6 @@ _SENTENCES = {
 }
 
 
-def _refuse(to: str, room_id: str, reply_to: int, code: Refusal) -> Output:
+def refuse(to: str, room_id: str, reply_to: int, code: Refusal) -> Output:
+    """The output that says no, with the sentence for it."""
     return Output(to, room_id, reply_to, Refused(code, _SENTENCES[code]))

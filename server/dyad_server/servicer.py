@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import grpc
 from dyad.v1 import signaling_pb2 as pb
@@ -44,6 +44,16 @@ class Terms:
     lease: float
 
 
+class Nodes(Protocol):
+    """The other nodes, as the servicer sees them."""
+
+    def elsewhere(self, session_id: str) -> bool:
+        """Whether a session is another node's."""
+
+    async def send(self, user_id: str, session_id: str, packed: bytes) -> None:
+        """Pass a `SendRequest` to the node whose session it is for; raises `Ended`."""
+
+
 class SignalingServicer(pb_grpc.SignalingServicer):
     """Serves the contract's three calls.
 
@@ -58,6 +68,8 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         self._terms = terms
         self._failures = Throttle(_FAILURES_PER_SECOND, _FAILURES_AT_ONCE)
         self._leases: dict[str, float] = {}
+        # Set where there are other nodes.
+        self.fleet: Nodes | None = None
 
     async def Signal(  # type: ignore[override]  # noqa: N802 - writes by itself; the contract's name
         self, request_iterator: AsyncIterator[pb.SignalRequest], context: Context
@@ -105,15 +117,30 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         """What `Signal` takes, for a session that `Listen` opened."""
         identity = await self._identify(context)
         try:
-            connection = self._hub.find(request.session_id, identity.user_id)
-        except Ended as error:
-            await _abort(context, error)
+            if self.fleet is not None and self.fleet.elsewhere(request.session_id):
+                packed = request.SerializeToString()
+                await self.fleet.send(identity.user_id, request.session_id, packed)
+            else:
+                self._take_send(identity.user_id, request)
+        except Ended as failure:
+            await _abort(context, failure)
+        return pb.SendResponse()
+
+    def take_packed_send(self, user_id: str, packed: bytes) -> Ended | None:
+        """Act on a `SendRequest` that landed on another node; what ended it, if anything."""
+        try:
+            self._take_send(user_id, pb.SendRequest.FromString(packed))
+        except Ended as failure:
+            return failure
+        return None
+
+    def _take_send(self, user_id: str, request: pb.SendRequest) -> None:
+        connection = self._hub.find(request.session_id, user_id)
         if request.session_id in self._leases:
             self._leases[request.session_id] = time.monotonic()
         failure = self._take_in(connection, request.frames)
         if failure is not None:
-            await _abort(context, failure)
-        return pb.SendResponse()
+            raise failure
 
     def _take_in(self, connection: Connection, frames: Sequence[pb.Frame]) -> Ended | None:
         for frame in frames:

@@ -4,10 +4,11 @@ Plain state, without I/O: a transport asks it what to write next.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 # A side acknowledges at the latest after this much; docs/protocol.md.
 _ACK_FRAMES = 32
@@ -155,6 +156,19 @@ class Session(Generic[T]):
         self._ack_sent = self.taken_in
         self._unacked_bytes = 0
         return self.taken_in
+
+    def state(self, plain: Callable[[T], Any]) -> list[Any]:
+        """All of it as plain data, `plain` for each of what is kept."""
+        kept = [[numbered.seq, plain(numbered.what), numbered.size] for numbered in self._kept]
+        return [self._last, self._written_to, self.taken_in, kept]
+
+    def restore(self, state: list[Any], what: Callable[[Any], T]) -> None:
+        """Be the resumable session whose `state` this was; `what` undoes `plain`."""
+        self._last, self._written_to, self.taken_in, kept = state
+        self._kept = deque(Numbered(seq, what(plain), size) for seq, plain, size in kept)
+        self.kept_bytes = sum(numbered.size for numbered in self._kept)
+        self._unwritten = len(self._kept)
+        self.resumable = True
 
     def _forget(self, seq: int) -> None:
         kept = self._kept

@@ -2,10 +2,10 @@
 
 from dyad.v1 import signaling_pb2 as pb
 
+from dyad_server import rooms
 from dyad_server.inputs import Acknowledge, Enter, Event, Input, Invalid, Leave, Relay
 from dyad_server.rooms import (
     Departure,
-    Evicted,
     Forwarded,
     Joined,
     Left,
@@ -73,9 +73,7 @@ def write(output: Output, seq: int, resume_token: str) -> pb.Frame:
     return frame
 
 
-def _frame(
-    event: Joined | PeerJoined | Left | PeerLeft | Refused | Evicted, resume_token: str
-) -> pb.Frame:
+def _frame(event: rooms.Event, resume_token: str) -> pb.Frame:
     match event:
         case Joined(peer, polite, resumed):
             known = None if peer is None else _participant(peer)
@@ -91,10 +89,22 @@ def _frame(
         case PeerLeft(who, reason):
             leave = pb.LeaveRoom(reason=_REASONS[reason])
             return pb.Frame(sender=_participant(who), leave_room=leave)
-        case Evicted():
-            raise TypeError("who is evicted has no connection")
         case Refused(code, message):
             return pb.Frame(error=pb.Error(code=_CODES[code], message=message))
+        case _:
+            raise TypeError("what ends a call is no frame")
+
+
+def pack(payload: object) -> bytes:
+    """A payload for another node."""
+    if not isinstance(payload, pb.Frame):
+        raise TypeError("a payload is a Frame")
+    return payload.SerializeToString()
+
+
+def unpack(packed: bytes) -> pb.Frame:
+    """The payload that another node packed."""
+    return pb.Frame.FromString(packed)
 
 
 def bare_ack(seq: int) -> pb.Frame:

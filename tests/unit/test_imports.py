@@ -16,6 +16,13 @@ FLOORS = {
     "observer": {"errors", "rooms"},
     "broker": {"rooms"},
     "broker_memory": {"broker", "rooms"},
+    "links": set(),
+    "bus": {"errors"},
+    "crossing": {"bus", "links"},
+    "broker_redis": {"broker", "bus", "crossing", "rooms"},
+    "handover": {"inputs", "participant", "rooms"},
+    "fleet": {"broker_redis", "bus", "errors", "handover", "hub", "participant"},
+    "several_nodes": {"broker_redis", "bus", "fleet", "hub", "servicer", "wire"},
     "participant": {"errors", "inputs", "limits", "rooms", "session"},
     "resume": {"participant"},
     "hub": {
@@ -60,6 +67,7 @@ PLAIN = {
     "origin",
     "broker",
     "broker_memory",
+    "links",
     "config",
 }
 SERVER = Path(__file__).parents[2] / "server" / "dyad_server"

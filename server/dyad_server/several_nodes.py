@@ -1,0 +1,29 @@
+"""Composes what several nodes need; `app` imports it where Redis is configured."""
+
+import functools
+
+from dyad_server import wire
+from dyad_server.broker_redis import RedisBroker
+from dyad_server.bus import Bus
+from dyad_server.fleet import Fleet
+from dyad_server.hub import Hub
+from dyad_server.servicer import SignalingServicer
+
+
+def broker(url: str) -> RedisBroker:
+    """A broker whose rooms are in the Redis at `url`."""
+    return RedisBroker(functools.partial(Bus, url), wire.pack, wire.unpack)
+
+
+def join(hub: Hub, servicer: SignalingServicer, redis: RedisBroker, grace: float) -> None:
+    """Let `hub` and `servicer` work with the other nodes that `redis` reaches.
+
+    Args:
+        hub: this node's.
+        servicer: its.
+        redis: from `broker`.
+        grace: seconds that a held seat waits for its participant.
+    """
+    fleet = Fleet(hub, redis, grace, wire.pack, wire.unpack)
+    fleet.take_send = servicer.take_packed_send
+    servicer.fleet = fleet

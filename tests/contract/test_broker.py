@@ -1,0 +1,235 @@
+"""What `broker.Broker` promises, of every engine, and of several nodes of one."""
+
+import asyncio
+import functools
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from dyad_server.broker import Broker
+from dyad_server.broker_memory import MemoryBroker
+from dyad_server.broker_redis import RedisBroker
+from dyad_server.bus import Bus
+from dyad_server.rooms import (
+    Departure,
+    Event,
+    Evicted,
+    Forwarded,
+    Joined,
+    Left,
+    Member,
+    Output,
+    PeerJoined,
+    PeerLeft,
+    Refusal,
+    Refused,
+)
+
+from tests.support.needs import needs
+from tests.support.redis import redis_server
+
+PATIENCE = 5.0
+
+
+class Engine:
+    """Nodes of one engine; each member is on the next one."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Broker] = []
+        self.outputs: dict[str, asyncio.Queue[Output]] = defaultdict(asyncio.Queue)
+        self.made = 0
+
+    def deliver(self, output: Output) -> None:
+        self.outputs[output.to].put_nowait(output)
+
+    def member(self, user: str) -> Member:
+        self.made += 1
+        return Member(f"{user}-{uuid.uuid4().hex}", user, f"{user}@x")
+
+    def of(self, member: Member, index: int | None = None) -> Broker:
+        order = {"alice": 0, "bob": 1, "carol": 0}
+        place = order.get(member.user_id, 0) if index is None else index
+        return self.nodes[place % len(self.nodes)]
+
+    async def told(self, member: Member) -> Event:
+        async with asyncio.timeout(PATIENCE):
+            return (await self.outputs[member.id].get()).event
+
+    def enter(self, member: Member, room: str, *, create: bool = False, reply_to: int = 1) -> None:
+        self.of(member).enter(room, member, create=create, reply_to=reply_to)
+
+    async def pair(self) -> tuple[Member, Member, str]:
+        alice, bob, room = self.member("alice"), self.member("bob"), str(uuid.uuid4())
+        self.enter(alice, room, create=True)
+        assert await self.told(alice) == Joined(None, polite=False)
+        self.enter(bob, room)
+        assert await self.told(bob) == Joined(alice, polite=True)
+        assert await self.told(alice) == PeerJoined(bob)
+        return alice, bob, room
+
+
+@asynccontextmanager
+async def engine(kind: str) -> AsyncIterator[Engine]:
+    here = Engine()
+    async with AsyncExitStack() as stack:
+        if kind == "memory":
+            here.nodes = [MemoryBroker()]
+        else:
+            needs("redis-server")
+            redis = await stack.enter_async_context(redis_server())
+            bus = functools.partial(Bus, redis.url, settle_seconds=0)
+            here.nodes = [
+                RedisBroker(bus, str.encode, bytes.decode)  # type: ignore[arg-type]
+                for _ in range(int(kind.partition(" ")[2]))
+            ]
+        for node in here.nodes:
+            node.deliver_to(here.deliver)
+            await node.start()
+            stack.push_async_callback(node.stop)
+        yield here
+
+
+pytestmark = pytest.mark.parametrize("kind", ["memory", "redis 1", "redis 2"])
+
+
+async def test_two_are_paired_and_told_of_each_other(kind: str) -> None:
+    async with engine(kind) as here:
+        await here.pair()
+
+
+async def test_a_room_that_is_not_there_is_not_found(kind: str) -> None:
+    async with engine(kind) as here:
+        alice = here.member("alice")
+        here.enter(alice, str(uuid.uuid4()), reply_to=7)
+        event = await here.told(alice)
+        assert isinstance(event, Refused)
+        assert event.code is Refusal.ROOM_NOT_FOUND
+
+
+async def test_a_third_is_refused(kind: str) -> None:
+    async with engine(kind) as here:
+        _, _, room = await here.pair()
+        carol = here.member("carol")
+        here.enter(carol, room)
+        event = await here.told(carol)
+        assert isinstance(event, Refused)
+        assert event.code is Refusal.ROOM_FULL
+
+
+async def test_a_hundred_at_once_from_all_nodes_leave_two_in_the_room(kind: str) -> None:
+    async with engine(kind) as here:
+        room = str(uuid.uuid4())
+        members = [here.member(f"user-{n}") for n in range(100)]
+        for n, member in enumerate(members):
+            here.of(member, n).enter(room, member, create=True, reply_to=1)
+        events = [await here.told(member) for member in members]
+        joined = [event for event in events if isinstance(event, Joined)]
+        full = [event for event in events if isinstance(event, Refused)]
+        assert {event.polite for event in joined} == {False, True}
+        assert (len(joined), len(full)) == (2, 98)
+
+
+async def test_what_is_relayed_arrives_once_in_order_and_only_at_the_peer(kind: str) -> None:
+    async with engine(kind) as here:
+        alice, bob, room = await here.pair()
+        for n in range(500):
+            here.of(alice).relay(room, alice.id, f"a{n}", size=4, reply_to=n)
+            here.of(bob).relay(room, bob.id, f"b{n}", size=4, reply_to=n)
+            if n % 50 == 0:
+                await asyncio.sleep(0)
+        for who, peer in ((alice, bob), (bob, alice)):
+            mark = peer.user_id[0]
+            for n in range(500):
+                event = await here.told(who)
+                assert isinstance(event, Forwarded)
+                assert (event.who, event.payload) == (peer, f"{mark}{n}")
+        assert all(queue.empty() for queue in here.outputs.values())
+
+
+async def test_relaying_to_nobody_is_refused(kind: str) -> None:
+    async with engine(kind) as here:
+        alice, room = here.member("alice"), str(uuid.uuid4())
+        here.enter(alice, room, create=True)
+        here.of(alice).relay(room, alice.id, "x", size=1, reply_to=2)
+        here.of(alice).relay(str(uuid.uuid4()), alice.id, "x", size=1, reply_to=3)
+        events = [await here.told(alice) for _ in range(3)]
+        assert sorted(event.code.name for event in events if isinstance(event, Refused)) == [
+            "NOT_IN_ROOM",
+            "PEER_ABSENT",
+        ]
+
+
+@pytest.mark.parametrize("reason", [Departure.LEFT, Departure.DISCONNECTED])
+async def test_leaving_is_told_and_frees_the_seat(kind: str, reason: Departure) -> None:
+    async with engine(kind) as here:
+        alice, bob, room = await here.pair()
+        here.of(bob).leave(room, bob.id, reason, reply_to=5)
+        if reason is Departure.LEFT:
+            assert await here.told(bob) == Left()
+        assert await here.told(alice) == PeerLeft(bob, reason)
+        again = here.member("bob")
+        here.enter(again, room)
+        assert await here.told(again) == Joined(alice, polite=True)
+        assert await here.told(alice) == PeerJoined(again)
+
+
+async def test_an_empty_room_is_gone(kind: str) -> None:
+    async with engine(kind) as here:
+        alice, bob, room = await here.pair()
+        here.of(alice).leave(room, alice.id, Departure.LEFT, reply_to=2)
+        here.of(bob).leave(room, bob.id, Departure.LEFT, reply_to=2)
+        assert {type(await here.told(alice)), type(await here.told(bob))} <= {Left, PeerLeft}
+        carol = here.member("carol")
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                # The two nodes leave each in its own time.
+                here.enter(carol, room)
+                event = await here.told(carol)
+                if isinstance(event, Refused) and event.code is Refusal.ROOM_NOT_FOUND:
+                    return
+                here.of(carol).leave(room, carol.id, Departure.DISCONNECTED, reply_to=0)
+
+
+async def test_one_who_disconnects_while_entering_leaves_nothing(kind: str) -> None:
+    async with engine(kind) as here:
+        alice, room = here.member("alice"), str(uuid.uuid4())
+        here.enter(alice, room, create=True)
+        here.of(alice).leave(room, alice.id, Departure.DISCONNECTED, reply_to=0)
+        bob = here.member("bob")
+        here.of(alice).enter(room, bob, create=False, reply_to=1)
+        event = await here.told(bob)
+        if isinstance(event, Joined) and event.peer is not None:
+            # It came in between, so it is told.
+            assert await here.told(bob) == PeerLeft(alice, Departure.DISCONNECTED)
+        else:
+            assert isinstance(event, Refused)
+            assert event.code is Refusal.ROOM_NOT_FOUND
+
+
+async def test_a_held_seat_is_resumed_and_the_peer_hears_nothing(kind: str) -> None:
+    async with engine(kind) as here:
+        alice, bob, room = await here.pair()
+        here.of(bob).hold(room, bob.id)
+        here.of(alice).relay(room, alice.id, "meanwhile", size=9, reply_to=2)
+        assert await here.told(bob) == Forwarded(alice, "meanwhile", 9)
+        here.of(bob).resume(room, bob.id)
+        assert await here.told(bob) == Joined(alice, polite=True, resumed=True)
+        assert here.outputs[alice.id].empty()
+
+
+async def test_a_held_seat_is_its_users_to_take_anew(kind: str) -> None:
+    async with engine(kind) as here:
+        alice, bob, room = await here.pair()
+        here.of(bob).hold(room, bob.id)
+        stranger, again = here.member("carol"), here.member("bob")
+        here.of(bob).enter(room, stranger, create=False, reply_to=1)
+        assert isinstance(await here.told(stranger), Refused)
+        here.of(again, 0).enter(room, again, create=False, reply_to=1)
+        assert await here.told(again) == Joined(alice, polite=True)
+        assert await here.told(bob) == Evicted()
+        assert await here.told(alice) == PeerLeft(bob, Departure.REPLACED)
+        assert await here.told(alice) == PeerJoined(again)
+        here.of(alice).relay(room, alice.id, "to the new one", size=14, reply_to=2)
+        assert await here.told(again) == Forwarded(alice, "to the new one", 14)

@@ -1,0 +1,171 @@
+"""Several nodes on one Redis: what participants on different nodes see."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+from dyad_server.app import Server
+from redis.asyncio import Redis
+
+from tests.conftest import serving, token
+from tests.support.ends import End, ListenEnd, candidate, join, leave, offer
+from tests.support.needs import needs
+from tests.support.redis import RedisServer, redis_server
+
+
+class Nodes:
+    def __init__(self, servers: list[Server], transport: type[End], redis: RedisServer) -> None:
+        self.servers = servers
+        self.transport = transport
+        self.redis = redis
+        self.channels: list[grpc.aio.Channel] = []
+        self.opened: list[End] = []
+        self.resume_tokens: dict[str, str] = {}
+
+    def connect(self, sub: str, node: int) -> End:
+        end = self.transport(self.channels[node], token(sub))
+        self.opened.append(end)
+        return end
+
+    async def pair(self, first: int = 0, second: int = 1) -> tuple[End, End, str, str]:
+        """Alice on one node, Bob on another; and what gives Bob his seat back."""
+        alice, bob = self.connect("alice", first), self.connect("bob", second)
+        await alice.send(resumable())
+        created = await alice.hear()
+        room_id = created.room_id
+        self.resume_tokens["alice"] = created.join_room.resume_token
+        await bob.send(resumable(room_id))
+        joined = (await bob.hear()).join_room
+        assert joined.peer.user_id == "alice"
+        assert (await alice.hear()).sender.user_id == "bob"
+        return alice, bob, room_id, joined.resume_token
+
+
+def resumable(room_id: str = "", resume_token: str = "", ack: int = 0) -> pb.Frame:
+    asked = pb.JoinRoom(resumable=True, resume_token=resume_token)
+    return pb.Frame(room_id=room_id, seq=0 if resume_token else 1, ack=ack, join_room=asked)
+
+
+@asynccontextmanager
+async def nodes(transport: type[End], count: int = 2) -> AsyncIterator[Nodes]:
+    needs("redis-server")
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server())
+        async with Redis(port=redis.port) as client:
+            # As one that has been in use: an empty one is waited for.
+            await client.set("dyad:generation", "1-test")
+        servers = [await stack.enter_async_context(serving(redis=redis.url)) for _ in range(count)]
+        here = Nodes(servers, transport, redis)
+        for server in servers:
+            channel = grpc.aio.insecure_channel(f"127.0.0.1:{server.port}")
+            here.channels.append(await stack.enter_async_context(channel))
+        yield here
+        for end in here.opened:
+            end.cut()
+
+
+async def test_a_call_between_two_nodes(transport: type[End]) -> None:
+    async with nodes(transport) as here:
+        alice, bob, room_id, _ = await here.pair()
+        await alice.send(*(candidate(room_id, str(n), seq=n + 2) for n in range(100)))
+        await bob.send(offer(room_id, "from bob", seq=2))
+        heard = [(await bob.hear()).ice_candidate.candidate for _ in range(100)]
+        assert heard == [str(n) for n in range(100)]
+        frame = await alice.hear()
+        while not frame.HasField("offer"):
+            frame = await alice.hear()
+        assert (frame.offer.sdp, frame.sender.user_id) == ("from bob", "bob")
+        await bob.send(leave(room_id, seq=3))
+        while not frame.HasField("leave_room"):
+            frame = await alice.hear()
+        assert frame.leave_room.reason == pb.LeaveRoom.REASON_LEFT
+
+
+async def test_a_seat_is_resumed_on_another_node(transport: type[End]) -> None:
+    async with nodes(transport, 3) as here:
+        alice, bob, room_id, resume_token = await here.pair(0, 1)
+        await alice.send(candidate(room_id, "one", seq=2))
+        assert (await bob.hear()).ice_candidate.candidate == "one"
+        said = 2
+        acked = 2
+        for node in (2, 0, 1, 2, 1):
+            bob.cut()
+            said += 1
+            await alice.send(candidate(room_id, f"before {node}", seq=said))
+            bob = here.connect("bob", node)
+            await bob.send(resumable(room_id, resume_token, ack=acked))
+            back = await bob.hear()
+            assert back.join_room.resumed
+            assert back.join_room.peer.user_id == "alice"
+            resume_token = back.join_room.resume_token
+            said += 1
+            await alice.send(candidate(room_id, f"after {node}", seq=said))
+            heard = [(await bob.hear()).ice_candidate.candidate for _ in range(2)]
+            assert heard == [f"before {node}", f"after {node}"]
+            acked += 2
+            await bob.send(offer(room_id, f"from {node}", seq=back.ack + 1))
+            frame = await alice.hear()
+            while not frame.HasField("offer"):
+                frame = await alice.hear()
+            assert frame.offer.sdp == f"from {node}"
+
+
+async def test_a_drained_nodes_clients_go_on_elsewhere_and_nothing_is_lost(
+    transport: type[End],
+) -> None:
+    async with nodes(transport, 2) as here:
+        alice, bob, room_id, resume_token = await here.pair(0, 0)
+        created = here.resume_tokens["alice"]
+        await alice.send(candidate(room_id, "one", seq=2), candidate(room_id, "two", seq=3))
+        assert (await bob.hear()).ice_candidate.candidate == "one"
+        await here.servers[0].stop()
+        for end in (alice, bob):
+            ended = await end.status()
+            assert ended is not None
+            assert ended.code() is grpc.StatusCode.UNAVAILABLE
+        back_bob = here.connect("bob", 1)
+        await back_bob.send(resumable(room_id, resume_token, ack=2))
+        assert (await back_bob.hear()).join_room.resumed
+        assert (await back_bob.hear()).ice_candidate.candidate == "two"
+        await back_bob.send(offer(room_id, "while alice is away", seq=2))
+        back_alice = here.connect("alice", 1)
+        await back_alice.send(resumable(room_id, created, ack=2))
+        assert (await back_alice.hear()).join_room.resumed
+        assert (await back_alice.hear()).offer.sdp == "while alice is away"
+        await back_alice.send(offer(room_id, "and back", seq=4))
+        assert (await back_bob.hear()).offer.sdp == "and back"
+
+
+async def test_a_send_that_lands_on_another_node_is_passed_on() -> None:
+    async with nodes(ListenEnd) as here:
+        alice, bob, room_id, _ = await here.pair(0, 1)
+        assert isinstance(alice, ListenEnd)
+        assert isinstance(bob, ListenEnd)
+        alice.stub, bob.stub = bob.stub, alice.stub
+        await alice.send(offer(room_id, "by another way", seq=2))
+        assert (await bob.hear()).offer.sdp == "by another way"
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await bob.stub.Send(pb.SendRequest(session_id=alice.session_id), metadata=bob.metadata)
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_when_redis_is_away_joins_are_refused_and_pairs_of_one_node_go_on(
+    transport: type[End],
+) -> None:
+    async with nodes(transport) as here:
+        alice, bob, room_id, _ = await here.pair(0, 0)
+        here.redis.process.kill()
+        await here.redis.process.wait()
+        carol = here.connect("carol", 1)
+        async with asyncio.timeout(2.5):
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                await carol.send(join())
+            ended = await carol.status()
+        assert ended is not None
+        assert ended.code() is grpc.StatusCode.UNAVAILABLE
+        await alice.send(offer(room_id, "still here", seq=2))
+        assert (await bob.hear()).offer.sdp == "still here"

@@ -1,0 +1,51 @@
+"""A Redis of a test's own, on a free port, that forgets all when it ends."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+REDIS = shutil.which("redis-server")
+
+
+@dataclass
+class RedisServer:
+    process: asyncio.subprocess.Process
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def redis_server(*options: str, port: int = 0) -> AsyncIterator[RedisServer]:
+    port = port or free_port()
+    assert REDIS is not None
+    process = await asyncio.create_subprocess_exec(
+        REDIS,
+        *("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+        *("--enable-debug-command", "local"),
+        *options,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(10):
+            while b"Ready to accept connections" not in (line := await process.stdout.readline()):
+                assert line, "redis-server ended at once"
+        yield RedisServer(process, port)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        # To the end of the pipe, or its transport outlives the test.
+        await process.communicate()
