@@ -6,6 +6,7 @@ import asyncio
 import signal
 import ssl
 from collections.abc import Iterable
+from typing import NoReturn
 
 import grpc
 from dyad.v1 import signaling_pb2 as pb
@@ -13,11 +14,13 @@ from dyad.v1 import signaling_pb2_grpc as pb_grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from dyad_server.auth import Verifier, public_key, secret_key
+from dyad_server.auth import Verifier
 from dyad_server.broker_memory import MemoryBroker
 from dyad_server.config import Config, read_file
 from dyad_server.errors import ConfigError, Ended
 from dyad_server.hub import Hub
+from dyad_server.jwks import PATIENCE_SECONDS, Jwks
+from dyad_server.keys import Keys, OneKey, public_key, secret_key
 from dyad_server.limits import Limits
 from dyad_server.logs import LogObserver, log
 from dyad_server.metrics import MetricsObserver
@@ -66,16 +69,15 @@ class Dyad:
     Attributes:
         hub: the participants here; `len(dyad.hub)` says how many.
         metrics: counts, in `metrics.registry`.
+        ready: set once there are keys to check tokens with; unset at first
+            only where they are fetched.
     """
 
     def __init__(self, config: Config) -> None:
-        key = (
-            secret_key(config.jwt_secret)
-            if config.jwt_secret
-            else public_key(config.public_key_pem())
-        )
+        self.ready = asyncio.Event()
+        self._keeping: asyncio.Task[NoReturn] | None = None
         verifier = Verifier(
-            key,
+            self._keys(config),
             issuer=config.jwt_issuer,
             audience=config.jwt_audience,
             token_bytes=config.max_token_bytes,
@@ -107,6 +109,19 @@ class Dyad:
     def drain(self) -> None:
         """End every call with UNAVAILABLE and take no more; then stop the server."""
         self.hub.drain()
+        if self._keeping is not None:
+            self._keeping.cancel()
+
+    def _keys(self, config: Config) -> Keys:
+        if config.jwt_jwks_url:
+            jwks = Jwks(config.jwt_jwks_url)
+            self.ready = jwks.ready
+            self._keeping = asyncio.get_running_loop().create_task(jwks.keep())
+            return jwks
+        self.ready.set()
+        if config.jwt_secret:
+            return OneKey(secret_key(config.jwt_secret))
+        return OneKey(public_key(config.public_key_pem()))
 
 
 def add_to_server(server: grpc.aio.Server, config: Config) -> Dyad:
@@ -165,9 +180,10 @@ class Server:
                 (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
             )
         self.port = 0
+        self._announcing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen.
+        """Listen, and say SERVING to health checks of the service once there are keys.
 
         Raises:
             ConfigError: the port is taken, or TLS files are not fit.
@@ -193,13 +209,22 @@ class Server:
                     f"Cannot serve metrics on port {config.metrics_port}: {error.strerror}."
                 ) from None
         await self._server.start()
-        for service in (health.OVERALL_HEALTH, SERVICE):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.set(health.OVERALL_HEALTH, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.set(SERVICE, health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._announcing = asyncio.create_task(self._announce())
+        # Whoever looks right after the start should see what is so.
+        await asyncio.wait({self._announcing}, timeout=PATIENCE_SECONDS)
         log.info("listening address=%s:%d tls=%s", host, self.port, bool(config.tls_cert))
+
+    async def _announce(self) -> None:
+        await self.dyad.ready.wait()
+        await self._health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self) -> None:
         """Say so to health checks and clients, wait for calls to end, stop."""
         log.info("draining participants=%d", len(self.dyad.hub))
+        if self._announcing is not None:
+            self._announcing.cancel()
         await self._health.enter_graceful_shutdown()
         self.dyad.drain()
         await self._server.stop(self._config.drain_timeout)
