@@ -13,16 +13,14 @@ const tryTimeout = 10 * time.Second
 
 // run serves one stream after the other until the connection is over.
 func (c *Conn) run(ctx context.Context, s *stream) {
-	back := comeback{}
-	for {
+	for breaks := 0; ; breaks++ {
 		began := time.Now()
 		end := c.serve(ctx, s)
-		tries := 0
-		if time.Since(began) < longestWaits[len(longestWaits)-1] {
-			// What broke it may be there still: its waits go on where they were.
-			tries = back.tries
+		if time.Since(began) > longestWaits[len(longestWaits)-1] {
+			breaks = 0
 		}
-		back = comeback{random: rand.Float64, tries: tries}
+		// What breaks each new stream at once is not tried at full speed.
+		back := comeback{random: rand.Float64, tries: breaks}
 		next, err := c.comeBack(ctx, &back, end)
 		if err != nil {
 			c.finish(err)

@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// A server that froze, or a network that went, is noticed within 13 seconds.
-	pingAfter   = 5 * time.Second
+	// A server that froze, or a network that went silent, is noticed within 13
+	// seconds. gRPC for Go pings no earlier than after 10, whatever one asks.
+	pingAfter   = 10 * time.Second
 	pingTimeout = 3 * time.Second
 	// How long one try to connect may take.
 	connectTimeout = 5 * time.Second
