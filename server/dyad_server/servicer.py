@@ -71,7 +71,7 @@ class SignalingServicer(pb_grpc.SignalingServicer):
             # did is still its own.
             await outlet.finish()
         finally:
-            await self._part(connection, outlet)
+            self._hub.close(connection)
 
     async def Listen(  # type: ignore[override]  # noqa: N802 - as Signal
         self, request: pb.ListenRequest, context: Context
@@ -97,7 +97,7 @@ class SignalingServicer(pb_grpc.SignalingServicer):
             await outlet.finish()
         finally:
             del self._leases[session_id]
-            await self._part(connection, outlet)
+            self._hub.close(connection)
 
     async def Send(  # noqa: N802 - the contract's name
         self, request: pb.SendRequest, context: Context
@@ -149,15 +149,6 @@ class SignalingServicer(pb_grpc.SignalingServicer):
             await _abort(context, failure)
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
         return connection, outlet
-
-    async def _part(self, connection: Connection, outlet: StreamOutlet) -> None:
-        self._hub.close(connection)
-        try:
-            # gRPC cannot drop a call: what it has taken to write stays until the
-            # client reads it or hangs up, and counts for its client as long.
-            await outlet.finish()
-        finally:
-            self._hub.release(connection)
 
 
 def _signal_response(frames: list[pb.Frame]) -> pb.SignalResponse:
