@@ -15,7 +15,7 @@ PATIENCE = 5.0
 class End(Protocol):
     def __init__(self, channel: grpc.aio.Channel, token: str) -> None: ...
     async def send(self, *frames: pb.Frame) -> None: ...
-    async def hear(self) -> pb.Frame: ...
+    async def hear(self, patience: float = PATIENCE) -> pb.Frame: ...
     async def status(self, *frames: pb.Frame) -> grpc.aio.AioRpcError | None: ...
     def cut(self) -> None: ...
 
@@ -27,8 +27,8 @@ class _Base:
         self.heard: deque[pb.Frame] = deque()
         self.call: Any = None
 
-    async def hear(self) -> pb.Frame:
-        async with asyncio.timeout(PATIENCE):
+    async def hear(self, patience: float = PATIENCE) -> pb.Frame:
+        async with asyncio.timeout(patience):
             while not self.heard:
                 message = await self.call.read()
                 if message is grpc.aio.EOF:
