@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 import grpc
-from dyad.v1 import signaling_pb2 as pb
-from dyad.v1 import signaling_pb2_grpc as pb_grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from dyad_server import servicer
 from dyad_server.auth import Verifier
 from dyad_server.broker_memory import MemoryBroker
 from dyad_server.config import Config, read_file
@@ -27,11 +26,10 @@ from dyad_server.metrics import MetricsObserver
 from dyad_server.observer import Observer
 from dyad_server.origin import Origin
 from dyad_server.rooms import Output
-from dyad_server.servicer import SignalingServicer, Terms
+from dyad_server.servicer import SERVICE, SignalingServicer, Terms
 
 __all__ = ["Dyad", "Server", "add_to_server", "grpc_options", "runtime"]
 
-SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 _METADATA_BYTES = 16384
 # A replay of all that may stand unacknowledged fits into one message.
 _MESSAGE_BYTES = 524288
@@ -140,7 +138,7 @@ def add_to_server(server: grpc.aio.Server, config: Config) -> Dyad:
         ConfigError: the key is not fit.
     """
     dyad = Dyad(config)
-    pb_grpc.add_SignalingServicer_to_server(dyad.servicer, server)
+    servicer.add(dyad.servicer, server)
     return dyad
 
 
