@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import psutil
+from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import SECRET, token
 from tests.faults.witness import Witness, channel, witnessed
@@ -20,6 +21,8 @@ WITNESSES = 2
 UNBOUND = ("--max-frames-per-second", "1000000", "--max-bytes-per-second", "1000000000")
 """For a test whose fault is not that somebody says too much."""
 _TURN = 0.05
+_PROMISED = 10.0
+"""Seconds within which the contract has the peer told."""
 
 
 @dataclass
@@ -101,6 +104,12 @@ async def site(*options: str) -> AsyncIterator[Site]:
     ):
         process = psutil.Process(served.process.pid)
         yield Site(served, process, witness, metrics_port)
+
+
+async def told_of_the_end(end: End, within: float = _PROMISED) -> None:
+    """Await that this one is told that its peer's connection has ended, and nothing else."""
+    frame = await end.hear(within)
+    assert frame.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED, frame.WhichOneof("event")
 
 
 def free_port() -> int:

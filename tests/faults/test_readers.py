@@ -11,7 +11,7 @@ import pytest
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import token
-from tests.faults.site import UNBOUND, Site, Watch
+from tests.faults.site import UNBOUND, Site, Watch, told_of_the_end
 from tests.faults.witness import channel
 from tests.support.ends import End, ListenEnd, SignalEnd, join, offer
 from tests.support.http2 import LISTEN, SEND, SIGNAL, Http2, connected
@@ -20,8 +20,6 @@ from tests.support.proxy import Proxy
 
 PARTICIPANT = str(Path(__file__).parents[1] / "integration" / "participant.py")
 BIG = "x" * 60_000
-TOLD = 10.0
-"""Seconds within which the contract promises that the peer is told."""
 
 
 async def enter(client: Http2, path: str, room: str) -> None:
@@ -44,14 +42,7 @@ async def given_up(site: Site, frames: int, room: str) -> None:
         assert (await alice.hear()).join_room.peer.user_id == "bob"
         for _ in range(frames):
             await alice.send(offer(room, BIG))
-        assert (await told(alice)).reason == pb.LeaveRoom.REASON_DISCONNECTED
-
-
-async def told(end: End) -> pb.LeaveRoom:
-    """Await that the peer is gone, for as long as the contract promises."""
-    frame = await end.hear(TOLD)
-    assert frame.HasField("leave_room")
-    return frame.leave_room
+        await told_of_the_end(alice)
 
 
 async def refused(site: Site) -> bool:
@@ -112,7 +103,7 @@ async def test_a_frozen_process_is_given_up(watched: Watch) -> None:
             await bob.says("joined")
             assert (await alice.hear()).sender.user_id == "bob"
             bob.process.send_signal(signal.SIGSTOP)
-            assert (await told(alice)).reason == pb.LeaveRoom.REASON_DISCONNECTED
+            await told_of_the_end(alice)
             await site.has(1)
 
 
@@ -128,6 +119,6 @@ async def test_one_whose_network_is_gone_without_a_word_is_given_up(
             await bob.send(join(room))
             assert (await alice.hear()).sender.user_id == "bob"
             network.stall()
-            assert (await told(alice)).reason == pb.LeaveRoom.REASON_DISCONNECTED
+            await told_of_the_end(alice)
             await site.has(1)
             bob.cut()
