@@ -8,29 +8,30 @@ import signal
 import ssl
 from collections.abc import Iterable
 from types import ModuleType
+from typing import NoReturn
 
 import grpc
-from dyad.v1 import signaling_pb2 as pb
-from dyad.v1 import signaling_pb2_grpc as pb_grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from dyad_server.auth import Verifier, public_key, secret_key
+from dyad_server import servicer
+from dyad_server.auth import Verifier
 from dyad_server.broker_memory import MemoryBroker
 from dyad_server.config import Config, read_file
 from dyad_server.errors import ConfigError, Ended
 from dyad_server.hub import Hub
+from dyad_server.jwks import PATIENCE_SECONDS, Jwks
+from dyad_server.keys import Keys, OneKey, public_key, secret_key
 from dyad_server.limits import Limits
 from dyad_server.logs import LogObserver, log
 from dyad_server.metrics import MetricsObserver
 from dyad_server.observer import Observer
 from dyad_server.origin import Origin
 from dyad_server.rooms import Output
-from dyad_server.servicer import SignalingServicer, Terms
+from dyad_server.servicer import SERVICE, SignalingServicer, Terms
 
 __all__ = ["Dyad", "Server", "add_to_server", "grpc_options", "runtime"]
 
-SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 _METADATA_BYTES = 16384
 # A replay of all that may stand unacknowledged fits into one message.
 _MESSAGE_BYTES = 524288
@@ -69,16 +70,15 @@ class Dyad:
     Attributes:
         hub: the participants here; `len(dyad.hub)` says how many.
         metrics: counts, in `metrics.registry`.
+        ready: set once there are keys to check tokens with; unset at first
+            only where they are fetched.
     """
 
     def __init__(self, config: Config) -> None:
-        key = (
-            secret_key(config.jwt_secret)
-            if config.jwt_secret
-            else public_key(config.public_key_pem())
-        )
+        self.ready = asyncio.Event()
+        self._keeping: asyncio.Task[NoReturn] | None = None
         verifier = Verifier(
-            key,
+            self._keys(config),
             issuer=config.jwt_issuer,
             audience=config.jwt_audience,
             token_bytes=config.max_token_bytes,
@@ -126,6 +126,19 @@ class Dyad:
     def drain(self) -> None:
         """End every call with UNAVAILABLE and take no more; then stop the server."""
         self.hub.drain()
+        if self._keeping is not None:
+            self._keeping.cancel()
+
+    def _keys(self, config: Config) -> Keys:
+        if config.jwt_jwks_url:
+            jwks = Jwks(config.jwt_jwks_url)
+            self.ready = jwks.ready
+            self._keeping = asyncio.get_running_loop().create_task(jwks.keep())
+            return jwks
+        self.ready.set()
+        if config.jwt_secret:
+            return OneKey(secret_key(config.jwt_secret))
+        return OneKey(public_key(config.public_key_pem()))
 
 
 def _several_nodes() -> ModuleType:
@@ -152,7 +165,7 @@ def add_to_server(server: grpc.aio.Server, config: Config) -> Dyad:
         ConfigError: the key is not fit.
     """
     dyad = Dyad(config)
-    pb_grpc.add_SignalingServicer_to_server(dyad.servicer, server)
+    servicer.add(dyad.servicer, server)
     return dyad
 
 
@@ -195,7 +208,7 @@ class Server:
         self._reporting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen.
+        """Listen, and say SERVING to health checks of the service once there are keys.
 
         Raises:
             ConfigError: the port is taken, or TLS files are not fit.
@@ -222,8 +235,12 @@ class Server:
                 ) from None
         await self.dyad.start()
         await self._server.start()
-        serving = health_pb2.HealthCheckResponse.SERVING
-        await self._health.set(health.OVERALL_HEALTH, serving)
+        await self._health.set(health.OVERALL_HEALTH, health_pb2.HealthCheckResponse.SERVING)
+        # Whoever looks right after the start should see what is so.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self.dyad.ready.wait()
+        await self._say_health()
         self._reporting = asyncio.create_task(self._report(), name="dyad-health")
         log.info("listening address=%s:%d tls=%s", host, self.port, bool(config.tls_cert))
 
@@ -240,18 +257,15 @@ class Server:
         await self.dyad.stop()
 
     async def _report(self) -> None:
-        """Keep the service's health true: whether rooms can be entered here now."""
-        serving, not_serving = (
-            health_pb2.HealthCheckResponse.SERVING,
-            health_pb2.HealthCheckResponse.NOT_SERVING,
-        )
-        said = None
         while True:
-            now = serving if self.dyad.hub.ready else not_serving
-            if now is not said:
-                await self._health.set(SERVICE, now)
-                said = now
             await asyncio.sleep(_REPORT_SECONDS)
+            await self._say_health()
+
+    async def _say_health(self) -> None:
+        """Tell health checks of the service whether rooms can be entered here now."""
+        ready = self.dyad.ready.is_set() and self.dyad.hub.ready
+        status = health_pb2.HealthCheckResponse
+        await self._health.set(SERVICE, status.SERVING if ready else status.NOT_SERVING)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then stop.

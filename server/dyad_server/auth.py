@@ -1,98 +1,53 @@
-"""Who is calling: the key, the verifier and the claims of the app's JWTs."""
+"""Who is calling: the verifier and the claims of the app's JWTs."""
 
 import hashlib
 import time
 import warnings
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from dyad_server.errors import ConfigError, Overloaded, Unauthenticated
+from dyad_server.errors import Overloaded, Unauthenticated
 from dyad_server.inputs import Identity
+from dyad_server.keys import Key, Keys, algorithms, secret_key
 
 LEEWAY_SECONDS = 30
-_SECRET_BYTES = 32
-_RSA_BITS = 2048
 _CACHED_TOKENS = 4096
 _CLAIM_CHARACTERS = 256
-
-Key = bytes | RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
-
-
-def secret_key(secret: str) -> bytes:
-    """A secret for HS256, HS384 and HS512.
-
-    Raises:
-        ConfigError: it is too short, or a PEM key, which is no secret.
-    """
-    key = secret.encode()
-    if b"-----BEGIN" in key:
-        raise ConfigError("The JWT secret is a PEM key: give it as --jwt-public-key.")
-    if len(key) < _SECRET_BYTES:
-        raise ConfigError(
-            f"The JWT secret has {len(key)} bytes; it needs at least {_SECRET_BYTES}. "
-            "`openssl rand -hex 32` makes one."
-        )
-    return key
+_TIMES = {"exp", "nbf", "iat"}
 
 
-def public_key(pem: str) -> Key:
-    """A PEM public key: RSA for RS256, P-256 for ES256, Ed25519 for EdDSA.
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What a token proved: by which key, and until when, in Unix seconds."""
 
-    Raises:
-        ConfigError: it is none of these, or RSA shorter than 2048 bits.
-    """
-    try:
-        key = load_pem_public_key(pem.encode())
-    except Exception as error:
-        # The library raises many kinds here, some with the key's text in them.
-        raise ConfigError("The JWT public key is not a PEM public key.") from error
-    if isinstance(key, RSAPublicKey):
-        if key.key_size < _RSA_BITS:
-            raise ConfigError(f"The JWT public key has {key.key_size} bits; 2048 is the least.")
-        return key
-    if isinstance(key, Ed25519PublicKey):
-        return key
-    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
-        return key
-    raise ConfigError("The JWT public key must be RSA, EC P-256 or Ed25519.")
-
-
-def _algorithms(key: Key) -> list[str]:
-    # One key, one family: a public key must never be taken for an HMAC secret.
-    if isinstance(key, bytes):
-        return ["HS256", "HS384", "HS512"]
-    if isinstance(key, RSAPublicKey):
-        return ["RS256"]
-    if isinstance(key, EllipticCurvePublicKey):
-        return ["ES256"]
-    return ["EdDSA"]
+    identity: Identity
+    kid: str | None
+    key: Key
+    until: float
 
 
 class Verifier:
-    """Checks tokens against one key.
+    """Checks tokens against the app's keys.
 
     `sub` and `exp` are required; `iss` and `aud` where configured; times are
     taken with 30 s leeway. What held once is remembered by the token's hash
-    until it expires, because checking a signature is a tenth of a call.
+    until it expires or its key is gone, because checking a signature is a tenth
+    of a call.
     """
 
     def __init__(
-        self, key: Key, *, issuer: str = "", audience: str = "", token_bytes: int = 6144
+        self, keys: Keys, *, issuer: str = "", audience: str = "", token_bytes: int = 6144
     ) -> None:
-        self._key = key
-        self._algorithms = _algorithms(key)
+        self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._token_bytes = token_bytes
-        self._known: dict[bytes, tuple[float, Identity]] = {}
+        self._known: dict[bytes, _Proof] = {}
 
-    def verify_metadata(
+    async def verify_metadata(
         self, metadata: Iterable[tuple[str, str | bytes]] | None, *, known_only: bool = False
     ) -> Identity:
         """The identity in a call's `authorization` metadata.
@@ -104,6 +59,7 @@ class Verifier:
         Raises:
             Unauthenticated: there is none, more than one, or it does not hold.
             Overloaded: it is not known, and no other is looked at.
+            Unavailable: the keys to check it with are out of reach.
         """
         values = [value for key, value in metadata or () if key == "authorization"]
         if not values:
@@ -116,31 +72,53 @@ class Verifier:
         ).partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("The authorization is not: Bearer <token>.")
-        return self.verify(token, known_only=known_only)
+        return await self.verify(token, known_only=known_only)
 
-    def verify(self, token: str, *, known_only: bool = False) -> Identity:
+    async def verify(self, token: str, *, known_only: bool = False) -> Identity:
         """The identity that `token` proves.
 
         Raises:
             Unauthenticated: it does not hold; the sentence says in which way.
             Overloaded: it is not known, and no other is looked at.
+            Unavailable: the keys to check it with are out of reach.
         """
         if len(token) > self._token_bytes:
             raise Unauthenticated(f"The token is longer than {self._token_bytes} bytes.")
         digest = hashlib.blake2b(token.encode("utf-8", "replace"), digest_size=16).digest()
-        now = time.time()
-        known = self._known.get(digest)
-        if known is not None and now < known[0]:
-            return known[1]
+        proof = self._known.get(digest)
+        if (
+            proof is not None
+            and time.time() < proof.until
+            and await self._keys.find(proof.kid) is proof.key
+        ):
+            return proof.identity
         if known_only:
             raise Overloaded("Too many bad tokens came from this address: wait a while.")
-        until, identity = self._check(token)
+        proof = await self._check(token)
         if len(self._known) >= _CACHED_TOKENS:
             self._known.pop(next(iter(self._known)))
-        self._known[digest] = (until, identity)
-        return identity
+        self._known[digest] = proof
+        return proof.identity
 
-    def _check(self, token: str) -> tuple[float, Identity]:
+    async def _check(self, token: str) -> _Proof:
+        try:
+            kid: str | None = jwt.get_unverified_header(token).get("kid")
+        except (jwt.PyJWTError, ValueError):
+            # From None, here and below: the library's own text may quote the token.
+            raise Unauthenticated("The token does not hold.") from None
+        key = await self._keys.find(kid)
+        claims = self._claims(token, key)
+        # The library takes texts and truth for times too.
+        if any(type(claims[name]) not in (int, float) for name in _TIMES & claims.keys()):
+            raise Unauthenticated("The token's times are not numbers.")
+        identity = Identity(
+            _text(claims, "sub"),
+            _text(claims, "email") if claims.get("email") is not None else "",
+            _text(claims, "room") if claims.get("room") is not None else None,
+        )
+        return _Proof(identity, kid, key, int(claims["exp"]) + LEEWAY_SECONDS)
+
+    def _claims(self, token: str, key: Key) -> dict[str, Any]:
         required = ["sub", "exp"]
         required += ["iss"] if self._issuer else []
         required += ["aud"] if self._audience else []
@@ -148,10 +126,10 @@ class Verifier:
             with warnings.catch_warnings():
                 # HS512 would like 64 bytes; 32 are what this server promises to take.
                 warnings.simplefilter("ignore", jwt.warnings.InsecureKeyLengthWarning)
-                claims: dict[str, Any] = jwt.decode(
+                return jwt.decode(
                     token,
-                    self._key,
-                    algorithms=self._algorithms,
+                    key,
+                    algorithms=algorithms(key),
                     issuer=self._issuer or None,
                     audience=self._audience or None,
                     leeway=LEEWAY_SECONDS,
@@ -170,23 +148,21 @@ class Verifier:
         except jwt.ImmatureSignatureError:
             raise Unauthenticated("The token is not valid yet.") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
-            # From None: the library's own text may quote the token.
             raise Unauthenticated("The token does not hold.") from None
-        identity = Identity(
-            _text(claims, "sub"),
-            _text(claims, "email") if claims.get("email") is not None else "",
-            _text(claims, "room") if claims.get("room") is not None else None,
-        )
-        return float(claims["exp"]) + LEEWAY_SECONDS, identity
 
 
 def _text(claims: dict[str, Any], name: str) -> str:
     value = claims[name]
-    if not isinstance(value, str) or not 0 < len(value) <= _CLAIM_CHARACTERS:
-        raise Unauthenticated(
-            f"The token's {name} is not a text of 1 to {_CLAIM_CHARACTERS} characters."
-        )
-    return value
+    if isinstance(value, str) and 0 < len(value) <= _CLAIM_CHARACTERS and _is_unicode(value):
+        return value
+    raise Unauthenticated(
+        f"The token's {name} is not a text of 1 to {_CLAIM_CHARACTERS} characters."
+    )
+
+
+def _is_unicode(text: str) -> bool:
+    # JSON can spell half of a surrogate pair, and then nothing can be sent with it.
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def mint(secret: str, *, sub: str, email: str, ttl: int, room: str = "") -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 from dyad_server import demo, logs
 from dyad_server.app import Server
-from dyad_server.auth import Verifier, mint, secret_key
+from dyad_server.auth import Verifier, mint
 from dyad_server.config import Config, load, variable
 from dyad_server.errors import ConfigError, DyadError
+from dyad_server.keys import OneKey, secret_key
 
 
 def run(arguments: Sequence[str] | None) -> int:
@@ -104,7 +105,7 @@ def _token(options: argparse.Namespace) -> None:
         )
     token = mint(secret, sub=options.sub, email=options.email, ttl=options.ttl, room=options.room)
     # Better told here than by the server.
-    Verifier(secret_key(secret)).verify(token)
+    asyncio.run(Verifier(OneKey(secret_key(secret))).verify(token))
     print(token)
 
 

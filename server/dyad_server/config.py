@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dyad_server.errors import ConfigError
 
@@ -31,6 +32,7 @@ class Config:
     port: int = _setting(50051, "port to listen on; 0 picks a free one")
     jwt_secret: str = _secret("secret of HS256/384/512 tokens, at least 32 bytes")
     jwt_public_key: str = _setting("", "public key of RS256/ES256/EdDSA tokens: PEM, or its file")
+    jwt_jwks_url: str = _setting("", "URL of the issuer's JWK Set, instead of a key: https")
     jwt_issuer: str = _setting("", "the `iss` that tokens must have")
     jwt_audience: str = _setting("", "the `aud` that tokens must have")
     redis: str = _setting(
@@ -67,13 +69,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check what can be checked without opening anything."""
-        if not self.jwt_secret and not self.jwt_public_key:
-            raise ConfigError(
-                "No key to check tokens with: set DYAD_JWT_SECRET (`openssl rand -hex 32` makes "
-                "one) or DYAD_JWT_PUBLIC_KEY."
-            )
-        if self.jwt_secret and self.jwt_public_key:
-            raise ConfigError("Set DYAD_JWT_SECRET or DYAD_JWT_PUBLIC_KEY, not both.")
+        self._check_key()
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ConfigError("--tls-cert and --tls-key go together.")
         if self.tls_client_ca and not self.tls_cert:
@@ -84,6 +80,21 @@ class Config:
                 "clear. Give --tls-cert and --tls-key, or --allow-plaintext behind a proxy."
             )
         self._check_values()
+
+    def _check_key(self) -> None:
+        given = [self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url]
+        if not any(given):
+            raise ConfigError(
+                "No key to check tokens with: set DYAD_JWT_SECRET (`openssl rand -hex 32` makes "
+                "one), DYAD_JWT_PUBLIC_KEY or DYAD_JWT_JWKS_URL."
+            )
+        if sum(map(bool, given)) > 1:
+            raise ConfigError(
+                "Set one of DYAD_JWT_SECRET, DYAD_JWT_PUBLIC_KEY and DYAD_JWT_JWKS_URL, not two."
+            )
+        if self.jwt_jwks_url and not _is_trusted(self.jwt_jwks_url):
+            # Whoever answers in the issuer's place could make any token hold.
+            raise ConfigError("--jwt-jwks-url is not an https URL (or http, of loopback).")
 
     def _check_values(self) -> None:
         for name in ("port", "metrics_port"):
@@ -175,6 +186,17 @@ def _parse(setting: Field[Any], text: str) -> Any:
 
 def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def _is_trusted(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or "@" in parts.netloc or not url.isascii():
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
 
 
 def _is_loopback(host: str) -> bool:

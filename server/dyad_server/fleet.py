@@ -148,7 +148,7 @@ class Fleet:
             return []
         left = [plain(participant, self._pack), self._broker.release(participant.member.id)]
         self._broker.moved_to(participant.member.id, node, left[1])
-        self._hub.release(participant)
+        self._hub.hand_over(participant)
         return [left, answer[2], int(answer[0])]
 
     # Questions and answers.

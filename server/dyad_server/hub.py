@@ -73,6 +73,7 @@ class Hub:
         # Set by the fleet, where there is one.
         self.claim: Claim | None = None
         self.park: Callable[[Participant], bool] = lambda _: False
+        self._streams = 0
         self._users = Quota(limits.streams_per_user)
         self._addresses = Quota(limits.streams_per_address)
         self._draining = False
@@ -110,7 +111,7 @@ class Hub:
         limits = self._limits
         if self._draining:
             raise Draining("The server is going away.")
-        if len(self._connections) >= limits.streams:
+        if self._streams >= limits.streams:
             raise Overloaded("The server is full.")
         if self._users.full(identity.user_id):
             raise Overloaded(f"This user has {limits.streams_per_user} streams already.")
@@ -121,6 +122,7 @@ class Hub:
         participant.connection = connection
         self._participants[participant.member.id] = participant
         self._connections[connection.id] = connection
+        self._streams += 1
         self._users.take(identity.user_id)
         self._addresses.take(address)
         self._await_join(participant)
@@ -191,6 +193,12 @@ class Hub:
             # One that was just coming back has no seat to free, but is over.
             self._disconnect(connection, failure)
 
+    def release(self, connection: Connection) -> None:
+        """Count a connection no longer: it was closed, and its transport holds nothing of it."""
+        self._streams -= 1
+        self._users.give_back(connection.participant.identity.user_id)
+        self._addresses.give_back(connection.address)
+
     def end(self, participant: Participant, failure: Ended | None = None) -> None:
         """End a session and free its seat; once is enough, twice does no harm.
 
@@ -226,7 +234,7 @@ class Hub:
             if participant.resume_token and self.park(participant):
                 if connection is not None:
                     self._disconnect(connection, Draining("The server is going away."))
-                self.release(participant)
+                self.hand_over(participant)
             else:
                 self.end(participant, Draining("The server is going away."))
 
@@ -234,7 +242,7 @@ class Hub:
         """Whose seat `token` gives back here."""
         return self._tokens.owner(token, user_id, room_id)
 
-    def release(self, participant: Participant) -> None:
+    def hand_over(self, participant: Participant) -> None:
         """Let go of one that goes on on another node; its peer is not told."""
         del self._participants[participant.member.id]
         participant.wait(None)
@@ -286,7 +294,7 @@ class Hub:
         connection.open = False
         connection.failure = failure
         del self._connections[connection.id]
-        self._addresses.give_back(connection.address)
+        self._users.take(connection.participant.identity.user_id)
         if connection.participant.connection is connection:
             connection.participant.connection = None
         if failure is not None:

@@ -59,11 +59,22 @@ class StreamOutlet:
             self.wake()
 
     async def finish(self) -> None:
-        """Wait until what was delivered is written, or cannot be."""
+        """Wait until what was delivered, and the status, are written or cannot be.
+
+        A client that does not read, and is not gone, makes that a long time.
+        """
         while (running := self._running) is not None:
             await asyncio.shield(running)
 
     async def _run(self) -> None:
+        try:
+            await self._write()
+            if self._failure is not None:
+                await self._abort(self._failure)
+        finally:
+            self._running = None
+
+    async def _write(self) -> None:
         try:
             while not self._gone and (message := self._next()) is not None:
                 async with asyncio.timeout(self._write_timeout):
@@ -74,10 +85,6 @@ class StreamOutlet:
         except grpc.aio.BaseError:
             # The call is gone: its reader has noticed too and closes the connection.
             self._gone = True
-        finally:
-            self._running = None
-        if self._failure is not None and not self.over.is_set():
-            await self._abort(self._failure)
 
     def _next(self) -> Message | None:
         connection = self._connection

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
+from google.protobuf.message import DecodeError, Message
 
 from dyad_server import status, wire
 from dyad_server.auth import Verifier
@@ -21,6 +22,9 @@ from dyad_server.outlet import Pack, StreamOutlet
 from dyad_server.participant import Connection
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Request = TypeVar("Request", bound=Message)
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 
 # Bad tokens that one address may try.
 _FAILURES_PER_SECOND = 1
@@ -83,7 +87,7 @@ class SignalingServicer(pb_grpc.SignalingServicer):
             # did is still its own.
             await outlet.finish()
         finally:
-            self._hub.close(connection)
+            await self._part(connection, outlet)
 
     async def Listen(  # type: ignore[override]  # noqa: N802 - as Signal
         self, request: pb.ListenRequest, context: Context
@@ -109,7 +113,7 @@ class SignalingServicer(pb_grpc.SignalingServicer):
             await outlet.finish()
         finally:
             del self._leases[session_id]
-            self._hub.close(connection)
+            await self._part(connection, outlet)
 
     async def Send(  # noqa: N802 - the contract's name
         self, request: pb.SendRequest, context: Context
@@ -159,7 +163,7 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         address = self._origin.address(context.peer(), metadata)
         shut = self._failures.shut(address, time.monotonic())
         try:
-            return self._verifier.verify_metadata(metadata, known_only=shut)
+            return await self._verifier.verify_metadata(metadata, known_only=shut)
         except Unauthenticated as failure:
             self._failures.failed(address, time.monotonic())
             await _abort(context, failure)
@@ -176,6 +180,51 @@ class SignalingServicer(pb_grpc.SignalingServicer):
             await _abort(context, failure)
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
         return connection, outlet
+
+    async def _part(self, connection: Connection, outlet: StreamOutlet) -> None:
+        self._hub.close(connection)
+        try:
+            # gRPC cannot drop a call: what it has taken to write stays until the
+            # client reads it or hangs up, and counts for its client as long.
+            await outlet.finish()
+        finally:
+            self._hub.release(connection)
+
+
+def add(servicer: SignalingServicer, server: grpc.aio.Server) -> None:
+    """Serve the contract's calls on `server`, also to clients that send what is no message.
+
+    The generated function has gRPC decode, which ends such a call, before
+    anybody asked for its token, with an exception in the log and in its status.
+    """
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        "Signal": grpc.stream_stream_rpc_method_handler(
+            servicer.Signal,
+            _reading(pb.SignalRequest, otherwise=pb.SignalRequest(frames=[pb.Frame()])),
+            pb.SignalResponse.SerializeToString,
+        ),
+        "Listen": grpc.unary_stream_rpc_method_handler(
+            servicer.Listen,
+            _reading(pb.ListenRequest, otherwise=pb.ListenRequest()),
+            pb.ListenResponse.SerializeToString,
+        ),
+        "Send": grpc.unary_unary_rpc_method_handler(
+            servicer.Send,
+            _reading(pb.SendRequest, otherwise=pb.SendRequest()),
+            pb.SendResponse.SerializeToString,
+        ),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+
+
+def _reading(kind: type[Request], *, otherwise: Request) -> Callable[[bytes], Request]:
+    def read(message: bytes) -> Request:
+        try:
+            return kind.FromString(message)
+        except DecodeError:
+            return otherwise
+
+    return read
 
 
 def _signal_response(frames: list[pb.Frame]) -> pb.SignalResponse:

@@ -29,11 +29,17 @@ _REASONS = {
     Departure.DISCONNECTED: pb.LeaveRoom.REASON_DISCONNECTED,
     Departure.REPLACED: pb.LeaveRoom.REASON_REPLACED,
 }
+_ROOM_ID_CHARACTERS = 36
 
 
 def read(frame: pb.Frame, size: int) -> Input:
     """What a client's frame, of `size` bytes, asks for."""
-    return Input(frame.seq, frame.ack, size, _event(frame))
+    if len(frame.room_id) > _ROOM_ID_CHARACTERS:
+        # A refusal names the room, and is kept until it is read.
+        event: Event = Invalid("The room_id is longer than a UUID.")
+    else:
+        event = _event(frame)
+    return Input(frame.seq, frame.ack, size, event)
 
 
 def _event(frame: pb.Frame) -> Event:

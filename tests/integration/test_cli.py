@@ -12,7 +12,7 @@ import jwt
 import pytest
 from dyad_server.auth import Verifier, secret_key
 from dyad_server.config import Config, variable
-from dyad_server.hub import Identity
+from dyad_server.inputs import Identity
 
 from tests.support.process import DYAD, run
 

@@ -43,7 +43,7 @@ async def test_what_the_readme_shows_serves_a_call_and_drains_it(transport: type
                 assert ended is not None
                 assert ended.code() is grpc.StatusCode.UNAVAILABLE
             assert len(dyad.hub) == 0
-            other = health_pb2_grpc.HealthStub(channel)
+            other: Any = health_pb2_grpc.HealthStub(channel)
             answer = await other.Check(health_pb2.HealthCheckRequest())
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
     finally:

@@ -5,6 +5,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -127,13 +128,14 @@ async def nonsense(canaries: Canaries, channel: grpc.aio.Channel) -> None:
     good = canaries.token(token(canaries.new("sub")))
     metadata = (("authorization", f"Bearer {good}"),)
     bytes_ = b"\xff\xff\xff" + canaries.new("bytes").encode()
-    signal = channel.stream_stream("/dyad.v1.Signaling/Signal")(metadata=metadata)
-    send = channel.unary_unary("/dyad.v1.Signaling/Send")(bytes_, metadata=metadata)
+    signal: Any = channel.stream_stream("/dyad.v1.Signaling/Signal")(metadata=metadata)
+    send: Any = channel.unary_unary("/dyad.v1.Signaling/Send")
     with pytest.raises(grpc.aio.AioRpcError):
-        await send
+        await send(bytes_, metadata=metadata)
     await signal.write(bytes_)
-    with pytest.raises(grpc.aio.AioRpcError):
-        await signal.read()
+    (answer,) = pb.SignalResponse.FromString(await signal.read()).frames
+    assert answer.error.code == pb.Error.CODE_INVALID_FRAME
+    signal.cancel()
 
 
 async def test_the_log_says_nothing_of_what_a_call_is_made_of(transport: type[End]) -> None:

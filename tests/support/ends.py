@@ -1,6 +1,7 @@
 """A participant as a test writes one: frames out, frames in, over either transport."""
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import Any, Protocol
 
@@ -14,8 +15,8 @@ PATIENCE = 5.0
 class End(Protocol):
     def __init__(self, channel: grpc.aio.Channel, token: str) -> None: ...
     async def send(self, *frames: pb.Frame) -> None: ...
-    async def hear(self) -> pb.Frame: ...
-    async def status(self) -> grpc.aio.AioRpcError | None: ...
+    async def hear(self, patience: float = PATIENCE) -> pb.Frame: ...
+    async def status(self, *frames: pb.Frame) -> grpc.aio.AioRpcError | None: ...
     def cut(self) -> None: ...
 
 
@@ -26,8 +27,8 @@ class _Base:
         self.heard: deque[pb.Frame] = deque()
         self.call: Any = None
 
-    async def hear(self) -> pb.Frame:
-        async with asyncio.timeout(PATIENCE):
+    async def hear(self, patience: float = PATIENCE) -> pb.Frame:
+        async with asyncio.timeout(patience):
             while not self.heard:
                 message = await self.call.read()
                 if message is grpc.aio.EOF:
@@ -35,7 +36,7 @@ class _Base:
                 self.heard.extend(message.frames)
         return self.heard.popleft()
 
-    async def status(self) -> grpc.aio.AioRpcError | None:
+    async def _ended(self) -> grpc.aio.AioRpcError | None:
         async with asyncio.timeout(PATIENCE):
             try:
                 while await self.call.read() is not grpc.aio.EOF:
@@ -50,10 +51,23 @@ class _Base:
 
 
 class SignalEnd(_Base):
-    async def send(self, *frames: pb.Frame) -> None:
+    def _open(self) -> None:
         if self.call is None:
             self.call = self.stub.Signal(metadata=self.metadata)
+
+    async def send(self, *frames: pb.Frame) -> None:
+        self._open()
         await self.call.write(pb.SignalRequest(frames=frames))
+
+    async def status(self, *frames: pb.Frame) -> grpc.aio.AioRpcError | None:
+        """What the call ended with, after these frames if there are any; None: well."""
+        self._open()
+        # Under way before the write, or one that meets the end hides the status.
+        reading = asyncio.create_task(self._ended())
+        if frames:
+            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                await self.call.write(pb.SignalRequest(frames=frames))
+        return await reading
 
 
 class ListenEnd(_Base):
@@ -67,19 +81,24 @@ class ListenEnd(_Base):
             pb.SendRequest(session_id=self.session_id, frames=frames), metadata=self.metadata
         )
 
+    async def status(self, *frames: pb.Frame) -> grpc.aio.AioRpcError | None:
+        """As `SignalEnd.status`."""
+        refused = None
+        if frames:
+            try:
+                await self.send(*frames)
+            except grpc.aio.AioRpcError as error:
+                refused = error
+        ended = await self._ended()
+        # A Send that ends a session fails with the very status that Listen ends with.
+        assert refused is None or (ended is not None and refused.code() is ended.code())
+        return ended
+
 
 async def end_of(end: End, *frames: pb.Frame) -> grpc.aio.AioRpcError:
     """What the call ended with, after these frames if there are any."""
-    refused = None
-    try:
-        if frames:
-            await end.send(*frames)
-    except grpc.aio.AioRpcError as error:
-        refused = error
-    ended = await end.status()
+    ended = await end.status(*frames)
     assert ended is not None, "the call ended well"
-    # A Send that ends a session fails with the very status that Listen ends with.
-    assert refused is None or refused.code() is ended.code()
     return ended
 
 

@@ -6,8 +6,8 @@ import struct
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
-from dyad.v1 import signaling_pb2 as pb
 from google.protobuf.message import Message
 from hpack import Decoder, Encoder
 from hyperframe.frame import (
@@ -27,6 +27,7 @@ WINDOW = 65535
 SIGNAL = "/dyad.v1.Signaling/Signal"
 LISTEN = "/dyad.v1.Signaling/Listen"
 SEND = "/dyad.v1.Signaling/Send"
+M = TypeVar("M", bound=Message)
 _FRAME_HEADER = 9
 _PATIENCE = 5.0
 
@@ -100,9 +101,7 @@ class Http2:
 
     def say(self, stream: int, *bodies: Message | bytes, end: bool = False) -> None:
         """Send these gRPC messages on a call."""
-        data = b"".join(
-            body if isinstance(body, bytes) else message(body) for body in bodies
-        )
+        data = b"".join(body if isinstance(body, bytes) else message(body) for body in bodies)
         self.write(DataFrame(stream, data, flags=["END_STREAM"] if end else []))
 
     def reset(self, stream: int) -> None:
@@ -113,8 +112,8 @@ class Http2:
         """Let the server send so much more, on this stream and on the connection."""
         self.write(WindowUpdateFrame(stream, size), WindowUpdateFrame(0, size))
 
-    async def hear(self, stream: int) -> pb.SignalResponse:
-        """The next message on a `Signal` call."""
+    async def hear(self, stream: int, kind: type[M]) -> M:
+        """The next message on a call, of this kind."""
         data = self.heard[stream]
         async with asyncio.timeout(_PATIENCE):
             while len(data) < 5 or len(data) < 5 + int.from_bytes(data[1:5]):
@@ -123,7 +122,7 @@ class Http2:
         size = 5 + int.from_bytes(data[1:5])
         body = bytes(data[5:size])
         del data[:size]
-        return pb.SignalResponse.FromString(body)
+        return kind.FromString(body)
 
     async def ended(self, stream: int) -> dict[str, str]:
         """Await the end of a call; its trailers, or {} where it was reset or cut."""
@@ -137,6 +136,10 @@ class Http2:
         async with asyncio.timeout(_PATIENCE):
             while not self.closed:
                 await self._more()
+
+    def stop_reading(self) -> None:
+        """Leave what comes to the network, pings included."""
+        self._reading.cancel()
 
     async def close(self) -> None:
         """Close the connection, and forget what was not sent yet."""
@@ -168,7 +171,10 @@ class Http2:
             case DataFrame():
                 self.heard[frame.stream_id] += frame.data
             case HeadersFrame():
-                headers = dict(self._decoder.decode(frame.data))
+                headers = {
+                    name.decode(): value.decode()
+                    for name, value in self._decoder.decode(frame.data, raw=True)
+                }
                 if "END_STREAM" in frame.flags:
                     self.trailers[frame.stream_id] = headers
             case RstStreamFrame():

@@ -13,7 +13,7 @@ PAGE = ROOT / "build" / "web" / "index.html"
 
 def needs(*things: str | Path) -> None:
     """Skip this test, or fail it in CI, unless these are here: programs by name, or files."""
-    missing = [_name(thing) for thing in things if not _is_here(thing)]
+    missing = [str(thing) for thing in things if not _is_here(thing)]
     if missing:
         sentence = f"This test needs what is not here: {', '.join(missing)}."
         if os.environ.get("CI"):
@@ -23,7 +23,3 @@ def needs(*things: str | Path) -> None:
 
 def _is_here(thing: str | Path) -> bool:
     return thing.is_file() if isinstance(thing, Path) else shutil.which(thing) is not None
-
-
-def _name(thing: str | Path) -> str:
-    return str(thing.relative_to(ROOT)) if isinstance(thing, Path) else thing

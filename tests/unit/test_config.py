@@ -12,7 +12,17 @@ SECRET = secrets.token_hex(32)
     ("settings", "says"),
     [
         ({"jwt_secret": ""}, "DYAD_JWT_SECRET"),
-        ({"jwt_public_key": "key.pem"}, "not both"),
+        ({"jwt_public_key": "key.pem"}, "not two"),
+        ({"jwt_jwks_url": "https://issuer/keys"}, "not two"),
+        ({"jwt_secret": "", "jwt_jwks_url": "http://issuer/keys"}, "https"),
+        ({"jwt_secret": "", "jwt_jwks_url": "http://10.0.0.1/keys"}, "https"),
+        ({"jwt_secret": "", "jwt_jwks_url": "http://127.0.0.1.evil/keys"}, "https"),
+        ({"jwt_secret": "", "jwt_jwks_url": "http://127.0.0.1@evil/keys"}, "https"),
+        ({"jwt_secret": "", "jwt_jwks_url": "https://user:word@issuer/keys"}, "https"),
+        ({"jwt_secret": "", "jwt_jwks_url": "https://issuer:port/keys"}, "https"),
+        ({"jwt_secret": "", "jwt_jwks_url": "https:///keys"}, "https"),
+        ({"jwt_secret": "", "jwt_jwks_url": "file:///etc/passwd"}, "https"),
+        ({"jwt_secret": "", "jwt_jwks_url": "issuer/keys"}, "https"),
         ({"tls_cert": "cert.pem"}, "go together"),
         ({"tls_client_ca": "ca.pem"}, "needs --tls-cert"),
         ({"host": "0.0.0.0"}, "--allow-plaintext"),
@@ -34,6 +44,13 @@ def test_settings_that_do_not_go_together_are_refused_with_a_sentence(
         Config(**({"jwt_secret": SECRET} | settings))
     assert says in str(refused.value)
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://issuer/keys", "https://issuer:1/k?x=y", "http://localhost:1", "http://[::1]/k"]
+)
+def test_keys_come_over_tls_or_from_this_host(url: str) -> None:
+    assert Config(jwt_jwks_url=url).jwt_jwks_url == url
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost", "127.9.9.9"])

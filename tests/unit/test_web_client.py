@@ -5,21 +5,16 @@ import re
 import sys
 from pathlib import Path
 
-import pytest
-
+from tests.support.needs import ROOT, needs
 from tests.support.process import run
 
-WEB = Path(__file__).parents[2] / "clients" / "web"
+WEB = ROOT / "clients" / "web"
 BIN = Path(sys.executable).parent
 
 
 async def test_the_web_clients_own_tests_pass() -> None:
     npm = BIN / "npm"
-    if not (npm.exists() and (WEB / "node_modules" / ".ready").exists()):
-        sentence = "This needs Node and the web client's packages (make build/web/index.html)."
-        if os.environ.get("CI"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
+    needs(npm, WEB / "node_modules" / ".ready")
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     status, said = await run(
         str(npm), "test", "--silent", "--prefix", str(WEB), env=os.environ | {"PATH": path}

@@ -4,7 +4,7 @@ It carries offers, answers and ICE candidates between two participants; the
 WebRTC itself is up to the app.
 """
 
-from dyad.connection import Connection, Token, connect
+from dyad.connection import Connection, connect
 from dyad.errors import (
     DyadError,
     Ended,
@@ -26,8 +26,11 @@ from dyad.events import (
     Participant,
     PeerJoined,
     PeerLeft,
+    Reconnected,
+    Reconnecting,
     Room,
 )
+from dyad.tokens import Token
 
 __all__ = [
     "Answer",
@@ -43,6 +46,8 @@ __all__ = [
     "Participant",
     "PeerJoined",
     "PeerLeft",
+    "Reconnected",
+    "Reconnecting",
     "Refusal",
     "Refused",
     "Room",

@@ -1,86 +1,88 @@
 """A participant's connection to the server: enter a room, negotiate, hang up."""
 
 import asyncio
-import inspect
 from collections import deque
-from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
 import grpc
 
-from dyad import wire
-from dyad.errors import Ended, Refusal, Refused, ended
-from dyad.events import Candidate, Event, Room
-from dyad.session import Session
-from dyad.stream import Stream, open_channel
+from dyad import tokens, wire
+from dyad.errors import Ended, Refusal, Refused
+from dyad.events import Candidate, Event, Reconnected, Reconnecting, Room
+from dyad.link import Link
+from dyad.stream import open_stream
+from dyad.tokens import Token
 from dyad.v1 import signaling_pb2 as pb
 
-Token = str | Callable[[], str | Awaitable[str]]
-"""A JWT, or what gives one each time a stream is opened."""
-
-# Past this many bytes not yet written, `send_…` waits.
-_OUTBOX_BYTES: Final = 1024 * 1024
 # Past this many events not yet iterated over, the stream is not read on.
 _INBOX_EVENTS: Final = 1024
 # How long the end of `async with` waits for the last frames to go out.
 _CLOSE_SECONDS: Final = 1.0
+_GIVE_UP_SECONDS: Final = 60.0
 
 
 def connect(
-    target: str, token: Token, *, credentials: grpc.ChannelCredentials | None = None
+    target: str,
+    token: Token,
+    *,
+    credentials: grpc.ChannelCredentials | None = None,
+    give_up_after: float = _GIVE_UP_SECONDS,
 ) -> "Connection":
     """A connection to the server, to be entered with `async with`.
 
     Args:
         target: the server, as gRPC names it: `host:port`.
-        token: the app's JWT, or a function (it may be async) that gives one.
+        token: the app's JWT, or a function (it may be async) that gives one;
+            it is asked before each try to come back.
         credentials: TLS, as by `grpc.ssl_channel_credentials()`; None: plain text.
+        give_up_after: how many seconds to try to come back after a loss.
     """
-    return Connection(target, token, credentials)
+    return Connection(target, token, credentials, give_up_after)
 
 
 class Connection:
     """What `connect` gives.
 
     Iterating over it yields the events of the call. That stops after `leave`,
-    and raises `Ended` when the connection ends otherwise. Leaving the `async
-    with` block without `leave` looks to the peer like a lost connection.
+    and raises `Ended` when the connection ends otherwise. In a resumable room
+    a connection that breaks is no end: it comes back by itself, and says so by
+    `Reconnecting` and `Reconnected`.
+
+    Leaving the `async with` block without `leave` looks to the peer like a
+    lost connection: a resumable room holds the seat for the server's grace
+    time, and only then the peer is told.
     """
 
     def __init__(
-        self, target: str, token: Token, credentials: grpc.ChannelCredentials | None
+        self,
+        target: str,
+        token: Token,
+        credentials: grpc.ChannelCredentials | None,
+        give_up_after: float,
     ) -> None:
-        self._target = target
         self._token = token
-        self._credentials = credentials
-        self._session = Session()
-        self._room_id = ""
+        self._link = Link(
+            partial(open_stream, target, credentials),
+            token,
+            give_up_after,
+            take_in=self._take_in,
+            lost=self._lost,
+            back=self._back,
+        )
         self._left = False
         self._closing = False
         self._end: Ended | None = None
-        self._replies: dict[int, asyncio.Future[pb.Frame]] = {}
+        # What awaits an answer, by its number.
+        self._asked: dict[int, tuple[pb.Frame, asyncio.Future[pb.Frame]]] = {}
         self._inbox: deque[Event] = deque()
         self._news = asyncio.Event()  # Iterating has something to look at.
-        self._may_read = asyncio.Event()  # Not too much waits in the inbox.
-        self._may_put = asyncio.Event()  # Not too much waits to be written.
-        self._to_write = asyncio.Event()  # Something waits to be written.
 
     async def __aenter__(self) -> Self:
-        token = self._token if isinstance(self._token, str) else self._token()
-        if inspect.isawaitable(token):
-            token = await token
-        if not (token.isascii() and token.isprintable()):
-            raise ended(
-                grpc.StatusCode.UNAUTHENTICATED, "The token has characters that no header may have."
-            )
-        self._channel = open_channel(self._target, self._credentials)
-        self._stream = Stream(self._channel, token)
-        self._may_read.set()
-        self._may_put.set()
-        self._reader = asyncio.create_task(self._read(), name="dyad-read")
-        self._writer = asyncio.create_task(self._write(), name="dyad-write")
-        self._reader.add_done_callback(self._ended)
+        token = await tokens.current(self._token)
+        self._running = asyncio.create_task(self._link.run(token), name="dyad-link")
+        self._running.add_done_callback(self._over)
         return self
 
     async def __aexit__(
@@ -91,22 +93,18 @@ class Connection:
     ) -> None:
         self._closing = True
         try:
-            if kind is None and self._end is None:
-                self._to_write.set()
-                self._may_read.set()
-                await asyncio.wait({self._reader}, timeout=_CLOSE_SECONDS)
+            if kind is None and self._link.connected:
+                self._link.close()
+                await asyncio.wait({self._running}, timeout=_CLOSE_SECONDS)
         finally:
-            self._stream.cancel()
-            self._reader.cancel()
-            self._writer.cancel()
-            await asyncio.gather(self._reader, self._writer, return_exceptions=True)
-            await self._channel.close()
+            self._running.cancel()
+            await asyncio.wait({self._running})
 
-    async def create(self, *, resumable: bool = False) -> Room:
+    async def create(self, *, resumable: bool = True) -> Room:
         """Create a room and enter it.
 
         Args:
-            resumable: ask the server to hold the seat if the connection breaks.
+            resumable: have the seat held if the connection breaks, and come back to it.
 
         Raises:
             Refused: the server would not.
@@ -114,12 +112,12 @@ class Connection:
         """
         return await self._enter("", resumable=resumable)
 
-    async def join(self, room_id: str, *, resumable: bool = False) -> Room:
+    async def join(self, room_id: str, *, resumable: bool = True) -> Room:
         """Enter a room that there is.
 
         Args:
             room_id: which one.
-            resumable: ask the server to hold the seat if the connection breaks.
+            resumable: have the seat held if the connection breaks, and come back to it.
 
         Raises:
             Refused: there is no such room, or two are in it already.
@@ -128,13 +126,18 @@ class Connection:
         return await self._enter(room_id, resumable=resumable)
 
     async def leave(self) -> None:
-        """Hang up; returns when the server knows.
+        """Hang up; returns when the server knows, or has let the seat go by itself.
 
         Raises:
             Refused: there is no room to leave.
             Ended: the connection ended first.
         """
-        await self._ask(pb.Frame(room_id=self._room(), leave_room=pb.LeaveRoom()))
+        frame = pb.Frame(room_id=self._room(), leave_room=pb.LeaveRoom())
+        self._link.leaving = True
+        try:
+            await self._ask(frame)
+        finally:
+            self._link.leaving = False
 
     async def send_offer(self, sdp: str) -> None:
         """Send the peer an SDP offer.
@@ -178,16 +181,15 @@ class Connection:
             self._news.clear()
             await self._news.wait()
         event = self._inbox.popleft()
-        if len(self._inbox) < _INBOX_EVENTS:
-            self._may_read.set()
+        self._note_inbox()
         return event
 
     def _room(self) -> str:
         if self._end is not None:
             raise self._end
-        if not self._room_id:
+        if not self._link.session.room_id:
             raise Refused(Refusal.NOT_IN_ROOM, "This connection is in no room.")
-        return self._room_id
+        return self._link.session.room_id
 
     async def _enter(self, room_id: str, *, resumable: bool) -> Room:
         join_room = pb.JoinRoom(resumable=resumable)
@@ -195,73 +197,52 @@ class Connection:
 
     async def _ask(self, frame: pb.Frame) -> pb.Frame:
         """Send a frame and await the server's answer to it."""
-        seq = self._put(frame)
+        self._put(frame)
         reply: asyncio.Future[pb.Frame] = asyncio.get_running_loop().create_future()
-        self._replies[seq] = reply
-        # An answer is awaited even where nobody takes the events before it.
-        self._may_read.set()
+        self._asked[frame.seq] = frame, reply
+        self._note_inbox()
         try:
             answer = await reply
         finally:
-            del self._replies[seq]
+            del self._asked[frame.seq]
+            self._note_inbox()
         if answer.HasField("error"):
             raise wire.refused(answer)
         return answer
 
     async def _send(self, frame: pb.Frame) -> None:
-        """Send a frame; does not wait unless too much waits to be written."""
+        """Send a frame; waits only while too much is under way."""
         self._put(frame)
-        if self._session.waiting_bytes > _OUTBOX_BYTES:
-            self._may_put.clear()
-            await self._may_put.wait()
-            if self._end is not None:
-                raise self._end
-
-    def _put(self, frame: pb.Frame) -> int:
+        while self._end is None and self._link.session.full:
+            self._link.may_put.clear()
+            await self._link.may_put.wait()
         if self._end is not None:
             raise self._end
-        seq = self._session.put(frame)
-        self._to_write.set()
-        return seq
 
-    async def _write(self) -> None:
-        """Write what waits, one message at a time, until the call is over."""
-        while True:
-            request = self._session.take()
-            if request is not None:
-                if not await self._stream.write(request):
-                    self._may_read.set()
-                    return
-            elif self._closing:
-                await self._stream.finish()
-                return
-            else:
-                self._to_write.clear()
-                await self._to_write.wait()
-            if self._session.waiting_bytes <= _OUTBOX_BYTES:
-                self._may_put.set()
+    def _put(self, frame: pb.Frame) -> None:
+        if self._end is not None:
+            raise self._end
+        self._link.put(frame)
 
-    async def _read(self) -> None:
-        """Take in what comes until the call is over; `_ended` makes that known."""
-        while (response := await self._stream.read()) is not None:
-            for frame in response.frames:
-                if self._session.arrive(frame.seq):
-                    self._take_in(frame)
-            if len(self._inbox) >= _INBOX_EVENTS and not self._replies and not self._closing:
-                self._may_read.clear()
-                await self._may_read.wait()
+    def _tell(self, event: Event) -> None:
+        self._inbox.append(event)
+        self._news.set()
+        self._note_inbox()
+
+    def _note_inbox(self) -> None:
+        """Read on, or not; an answer is awaited even where nobody takes the events before it."""
+        if len(self._inbox) < _INBOX_EVENTS or self._asked:
+            self._link.may_read.set()
+        else:
+            self._link.may_read.clear()
 
     def _take_in(self, frame: pb.Frame) -> None:
         if frame.reply_to:
             # What an acknowledgement says holds even where nobody awaits it.
-            if frame.HasField("join_room"):
-                self._room_id = frame.room_id
-                self._left = False
-            elif frame.HasField("leave_room"):
-                self._room_id = ""
-                self._left = True
+            if not frame.HasField("error"):
+                self._left = frame.HasField("leave_room")
                 self._news.set()
-            reply = self._replies.get(frame.reply_to)
+            _, reply = self._asked.get(frame.reply_to, (None, None))
             if reply is not None and not reply.done():
                 reply.set_result(frame)
                 return
@@ -269,24 +250,38 @@ class Connection:
                 return
         event = wire.event(frame)
         if event is not None:
-            self._inbox.append(event)
-            self._news.set()
+            self._tell(event)
 
-    def _ended(self, reader: asyncio.Task[None]) -> None:
+    def _lost(self) -> None:
+        self._tell(Reconnecting())
+
+    def _back(self, frame: pb.Frame) -> None:
+        resumed = frame.join_room.resumed
+        if not resumed:
+            # A new session knows nothing of what awaits an answer: ask again.
+            asked, self._asked = self._asked, {}
+            for again, reply in asked.values():
+                self._link.put(again)
+                self._asked[again.seq] = again, reply
+        self._tell(Reconnected(wire.room(frame), resumed))
+
+    def _over(self, running: asyncio.Task[Ended]) -> None:
         """Make the end known to all who wait for something."""
-        failure = None if reader.cancelled() else reader.exception()
-        if isinstance(failure, Ended):
-            self._end = failure
-        elif failure is not None:
-            self._end = ended(grpc.StatusCode.INTERNAL, "The client failed.")
+        failure = None if running.cancelled() else running.exception()
+        if failure is not None and not isinstance(failure, Ended):
+            self._end = Ended(grpc.StatusCode.INTERNAL, "The client failed.")
             self._end.__cause__ = failure
-        elif self._closing:
+        elif self._closing or running.cancelled():
             self._end = Ended(grpc.StatusCode.CANCELLED, "The connection is closed.")
         else:
-            self._end = ended(grpc.StatusCode.OK, "The server ended the call.")
-        for reply in self._replies.values():
-            if not reply.done():
+            self._left = failure is None
+            self._end = failure or running.result()
+        for _, reply in self._asked.values():
+            if reply.done():
+                continue
+            if self._left:
+                reply.set_result(pb.Frame(leave_room=pb.LeaveRoom()))
+            else:
                 reply.set_exception(self._end)
-        self._writer.cancel()
         self._news.set()
-        self._may_put.set()
+        self._link.may_put.set()

@@ -103,5 +103,24 @@ class Candidate:
     sender: Participant | None = None
 
 
-Event = PeerJoined | PeerLeft | Offer | Answer | Candidate | Refused
+@dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """The connection broke, and tries to come back begin. What is sent meanwhile waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The connection is back.
+
+    Attributes:
+        room: as it is now.
+        resumed: nothing is lost, and the peer noticed nothing. False: what was
+            under way may be, and the two negotiate anew.
+    """
+
+    room: Room
+    resumed: bool
+
+
+Event = PeerJoined | PeerLeft | Offer | Answer | Candidate | Refused | Reconnecting | Reconnected
 """What iterating over a connection yields."""

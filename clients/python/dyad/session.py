@@ -1,10 +1,11 @@
-"""This side of a session: numbers in, numbers out, what waits to be written.
+"""This side of a session: numbers in, numbers out, and what the server may still lack.
 
-Plain state, without I/O: the connection asks it what to write next. It knows
-nothing of the stream that carries it, so it can go on over another one.
+Plain state, without I/O: the link asks it what to write next, and tells it what
+came. It knows nothing of the streams that carry it, one after another.
 """
 
 from collections import deque
+from itertools import islice
 from typing import Final
 
 import grpc
@@ -12,77 +13,195 @@ import grpc
 from dyad.errors import ended
 from dyad.v1 import signaling_pb2 as pb
 
-MESSAGE_BYTES: Final = 200 * 1024
+# What may stand unacknowledged, and what is acknowledged at the latest; docs/protocol.md.
+UNACKED_FRAMES: Final = 256
+UNACKED_BYTES: Final = 256 * 1024
+ACK_FRAMES: Final = 32
+ACK_BYTES: Final = 32 * 1024
 
+# What goes into one message; a larger frame goes alone.
+_MESSAGE_BYTES: Final = 200 * 1024
 # What a frame takes in a message beside itself: its tag, its length, its `ack`.
 _FRAME_OVERHEAD: Final = 24
 
 
 class Session:
-    """Numbers frames, and gathers those that wait into messages.
+    """Numbers frames, gathers those that wait into messages, keeps what may be needed again.
+
+    A frame comes out of `take` once and is forgotten, unless its session is
+    resumable: then it is kept until it is acknowledged, and comes out again
+    after a `cut`.
 
     Attributes:
-        taken_in: the highest number taken in from the server; the `ack` to send.
-        waiting_bytes: how much is in `put` and not yet out of `take`.
+        taken_in: the highest number taken in from the server.
+        acknowledged: the highest number that the server said it has taken in.
+        room_id: where the server seated it; empty: nowhere.
+        resume_token: gives the seat back; empty: none is held.
+        resuming: whether the seat was asked for again and no answer has come.
     """
 
-    __slots__ = ("_message_bytes", "_next", "_waiting", "taken_in", "waiting_bytes")
+    __slots__ = (
+        "_asked",
+        "_keeping",
+        "_kept",
+        "_kept_bytes",
+        "_last",
+        "_owes_ack",
+        "_told",
+        "_untold_bytes",
+        "_written",
+        "_written_bytes",
+        "acknowledged",
+        "resume_token",
+        "resuming",
+        "room_id",
+        "taken_in",
+    )
 
-    def __init__(self, message_bytes: int = MESSAGE_BYTES) -> None:
-        """Gather at most `message_bytes` into a message; a larger frame goes alone."""
-        self._message_bytes = message_bytes
-        self._next = 1
-        self._waiting: deque[tuple[pb.Frame, int]] = deque()
+    def __init__(self) -> None:
         self.taken_in = 0
-        self.waiting_bytes = 0
+        self.acknowledged = 0
+        self.resume_token = ""
+        self.resuming = False
+        self.room_id = ""
+        self._asked = False
+        self._keeping = False
+        # Of the frames kept, which stand in order, the first so many are written.
+        self._last = 0
+        self._kept: deque[tuple[pb.Frame, int]] = deque()
+        self._kept_bytes = 0
+        self._written = 0
+        self._written_bytes = 0
+        # Of the frames taken in, those up to here are acknowledged.
+        self._told = 0
+        self._untold_bytes = 0
+        self._owes_ack = False
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is kept that whoever adds to it should wait."""
+        return len(self._kept) > UNACKED_FRAMES or self._kept_bytes > UNACKED_BYTES
 
     def put(self, frame: pb.Frame) -> int:
-        """Number `frame` and hold it for the next `take`.
+        """Number `frame` and keep it for `take`.
 
         Returns:
             Its number, which the server's `reply_to` will name.
         """
-        frame.seq = self._next
-        self._next += 1
+        self._last += 1
+        frame.seq = self._last
         size = frame.ByteSize() + _FRAME_OVERHEAD
-        self._waiting.append((frame, size))
-        self.waiting_bytes += size
+        self._kept.append((frame, size))
+        self._kept_bytes += size
+        if frame.join_room.resumable:
+            self._keeping = True
         return frame.seq
 
     def take(self) -> pb.SignalRequest | None:
-        """All that waits, in order, up to the size of a message; None: nothing."""
-        if not self._waiting:
+        """The next message; None: there is nothing to write now."""
+        if self.resuming:
+            return self._ask()
+        frames = self._gather()
+        if not self._keeping:
+            self._forget(self._written)
+        if not frames and not self._ack_due():
             return None
-        frames: list[pb.Frame] = []
-        total = 0
-        while self._waiting:
-            frame, size = self._waiting[0]
-            if frames and total + size > self._message_bytes:
-                break
-            self._waiting.popleft()
-            frame.ack = self.taken_in
-            frames.append(frame)
-            total += size
-        self.waiting_bytes -= total
-        return pb.SignalRequest(frames=frames)
+        request = pb.SignalRequest(frames=frames or [pb.Frame()])
+        request.frames[-1].ack = self._told = self.taken_in
+        self._untold_bytes = 0
+        self._owes_ack = False
+        return request
 
-    def arrive(self, seq: int) -> bool:
-        """Take note of an inbound frame's number; 0 is not numbered.
+    def arrive(self, frame: pb.Frame) -> bool:
+        """Take note of a frame from the server.
 
         Returns:
-            Whether the frame is to be taken in; otherwise it was before.
+            Whether it is to be acted on; otherwise it was before.
 
         Raises:
-            TakenOver: a frame in between is missing.
+            TakenOver: a frame is missing, or the seat was not given back.
         """
-        if seq == 0:
+        if self.resuming:
+            self._take_up(frame)
             return True
-        if seq <= self.taken_in:
+        self._note_ack(frame.ack)
+        if frame.seq and frame.seq <= self.taken_in:
             return False
-        if seq > self.taken_in + 1:
+        if frame.seq > self.taken_in + 1:
             raise ended(
                 grpc.StatusCode.ABORTED,
-                f"Number {seq} came from the server; number {self.taken_in + 1} was next.",
+                f"Number {frame.seq} came from the server; number {self.taken_in + 1} was next.",
             )
-        self.taken_in = seq
+        if frame.seq:
+            self.taken_in = frame.seq
+            self._untold_bytes += frame.ByteSize()
+        if frame.reply_to and frame.WhichOneof("event") in ("join_room", "leave_room"):
+            self.room_id = frame.room_id if frame.HasField("join_room") else ""
+            self.resume_token = frame.join_room.resume_token
+            self._keeping = bool(self.resume_token)
         return True
+
+    def cut(self) -> None:
+        """Take note that the stream broke: `take` begins another one by asking for the seat."""
+        self.resuming = True
+        self._asked = False
+
+    def _ask(self) -> pb.SignalRequest | None:
+        if self._asked:
+            return None
+        self._asked = True
+        join_room = pb.JoinRoom(resumable=True, resume_token=self.resume_token)
+        frame = pb.Frame(room_id=self.room_id, ack=self.taken_in, join_room=join_room)
+        return pb.SignalRequest(frames=[frame])
+
+    def _take_up(self, answer: pb.Frame) -> None:
+        if not answer.join_room.resumed:
+            raise ended(grpc.StatusCode.ABORTED, "The seat was not given back.")
+        self.resuming = False
+        self.resume_token = answer.join_room.resume_token
+        self._note_ack(answer.ack)
+        self._written = self._written_bytes = 0
+        self._owes_ack = True
+
+    def _gather(self) -> list[pb.Frame]:
+        """The frames of the next message, which count as written."""
+        frames: list[pb.Frame] = []
+        total = 0
+        for frame, size in islice(self._kept, self._written, None):
+            if frames and total + size > _MESSAGE_BYTES:
+                break
+            if self._keeping and not self._may_stand(size):
+                break
+            frames.append(frame)
+            total += size
+            self._written += 1
+            self._written_bytes += size
+        return frames
+
+    def _may_stand(self, size: int) -> bool:
+        """Whether so much more may stand unacknowledged; one frame always may."""
+        return not self._written or (
+            self._written < UNACKED_FRAMES and self._written_bytes + size <= UNACKED_BYTES
+        )
+
+    def _ack_due(self) -> bool:
+        return (
+            self._owes_ack
+            or self.taken_in - self._told >= ACK_FRAMES
+            or self._untold_bytes >= ACK_BYTES
+        )
+
+    def _note_ack(self, ack: int) -> None:
+        if ack > self.acknowledged:
+            self.acknowledged = ack
+            first = self._last - len(self._kept) + 1
+            self._forget(min(ack - first + 1, self._written))
+
+    def _forget(self, count: int) -> None:
+        """Drop the first so many of the frames kept."""
+        for _ in range(min(count, len(self._kept))):
+            _, size = self._kept.popleft()
+            self._kept_bytes -= size
+            if self._written:
+                self._written -= 1
+                self._written_bytes -= size

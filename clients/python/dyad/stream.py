@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, TypeVar, cast
 
 import grpc
@@ -11,13 +12,17 @@ from dyad.errors import Ended, ended
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
 
-# A server that froze, or a network that went, is noticed within 13 seconds.
+# A server that froze, or a network that went, is noticed within 8 seconds.
 # `keepalive_timeout_ms` alone has no effect; `ping_timeout_ms` has.
 _OPTIONS: Final = (
     ("grpc.keepalive_time_ms", 5_000),
     ("grpc.keepalive_timeout_ms", 3_000),
     ("grpc.http2.ping_timeout_ms", 3_000),
     ("grpc.http2.max_pings_without_data", 0),
+    # Also how long it tries to connect.
+    ("grpc.min_reconnect_backoff_ms", 8_000),
+    # Without this, channels to one target share a connection and its back-off.
+    ("grpc.use_local_subchannel_pool", 1),
 )
 
 # What grpc.aio says of a write that met the end of its call, and how long the
@@ -31,11 +36,26 @@ _OVER: Final = (grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateEr
 T = TypeVar("T")
 
 
-def open_channel(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
-    """A channel to `target`; without credentials, in plain text."""
-    if credentials is None:
-        return grpc.aio.insecure_channel(target, options=_OPTIONS)
-    return grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
+Dial = Callable[[str], AbstractAsyncContextManager["Stream"]]
+"""Opens a stream with a token."""
+
+
+@asynccontextmanager
+async def open_stream(
+    target: str, credentials: grpc.ChannelCredentials | None, token: str
+) -> AsyncIterator["Stream"]:
+    """A stream to `target` on a connection of its own; without credentials, in plain text."""
+    channel = (
+        grpc.aio.insecure_channel(target, options=_OPTIONS)
+        if credentials is None
+        else grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
+    )
+    stream = Stream(channel, token)
+    try:
+        yield stream
+    finally:
+        stream.cancel()
+        await channel.close()
 
 
 class Stream:

@@ -189,6 +189,17 @@ async function take(current: Session, connection: Connection, event: ConnectionE
       endCall(current);
       say(event.reason === "left" ? "The other one hung up." : "The other one's connection was lost.");
       break;
+    case "reconnecting":
+      // The two talk to each other directly: a call that runs goes on.
+      say("Reconnecting…");
+      break;
+    case "reconnected":
+      say("");
+      if (!event.resumed) {
+        endCall(current);
+        nameRemote(event.room.peer?.email || event.room.peer?.userId || "");
+      }
+      break;
     case "error":
       // What was on its way when the peer left, or this side did, has nobody
       // to go to; the one who sees it can do nothing and need not.

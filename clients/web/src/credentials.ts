@@ -2,8 +2,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 
 import { DyadError } from "./errors.js";
 
-/** The app's JWT, or what gets a fresh one. */
-export type Token = string | (() => Promise<string>);
+/** The app's JWT, or what gets a fresh one; it is asked before each connection is opened. */
+export type Token = string | (() => string | Promise<string>);
 
 /** Puts the token on calls, and gets a new one when the server wants that. */
 export class Credentials {
@@ -28,9 +28,14 @@ export class Credentials {
       if (!expired || typeof this.#source === "string") {
         throw reason;
       }
-      this.#current = undefined;
+      this.renew();
       return attempt(await this.#headers());
     }
+  }
+
+  /** Lets the next call ask for a fresh token. */
+  renew(): void {
+    this.#current = undefined;
   }
 
   async #headers(): Promise<HeadersInit> {
@@ -38,7 +43,7 @@ export class Credentials {
     try {
       return { authorization: `Bearer ${await this.#current}` };
     } catch (reason) {
-      this.#current = undefined;
+      this.renew();
       throw reason;
     }
   }
@@ -48,7 +53,8 @@ export class Credentials {
     try {
       token = typeof this.#source === "string" ? this.#source : await this.#source();
     } catch {
-      throw new DyadError("unauthenticated", "The app could not get a token.", true);
+      // As a rule the network is gone for the app too.
+      throw new DyadError("unavailable", "The app could not get a token.", true);
     }
     // fetch refuses other characters with an error that reads like a broken network.
     if (!/^[\x21-\x7e]+$/.test(token)) {

@@ -37,7 +37,7 @@ const ENDED: ReadonlyMap<Code, readonly [code: ErrorCode, retryable: boolean]> =
   [Code.Unavailable, ["unavailable", true]],
 ]);
 
-const LOST: ReadonlySet<Code> = new Set([Code.Unknown, Code.Canceled, Code.DataLoss]);
+const LOST: ReadonlySet<Code> = new Set([Code.Unknown, Code.Canceled, Code.DataLoss, Code.Internal]);
 
 const REFUSED: ReadonlyMap<Error_Code, ErrorCode> = new Map([
   [Error_Code.INVALID_FRAME, "invalid_frame"],

@@ -5,6 +5,7 @@ import {
   type Frame,
   type IceCandidate,
   IceCandidateSchema,
+  type JoinRoom,
   type Participant as WireParticipant,
   LeaveRoom_Reason,
 } from "./gen/dyad/v1/signaling_pb.js";
@@ -18,6 +19,15 @@ export interface Participant {
 
 export type LeaveReason = "left" | "disconnected" | "replaced" | "unspecified";
 
+/** Where this participant sits. */
+export interface Room {
+  readonly roomId: string;
+  /** The role in the W3C's "perfect negotiation". */
+  readonly polite: boolean;
+  /** Who was there already; undefined: nobody was. */
+  readonly peer: Participant | undefined;
+}
+
 /** What a connection tells, in the order it happened. */
 export type ConnectionEvent =
   | { readonly type: "peerJoined"; readonly peer: Participant }
@@ -25,7 +35,14 @@ export type ConnectionEvent =
   | { readonly type: "offer"; readonly sdp: string }
   | { readonly type: "answer"; readonly sdp: string }
   | { readonly type: "candidate"; readonly candidate: RTCIceCandidateInit }
-  | { readonly type: "error"; readonly error: DyadError };
+  | { readonly type: "error"; readonly error: DyadError }
+  /** The connection broke and is being made again; what is said meanwhile is kept. */
+  | { readonly type: "reconnecting" }
+  /**
+   * It is there again. `resumed`: nothing was lost. Else the seat is a new one,
+   * what was under way is lost, and the two negotiate anew.
+   */
+  | { readonly type: "reconnected"; readonly room: Room; readonly resumed: boolean };
 
 const REASONS: ReadonlyMap<LeaveRoom_Reason, LeaveReason> = new Map([
   [LeaveRoom_Reason.LEFT, "left"],
@@ -57,7 +74,12 @@ export function toEvent(frame: Frame): ConnectionEvent | undefined {
   }
 }
 
-export function toParticipant(who: WireParticipant | undefined): Participant {
+/** What an acknowledged `join_room` says. */
+export function toRoom(roomId: string, { polite, peer }: JoinRoom): Room {
+  return { roomId, polite, peer: peer && toParticipant(peer) };
+}
+
+function toParticipant(who: WireParticipant | undefined): Participant {
   return { userId: who?.userId ?? "", email: who?.email ?? "" };
 }
 

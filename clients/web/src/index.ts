@@ -1,8 +1,10 @@
-export { connect, Connection } from "./client.js";
-export type { ConnectOptions, Room } from "./client.js";
+export { connect } from "./client.js";
+export type { ConnectOptions } from "./client.js";
+export { Connection } from "./connection.js";
+export type { EnterOptions } from "./connection.js";
 export { DyadError } from "./errors.js";
 export type { ErrorCode } from "./errors.js";
-export type { ConnectionEvent, LeaveReason, Participant } from "./events.js";
+export type { ConnectionEvent, LeaveReason, Participant, Room } from "./events.js";
 export { Peer } from "./peer.js";
 export type { NegotiationEvent, PeerOptions, PeerSignaling } from "./peer.js";
 export type { Token } from "./credentials.js";

@@ -1,21 +1,8 @@
-import { toBinary } from "@bufbuild/protobuf";
-
-import { type Frame, FrameSchema } from "./gen/dyad/v1/signaling_pb.js";
-
-// The server takes a larger message, but one that fills a slow uplink delays
-// the heartbeat behind it.
-const BATCH_BYTES = 200 * 1024;
-
-interface Waiting {
-  readonly frame: Frame;
-  readonly size: number;
-}
-
-export interface OutboxOptions {
+export interface OutboxOptions<F> {
+  /** What is to go out next; empty: nothing. */
+  readonly take: () => F[];
   /** Sends one batch; an empty one is a heartbeat. */
-  readonly send: (frames: Frame[]) => Promise<void>;
-  /** The highest number taken in from the other side. */
-  readonly takenIn: () => bigint;
+  readonly send: (frames: F[]) => Promise<void>;
   /** A batch could not be sent: nothing more will be. */
   readonly failed: (reason: unknown) => void;
   /** After this much silence an empty batch goes out. */
@@ -23,43 +10,36 @@ export interface OutboxOptions {
 }
 
 /**
- * Numbers frames and sends them in order, one batch at a time.
+ * Sends what there is over one connection, in order, one batch at a time.
  *
  * Calls in parallel may overtake each other, so what gathers while one is
  * under way goes out together in the next.
  */
-export class Outbox {
-  readonly #options: OutboxOptions;
-  #seq = 0n;
-  #waiting: Waiting[] = [];
+export class Outbox<F> {
+  readonly #options: OutboxOptions<F>;
   #beatDue = false;
   #sending = false;
   #closed = false;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(options: OutboxOptions) {
+  constructor(options: OutboxOptions<F>) {
     this.#options = options;
     this.#rearm();
   }
 
-  /** Queues a frame; its number. */
-  put(frame: Frame): bigint {
-    this.#seq += 1n;
-    frame.seq = this.#seq;
-    this.#waiting.push({ frame, size: toBinary(FrameSchema, frame).length });
+  /** There may be something to send. */
+  wake(): void {
     void this.#run();
-    return frame.seq;
   }
 
-  /** Shows that this side lives; whatever waits to be sent shows it too. */
+  /** Shows that this side lives; whatever is to be sent shows it too. */
   beat(): void {
     this.#beatDue = true;
-    void this.#run();
+    this.wake();
   }
 
   close(): void {
     this.#closed = true;
-    this.#waiting = [];
     clearTimeout(this.#idle);
   }
 
@@ -69,9 +49,11 @@ export class Outbox {
     }
     this.#sending = true;
     try {
-      while (!this.#closed && (this.#waiting.length > 0 || this.#beatDue)) {
+      while (!this.#closed) {
+        const batch = this.#options.take();
+        if (batch.length === 0 && !this.#beatDue) break;
         this.#beatDue = false;
-        await this.#options.send(this.#nextBatch());
+        await this.#options.send(batch);
         this.#rearm();
       }
     } catch (reason) {
@@ -82,22 +64,6 @@ export class Outbox {
     } finally {
       this.#sending = false;
     }
-  }
-
-  #nextBatch(): Frame[] {
-    let bytes = 0;
-    let count = 0;
-    for (const { size } of this.#waiting) {
-      bytes += size;
-      if (count > 0 && bytes > BATCH_BYTES) break;
-      count += 1;
-    }
-    const frames = this.#waiting.splice(0, count).map(({ frame }) => frame);
-    const last = frames.at(-1);
-    if (last !== undefined) {
-      last.ack = this.#options.takenIn();
-    }
-    return frames;
   }
 
   #rearm(): void {

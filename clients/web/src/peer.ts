@@ -1,4 +1,8 @@
 import type { ConnectionEvent } from "./events.js";
+import { watchNetwork } from "./network.js";
+
+// Shorter gaps mend by themselves.
+const GAP_MS = 3_000;
 
 /** Where a Peer says what the other one needs to hear; a Connection is one. */
 export interface PeerSignaling {
@@ -21,7 +25,9 @@ export type NegotiationEvent = Extract<ConnectionEvent, { type: "offer" | "answe
  * Negotiates one RTCPeerConnection, from either side, by the W3C's "perfect
  * negotiation" (https://www.w3.org/TR/webrtc/#perfect-negotiation-example).
  *
- * Adding a track, or a data channel, is what makes the offer.
+ * Adding a track, or a data channel, is what makes the offer. When the way to
+ * the other one is lost, or the network another one, it asks for a new way (an
+ * ICE restart).
  */
 export class Peer {
   readonly #pc: RTCPeerConnection;
@@ -30,6 +36,8 @@ export class Peer {
   #makingOffer = false;
   #settingAnswer = false;
   #held: RTCIceCandidateInit[] = [];
+  readonly #unwatch: () => void;
+  #gap: ReturnType<typeof setTimeout> | undefined;
 
   constructor(pc: RTCPeerConnection, signaling: PeerSignaling, options: PeerOptions) {
     this.#pc = pc;
@@ -37,11 +45,8 @@ export class Peer {
     this.#options = options;
     pc.addEventListener("negotiationneeded", () => void this.#offer());
     pc.addEventListener("icecandidate", ({ candidate }) => this.#trickle(candidate));
-    pc.addEventListener("iceconnectionstatechange", () => {
-      if (pc.iceConnectionState === "failed") {
-        pc.restartIce();
-      }
-    });
+    pc.addEventListener("iceconnectionstatechange", () => this.#mend());
+    this.#unwatch = watchNetwork({ came: () => pc.restartIce() });
   }
 
   /** Takes what the other one said; rejects when the browser cannot use a description. */
@@ -54,7 +59,19 @@ export class Peer {
   }
 
   close(): void {
+    clearTimeout(this.#gap);
+    this.#unwatch();
     this.#pc.close();
+  }
+
+  #mend(): void {
+    const pc = this.#pc;
+    clearTimeout(this.#gap);
+    if (pc.iceConnectionState === "failed") {
+      pc.restartIce();
+    } else if (pc.iceConnectionState === "disconnected") {
+      this.#gap = setTimeout(() => pc.restartIce(), GAP_MS);
+    }
   }
 
   async #offer(): Promise<void> {

@@ -1,0 +1,67 @@
+// Package dyad is the Go client of Dyad: 1:1 call signaling for WebRTC.
+//
+// It carries offers, answers and ICE candidates between two participants; the
+// WebRTC itself is up to the app. A connection that breaks comes back by
+// itself, and nothing in between is lost; [Reconnecting] and [Reconnected] tell.
+package dyad
+
+import (
+	"context"
+
+	"google.golang.org/grpc/credentials"
+)
+
+// A TokenSource gives the app's JWT. It is asked each time a stream is opened,
+// and must not return one that is about to expire.
+type TokenSource func(ctx context.Context) (string, error)
+
+// Token is the source of one JWT that never changes.
+func Token(jwt string) TokenSource {
+	return func(context.Context) (string, error) { return jwt, nil }
+}
+
+// An Option changes what [Dial] does.
+type Option func(*Conn)
+
+// WithTransportCredentials speaks TLS, as by [credentials.NewTLS]. Without it,
+// [Dial] speaks plain text.
+func WithTransportCredentials(transport credentials.TransportCredentials) Option {
+	return func(c *Conn) { c.dialer.credentials = transport }
+}
+
+// WithoutResume does not ask the server to hold the seat when the connection
+// breaks: that ends it, and the peer is told at once.
+func WithoutResume() Option {
+	return func(c *Conn) { c.resumable = false }
+}
+
+// Dial opens a connection to the server. The context is for the opening; the
+// connection then lives until [Conn.Close].
+//
+// The target is the server, as gRPC names it: host:port. The error is an
+// *[Ended], ctx's, or what the token source returned; a token that the server
+// does not take is told by the first call on the connection.
+func Dial(ctx context.Context, target string, token TokenSource, options ...Option) (*Conn, error) {
+	c := &Conn{
+		dialer:    dialer{target: target, token: token},
+		resumable: true,
+		over:      make(chan struct{}),
+		changed:   make(chan struct{}),
+		session:   &session{},
+		replies:   make(map[uint64]*reply),
+	}
+	for _, option := range options {
+		option(c)
+	}
+	s, err := c.dialer.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	c.cancel = cancel
+	go func() {
+		defer cancel()
+		c.run(running, s)
+	}()
+	return c, nil
+}

@@ -1,0 +1,136 @@
+package dyad
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
+
+// ErrClosed is what using a connection after [Conn.Close] comes to.
+var ErrClosed = errors.New("dyad: the connection is closed")
+
+// A Refusal is why a frame was refused; the numbers are the contract's.
+// Refusals are errors, so errors.Is(err, dyad.ErrRoomFull) asks for one.
+type Refusal int32
+
+const (
+	// ErrInvalidFrame: the frame breaks the contract.
+	ErrInvalidFrame Refusal = iota + 1
+	// ErrRoomNotFound: there is no such room, or no longer.
+	ErrRoomNotFound
+	// ErrRoomFull: two are in the room already.
+	ErrRoomFull
+	// ErrNotInRoom: this connection is not in that room.
+	ErrNotInRoom
+	// ErrPeerAbsent: nobody else is in the room to receive this.
+	ErrPeerAbsent
+)
+
+// String returns the contract's name of the refusal, without its prefix.
+func (r Refusal) String() string {
+	switch r {
+	case ErrInvalidFrame:
+		return "INVALID_FRAME"
+	case ErrRoomNotFound:
+		return "ROOM_NOT_FOUND"
+	case ErrRoomFull:
+		return "ROOM_FULL"
+	case ErrNotInRoom:
+		return "NOT_IN_ROOM"
+	case ErrPeerAbsent:
+		return "PEER_ABSENT"
+	default:
+		return fmt.Sprintf("UNSPECIFIED(%d)", int32(r))
+	}
+}
+
+func (r Refusal) Error() string { return "dyad: refused: " + r.String() }
+
+// Refused says that a frame was refused and nothing came of it. The call goes
+// on. It is an error where an answer is awaited ([Conn.Create], [Conn.Join],
+// [Conn.Leave]), and an [Event] where none is.
+type Refused struct {
+	// Code is for the program.
+	Code Refusal
+	// Message is for the person reading its log.
+	Message string
+}
+
+func (r *Refused) Error() string { return fmt.Sprintf("dyad: refused: %s: %s", r.Code, r.Message) }
+
+// Unwrap returns the code, for errors.Is.
+func (r *Refused) Unwrap() error { return r.Code }
+
+// What kind of end an [Ended] is, for errors.Is.
+var (
+	// ErrUnauthenticated: no token, or one that does not hold. Come back with
+	// a new one.
+	ErrUnauthenticated = errors.New("dyad: unauthenticated")
+	// ErrForbidden: the token is good, but for another room.
+	ErrForbidden = errors.New("dyad: forbidden")
+	// ErrOverloaded: more than a limit allows: too large, too fast, or not
+	// read. Come back slower.
+	ErrOverloaded = errors.New("dyad: overloaded")
+	// ErrTimedOut: no room was entered in time, or nobody else came.
+	ErrTimedOut = errors.New("dyad: timed out")
+	// ErrTakenOver: the seat was taken over, or the two ends can no longer be
+	// kept in step.
+	ErrTakenOver = errors.New("dyad: taken over")
+	// ErrUnavailable: the server is going away or out of reach. Come back
+	// after RetryAfter.
+	ErrUnavailable = errors.New("dyad: unavailable")
+)
+
+var kinds = map[codes.Code]error{
+	codes.Unauthenticated:   ErrUnauthenticated,
+	codes.PermissionDenied:  ErrForbidden,
+	codes.ResourceExhausted: ErrOverloaded,
+	codes.DeadlineExceeded:  ErrTimedOut,
+	codes.Aborted:           ErrTakenOver,
+	codes.Unavailable:       ErrUnavailable,
+	// What a network or a proxy makes of a connection that it drops.
+	codes.Canceled: ErrUnavailable,
+	codes.Internal: ErrUnavailable,
+	codes.Unknown:  ErrUnavailable,
+}
+
+// Ended says that the connection is over, and whether to come back.
+type Ended struct {
+	// Code is the gRPC status it ended with.
+	Code codes.Code
+	// Message is for the person reading the log.
+	Message string
+	// RetryAfter is how long to wait before coming back, where the server said
+	// so; else 0. Add some jitter.
+	RetryAfter time.Duration
+	// Refused is set where the client came back by itself and found the way
+	// into the room shut.
+	Refused *Refused
+}
+
+func (e *Ended) Error() string {
+	text := fmt.Sprintf("dyad: the connection ended: %s: %s", e.Code, e.Message)
+	if e.Refused != nil {
+		text += fmt.Sprintf(" (and coming back was refused: %s)", e.Refused.Code)
+	}
+	return text
+}
+
+// Is says whether target is the kind of this end.
+func (e *Ended) Is(target error) bool { return kinds[e.Code] == target }
+
+// Unwrap returns the refusal, where there was one.
+func (e *Ended) Unwrap() error {
+	if e.Refused == nil {
+		return nil
+	}
+	return e.Refused
+}
+
+// Retryable says whether to come back just like that, with a new [Dial].
+func (e *Ended) Retryable() bool {
+	kind := kinds[e.Code]
+	return e.Refused == nil && (kind == ErrUnavailable || kind == ErrOverloaded)
+}

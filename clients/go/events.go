@@ -1,0 +1,112 @@
+package dyad
+
+import "fmt"
+
+// An Event is what happens in a call: a [PeerJoined], [PeerLeft], [Offer],
+// [Answer], [Candidate], *[Refused], [Reconnecting] or [Reconnected].
+type Event interface{ event() }
+
+// A Participant is somebody in a room, as the app's token names them.
+type Participant struct {
+	// UserID is the token's sub.
+	UserID string
+	// Email is the token's email; empty where it has none.
+	Email string
+}
+
+// A Room is one that was entered.
+type Room struct {
+	// ID is what the other participant needs to join.
+	ID string
+	// Peer is who was there already; nil: nobody.
+	Peer *Participant
+	// Polite is the role in the W3C's "perfect negotiation".
+	Polite bool
+}
+
+// PeerJoined says that somebody came into the room.
+type PeerJoined struct{ Participant Participant }
+
+// PeerLeft says that the peer is gone.
+type PeerLeft struct {
+	Participant Participant
+	Reason      Departure
+}
+
+// An Offer is the peer's SDP offer.
+type Offer struct {
+	SDP    string
+	Sender Participant
+}
+
+// An Answer is the peer's SDP answer.
+type Answer struct {
+	SDP    string
+	Sender Participant
+}
+
+// A Candidate is an ICE candidate, to send or received: the W3C's
+// RTCIceCandidateInit. Nil is absent, which differs from empty and from 0.
+type Candidate struct {
+	// Candidate is the candidate-attribute; empty: no more will follow.
+	Candidate string
+	// SDPMid is the mid of the media description it belongs to.
+	SDPMid *string
+	// SDPMLineIndex is that one's index, from 0.
+	SDPMLineIndex *uint32
+	// UsernameFragment is the ICE username fragment of its generation.
+	UsernameFragment *string
+	// Sender is who it came from; of no effect on one to send.
+	Sender Participant
+}
+
+// Reconnecting says that the connection broke and the client is coming back.
+// What is sent meanwhile waits.
+type Reconnecting struct{ Cause *Ended }
+
+// Reconnected says that the client is back in the room.
+type Reconnected struct {
+	// Room is that room, and who else is in it now.
+	Room Room
+	// Resumed says that nothing in between is lost. Otherwise this is a new
+	// session: the two negotiate anew.
+	Resumed bool
+}
+
+func (PeerJoined) event()   {}
+func (PeerLeft) event()     {}
+func (Offer) event()        {}
+func (Answer) event()       {}
+func (Candidate) event()    {}
+func (*Refused) event()     {}
+func (Reconnecting) event() {}
+func (Reconnected) event()  {}
+
+// A Departure is why a peer left; the numbers are the contract's.
+type Departure int32
+
+const (
+	// DepartureUnspecified is the reason that only a newer server knows.
+	DepartureUnspecified Departure = iota
+	// DepartureLeft: they hung up.
+	DepartureLeft
+	// DepartureDisconnected: their connection ended without that.
+	DepartureDisconnected
+	// DepartureReplaced: they lost the state of the call; they join again, and
+	// the two negotiate anew.
+	DepartureReplaced
+)
+
+// String returns the contract's name of the reason, without its prefix.
+func (d Departure) String() string {
+	switch d {
+	case DepartureLeft:
+		return "LEFT"
+	case DepartureDisconnected:
+		return "DISCONNECTED"
+	case DepartureReplaced:
+		return "REPLACED"
+	default:
+		return fmt.Sprintf("UNSPECIFIED(%d)", int32(d))
+	}
+}

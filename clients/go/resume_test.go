@@ -1,0 +1,314 @@
+package dyad_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dyad-signaling/dyad/clients/go"
+)
+
+func TestACutLosesNothing(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	alice, bob, roomID := pair(t, net.address, here.address)
+	const cuts, each = 5, 40
+	for round := range cuts {
+		for n := range each {
+			if n == each/2 {
+				net.cut()
+			}
+			alice.succeeds(alice.SendCandidate(alice.ctx, candidate("alice", round*each+n)))
+			bob.succeeds(bob.SendCandidate(bob.ctx, candidate("bob", round*each+n)))
+		}
+		// Bob is not told of the cut, and lacks nothing.
+		for n := range each {
+			heard := hears[dyad.Candidate](bob)
+			if want := candidate("alice", round*each+n).Candidate; heard.Candidate != want {
+				t.Fatalf("Bob heard %q, not %q", heard.Candidate, want)
+			}
+		}
+		heard, told := 0, 0
+		for heard < each || told < 2 {
+			event, err, _ := alice.next()
+			switch event := event.(type) {
+			case dyad.Candidate:
+				if want := candidate("bob", round*each+heard).Candidate; event.Candidate != want {
+					t.Fatalf("Alice heard %q, not %q", event.Candidate, want)
+				}
+				heard++
+			case dyad.Reconnecting:
+				if told++; event.Cause == nil {
+					t.Error("Alice was not told why")
+				}
+			case dyad.Reconnected:
+				told++
+				if room := event.Room; !event.Resumed || room.ID != roomID || room.Polite || room.Peer.UserID != "bob" {
+					t.Errorf("Alice came back to %+v", event)
+				}
+			default:
+				t.Fatalf("Alice heard %#v, %v", event, err)
+			}
+		}
+	}
+}
+
+func TestWhatIsSaidWhileCutOffArrives(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	alice, bob, _ := pair(t, net.address, here.address)
+	net.refuse()
+	net.cut()
+	hears[dyad.Reconnecting](alice)
+	alice.succeeds(alice.SendOffer(alice.ctx, "v=0 from the tunnel"))
+	bob.succeeds(bob.SendOffer(bob.ctx, "v=0 into the tunnel"))
+	net.accept()
+	if !hears[dyad.Reconnected](alice).Resumed {
+		t.Error("the session was not resumed")
+	}
+	if heard := hears[dyad.Offer](alice); heard.SDP != "v=0 into the tunnel" {
+		t.Errorf("Alice heard %+v", heard)
+	}
+	if heard := hears[dyad.Offer](bob); heard.SDP != "v=0 from the tunnel" {
+		t.Errorf("Bob heard %+v", heard)
+	}
+}
+
+func TestAHangUpWhileCutOffArrives(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	alice, bob, _ := pair(t, net.address, here.address)
+	net.refuse()
+	net.cut()
+	hears[dyad.Reconnecting](alice)
+	left := make(chan error, 1)
+	go func() { left <- alice.Leave(alice.ctx) }()
+	net.accept()
+	alice.succeeds(<-left)
+	if heard := hears[dyad.PeerLeft](bob); heard.Reason != dyad.DepartureLeft {
+		t.Errorf("Bob heard %+v", heard)
+	}
+}
+
+func TestWhoHangsUpAfterTheGraceHasLeft(t *testing.T) {
+	t.Parallel()
+	here := serve(t, "--resume-grace", "0.2")
+	net := through(t, here.address)
+	alice, bob, roomID := pair(t, net.address, here.address)
+	net.refuse()
+	net.cut()
+	hears[dyad.Reconnecting](alice)
+	hears[dyad.PeerLeft](bob)
+	left := make(chan error, 1)
+	go func() { left <- alice.Leave(alice.ctx) }()
+	net.accept()
+	alice.succeeds(<-left)
+	if err := alice.hearsEnd(); err != nil {
+		t.Errorf("Alice left, and heard %v", err)
+	}
+	// She has not sat down again in order to leave.
+	carol := dial(t, here.address, "carol")
+	carol.joins(roomID)
+	hears[dyad.PeerJoined](bob)
+}
+
+func TestAfterTheGraceItIsANewSession(t *testing.T) {
+	t.Parallel()
+	here := serve(t, "--resume-grace", "1")
+	net := through(t, here.address)
+	alice, bob, roomID := pair(t, net.address, here.address)
+	net.refuse()
+	net.cut()
+	hears[dyad.Reconnecting](alice)
+	if heard := hears[dyad.PeerLeft](bob); heard.Reason != dyad.DepartureDisconnected {
+		t.Errorf("Bob heard %+v", heard)
+	}
+	alice.succeeds(alice.SendOffer(alice.ctx, "v=0 of the old session"))
+	net.accept()
+	back := hears[dyad.Reconnected](alice)
+	if back.Resumed || back.Room.ID != roomID || back.Room.Peer.UserID != "bob" {
+		t.Errorf("Alice came back to %+v", back)
+	}
+	hears[dyad.PeerJoined](bob)
+	alice.succeeds(alice.SendOffer(alice.ctx, "v=0 of the new session"))
+	if heard := hears[dyad.Offer](bob); heard.SDP != "v=0 of the new session" {
+		t.Errorf("Bob heard %+v", heard)
+	}
+	// And the new session resumes like any other.
+	net.cut()
+	hears[dyad.Reconnecting](alice)
+	if !hears[dyad.Reconnected](alice).Resumed {
+		t.Error("the new session was not resumed")
+	}
+}
+
+func TestWhereTheRoomIsGoneTooItEnds(t *testing.T) {
+	t.Parallel()
+	here := serve(t, "--resume-grace", "0.2")
+	net := through(t, here.address)
+	alice, bob, _ := pair(t, net.address, here.address)
+	net.refuse()
+	net.cut()
+	hears[dyad.PeerLeft](bob)
+	bob.succeeds(bob.Leave(bob.ctx))
+	net.accept()
+	hears[dyad.Reconnecting](alice)
+	err := alice.hearsEnd()
+	var ended *dyad.Ended
+	if !errors.Is(err, dyad.ErrRoomNotFound) || !errors.As(err, &ended) || ended.Retryable() {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+func TestALimitThatEndsTheSessionIsFinal(t *testing.T) {
+	t.Parallel()
+	here := serve(t, "--max-frame-bytes", "4096")
+	alice, _, _ := pair(t, here.address, here.address)
+	alice.succeeds(alice.SendOffer(alice.ctx, strings.Repeat("x", 5000)))
+	hears[dyad.Reconnecting](alice)
+	if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrOverloaded) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+func TestAServerThatGoesAwayMayComeBackElsewhere(t *testing.T) {
+	t.Parallel()
+	here, there := serve(t), serve(t)
+	net := through(t, here.address)
+	alice, _, _ := pair(t, net.address, here.address)
+	net.route(there.address)
+	if err := here.process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	// The other server knows neither the seat nor the room.
+	cause := hears[dyad.Reconnecting](alice).Cause
+	if !errors.Is(cause, dyad.ErrUnavailable) || cause.RetryAfter == 0 {
+		t.Errorf("it broke with %v, to come back after %s", cause, cause.RetryAfter)
+	}
+	if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrRoomNotFound) || !errors.Is(err, dyad.ErrUnavailable) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+func TestAFrozenServerIsNoticed(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	alice, bob, _ := pair(t, here.address, here.address)
+	if err := here.process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	frozen := time.Now()
+	hears[dyad.Reconnecting](alice)
+	if took := time.Since(frozen); took > 14*time.Second {
+		t.Errorf("that took %s", took)
+	}
+	if err := here.process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if !hears[dyad.Reconnected](alice).Resumed {
+		t.Error("the session was not resumed")
+	}
+	alice.succeeds(alice.SendOffer(alice.ctx, "v=0"))
+	for {
+		if _, ok := nextOf[dyad.Offer](bob); ok {
+			return
+		}
+	}
+}
+
+func TestWithoutResumeACutIsTheEnd(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	alice, bob, _ := pair(t, net.address, here.address, dyad.WithoutResume())
+	net.cut()
+	if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrUnavailable) {
+		t.Errorf("it ended with %v", err)
+	}
+	if heard := hears[dyad.PeerLeft](bob); heard.Reason != dyad.DepartureDisconnected {
+		t.Errorf("Bob heard %+v", heard)
+	}
+}
+
+func TestAServerThatHoldsNoSeatsMakesACutTheEnd(t *testing.T) {
+	t.Parallel()
+	here := serve(t, "--resume-grace", "0")
+	net := through(t, here.address)
+	alice, _, _ := pair(t, net.address, here.address)
+	net.cut()
+	if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrUnavailable) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+func TestEachTryAsksForAToken(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	jwt := token(t, "alice")
+	var asked atomic.Int32
+	alice := dialWith(t, net.address, func(context.Context) (string, error) {
+		switch asked.Add(1) {
+		case 2:
+			return "", errors.New("the network is down for the app too")
+		case 3:
+			return "expired", nil
+		default:
+			return jwt, nil
+		}
+	})
+	alice.creates()
+	net.cut()
+	hears[dyad.Reconnecting](alice)
+	if !hears[dyad.Reconnected](alice).Resumed {
+		t.Error("the session was not resumed")
+	}
+	if n := asked.Load(); n != 4 {
+		t.Errorf("the app was asked %d times", n)
+	}
+}
+
+func TestASecondTokenThatDoesNotHoldIsFinal(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	jwt := token(t, "alice")
+	var asked atomic.Int32
+	alice := dialWith(t, net.address, func(context.Context) (string, error) {
+		if asked.Add(1) > 1 {
+			return "expired", nil
+		}
+		return jwt, nil
+	})
+	alice.creates()
+	net.cut()
+	hears[dyad.Reconnecting](alice)
+	if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrUnauthenticated) || asked.Load() != 3 {
+		t.Errorf("after %d tokens it ended with %v", asked.Load(), err)
+	}
+}
+
+func TestClosingEndsTheComingBack(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	alice, _, _ := pair(t, net.address, here.address)
+	net.refuse()
+	net.cut()
+	hears[dyad.Reconnecting](alice)
+	began := time.Now()
+	alice.succeeds(alice.Close())
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("that took %s", took)
+	}
+	if err := alice.hearsEnd(); err != nil {
+		t.Errorf("Alice closed, and heard %v", err)
+	}
+}

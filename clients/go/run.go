@@ -1,0 +1,172 @@
+package dyad
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
+)
+
+// How long one try to come back may take, from the token to the server's answer.
+const tryTimeout = 10 * time.Second
+
+// run serves one stream after the other until the connection is over.
+func (c *Conn) run(ctx context.Context, s *stream) {
+	for breaks := 0; ; breaks++ {
+		began := time.Now()
+		end := c.serve(ctx, s)
+		if time.Since(began) > longestWaits[len(longestWaits)-1] {
+			breaks = 0
+		}
+		// What breaks each new stream at once is not tried at full speed.
+		back := comeback{random: rand.Float64, tries: breaks}
+		next, err := c.comeBack(ctx, &back, end)
+		if err != nil {
+			c.finish(err)
+			return
+		}
+		s = next
+	}
+}
+
+// comeBack waits and tries until there is a new stream that goes on where the
+// old one ended, or no point in it.
+func (c *Conn) comeBack(ctx context.Context, back *comeback, end *Ended) (*stream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session.token == "" || c.closing {
+		return nil, end
+	}
+	wait, final := back.broke(end)
+	if final == nil {
+		c.inbox = append(c.inbox, Reconnecting{end})
+		c.notify()
+	}
+	for final == nil {
+		c.pause(ctx, wait)
+		if c.closing {
+			return nil, ErrClosed
+		}
+		s, err := c.try(ctx, back)
+		if err == nil {
+			return s, nil
+		}
+		wait, final = back.failed(err)
+		if back.anew && c.leaving != nil {
+			c.left = true
+			return nil, end
+		}
+	}
+	return nil, final
+}
+
+// pause waits, unless Close is called. Hold mu.
+func (c *Conn) pause(ctx context.Context, wait time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	// That the time is up is what it waits for.
+	_ = c.wait(ctx, func() bool { return c.closing })
+}
+
+// try opens a stream and takes up the session on it, or joins again. Hold mu.
+func (c *Conn) try(ctx context.Context, back *comeback) (*stream, error) {
+	going := c.session
+	request := going.comeBack()
+	if back.anew {
+		going = &session{}
+		going.put(joinRoom(c.session.roomID, true))
+		request = going.take()
+	}
+	c.mu.Unlock()
+	s, frames, err := c.dialer.enter(ctx, request)
+	c.mu.Lock()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.takeUp(going, frames, back.cause); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// takeUp goes on with a session, the old one or a new one, from the server's
+// answer to what it began with. Hold mu.
+func (c *Conn) takeUp(going *session, frames []*dyadv1.Frame, cause *Ended) error {
+	if len(frames) == 0 {
+		return outOfStep("The server answered a join_room by nothing.")
+	}
+	answer := frames[0]
+	resumed := going == c.session
+	if resumed {
+		if end := going.takeUp(answer); end != nil {
+			return end
+		}
+		frames = frames[1:]
+	} else {
+		if answer.GetError() != nil {
+			return refusedOf(answer.GetError())
+		}
+		c.begin(going, cause)
+	}
+	c.inbox = append(c.inbox, Reconnected{roomOf(answer), resumed})
+	defer c.notify()
+	if end := c.arrive(frames); end != nil {
+		return end
+	}
+	return nil
+}
+
+// begin lets a new session stand in for the one that is lost. Hold mu.
+func (c *Conn) begin(fresh *session, cause *Ended) {
+	c.abandon(cause, c.leaving)
+	if c.leaving != nil {
+		c.replies[fresh.put(leaveRoom(c.session.roomID))] = c.leaving
+	}
+	c.session = fresh
+}
+
+// enter opens a stream, sends its first message and returns the answer.
+func (d *dialer) enter(
+	ctx context.Context, request *dyadv1.SignalRequest,
+) (*stream, []*dyadv1.Frame, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	s, err := d.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer context.AfterFunc(ctx, s.close)()
+	s.write(request)
+	response, end := s.read()
+	if end != nil {
+		s.close()
+		return nil, nil, end
+	}
+	return s, response.GetFrames(), nil
+}
+
+// finish makes the end known to all who wait for something.
+func (c *Conn) finish(end error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		end = ErrClosed
+	}
+	c.end = end
+	c.abandon(end, nil)
+	c.notify()
+	close(c.over)
+}
+
+// abandon answers with err all but one of those who wait for an answer of this
+// session. Hold mu.
+func (c *Conn) abandon(err error, but *reply) {
+	for _, answer := range c.replies {
+		if answer != but {
+			answer.err = err
+		}
+	}
+	clear(c.replies)
+}

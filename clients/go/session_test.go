@@ -1,0 +1,300 @@
+package dyad
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
+)
+
+// seated returns a session that holds a resumable seat: its number 1 was the
+// join_room, and number 1 of the server's the answer to it.
+func seated(t *testing.T) *session {
+	t.Helper()
+	s := &session{}
+	s.put(joinRoom("", true))
+	s.take()
+	arrives(t, s, acknowledgement(1))
+	return s
+}
+
+func acknowledgement(seq uint64) *dyadv1.Frame {
+	frame := joinRoom("room", false)
+	frame.GetJoinRoom().ResumeToken = "token"
+	frame.Seq, frame.Ack, frame.ReplyTo = seq, 1, 1
+	return frame
+}
+
+func resumed(ack uint64) *dyadv1.Frame {
+	frame := joinRoom("room", false)
+	frame.GetJoinRoom().ResumeToken = "next token"
+	frame.GetJoinRoom().Resumed = true
+	frame.Ack = ack
+	return frame
+}
+
+func arrives(t *testing.T, s *session, frame *dyadv1.Frame) {
+	t.Helper()
+	if fresh, end := s.arrive(frame); !fresh || end != nil {
+		t.Fatalf("number %d did not arrive: %v, %v", frame.GetSeq(), fresh, end)
+	}
+	if frame.GetReplyTo() != 0 {
+		s.entered(frame)
+	}
+}
+
+func seqs(request *dyadv1.SignalRequest) []uint64 {
+	var numbers []uint64
+	for _, frame := range request.GetFrames() {
+		numbers = append(numbers, frame.GetSeq())
+	}
+	return numbers
+}
+
+func wants(t *testing.T, what string, got, want []uint64) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: got numbers %v, want %v", what, got, want)
+	}
+}
+
+func TestWhatGathersGoesOutTogetherAndNumbered(t *testing.T) {
+	s := &session{}
+	for range 3 {
+		s.put(offer("room", "v=0"))
+	}
+	wants(t, "the first message", seqs(s.take()), []uint64{1, 2, 3})
+	if request := s.take(); request != nil {
+		t.Errorf("%v was taken twice", seqs(request))
+	}
+}
+
+func TestAMessageHasItsSize(t *testing.T) {
+	s := &session{}
+	for range 4 {
+		s.put(offer("room", strings.Repeat("x", 60<<10)))
+	}
+	wants(t, "the first message", seqs(s.take()), []uint64{1, 2, 3})
+	wants(t, "the second message", seqs(s.take()), []uint64{4})
+}
+
+func TestOnlyTheLastFrameOfAMessageCarriesTheAck(t *testing.T) {
+	s := seated(t)
+	s.put(offer("room", "v=0"))
+	s.put(offer("room", "v=0"))
+	frames := s.take().GetFrames()
+	if frames[0].GetAck() != 0 || frames[1].GetAck() != 1 {
+		t.Errorf("the acks are %d and %d, want 0 and 1", frames[0].GetAck(), frames[1].GetAck())
+	}
+}
+
+func TestAFrameThatWasTakenInBeforeIsPassedOver(t *testing.T) {
+	s := seated(t)
+	if fresh, end := s.arrive(acknowledgement(1)); fresh || end != nil {
+		t.Errorf("number 1 was taken in twice: %v, %v", fresh, end)
+	}
+}
+
+func TestAGapEndsTheSession(t *testing.T) {
+	s := seated(t)
+	if _, end := s.arrive(&dyadv1.Frame{Seq: 3}); end == nil {
+		t.Error("number 3 was taken in after number 1")
+	}
+}
+
+func TestAnAckOfWhatWasNotSentEndsTheSession(t *testing.T) {
+	s := seated(t)
+	s.put(offer("room", "v=0"))
+	if _, end := s.arrive(&dyadv1.Frame{Ack: 2}); end == nil {
+		t.Error("number 2 was acknowledged before it was written")
+	}
+}
+
+func TestThirtyTwoFramesAreAcknowledgedThoughNothingIsToBeSaid(t *testing.T) {
+	s := seated(t)
+	for seq := uint64(2); seq < 33; seq++ {
+		if request := s.take(); request != nil {
+			t.Fatalf("number %d was acknowledged at once", seq-1)
+		}
+		arrives(t, s, &dyadv1.Frame{Seq: seq})
+	}
+	frames := s.take().GetFrames()
+	if len(frames) != 1 || frames[0].GetSeq() != 0 || frames[0].GetAck() != 32 {
+		t.Errorf("%v is not an ack of number 32", frames)
+	}
+}
+
+func TestThirtyTwoKibibytesAreAcknowledgedThoughNothingIsToBeSaid(t *testing.T) {
+	s := seated(t)
+	large := offer("room", strings.Repeat("x", 32<<10))
+	large.Seq = 2
+	arrives(t, s, large)
+	if frames := s.take().GetFrames(); len(frames) != 1 || frames[0].GetAck() != 2 {
+		t.Errorf("%v is not an ack of number 2", frames)
+	}
+}
+
+func TestNoMoreThan256FramesStandUnacknowledged(t *testing.T) {
+	s := seated(t)
+	for range 300 {
+		s.put(iceCandidate("room", Candidate{}))
+	}
+	if n := len(s.take().GetFrames()); n != 256 {
+		t.Fatalf("%d frames were written", n)
+	}
+	if request := s.take(); request != nil {
+		t.Fatalf("%v were written beyond", seqs(request))
+	}
+	arrives(t, s, &dyadv1.Frame{Ack: 11})
+	wants(t, "after the ack of ten", seqs(s.take()), []uint64{258, 259, 260, 261, 262, 263, 264, 265, 266, 267})
+}
+
+func TestNoMoreThan256KibibytesStandUnacknowledged(t *testing.T) {
+	s := seated(t)
+	for range 6 {
+		s.put(offer("room", strings.Repeat("x", 60<<10)))
+	}
+	written := 0
+	for request := s.take(); request != nil; request = s.take() {
+		written += len(request.GetFrames())
+	}
+	if written != 4 {
+		t.Errorf("%d frames of 60 KiB were written", written)
+	}
+}
+
+func TestAFrameTooLargeForTheBoundStillGoesOut(t *testing.T) {
+	s := seated(t)
+	s.put(offer("room", strings.Repeat("x", 300<<10)))
+	wants(t, "alone", seqs(s.take()), []uint64{2})
+}
+
+func TestWhatTheServerLacksIsSentAgainUnderTheSameNumbers(t *testing.T) {
+	s := seated(t)
+	for range 4 {
+		s.put(offer("room", "v=0"))
+	}
+	s.take()
+	s.put(offer("room", "v=0"))
+	request := s.comeBack()
+	frame := request.GetFrames()[0]
+	if frame.GetSeq() != 0 || frame.GetAck() != 1 || frame.GetRoomId() != "room" ||
+		!frame.GetJoinRoom().GetResumable() || frame.GetJoinRoom().GetResumeToken() != "token" {
+		t.Errorf("it came back with %v", frame)
+	}
+	if end := s.takeUp(resumed(3)); end != nil {
+		t.Fatal(end)
+	}
+	wants(t, "after the answer", seqs(s.take()), []uint64{4, 5, 6})
+	if s.token != "next token" {
+		t.Error("the next token was not kept")
+	}
+}
+
+func TestTheAnswerIsAcknowledgedThoughNothingIsToBeSentAgain(t *testing.T) {
+	s := seated(t)
+	if end := s.takeUp(resumed(1)); end != nil {
+		t.Fatal(end)
+	}
+	if frames := s.take().GetFrames(); len(frames) != 1 || frames[0].GetAck() != 1 {
+		t.Errorf("%v is not an ack of number 1", frames)
+	}
+	if request := s.take(); request != nil {
+		t.Errorf("and then came %v", request)
+	}
+}
+
+func TestWhatWasNotWrittenYetWaitsForTheResume(t *testing.T) {
+	s := seated(t)
+	s.put(offer("room", "v=0"))
+	before := s.waitingBytes
+	if end := s.takeUp(resumed(1)); end != nil {
+		t.Fatal(end)
+	}
+	if s.waitingBytes != before {
+		t.Errorf("%d bytes wait, which were %d", s.waitingBytes, before)
+	}
+	wants(t, "after the answer", seqs(s.take()), []uint64{2})
+	if s.waitingBytes != 0 {
+		t.Errorf("%d bytes wait after all was written", s.waitingBytes)
+	}
+}
+
+func TestAnAnswerThatLosesSomethingIsNotTakenUp(t *testing.T) {
+	for _, answer := range []*dyadv1.Frame{
+		resumed(0),         // It acknowledged number 1 before.
+		resumed(9),         // Number 9 was never sent.
+		joinRoom("", true), // Not resumed.
+		offer("room", ""),
+	} {
+		s := seated(t)
+		s.put(offer("room", "v=0"))
+		s.take()
+		if end := s.takeUp(answer); end == nil {
+			t.Errorf("%v was taken up", answer)
+		}
+	}
+}
+
+func TestAServerThatHoldsNoSeatsIsSentWithoutKeeping(t *testing.T) {
+	s := &session{}
+	s.put(joinRoom("", true))
+	s.take()
+	answer := acknowledgement(1)
+	answer.GetJoinRoom().ResumeToken = ""
+	arrives(t, s, answer)
+	for range 300 {
+		s.put(iceCandidate("room", Candidate{}))
+	}
+	if n := len(s.take().GetFrames()); n != 300 || len(s.frames) != 0 {
+		t.Errorf("%d frames were written and %d kept", n, len(s.frames))
+	}
+}
+
+func TestAfterLeavingThereIsNothingToComeBackTo(t *testing.T) {
+	s := seated(t)
+	s.put(leaveRoom("room"))
+	s.take()
+	s.exited()
+	if s.token != "" || len(s.frames) != 0 || s.writtenBytes != 0 {
+		t.Errorf("token %q, %d frames, %d bytes", s.token, len(s.frames), s.writtenBytes)
+	}
+}
+
+// A server that loses the second half of every so many messages still gets all.
+func TestNothingIsLostHoweverOftenItBreaks(t *testing.T) {
+	const sent = 60
+	want := make([]uint64, sent)
+	for i := range want {
+		want[i] = uint64(i + 2)
+	}
+	for period := 1; period <= 40; period++ {
+		s := seated(t)
+		var server []uint64
+		highest := uint64(1)
+		hear := func(frames []*dyadv1.Frame) {
+			for _, frame := range frames {
+				if frame.GetSeq() > highest {
+					highest = frame.GetSeq()
+					server = append(server, highest)
+				}
+			}
+		}
+		for round := range sent {
+			s.put(offer("room", "v=0"))
+			frames := s.take().GetFrames()
+			if round%period > 0 {
+				hear(frames)
+				continue
+			}
+			hear(frames[:len(frames)/2])
+			if end := s.takeUp(resumed(highest)); end != nil {
+				t.Fatal(end)
+			}
+		}
+		hear(s.take().GetFrames())
+		wants(t, fmt.Sprintf("every %d messages", period), server, want)
+	}
+}

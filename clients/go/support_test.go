@@ -1,0 +1,296 @@
+package dyad_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dyad-signaling/dyad/clients/go"
+)
+
+const (
+	secret   = "a secret of the tests, of no use to anybody"
+	patience = 20 * time.Second
+)
+
+// program is the real server's command; a test that needs it skips without it,
+// and in CI fails.
+func program(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("DYAD_BIN")
+	if path == "" {
+		path = "../../.venv/bin/dyad"
+	}
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s is not here: make test sets it up", path)
+		}
+		t.Skipf("%s is not here: make test sets it up", path)
+	}
+	return path
+}
+
+// server is `dyad serve` in a process of its own.
+type server struct {
+	address string
+	process *os.Process
+}
+
+var listening = regexp.MustCompile(`listening address=\S+:(\d+)`)
+
+func serve(t *testing.T, options ...string) *server {
+	t.Helper()
+	command := exec.Command(program(t), append([]string{"serve", "--port", "0"}, options...)...)
+	command.Env = append(os.Environ(), "DYAD_JWT_SECRET="+secret)
+	stderr, err := command.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		if found := listening.FindStringSubmatch(lines.Text()); found != nil {
+			go func() { _, _ = io.Copy(io.Discard, stderr) }()
+			return &server{"127.0.0.1:" + found[1], command.Process}
+		}
+	}
+	t.Fatal("dyad serve ended before it listened")
+	return nil
+}
+
+func (s *server) port() string {
+	_, port, _ := net.SplitHostPort(s.address)
+	return port
+}
+
+// shared are the tokens made so far.
+var shared struct {
+	sync.Mutex
+	token map[string]string
+}
+
+// token returns a good token, as `dyad token` makes it.
+func token(t *testing.T, sub string) string {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if made, ok := shared.token[sub]; ok {
+		return made
+	}
+	command := exec.Command(program(t), "token", "--sub", sub, "--email", sub+"@example.com")
+	command.Env = append(os.Environ(), "DYAD_JWT_SECRET="+secret)
+	out, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shared.token == nil {
+		shared.token = make(map[string]string)
+	}
+	shared.token[sub] = strings.TrimSpace(string(out))
+	return shared.token[sub]
+}
+
+// end is a participant as a test writes one: what is wrong fails the test.
+type end struct {
+	*dyad.Conn
+	t    *testing.T
+	ctx  context.Context
+	next func() (dyad.Event, error, bool)
+}
+
+func dial(t *testing.T, address, sub string, options ...dyad.Option) *end {
+	t.Helper()
+	return dialWith(t, address, dyad.Token(token(t, sub)), options...)
+}
+
+func dialWith(t *testing.T, address string, source dyad.TokenSource, options ...dyad.Option) *end {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	connection, err := dyad.Dial(ctx, address, source, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, stop := iter.Pull2(connection.Events(ctx))
+	t.Cleanup(func() {
+		stop()
+		_ = connection.Close()
+		cancel()
+	})
+	return &end{connection, t, ctx, next}
+}
+
+func (e *end) creates() dyad.Room {
+	e.t.Helper()
+	room, err := e.Create(e.ctx)
+	e.succeeds(err)
+	return room
+}
+
+func (e *end) joins(roomID string) dyad.Room {
+	e.t.Helper()
+	room, err := e.Join(e.ctx, roomID)
+	e.succeeds(err)
+	return room
+}
+
+func (e *end) succeeds(err error) {
+	e.t.Helper()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// hears returns the next event, which must be an E.
+func hears[E dyad.Event](e *end) E {
+	e.t.Helper()
+	event, err, ok := e.next()
+	if err != nil || !ok {
+		var want E
+		e.t.Fatalf("heard the end (%v), not %T", err, want)
+	}
+	heard, ok := event.(E)
+	if !ok {
+		e.t.Fatalf("heard %#v, not %T", event, heard)
+	}
+	return heard
+}
+
+// nextOf returns the next event, and whether it is an E.
+func nextOf[E dyad.Event](e *end) (E, bool) {
+	e.t.Helper()
+	event, err, ok := e.next()
+	if err != nil || !ok {
+		e.t.Fatalf("heard the end (%v)", err)
+	}
+	heard, ok := event.(E)
+	return heard, ok
+}
+
+// hearsEnd returns what the events end with; nil after Leave and Close.
+func (e *end) hearsEnd() error {
+	e.t.Helper()
+	event, err, ok := e.next()
+	if ok && err == nil {
+		e.t.Fatalf("heard %#v, not the end", event)
+	}
+	return err
+}
+
+// pair returns Alice, who created a room, and Bob, who joined it, each through
+// the address given.
+func pair(t *testing.T, alices, bobs string, options ...dyad.Option) (alice, bob *end, roomID string) {
+	t.Helper()
+	alice, bob = dial(t, alices, "alice", options...), dial(t, bobs, "bob", options...)
+	roomID = alice.creates().ID
+	bob.joins(roomID)
+	hears[dyad.PeerJoined](alice)
+	return alice, bob, roomID
+}
+
+func candidate(from string, n int) dyad.Candidate {
+	return dyad.Candidate{Candidate: fmt.Sprintf("candidate:%s %d", from, n)}
+}
+
+// network is a TCP proxy that breaks the way networks break.
+type network struct {
+	address string
+	target  string
+	t       *testing.T
+
+	mu       sync.Mutex
+	listener net.Listener
+	links    map[net.Conn]struct{}
+}
+
+func through(t *testing.T, target string) *network {
+	t.Helper()
+	n := &network{address: "127.0.0.1:0", target: target, t: t, links: make(map[net.Conn]struct{})}
+	n.accept()
+	t.Cleanup(func() {
+		n.refuse()
+		n.cut()
+	})
+	return n
+}
+
+// accept lets who connects connect, on the same port as before.
+func (n *network) accept() {
+	listener, err := net.Listen("tcp", n.address)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.mu.Lock()
+	n.listener, n.address = listener, listener.Addr().String()
+	n.mu.Unlock()
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go n.link(client)
+		}
+	}()
+}
+
+// refuse lets nobody connect; who is connected stays so.
+func (n *network) refuse() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_ = n.listener.Close()
+}
+
+// route lets who connects from now on come out elsewhere.
+func (n *network) route(target string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.target = target
+}
+
+// cut resets every connection.
+func (n *network) cut() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for end := range n.links {
+		_ = end.(*net.TCPConn).SetLinger(0)
+		_ = end.Close()
+	}
+	clear(n.links)
+}
+
+func (n *network) link(client net.Conn) {
+	n.mu.Lock()
+	target := n.target
+	n.mu.Unlock()
+	server, err := net.Dial("tcp", target)
+	if err != nil {
+		_ = client.Close()
+		return
+	}
+	n.mu.Lock()
+	n.links[client], n.links[server] = struct{}{}, struct{}{}
+	n.mu.Unlock()
+	pump := func(to, from net.Conn) {
+		_, _ = io.Copy(to, from)
+		_ = to.Close()
+		_ = from.Close()
+	}
+	go pump(server, client)
+	pump(client, server)
+}

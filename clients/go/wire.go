@@ -1,0 +1,82 @@
+package dyad
+
+import dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
+
+// eventOf returns what a frame from the server tells; nil where this client
+// does not know it.
+func eventOf(frame *dyadv1.Frame) Event {
+	sender := participantOf(frame.GetSender())
+	switch event := frame.GetEvent().(type) {
+	case *dyadv1.Frame_JoinRoom:
+		return PeerJoined{sender}
+	case *dyadv1.Frame_LeaveRoom:
+		return PeerLeft{sender, Departure(event.LeaveRoom.GetReason())}
+	case *dyadv1.Frame_Offer:
+		return Offer{event.Offer.GetSdp(), sender}
+	case *dyadv1.Frame_Answer:
+		return Answer{event.Answer.GetSdp(), sender}
+	case *dyadv1.Frame_IceCandidate:
+		ice := event.IceCandidate
+		return Candidate{ice.GetCandidate(), ice.SdpMid, ice.SdpMLineIndex, ice.UsernameFragment, sender}
+	case *dyadv1.Frame_Error:
+		return refusedOf(event.Error)
+	default:
+		return nil
+	}
+}
+
+// roomOf returns the room that an acknowledged join_room speaks of.
+func roomOf(frame *dyadv1.Frame) Room {
+	room := Room{ID: frame.GetRoomId(), Polite: frame.GetJoinRoom().GetPolite()}
+	if peer := frame.GetJoinRoom().GetPeer(); peer != nil {
+		participant := participantOf(peer)
+		room.Peer = &participant
+	}
+	return room
+}
+
+func refusedOf(refused *dyadv1.Error) *Refused {
+	return &Refused{Refusal(refused.GetCode()), refused.GetMessage()}
+}
+
+func participantOf(participant *dyadv1.Participant) Participant {
+	return Participant{participant.GetUserId(), participant.GetEmail()}
+}
+
+func joinRoom(roomID string, resumable bool) *dyadv1.Frame {
+	join := &dyadv1.JoinRoom{Resumable: resumable}
+	return &dyadv1.Frame{RoomId: roomID, Event: &dyadv1.Frame_JoinRoom{JoinRoom: join}}
+}
+
+func leaveRoom(roomID string) *dyadv1.Frame {
+	return &dyadv1.Frame{RoomId: roomID, Event: &dyadv1.Frame_LeaveRoom{LeaveRoom: &dyadv1.LeaveRoom{}}}
+}
+
+func offer(roomID, sdp string) *dyadv1.Frame {
+	description := &dyadv1.SessionDescription{Sdp: sdp}
+	return &dyadv1.Frame{RoomId: roomID, Event: &dyadv1.Frame_Offer{Offer: description}}
+}
+
+func answer(roomID, sdp string) *dyadv1.Frame {
+	description := &dyadv1.SessionDescription{Sdp: sdp}
+	return &dyadv1.Frame{RoomId: roomID, Event: &dyadv1.Frame_Answer{Answer: description}}
+}
+
+func iceCandidate(roomID string, candidate Candidate) *dyadv1.Frame {
+	ice := &dyadv1.IceCandidate{
+		Candidate:        candidate.Candidate,
+		SdpMid:           copied(candidate.SDPMid),
+		SdpMLineIndex:    copied(candidate.SDPMLineIndex),
+		UsernameFragment: copied(candidate.UsernameFragment),
+	}
+	return &dyadv1.Frame{RoomId: roomID, Event: &dyadv1.Frame_IceCandidate{IceCandidate: ice}}
+}
+
+// copied keeps what the frame says from changing while it waits.
+func copied[T any](value *T) *T {
+	if value == nil {
+		return nil
+	}
+	kept := *value
+	return &kept
+}

@@ -1,0 +1,141 @@
+"""Which end of a stream leads to what, and when; the table of docs/protocol.md.
+
+Decisions only: the time and the chance are handed in.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from dyad.errors import Ended, Overloaded, TakenOver, TimedOut, Unauthenticated, Unavailable
+
+# Before the first try up to so many seconds, before the second so many, and so
+# on; the last goes for all that follow.
+_WAITS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+# How much longer than the server said to wait.
+_RETRY_SPREAD: Final = 0.5
+# A stream that held so many seconds, or on which anything got on, was no failed try.
+_STEADY_SECONDS: Final = 5.0
+
+
+class How(Enum):
+    """How to come back."""
+
+    RESUME = "take the seat again"
+    REJOIN = "begin a new session in the same room"
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Come back once.
+
+    Attributes:
+        how: by which way.
+        wait: how many seconds to wait before.
+    """
+
+    how: How
+    wait: float
+
+
+class Comeback:
+    """Decides, end by end, on the next try.
+
+    Attributes:
+        deadline: when it gives up, in the seconds of the `now` handed in.
+    """
+
+    def __init__(
+        self,
+        give_up_after: float,
+        *,
+        new_tokens: bool,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Give up after so many seconds.
+
+        Args:
+            give_up_after: counted from the loss of the connection.
+            new_tokens: whether there is another token where one does not hold.
+            chance: what spreads the waits: from 0 to 1, at random.
+        """
+        self.deadline = 0.0
+        self._give_up_after = give_up_after
+        self._new_tokens = new_tokens
+        self._chance = chance
+        self._tries = 0
+        self._denied = False
+        self._cause: Ended | None = None
+        self._progress = -1
+        self._back = 0.0
+
+    def lost(self, end: Ended, *, progress: int, now: float) -> Try:
+        """The try that follows when a connection was lost.
+
+        Args:
+            end: with what.
+            progress: grows with each frame that got through, either way.
+            now: seconds.
+
+        Raises:
+            Ended: that end is final.
+        """
+        if progress != self._progress or now - self._back >= _STEADY_SECONDS:
+            self._tries = 0
+            self._denied = False
+            self.deadline = now + self._give_up_after
+        self._progress = progress
+        self._cause = end
+        return self._again(How.RESUME, end, now)
+
+    def failed(self, how: How, end: Ended, *, leaving: bool, now: float) -> Try | None:
+        """The try that follows when one failed.
+
+        Args:
+            how: what was tried.
+            end: what came of it.
+            leaving: whether all that was wanted was to leave.
+            now: seconds.
+
+        Returns:
+            None: the seat is no longer held, which is all that was wanted.
+
+        Raises:
+            Ended: the end is final.
+        """
+        refused = how is How.RESUME and isinstance(end, TakenOver)
+        if leaving and (refused or how is How.REJOIN):
+            return None
+        if not refused:
+            return self._again(how, end, now)
+        if isinstance(self._cause, Overloaded | TimedOut):
+            raise self._cause
+        return self._wait(How.REJOIN, end, now)
+
+    def succeeded(self, *, now: float) -> None:
+        """Take note that a try led back."""
+        self._back = now
+
+    def _again(self, how: How, end: Ended, now: float) -> Try:
+        match end:
+            case Unauthenticated():
+                if self._denied or not self._new_tokens:
+                    raise end
+                self._denied = True
+            case Unavailable() | Overloaded() | TimedOut():
+                pass
+            case _:
+                raise end
+        return self._wait(how, end, now)
+
+    def _wait(self, how: How, end: Ended, now: float) -> Try:
+        if end.retry_after is None:
+            wait = self._chance() * _WAITS[min(self._tries, len(_WAITS) - 1)]
+        else:
+            wait = end.retry_after * (1 + self._chance() * _RETRY_SPREAD)
+        self._tries += 1
+        if now + wait > self.deadline:
+            raise end
+        return Try(how, wait)

@@ -1,0 +1,200 @@
+"""What keeps a session with the server, over one stream after another."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import grpc
+
+from dyad import tokens, wire
+from dyad.comeback import Comeback, How, Try
+from dyad.errors import Ended, ended
+from dyad.session import Session
+from dyad.stream import Dial, Stream
+from dyad.tokens import Token
+from dyad.v1 import signaling_pb2 as pb
+
+# How long a try to come back may go without an answer.
+_TRY_SECONDS: Final = 8.0
+
+
+class Link:
+    """Carries a session, and comes back with it where that is possible.
+
+    Attributes:
+        session: what is said; another one after a return without the seat.
+        connected: whether the session has a stream, as far as is known.
+        leaving: whether all that is still wanted is to leave.
+        may_read: cleared by the owner while too much waits for the app.
+        may_put: cleared by the owner where it waits until `session` is not full.
+    """
+
+    def __init__(
+        self,
+        dial: Dial,
+        token: Token,
+        give_up_after: float,
+        *,
+        take_in: Callable[[pb.Frame], None],
+        lost: Callable[[], None],
+        back: Callable[[pb.Frame], None],
+    ) -> None:
+        """Carry a session.
+
+        Args:
+            dial: opens a stream.
+            token: the JWT for it.
+            give_up_after: how many seconds to try to come back.
+            take_in: called with each frame to be acted on.
+            lost: called when the connection is lost, and tries to come back begin.
+            back: called with the `join_room` that answers the try that led back.
+        """
+        self.session = Session()
+        self.connected = True
+        self.leaving = False
+        self.may_read = asyncio.Event()
+        self.may_put = asyncio.Event()
+        self.may_read.set()
+        self.may_put.set()
+        self._dial = dial
+        self._token = token
+        self._comeback = Comeback(give_up_after, new_tokens=not isinstance(token, str))
+        self._take_in = take_in
+        self._lost = lost
+        self._back = back
+        self._closing = False
+        self._to_write = asyncio.Event()
+        self._patience = asyncio.Timeout(None)
+
+    def put(self, frame: pb.Frame) -> None:
+        """Send a frame as soon as possible; `frame.seq` will be its number."""
+        self.session.put(frame)
+        self._to_write.set()
+
+    def close(self) -> None:
+        """Say no more once what waits is written."""
+        self._closing = True
+        self._to_write.set()
+        self.may_read.set()
+
+    async def run(self, token: str) -> Ended:
+        """Be on one stream after another, on the first with `token`.
+
+        Returns:
+            The last end, where the room was left before it.
+
+        Raises:
+            Ended: the last end.
+        """
+        end = await self._carry(self.session, token)
+        while True:
+            if self._closing or not self.session.resume_token:
+                raise end
+            progress = self.session.acknowledged + self.session.taken_in
+            again: Try | None = self._comeback.lost(end, progress=progress, now=_now())
+            self._disconnected()
+            while again is not None:
+                await asyncio.sleep(again.wait)
+                end = await self._try(again.how)
+                if self.connected:
+                    break
+                again = self._comeback.failed(again.how, end, leaving=self.leaving, now=_now())
+            else:
+                return end
+
+    async def _try(self, how: How) -> Ended:
+        """Come back, or not; how the stream ended."""
+        if how is How.RESUME:
+            session = self.session
+            session.cut()
+        else:
+            session = Session()
+            join_room = pb.JoinRoom(resumable=True)
+            session.put(pb.Frame(room_id=self.session.room_id, join_room=join_room))
+        deadline = self._comeback.deadline
+        try:
+            async with asyncio.timeout_at(deadline) as self._patience:
+                token = await self._next_token()
+                self._patience.reschedule(min(deadline, _now() + _TRY_SECONDS))
+                return await self._carry(session, token)
+        except TimeoutError:
+            return ended(grpc.StatusCode.UNAVAILABLE, "No answer came in time.")
+        except Ended as end:
+            return end
+
+    async def _next_token(self) -> str:
+        try:
+            return await tokens.current(self._token)
+        except (Ended, TimeoutError):
+            raise
+        except Exception as failure:
+            # The network that is gone may be the one that it needs too.
+            raise ended(
+                grpc.StatusCode.UNAVAILABLE, "The function that gives the token failed."
+            ) from failure
+
+    async def _carry(self, session: Session, token: str) -> Ended:
+        """Carry `session` on one stream; how that ended."""
+        async with self._dial(token) as stream:
+            writing = asyncio.create_task(self._write(stream, session), name="dyad-write")
+            try:
+                await self._read(stream, session)
+            except Ended as end:
+                return end
+            finally:
+                writing.cancel()
+                await asyncio.wait({writing})
+        return ended(grpc.StatusCode.OK, "The server ended the call.")
+
+    async def _write(self, stream: Stream, session: Session) -> None:
+        while True:
+            self._to_write.clear()
+            request = session.take()
+            if request is not None:
+                if not await stream.write(request):
+                    # However much waits for the app, the reader shall know.
+                    self.may_read.set()
+                    return
+                self._note_space()
+            elif self._closing:
+                await stream.finish()
+                return
+            else:
+                await self._to_write.wait()
+
+    async def _read(self, stream: Stream, session: Session) -> None:
+        while (response := await stream.read()) is not None:
+            for frame in response.frames:
+                if session.arrive(frame):
+                    self._arrived(session, frame)
+            self._to_write.set()
+            self._note_space()
+            if not self._closing:
+                await self.may_read.wait()
+
+    def _arrived(self, session: Session, frame: pb.Frame) -> None:
+        if self.connected:
+            self._take_in(frame)
+            return
+        if frame.HasField("error"):
+            refused = wire.refused(frame)
+            raise ended(
+                grpc.StatusCode.ABORTED, f"The seat is lost and the room is closed: {refused}"
+            ) from refused
+        self.session = session
+        self.connected = True
+        self._patience.reschedule(None)
+        self._comeback.succeeded(now=_now())
+        self._back(frame)
+
+    def _disconnected(self) -> None:
+        self.connected = False
+        self._lost()
+
+    def _note_space(self) -> None:
+        if not self.session.full:
+            self.may_put.set()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,151 @@
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+
+import type { Credentials } from "./credentials.js";
+import { DyadError, ended, lost, unreachable } from "./errors.js";
+import { type Frame, type ListenResponse, Signaling } from "./gen/dyad/v1/signaling_pb.js";
+
+// The server beats every 10 s.
+const SILENCE_MS = 15_000;
+
+// When a Send fails because the session has ended, Listen is about to say why.
+const REASON_MS = 1_000;
+
+/** Where links lead, and as whom. */
+export interface Route {
+  readonly client: Client<typeof Signaling>;
+  /** The same, for a call that outlives its page. */
+  readonly farewell: Client<typeof Signaling>;
+  readonly credentials: Credentials;
+}
+
+export function route(baseUrl: string, credentials: Credentials, transport?: Transport): Route {
+  const lasting = (input: RequestInfo | URL, init?: RequestInit) => fetch(input, { ...init, keepalive: true });
+  return {
+    client: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl })),
+    farewell: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl, fetch: lasting })),
+    credentials,
+  };
+}
+
+/** One open Listen with its Sends: a stream both ways for as long as it lasts. */
+export class Link {
+  readonly #route: Route;
+  readonly #abort: AbortController;
+  #responses: AsyncIterator<ListenResponse> | undefined;
+  #sessionId = "";
+  #failure: DyadError | undefined;
+  #silence: ReturnType<typeof setTimeout> | undefined;
+  #afterwards: ReturnType<typeof setTimeout> | undefined;
+
+  private constructor(route: Route, abort: AbortController) {
+    this.#route = route;
+    this.#abort = abort;
+  }
+
+  /**
+   * Opens one; `abort` closes it, also while it is being opened.
+   *
+   * @throws DyadError when there is none to be had.
+   */
+  static async open(route: Route, abort: AbortController): Promise<Link> {
+    const link = new Link(route, abort);
+    try {
+      // The app may never give a token: closing the link ends that wait too.
+      await Promise.race([link.#open(), aborted(abort.signal)]);
+      return link;
+    } catch (reason) {
+      link.close();
+      const failure = link.#failure ?? ended(reason);
+      throw failure.code === "lost" ? unreachable() : failure;
+    }
+  }
+
+  /** Sends frames; with none, shows that this side lives. Have one under way at a time. */
+  async send(frames: Frame[]): Promise<void> {
+    const { client, credentials } = this.#route;
+    const request = { sessionId: this.#sessionId, frames };
+    await credentials.call((headers) => client.send(request, { headers, signal: this.#abort.signal }));
+  }
+
+  /** Sends the last frames there are, even where the page is about to go; then closes. */
+  async sendLast(frames: Frame[]): Promise<void> {
+    const { farewell, credentials } = this.#route;
+    const request = { sessionId: this.#sessionId, frames };
+    const signal = AbortSignal.timeout(REASON_MS);
+    try {
+      await credentials.call((headers) => farewell.send(request, { headers, signal }));
+    } catch {
+      // The server will notice that this side is gone.
+    } finally {
+      this.close();
+    }
+  }
+
+  /**
+   * The frames of the next response; none: a heartbeat, to be answered.
+   *
+   * @throws DyadError when the link is over: why.
+   */
+  async receive(): Promise<Frame[]> {
+    try {
+      return (await this.#next()).frames;
+    } catch (reason) {
+      throw this.#failure ?? ended(reason);
+    }
+  }
+
+  /** A Send failed: what it means for the link. */
+  sendFailed(failure: DyadError): void {
+    if (failure.code === "session_not_found") {
+      this.#afterwards ??= setTimeout(() => this.fail(failure), REASON_MS);
+    } else {
+      this.fail(failure);
+    }
+  }
+
+  /** Ends the link with this. */
+  fail(failure: DyadError): void {
+    this.#failure ??= failure;
+    this.close();
+  }
+
+  close(): void {
+    clearTimeout(this.#silence);
+    clearTimeout(this.#afterwards);
+    this.#abort.abort();
+  }
+
+  async #open(): Promise<void> {
+    const { client, credentials } = this.#route;
+    const { signal } = this.#abort;
+    this.#expectMore();
+    await credentials.call(async (headers) => {
+      this.#responses = client.listen({}, { headers, signal })[Symbol.asyncIterator]();
+      this.#sessionId = (await this.#next()).sessionId;
+    });
+    if (this.#sessionId === "") {
+      throw new DyadError("protocol", "The server opened no session.");
+    }
+  }
+
+  async #next(): Promise<ListenResponse> {
+    const response = await this.#responses?.next();
+    if (response === undefined || response.done === true) {
+      throw lost();
+    }
+    this.#expectMore();
+    return response.value;
+  }
+
+  #expectMore(): void {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.fail(lost()), SILENCE_MS);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(lost()));
+  });
+}

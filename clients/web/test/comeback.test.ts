@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Comeback, type Step } from "../src/comeback.js";
+import { DyadError, type ErrorCode } from "../src/errors.js";
+
+function failure(code: ErrorCode, retryAfterMs?: number): DyadError {
+  return new DyadError(code, code, false, retryAfterMs);
+}
+
+/** Came back after `cause`; the longest waits. */
+function away(cause: ErrorCode, resumable = true): { comeback: Comeback; step: Step } {
+  const comeback = new Comeback(failure(cause), 0, () => 1);
+  return { comeback, step: comeback.first(resumable) };
+}
+
+function told(step: Step): string {
+  return step.kind === "end" ? `end: ${step.failure.code}` : step.kind;
+}
+
+const COMES_BACK: ErrorCode[] = ["unavailable", "lost", "session_not_found", "unauthenticated"];
+const COMES_BACK_ONCE: ErrorCode[] = ["resource_exhausted", "deadline_exceeded"];
+const FINAL: ErrorCode[] = ["permission_denied", "aborted", "protocol"];
+
+for (const cause of [...COMES_BACK, ...COMES_BACK_ONCE]) {
+  test(`after "${cause}" one comes back`, () => {
+    assert.equal(told(away(cause).step), "resume");
+  });
+}
+
+for (const cause of COMES_BACK) {
+  test(`after "${cause}" a seat that is no longer held is taken anew`, () => {
+    assert.equal(told(away(cause).comeback.next(failure("aborted"), 0, false)), "rejoin");
+  });
+}
+
+for (const cause of COMES_BACK_ONCE) {
+  test(`after "${cause}" a seat that is no longer held is the end`, () => {
+    assert.equal(told(away(cause).comeback.next(failure("aborted"), 0, false)), `end: ${cause}`);
+  });
+}
+
+for (const cause of FINAL) {
+  test(`"${cause}" is the end`, () => {
+    assert.equal(told(away(cause).step), `end: ${cause}`);
+  });
+}
+
+test("without a token to come back with, the end is said at once", () => {
+  assert.equal(told(away("lost", false).step), "end: lost");
+});
+
+for (const code of ["unauthenticated", "permission_denied", "room_not_found", "room_full"] as const) {
+  test(`a try that fails by "${code}" is the last`, () => {
+    assert.equal(told(away("lost").comeback.next(failure(code), 0, false)), `end: ${code}`);
+  });
+}
+
+test("a seat taken anew and lost once more by the same means is the end", () => {
+  const { comeback } = away("lost");
+  comeback.next(failure("aborted"), 0, false);
+  assert.equal(told(comeback.next(failure("aborted"), 0, false)), "end: aborted");
+});
+
+test("each wait is longer than the one before, to 4 s", () => {
+  const { comeback, step } = away("lost");
+  const waits = [step, ...Array.from({ length: 7 }, () => comeback.next(failure("lost"), 0, false))];
+  assert.deepEqual(
+    waits.map((one) => (one.kind === "end" ? one : one.afterMs)),
+    [100, 250, 500, 1000, 2000, 4000, 4000, 4000],
+  );
+});
+
+test("a wait is random, from nothing on", () => {
+  const comeback = new Comeback(failure("lost"), 0, () => 0);
+  assert.deepEqual(comeback.first(true), { kind: "resume", afterMs: 0 });
+});
+
+test("the server's wish is kept, and up to half as much again added", () => {
+  for (const [random, afterMs] of [
+    [0, 600],
+    [1, 900],
+  ] as const) {
+    const comeback = new Comeback(failure("unavailable", 600), 0, () => random);
+    assert.deepEqual(comeback.first(true), { kind: "resume", afterMs });
+  }
+});
+
+test("who has hung up and is refused has left, and takes no seat anew", () => {
+  const { comeback } = away("lost");
+  assert.equal(told(comeback.next(failure("aborted"), 0, true)), "end: lost");
+});
+
+test("who has hung up tries no longer than the seat is held", () => {
+  const { comeback } = away("lost");
+  assert.equal(told(comeback.next(failure("lost"), 14_000, true)), "resume");
+  assert.equal(told(comeback.next(failure("lost"), 15_000, true)), "end: lost");
+});

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Outbox } from "../src/outbox.js";
+
+/** A connection on which each batch is under way until it is let go. */
+class Way {
+  readonly sent: string[][] = [];
+  readonly failures: unknown[] = [];
+  #waiting: string[] = [];
+  #underWay: PromiseWithResolvers<void> | undefined;
+  readonly outbox: Outbox<string>;
+
+  constructor(idleMs = 60_000) {
+    this.outbox = new Outbox({
+      take: () => this.#waiting.splice(0),
+      send: (batch) => {
+        assert.equal(this.#underWay, undefined, "two at once");
+        this.sent.push(batch);
+        this.#underWay = Promise.withResolvers();
+        return this.#underWay.promise;
+      },
+      failed: (reason) => this.failures.push(reason),
+      idleMs,
+    });
+  }
+
+  put(...frames: string[]): void {
+    for (const frame of frames) {
+      this.#waiting.push(frame);
+      this.outbox.wake();
+    }
+  }
+
+  async arrives(): Promise<void> {
+    const { promise, resolve } = this.#underWay ?? assert.fail("nothing is under way");
+    this.#underWay = undefined;
+    resolve();
+    await promise;
+  }
+
+  async fails(reason: unknown): Promise<void> {
+    this.#underWay?.reject(reason);
+    await this.#underWay?.promise.catch(() => undefined);
+  }
+}
+
+test("the first goes at once, and what gathers meanwhile goes together, in order", async () => {
+  const way = new Way();
+  way.put("a", "b", "c");
+  assert.deepEqual(way.sent, [["a"]]);
+  await way.arrives();
+  assert.deepEqual(way.sent, [["a"], ["b", "c"]]);
+  await way.arrives();
+  assert.equal(way.sent.length, 2);
+  way.outbox.close();
+});
+
+test("a heartbeat is an empty batch, and what waits stands in for it", async () => {
+  const way = new Way();
+  way.outbox.beat();
+  assert.deepEqual(way.sent, [[]]);
+  way.outbox.beat();
+  way.put("a");
+  await way.arrives();
+  assert.deepEqual(way.sent, [[], ["a"]]);
+  await way.arrives();
+  assert.equal(way.sent.length, 2);
+  way.outbox.close();
+});
+
+test("after a silence a heartbeat goes by itself", { timeout: 5_000 }, async () => {
+  const beaten = Promise.withResolvers<string[]>();
+  const outbox = new Outbox<string>({
+    take: () => [],
+    send: async (batch) => beaten.resolve(batch),
+    failed: assert.ifError,
+    idleMs: 1,
+  });
+  assert.deepEqual(await beaten.promise, []);
+  outbox.close();
+});
+
+test("when one batch fails, that is said once and nothing more goes", async () => {
+  const way = new Way();
+  way.put("a", "b");
+  await way.fails("gone");
+  way.put("c");
+  assert.deepEqual(way.failures, ["gone"]);
+  assert.deepEqual(way.sent, [["a"]]);
+});
+
+test("what fails after the end is not said", async () => {
+  const way = new Way();
+  way.put("a");
+  way.outbox.close();
+  await way.fails("gone");
+  assert.deepEqual(way.failures, []);
+});

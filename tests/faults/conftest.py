@@ -1,0 +1,32 @@
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.faults.site import Site, Watch, site
+
+
+@pytest.fixture
+def watched(record_property: Callable[[str, object], None]) -> Watch:
+    """`site`, and how long its pair waited stands in the summary."""
+
+    @asynccontextmanager
+    async def watch(*options: str) -> AsyncIterator[Site]:
+        async with site(*options) as watched_site:
+            yield watched_site
+        witness = watched_site.witness
+        record_property("witness", f"{witness.p99() * 1000:6.1f} ms of {len(witness.delays):5d}")
+
+    return watch
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how long the frames beside each fault were on their way."""
+    rows = [
+        (dict(report.user_properties).get("witness"), report.nodeid.rpartition("::")[2])
+        for report in terminalreporter.getreports("passed")
+    ]
+    if rows := [row for row in rows if row[0]]:
+        terminalreporter.section("p99 of the frames beside each fault")
+        for seen, name in rows:
+            terminalreporter.write_line(f"{seen}  {name}")

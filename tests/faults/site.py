@@ -1,0 +1,120 @@
+"""A server process, a pair that watches over it, and what can be seen of it from outside."""
+
+import asyncio
+import contextlib
+import re
+import socket
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+import psutil
+from dyad.v1 import signaling_pb2 as pb
+
+from tests.conftest import SECRET, token
+from tests.faults.witness import Witness, channel, witnessed
+from tests.support.ends import End, SignalEnd
+from tests.support.process import Served, dyad_serve
+
+WITNESSES = 2
+UNBOUND = ("--max-frames-per-second", "1000000", "--max-bytes-per-second", "1000000000")
+"""For a test whose fault is not that somebody says too much."""
+_TURN = 0.05
+_PROMISED = 10.0
+"""Seconds within which the contract has the peer told."""
+
+
+@dataclass
+class Site:
+    """What a fault is done to.
+
+    Attributes:
+        served: the process.
+        process: the same, to be measured.
+        witness: what the pair beside it has seen up to now.
+    """
+
+    served: Served
+    process: psutil.Process
+    witness: Witness
+    _metrics_port: int
+
+    @property
+    def port(self) -> int:
+        return self.served.port
+
+    @asynccontextmanager
+    async def end(
+        self, sub: str, kind: type[End] = SignalEnd, *, room: str = ""
+    ) -> AsyncIterator[End]:
+        """A participant with a connection of its own, cut at the end."""
+        async with channel(self.port) as own:
+            end = kind(own, token(sub, room=room, ttl=600))
+            yield end
+            end.cut()
+
+    async def metric(self, name: str) -> float:
+        """What the server counts; 0 where it has not counted any."""
+        page = await asyncio.to_thread(self._metrics)
+        found = re.search(rf"^{re.escape(name)} (\S+)$", page, re.MULTILINE)
+        return float(found[1]) if found else 0
+
+    async def participants(self) -> float:
+        """How many there are, the pair not counted."""
+        return await self.metric("dyad_participants") - WITNESSES
+
+    async def until(self, holds: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
+        """Await what nobody is told of; AssertionError after `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not holds():  # noqa: ASYNC110 - another process, which does not tell
+                    await asyncio.sleep(_TURN)
+        assert holds(), what
+
+    async def has(self, participants: int, seconds: float = 5.0) -> None:
+        """Await that there are so many beside the pair; AssertionError after `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while await self.participants() != participants:  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(_TURN)
+        assert await self.participants() == participants
+
+    def _metrics(self) -> str:
+        address = f"http://127.0.0.1:{self._metrics_port}/metrics"
+        with urllib.request.urlopen(address, timeout=5) as page:
+            text: str = page.read().decode()
+        return text
+
+
+Watch = Callable[..., AbstractAsyncContextManager[Site]]
+
+
+@asynccontextmanager
+async def site(*options: str) -> AsyncIterator[Site]:
+    """Run a server with these options and a pair that talks through it all the while.
+
+    Raises:
+        AssertionError: the pair was harmed; `witness.witnessed` says how.
+    """
+    metrics_port = free_port()
+    async with (
+        dyad_serve(SECRET, "--metrics-port", str(metrics_port), *options) as served,
+        witnessed(served.port) as witness,
+    ):
+        process = psutil.Process(served.process.pid)
+        yield Site(served, process, witness, metrics_port)
+
+
+async def told_of_the_end(end: End, within: float = _PROMISED) -> None:
+    """Await that this one is told that its peer's connection has ended, and nothing else."""
+    frame = await end.hear(within)
+    assert frame.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED, frame.WhichOneof("event")
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,79 @@
+"""Browsers behind the real Envoy, and the Envoy itself, gone in every way."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psutil
+import pytest
+from dyad_server import envoy
+
+from tests.conftest import token
+from tests.faults.page import joined
+from tests.faults.site import Site, Watch, free_port, told_of_the_end
+from tests.support.ends import join
+from tests.support.needs import PAGE, ROOT, needs
+from tests.support.proxy import Proxy
+
+PLAIN = ROOT / "deploy" / "envoy.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _page() -> None:
+    needs(PAGE)
+
+
+@asynccontextmanager
+async def proxied(site: Site) -> AsyncIterator[int]:
+    """Envoy before the server, as it is deployed; its port."""
+    port = free_port()
+    text = envoy.render(PLAIN, listen_port=port, server_port=site.port, page=PAGE)
+    async with envoy.running(text, port):
+        yield port
+
+
+async def test_the_peer_is_told_at_once_when_a_page_is_closed(watched: Watch) -> None:
+    async with watched() as site, proxied(site) as port, site.end("alice") as alice:
+        await alice.send(join())
+        room_id = (await alice.hear()).room_id
+        async with joined(port, token("bob"), room_id) as bob:
+            assert (await alice.hear()).sender.user_id == "bob"
+            bob.leave()
+            await told_of_the_end(alice, within=1)
+            await site.has(1)
+
+
+async def test_a_page_whose_network_is_gone_is_given_up_when_its_lease_is_over(
+    watched: Watch,
+) -> None:
+    # The lease stands in for keepalive: the server sees Envoy, which is well.
+    async with (
+        watched("--heartbeat", "1", "--lease", "3") as site,
+        proxied(site) as port,
+        Proxy(port) as network,
+        site.end("alice") as alice,
+    ):
+        await alice.send(join())
+        room_id = (await alice.hear()).room_id
+        async with joined(network.port, token("bob"), room_id):
+            assert (await alice.hear()).sender.user_id == "bob"
+            network.stall()
+            await told_of_the_end(alice)
+            await site.has(1)
+
+
+async def test_when_envoy_is_killed_everybody_behind_it_is_gone_and_nobody_else(
+    watched: Watch,
+) -> None:
+    async with watched() as site, proxied(site) as port, site.end("alice") as alice:
+        await alice.send(join())
+        room_id = (await alice.hear()).room_id
+        async with joined(port, token("bob"), room_id) as bob:
+            assert (await alice.hear()).sender.user_id == "bob"
+            (proxy,) = (child for child in psutil.Process().children() if "envoy" in child.name())
+            proxy.send_signal(signal.SIGKILL)
+            await told_of_the_end(alice, within=1)
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await bob.read()
+            await site.has(1)

@@ -1,0 +1,124 @@
+"""Peers that do not read, that are frozen, that are gone without a word."""
+
+import asyncio
+import signal
+import sys
+import uuid
+from pathlib import Path
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+
+from tests.conftest import token
+from tests.faults.site import UNBOUND, Site, Watch, told_of_the_end
+from tests.faults.witness import channel
+from tests.support.ends import End, ListenEnd, SignalEnd, join, offer
+from tests.support.http2 import LISTEN, SEND, SIGNAL, Http2, connected
+from tests.support.process import command
+from tests.support.proxy import Proxy
+
+PARTICIPANT = str(Path(__file__).parents[1] / "integration" / "participant.py")
+BIG = "x" * 60_000
+
+
+async def enter(client: Http2, path: str, room: str) -> None:
+    """Join a room on a call that the server can write 64 bytes to, and no more."""
+    proof = token("bob", room=room, ttl=600)
+    stream = client.call(proof, path)
+    if path == SIGNAL:
+        client.say(stream, pb.SignalRequest(frames=[join()]))
+        return
+    client.say(stream, pb.ListenRequest(), end=True)
+    session_id = (await client.hear(stream, pb.ListenResponse)).session_id
+    sending = client.call(proof, SEND)
+    client.say(sending, pb.SendRequest(session_id=session_id, frames=[join()]), end=True)
+
+
+async def given_up(site: Site, frames: int, room: str) -> None:
+    """Say so much to who does not read that the server gives it up, and tells."""
+    async with site.end("alice", room=room) as alice:
+        await alice.send(join())
+        assert (await alice.hear()).join_room.peer.user_id == "bob"
+        for _ in range(frames):
+            await alice.send(offer(room, BIG))
+        await told_of_the_end(alice)
+
+
+async def refused(site: Site) -> bool:
+    """Whether the server has no place for one more stream of Bob's."""
+    async with site.end("bob") as bob:
+        try:
+            await bob.send(join())
+            await bob.hear()
+        except grpc.aio.AioRpcError:
+            status = await bob.status()
+            assert status is not None
+            assert status.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            return True
+    return False
+
+
+@pytest.mark.parametrize("path", [SIGNAL, LISTEN])
+@pytest.mark.parametrize("frames", [3, 20], ids=["some", "more than may wait"])
+async def test_who_never_reads_is_ended_and_counts_until_it_hangs_up(
+    watched: Watch, path: str, frames: int
+) -> None:
+    limits = ("--max-streams-per-user", "3", "--write-timeout", "1")
+    async with watched(*UNBOUND, *limits) as site:
+        files = site.process.num_fds()
+        async with connected(site.port, window=64) as client:
+            for _ in range(3):
+                room = str(uuid.uuid4())
+                await enter(client, path, room)
+                await site.has(1)
+                await given_up(site, frames, room)
+                await site.has(0)
+            # It is nobody's peer any longer, but what it never read is still kept.
+            assert await refused(site)
+        async with asyncio.timeout(5):
+            while await refused(site):
+                pass
+        await site.has(0)
+        await site.until(lambda: site.process.num_fds() <= files, "descriptors are left")
+
+
+async def test_who_leaves_even_pings_unanswered_is_hung_up_on(watched: Watch) -> None:
+    async with watched(*UNBOUND) as site:
+        room = str(uuid.uuid4())
+        async with connected(site.port) as client:
+            await enter(client, SIGNAL, room)
+            await site.has(1)
+            client.stop_reading()
+            await given_up(site, 1, room)
+            await site.has(0)
+
+
+async def test_a_frozen_process_is_given_up(watched: Watch) -> None:
+    async with watched() as site, site.end("alice") as alice:
+        await alice.send(join())
+        room = (await alice.hear()).room_id
+        address = f"127.0.0.1:{site.port}"
+        async with command(sys.executable, PARTICIPANT, address, token("bob"), room) as bob:
+            await bob.says("joined")
+            assert (await alice.hear()).sender.user_id == "bob"
+            bob.process.send_signal(signal.SIGSTOP)
+            await told_of_the_end(alice)
+            await site.has(1)
+
+
+@pytest.mark.parametrize("transport", [SignalEnd, ListenEnd])
+async def test_one_whose_network_is_gone_without_a_word_is_given_up(
+    watched: Watch, transport: type[End]
+) -> None:
+    async with watched() as site, Proxy(site.port) as network, site.end("alice") as alice:
+        await alice.send(join())
+        room = (await alice.hear()).room_id
+        async with channel(network.port) as far:
+            bob = transport(far, token("bob"))
+            await bob.send(join(room))
+            assert (await alice.hear()).sender.user_id == "bob"
+            network.stall()
+            await told_of_the_end(alice)
+            await site.has(1)
+            bob.cut()

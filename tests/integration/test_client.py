@@ -1,0 +1,352 @@
+"""The Python client against a real server; what the server never does, one scripted for it does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import dyad
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+from dyad.v1 import signaling_pb2_grpc as pb_grpc
+
+from tests.conftest import serving, token
+from tests.support.proxy import Proxy
+
+ALICE = dyad.Participant("alice", "a@x")
+BOB = dyad.Participant("bob", "b@x")
+
+
+def connect(port: int, who: dyad.Participant, **claims: Any) -> dyad.Connection:
+    return dyad.connect(f"127.0.0.1:{port}", token(who.user_id, email=who.email, **claims))
+
+
+async def test_a_call_from_creating_to_hanging_up_comes_as_typed_events_in_order() -> None:
+    sent = [
+        dyad.Candidate("one", sdp_mid="0", sdp_m_line_index=0, username_fragment="u"),
+        dyad.Candidate("two", sdp_mid=""),
+        dyad.Candidate(""),
+    ]
+    async with (
+        serving() as server,
+        connect(server.port, ALICE) as alice,
+        connect(server.port, BOB) as bob,
+        asyncio.timeout(10),
+    ):
+        created = await alice.create()
+        joined = await bob.join(created.room_id)
+        assert (created.peer, created.polite) == (None, False)
+        assert joined == dyad.Room(created.room_id, ALICE, polite=True)
+        assert await anext(alice) == dyad.PeerJoined(BOB)
+        await alice.send_offer("the offer")
+        for candidate in sent:
+            await alice.send_candidate(candidate)
+        assert await anext(bob) == dyad.Offer("the offer", ALICE)
+        assert [await anext(bob) for _ in sent] == [
+            dyad.Candidate(
+                candidate.candidate,
+                candidate.sdp_mid,
+                candidate.sdp_m_line_index,
+                candidate.username_fragment,
+                ALICE,
+            )
+            for candidate in sent
+        ]
+        await bob.send_answer("the answer")
+        await bob.leave()
+        assert [event async for event in bob] == []
+        assert await anext(alice) == dyad.Answer("the answer", BOB)
+        assert await anext(alice) == dyad.PeerLeft(BOB, dyad.Departure.LEFT)
+        await alice.leave()
+        assert [event async for event in alice] == []
+
+
+async def test_after_leaving_another_room_may_be_entered() -> None:
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
+        first = await alice.create()
+        await alice.leave()
+        second = await alice.create()
+        assert first.room_id != second.room_id
+        await alice.send_offer("nobody hears it")
+        assert await _refusal(alice) is dyad.Refusal.PEER_ABSENT
+
+
+async def test_a_refused_join_raises_and_the_call_goes_on() -> None:
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
+        with pytest.raises(dyad.Refused) as refused:
+            await alice.join("no such room")
+        assert refused.value.code is dyad.Refusal.ROOM_NOT_FOUND
+        with pytest.raises(dyad.Refused) as refused:
+            await alice.send_offer("in no room")
+        assert refused.value.code is dyad.Refusal.NOT_IN_ROOM
+        assert (await alice.create()).peer is None
+
+
+async def test_a_refused_offer_is_an_event_and_the_call_goes_on() -> None:
+    async with (
+        serving() as server,
+        connect(server.port, ALICE) as alice,
+        connect(server.port, BOB) as bob,
+        asyncio.timeout(10),
+    ):
+        room = await alice.create()
+        await alice.send_offer("nobody hears it")
+        assert await _refusal(alice) is dyad.Refusal.PEER_ABSENT
+        await bob.join(room.room_id)
+        assert await anext(alice) == dyad.PeerJoined(BOB)
+
+
+async def test_a_bad_token_ends_as_unauthenticated() -> None:
+    async with serving() as server, asyncio.timeout(10):
+        for bad in ("nonsense", "n\u00f6nsense", "two\nlines"):
+            with pytest.raises(dyad.Unauthenticated):
+                async with dyad.connect(f"127.0.0.1:{server.port}", bad) as alice:
+                    await alice.create()
+
+
+async def test_a_token_for_another_room_ends_as_forbidden() -> None:
+    async with (
+        serving() as server,
+        connect(server.port, ALICE, room="a room") as alice,
+        asyncio.timeout(10),
+    ):
+        with pytest.raises(dyad.Forbidden):
+            await alice.join("another room")
+
+
+async def test_a_frame_over_the_limit_ends_as_overloaded() -> None:
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
+        await alice.create()
+        await alice.send_offer("x" * 70_000)
+        with pytest.raises(dyad.Overloaded):
+            await _last(alice)
+
+
+async def test_waiting_too_long_ends_as_timed_out() -> None:
+    async with (
+        serving(join_timeout=0.1) as server,
+        connect(server.port, ALICE) as alice,
+        asyncio.timeout(10),
+    ):
+        with pytest.raises(dyad.TimedOut):
+            await anext(alice)
+
+
+async def test_a_draining_server_ends_as_unavailable_and_says_when_to_come_back() -> None:
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
+        await alice.create(resumable=False)
+        server.dyad.drain()
+        with pytest.raises(dyad.Unavailable) as end:
+            await _last(alice)
+        assert end.value.retry_after is not None
+        assert 0.2 <= end.value.retry_after <= 2
+        with pytest.raises(dyad.Unavailable):
+            await alice.leave()
+
+
+async def test_where_nobody_listens_entering_a_room_ends_as_unavailable() -> None:
+    async with serving() as server, Proxy(server.port) as proxy, asyncio.timeout(10):
+        await proxy.refuse()
+        async with connect(proxy.port, ALICE) as alice:
+            with pytest.raises(dyad.Unavailable):
+                await alice.create()
+
+
+async def test_a_write_that_meets_the_end_does_not_hide_the_status() -> None:
+    async def flood(connection: dyad.Connection) -> dyad.Ended:
+        try:
+            while True:
+                await connection.send_candidate(dyad.Candidate("x" * 100))
+                await asyncio.sleep(0)
+        except dyad.Ended as end:
+            return end
+
+    no_limits = {"max_streams_per_user": 100, "max_frames_per_second": 1_000_000}
+    async with serving(**no_limits) as server, asyncio.timeout(30):
+        connections = [connect(server.port, ALICE) for _ in range(20)]
+        for connection in connections:
+            await connection.__aenter__()
+        try:
+            for connection in connections:
+                await connection.create(resumable=False)
+            flooding = [asyncio.create_task(flood(connection)) for connection in connections]
+            for connection in connections:
+                await _refusal(connection)
+            server.dyad.drain()
+            ends = await asyncio.gather(*flooding)
+        finally:
+            for connection in connections:
+                await connection.__aexit__(None, None, None)
+        assert {str(end) for end in ends} == {"UNAVAILABLE: The server is going away."}
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+async def test_a_token_may_come_from_a_function(kind: str) -> None:
+    asked = []
+
+    def plain() -> str:
+        asked.append(kind)
+        return token("alice")
+
+    async def from_afar() -> str:
+        await asyncio.sleep(0)
+        return plain()
+
+    function: Callable[[], str | Awaitable[str]] = plain if kind == "plain" else from_afar
+    async with (
+        serving() as server,
+        dyad.connect(f"127.0.0.1:{server.port}", function) as alice,
+        asyncio.timeout(10),
+    ):
+        await alice.create()
+        assert asked == [kind]
+
+
+async def test_sending_waits_while_too_much_is_unacknowledged() -> None:
+    async with (
+        serving(max_frames_per_second=1000) as server,
+        Proxy(server.port) as proxy,
+        connect(proxy.port, ALICE) as alice,
+        connect(server.port, BOB) as bob,
+        asyncio.timeout(30),
+    ):
+        room = await alice.create()
+        await bob.join(room.room_id, resumable=False)
+        assert await anext(alice) == dyad.PeerJoined(BOB)
+        proxy.stall()
+        sending = asyncio.create_task(_send_candidates(alice, 300))
+        _, waiting = await asyncio.wait({sending}, timeout=0.5)
+        assert waiting
+        proxy.resume_forwarding()
+        assert await _hear_candidates(bob, 300) == [str(n) for n in range(300)]
+        await sending
+
+
+async def test_the_end_frees_who_waits_to_send() -> None:
+    async with (
+        serving() as server,
+        Proxy(server.port) as proxy,
+        connect(proxy.port, ALICE) as alice,
+        asyncio.timeout(30),
+    ):
+        await alice.create(resumable=False)
+        proxy.stall()
+
+        async def send_all() -> None:
+            while True:
+                await alice.send_offer("x" * 60_000)
+
+        sending = asyncio.create_task(send_all())
+        _, waiting = await asyncio.wait({sending}, timeout=0.5)
+        assert waiting
+        await proxy.cut()
+        with pytest.raises(dyad.Unavailable):
+            await sending
+
+
+async def test_closing_without_leaving_looks_like_a_lost_connection() -> None:
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
+        room = await alice.create()
+        async with connect(server.port, BOB) as bob:
+            await bob.join(room.room_id, resumable=False)
+            await bob.send_offer("the last word")
+        assert await anext(alice) == dyad.PeerJoined(BOB)
+        assert await anext(alice) == dyad.Offer("the last word", BOB)
+        assert await anext(alice) == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
+
+
+async def test_what_was_taken_in_is_acknowledged() -> None:
+    acks: asyncio.Queue[int] = asyncio.Queue()
+
+    async def script(requests: AsyncIterator[pb.SignalRequest], context: Any) -> None:
+        await context.write(pb.SignalResponse(frames=[_joined()]))
+        told = pb.Frame(room_id="r", join_room=pb.JoinRoom())
+        await context.write(pb.SignalResponse(frames=[_numbered(told, n) for n in range(2, 102)]))
+        async for request in requests:
+            acks.put_nowait(request.frames[-1].ack)
+
+    async with scripted(script) as port, connect(port, ALICE) as alice, asyncio.timeout(10):
+        await alice.create()
+        for _ in range(100):
+            await anext(alice)
+        await alice.send_offer("any")
+        while await acks.get() != 101:
+            pass
+
+
+async def test_a_gap_in_the_numbers_ends_the_connection() -> None:
+    over = asyncio.Event()
+
+    async def script(requests: AsyncIterator[pb.SignalRequest], context: Any) -> None:
+        try:
+            told = pb.Frame(room_id="r", join_room=pb.JoinRoom())
+            frames = [_joined(), _numbered(told, 2), _numbered(told, 4)]
+            await context.write(pb.SignalResponse(frames=frames))
+            async for _ in requests:
+                pass
+        finally:
+            over.set()
+
+    async with scripted(script) as port, connect(port, ALICE) as alice, asyncio.timeout(10):
+        await alice.create()
+        assert isinstance(await anext(alice), dyad.PeerJoined)
+        with pytest.raises(dyad.TakenOver):
+            await anext(alice)
+        await over.wait()
+
+
+@asynccontextmanager
+async def scripted(
+    script: Callable[[AsyncIterator[pb.SignalRequest], Any], Awaitable[None]],
+) -> AsyncIterator[int]:
+    class Scripted(pb_grpc.SignalingServicer):
+        async def Signal(  # type: ignore[override]  # noqa: N802 - writes by itself
+            self, request_iterator: Any, context: Any
+        ) -> None:
+            await script(request_iterator, context)
+
+    server = grpc.aio.server()
+    pb_grpc.add_SignalingServicer_to_server(Scripted(), server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(0)
+
+
+def _joined() -> pb.Frame:
+    return pb.Frame(room_id="r", seq=1, reply_to=1, join_room=pb.JoinRoom())
+
+
+def _numbered(frame: pb.Frame, seq: int) -> pb.Frame:
+    numbered = pb.Frame()
+    numbered.CopyFrom(frame)
+    numbered.seq = seq
+    return numbered
+
+
+async def _refusal(connection: dyad.Connection) -> dyad.Refusal:
+    event = await anext(connection)
+    assert isinstance(event, dyad.Refused)
+    return event.code
+
+
+async def _send_candidates(connection: dyad.Connection, count: int) -> None:
+    for number in range(count):
+        await connection.send_candidate(dyad.Candidate(str(number)))
+
+
+async def _hear_candidates(connection: dyad.Connection, count: int) -> list[str]:
+    heard: list[str] = []
+    while len(heard) < count:
+        event = await anext(connection)
+        if isinstance(event, dyad.Candidate):
+            heard.append(event.candidate)
+    return heard
+
+
+async def _last(connection: dyad.Connection) -> None:
+    async for _ in connection:
+        pass

@@ -1,0 +1,84 @@
+"""What a browser is told through the real Envoy of deploy/ when the server goes away."""
+
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dyad.v1 import signaling_pb2 as pb
+from dyad_server import envoy
+
+from tests.conftest import SECRET, serving, token
+from tests.support.grpc_web import Call
+from tests.support.needs import PAGE, ROOT, needs
+from tests.support.process import dyad_serve
+
+UNAVAILABLE = "14"
+
+
+@asynccontextmanager
+async def proxy(server_port: int) -> AsyncIterator[int]:
+    needs(PAGE)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    text = envoy.render(
+        ROOT / "deploy" / "envoy.yaml", listen_port=port, server_port=server_port, page=PAGE
+    )
+    async with envoy.running(text, port):
+        yield port
+
+
+async def listen(port: int) -> Call:
+    return await Call.begin(
+        port, "Listen", pb.ListenRequest(), token=token(), origin=f"http://localhost:{port}"
+    )
+
+
+def told_when(said: dict[str, str]) -> bool:
+    return 200 <= int(said["retry-after-ms"]) <= 2000
+
+
+async def test_a_listen_is_told_that_the_server_goes_away_and_when_to_come_back() -> None:
+    async with dyad_serve(SECRET) as served, proxy(served.port) as port:
+        call = await listen(port)
+        try:
+            first = await call.read()
+            assert first is not None
+            assert pb.ListenResponse.FromString(first).session_id
+            served.process.send_signal(signal.SIGTERM)
+            # The page could read nothing more of it without these.
+            assert call.headers["access-control-allow-origin"] == f"http://localhost:{port}"
+            assert await call.read() is None
+            assert call.trailers["grpc-status"] == UNAVAILABLE
+            assert told_when(call.trailers)
+            assert await served.command.ended() == 0
+        finally:
+            call.close()
+
+
+async def test_who_comes_while_the_server_drains_is_told_in_headers_that_a_page_may_read() -> None:
+    async with serving() as server, proxy(server.port) as port:
+        server.dyad.drain()
+        call = await listen(port)
+        try:
+            assert await call.read() is None
+            # Without a message before it, the status comes in the headers.
+            assert call.headers["grpc-status"] == UNAVAILABLE
+            assert told_when(call.headers)
+            exposed = call.headers["access-control-expose-headers"].split(",")
+            assert {"grpc-status", "grpc-message", "retry-after-ms"} <= set(exposed)
+        finally:
+            call.close()
+
+
+async def test_a_server_that_is_gone_reads_as_unavailable_too() -> None:
+    async with dyad_serve(SECRET) as served, proxy(served.port) as port:
+        served.process.terminate()
+        await served.command.ended()
+        call = await listen(port)
+        try:
+            assert await call.read() is None
+            assert call.headers["grpc-status"] == UNAVAILABLE
+        finally:
+            call.close()

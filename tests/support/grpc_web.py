@@ -1,0 +1,64 @@
+"""grpc-web as it stands on the wire, without a client that hides it."""
+
+import asyncio
+import http.client
+import struct
+from typing import Self
+
+from google.protobuf.message import Message
+
+PATIENCE = 5.0
+_TRAILERS = 0x80
+
+
+class Call:
+    """One call over HTTP/1.1: its headers, then its messages, then its trailers."""
+
+    def __init__(
+        self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
+    ) -> None:
+        self._connection = connection
+        self._answer = answer
+        self.headers = {name.lower(): value for name, value in answer.getheaders()}
+        self.trailers: dict[str, str] = {}
+
+    @classmethod
+    async def begin(
+        cls, port: int, method: str, request: Message, *, token: str, origin: str
+    ) -> Self:
+        """Call a method of the service through the proxy on this port of 127.0.0.1."""
+        body = request.SerializeToString()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+
+        def ask() -> http.client.HTTPResponse:
+            connection.request(
+                "POST",
+                f"/dyad.v1.Signaling/{method}",
+                body=b"\0" + struct.pack(">I", len(body)) + body,
+                headers={
+                    "authorization": f"Bearer {token}",
+                    "content-type": "application/grpc-web+proto",
+                    "origin": origin,
+                    "x-grpc-web": "1",
+                },
+            )
+            return connection.getresponse()
+
+        return cls(connection, await asyncio.to_thread(ask))
+
+    async def read(self) -> bytes | None:
+        """The next message; None at the end, when the trailers are there."""
+        head = await asyncio.to_thread(self._answer.read, 5)
+        if not head:
+            return None
+        kind, length = struct.unpack(">BI", head)
+        body = await asyncio.to_thread(self._answer.read, length)
+        if not kind & _TRAILERS:
+            return body
+        for line in body.decode().splitlines():
+            name, _, value = line.partition(":")
+            self.trailers[name.lower()] = value.strip()
+        return None
+
+    def close(self) -> None:
+        self._connection.close()

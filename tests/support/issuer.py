@@ -1,0 +1,144 @@
+"""An app that issues tokens and publishes its keys, on a real HTTP server."""
+
+import base64
+import hashlib
+import hmac
+import json
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from tests.support.certificates import Pair
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A private key, as its owner has it."""
+
+    kid: str | None
+    private: Any
+    algorithm: str
+
+    def jwk(self, **changes: Any) -> dict[str, Any]:
+        """Its public half, as a JWK; a change to None leaves that member out."""
+        public = jwt.get_algorithm_by_name(self.algorithm).to_jwk(
+            self.private.public_key(), as_dict=True
+        )
+        members = public | {"kid": self.kid, "use": "sig", "alg": self.algorithm} | changes
+        return {name: value for name, value in members.items() if value is not None}
+
+    def token(self, sub: str = "alice", headers: dict[str, Any] | None = None) -> str:
+        claims = {"sub": sub, "exp": int(time.time()) + 600}
+        named = {"kid": self.kid} if self.kid is not None else {}
+        return jwt.encode(claims, self.private, self.algorithm, headers=named | (headers or {}))
+
+
+def es256(kid: str | None = None) -> SigningKey:
+    return SigningKey(kid, ec.generate_private_key(ec.SECP256R1()), "ES256")
+
+
+def eddsa(kid: str | None = None) -> SigningKey:
+    return SigningKey(kid, ed25519.Ed25519PrivateKey.generate(), "EdDSA")
+
+
+def rs256(kid: str | None = None, bits: int = 2048) -> SigningKey:
+    return SigningKey(kid, rsa.generate_private_key(public_exponent=65537, key_size=bits), "RS256")
+
+
+def spelled(header: dict[str, Any] | bytes, claims: dict[str, Any] | bytes, secret: bytes) -> str:
+    """A token of just this header and these claims, or their JSON, signed as HS256 does."""
+    signed = ".".join(
+        _base64url(part if isinstance(part, bytes) else json.dumps(part).encode())
+        for part in (header, claims)
+    )
+    signature = hmac.digest(secret, signed.encode(), hashlib.sha256)
+    return f"{signed}.{_base64url(signature)}"
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+@dataclass
+class Issuer:
+    """What the URL shows, to be changed by a test, and how often it was asked.
+
+    Attributes:
+        url: of the keys.
+        body: what it answers.
+        status: with which status.
+        headers: and which headers more.
+        pause: seconds before each byte of the body, where that is not 0.
+        open: unset, to let whoever asks wait.
+        asked: how many have asked.
+    """
+
+    url: str = ""
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    pause: float = 0.0
+    open: threading.Event = field(default_factory=threading.Event)
+    asked: int = 0
+
+    def show(self, *keys: SigningKey) -> None:
+        """Answer with these keys."""
+        self.body = json.dumps({"keys": [key.jwk() for key in keys]}).encode()
+        self.status = 200
+
+
+@contextmanager
+def issuing(*keys: SigningKey, tls: Pair | None = None) -> Iterator[Issuer]:
+    """An issuer on 127.0.0.1 that shows `keys`."""
+    issuer = Issuer()
+    issuer.show(*keys)
+    issuer.open.set()
+    count = threading.Lock()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with count:
+                issuer.asked += 1
+            issuer.open.wait()
+            self.send_response(issuer.status)
+            for name, value in issuer.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            try:
+                for piece in [issuer.body] if not issuer.pause else _bytes_of(issuer.body):
+                    time.sleep(issuer.pause)
+                    self.wfile.write(piece)
+            except OSError:
+                # Whoever asked waits no longer.
+                self.close_connection = True
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.cert, tls.key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    serving.start()
+    issuer.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}/keys"
+    try:
+        yield issuer
+    finally:
+        issuer.open.set()
+        server.shutdown()
+        serving.join()
+        server.server_close()
+
+
+def _bytes_of(body: bytes) -> list[bytes]:
+    return [body[n : n + 1] for n in range(len(body))]

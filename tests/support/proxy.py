@@ -1,0 +1,139 @@
+"""A TCP proxy between a client and the server, which breaks the way networks break."""
+
+import asyncio
+import socket
+import struct
+from types import TracebackType
+from typing import Self
+
+_CHUNK = 65536
+_BACKLOG = 16
+# Close with a reset: linger, for 0 seconds.
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Forwards connections to `127.0.0.1:target`, to be entered with `async with`.
+
+    Attributes:
+        port: where it listens, on 127.0.0.1; the same over `refuse` and `accept`.
+        accepted: how many connections were ever accepted.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.port = 0
+        self.accepted = 0
+        self._target = target
+        self._stalled = False
+        self._links: set[_Link] = set()
+        self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.accept()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.refuse()
+        await self.cut()
+
+    async def cut(self, *, half_open: bool = False) -> None:
+        """Reset every connection; both sides notice at once.
+
+        Args:
+            half_open: reset the client's side only. The server's stays open and
+                silent, as where a network forgot it, until the next `cut`.
+        """
+        for link in tuple(self._links):
+            await link.cut(half_open=half_open)
+            if not half_open:
+                self._links.discard(link)
+
+    def stall(self, *, new: bool = True) -> None:
+        """Forward nothing; all connections stay open.
+
+        Args:
+            new: also on those yet to come. False: only on those that are there.
+        """
+        self._stalled = new
+        for link in self._links:
+            link.flowing.clear()
+
+    def resume_forwarding(self) -> None:
+        """End `stall`: what was held back goes on, and nothing of it is lost."""
+        self._stalled = False
+        for link in self._links:
+            link.flowing.set()
+
+    async def refuse(self) -> None:
+        """Let nobody connect (ECONNREFUSED); connections that are there stay."""
+        if self._accepting is not None and self._listener is not None:
+            await _stopped(self._accepting)
+            self._listener.close()
+            self._accepting = self._listener = None
+
+    async def accept(self) -> None:
+        """End `refuse`."""
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self.port), backlog=_BACKLOG)
+            self._listener.settimeout(0)
+            self.port = self._listener.getsockname()[1]
+            self._accepting = asyncio.create_task(self._accept(self._listener))
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            client, _ = await loop.sock_accept(listener)
+            self.accepted += 1
+            link = _Link(client, self._target)
+            if not self._stalled:
+                link.flowing.set()
+            self._links.add(link)
+
+
+class _Link:
+    """One connection of a client's and the one to the server that it is forwarded to."""
+
+    def __init__(self, client: socket.socket, target: int) -> None:
+        self.flowing = asyncio.Event()
+        self._client = client
+        self._server = socket.socket()
+        for end in (self._client, self._server):
+            end.settimeout(0)
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._forwarding = asyncio.create_task(self._forward(target))
+
+    async def cut(self, *, half_open: bool) -> None:
+        await _stopped(self._forwarding)
+        for end in (self._client,) if half_open else (self._client, self._server):
+            if end.fileno() >= 0:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                end.close()
+
+    async def _forward(self, target: int) -> None:
+        try:
+            await asyncio.get_running_loop().sock_connect(self._server, ("127.0.0.1", target))
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pump(self._client, self._server))
+                both.create_task(self._pump(self._server, self._client))
+        except* OSError:
+            pass  # One side reset it: so does this, on the other.
+        self._client.close()
+        self._server.close()
+
+    async def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while chunk := await loop.sock_recv(source, _CHUNK):
+            await self.flowing.wait()
+            await loop.sock_sendall(sink, chunk)
+        sink.shutdown(socket.SHUT_WR)
+
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

@@ -1,0 +1,52 @@
+import grpc
+import pytest
+from dyad.errors import (
+    Ended,
+    Forbidden,
+    Overloaded,
+    Refusal,
+    TakenOver,
+    TimedOut,
+    Unauthenticated,
+    Unavailable,
+    ended,
+)
+from dyad.events import Departure
+
+CODE = grpc.StatusCode
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "should_retry"),
+    [
+        (CODE.UNAUTHENTICATED, Unauthenticated, False),
+        (CODE.PERMISSION_DENIED, Forbidden, False),
+        (CODE.RESOURCE_EXHAUSTED, Overloaded, True),
+        (CODE.DEADLINE_EXCEEDED, TimedOut, False),
+        (CODE.ABORTED, TakenOver, False),
+        (CODE.UNAVAILABLE, Unavailable, True),
+        (CODE.CANCELLED, Unavailable, True),
+        (CODE.INTERNAL, Unavailable, True),
+        (CODE.UNKNOWN, Unavailable, True),
+        (CODE.UNIMPLEMENTED, Ended, False),
+        (CODE.OK, Ended, False),
+    ],
+)
+def test_the_kind_of_an_end_says_whether_to_come_back(
+    code: grpc.StatusCode, kind: type[Ended], *, should_retry: bool
+) -> None:
+    end = ended(code, "why")
+    assert (type(end), end.code, end.should_retry) == (kind, code, should_retry)
+    assert str(end) == f"{code.name}: why"
+
+
+@pytest.mark.parametrize(
+    ("trailer", "seconds"), [(None, None), ("1500", 1.5), ("soon", None), ("-1", None)]
+)
+def test_when_to_come_back_is_said_in_seconds(trailer: str | None, seconds: float | None) -> None:
+    assert ended(CODE.UNAVAILABLE, "", trailer).retry_after == seconds
+
+
+def test_what_only_a_newer_server_says_reads_as_not_said() -> None:
+    assert Refusal(99) is Refusal.UNSPECIFIED
+    assert Departure(99) is Departure.UNSPECIFIED

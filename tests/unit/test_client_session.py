@@ -1,0 +1,311 @@
+"""The client's session alone, and joined to the server's own over every schedule of cuts."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import pytest
+from dyad.errors import TakenOver
+from dyad.session import ACK_BYTES, ACK_FRAMES, UNACKED_BYTES, UNACKED_FRAMES, Session
+from dyad.v1 import signaling_pb2 as pb
+from dyad_server.session import Arrival
+from dyad_server.session import Session as ServerSession
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+
+def test_frames_are_numbered_and_go_out_together_once() -> None:
+    session = Session()
+    assert [session.put(_offer(text)) for text in "abc"] == [1, 2, 3]
+    assert _said(session) == ["a", "b", "c"]
+    assert session.take() is None
+
+
+def test_a_message_is_no_larger_than_it_should_be() -> None:
+    session = Session()
+    for text in ("a" * 100_000, "b" * 100_000, "c" * 300_000, "d"):
+        session.put(_offer(text))
+    assert [len(_said(session)) for _ in range(3)] == [2, 1, 1]
+
+
+def test_a_number_is_taken_in_once_and_a_gap_is_the_end() -> None:
+    session = Session()
+    arrivals = [session.arrive(pb.Frame(seq=seq)) for seq in (1, 2, 2, 0, 1, 3)]
+    assert arrivals == [True, True, False, True, False, True]
+    with pytest.raises(TakenOver):
+        session.arrive(pb.Frame(seq=5))
+
+
+def test_the_last_frame_of_a_message_acknowledges() -> None:
+    session = Session()
+    session.arrive(pb.Frame(seq=1))
+    session.put(_offer("a"))
+    session.put(_offer("b"))
+    message = session.take()
+    assert message is not None
+    assert [frame.ack for frame in message.frames] == [0, 1]
+
+
+def test_so_many_frames_are_acknowledged_without_one_to_send() -> None:
+    session = Session()
+    for seq in range(1, ACK_FRAMES):
+        session.arrive(pb.Frame(seq=seq))
+    assert session.take() is None
+    session.arrive(pb.Frame(seq=ACK_FRAMES))
+    assert session.take() == pb.SignalRequest(frames=[pb.Frame(ack=ACK_FRAMES)])
+    assert session.take() is None
+
+
+def test_so_many_bytes_are_acknowledged_without_a_frame_to_send() -> None:
+    session = Session()
+    frame = _offer("x" * ACK_BYTES)
+    frame.seq = 1
+    session.arrive(frame)
+    assert session.take() == pb.SignalRequest(frames=[pb.Frame(ack=1)])
+
+
+def test_no_more_frames_stand_unacknowledged_than_may() -> None:
+    session = _seated()
+    for number in range(UNACKED_FRAMES):
+        session.put(_offer(str(number)))
+    assert not session.full
+    session.put(_offer("one more"))
+    assert session.full
+    assert len(_said(session)) == UNACKED_FRAMES
+    assert session.take() is None
+    session.arrive(pb.Frame(ack=2))
+    assert not session.full
+    assert _said(session) == ["one more"]
+
+
+def test_no_more_bytes_stand_unacknowledged_than_may() -> None:
+    session = _seated()
+    for _ in range(5):
+        session.put(_offer("x" * (UNACKED_BYTES // 5)))
+    assert session.full
+    assert sum(len(_said(session)) for _ in range(2)) == 4
+    assert session.take() is None
+    session.arrive(pb.Frame(ack=2))
+    assert not session.full
+    assert len(_said(session)) == 1
+
+
+def test_coming_back_asks_for_the_seat_and_says_nothing_else() -> None:
+    session = _seated()
+    session.put(_offer("a"))
+    session.cut()
+    assert session.take() == pb.SignalRequest(
+        frames=[
+            pb.Frame(
+                room_id="r",
+                ack=1,
+                join_room=pb.JoinRoom(resumable=True, resume_token="first"),
+            )
+        ]
+    )
+    assert session.take() is None
+
+
+def test_what_the_server_lacks_is_said_again_with_its_numbers_then_what_is_new() -> None:
+    session = _seated()
+    for text in "abc":
+        session.put(_offer(text))
+    session.take()
+    session.cut()
+    session.put(_offer("d"))
+    session.take()
+    assert session.arrive(_given_back("second", ack=2))
+    message = session.take()
+    assert message is not None
+    assert [(frame.seq, frame.offer.sdp) for frame in message.frames] == [
+        (3, "b"),
+        (4, "c"),
+        (5, "d"),
+    ]
+    assert session.resume_token == "second"
+
+
+def test_a_seat_given_back_is_answered_at_once() -> None:
+    session = _seated()
+    session.cut()
+    session.take()
+    session.arrive(_given_back("second", ack=1))
+    assert session.take() == pb.SignalRequest(frames=[pb.Frame(ack=1)])
+
+
+def test_any_other_answer_gives_no_seat_back() -> None:
+    session = _seated()
+    session.cut()
+    session.take()
+    with pytest.raises(TakenOver):
+        session.arrive(_acknowledged("third"))
+
+
+def test_where_the_server_holds_no_seat_nothing_is_kept() -> None:
+    session = _seated(resume_token="")
+    for number in range(UNACKED_FRAMES + 1):
+        session.put(_offer(str(number)))
+    assert session.full
+    assert len(_said(session)) == UNACKED_FRAMES + 1
+    assert not session.full
+
+
+def test_leaving_gives_the_token_up() -> None:
+    session = _seated()
+    session.put(pb.Frame(room_id="r", leave_room=pb.LeaveRoom()))
+    session.take()
+    session.arrive(pb.Frame(room_id="r", seq=2, ack=2, reply_to=2, leave_room=pb.LeaveRoom()))
+    assert (session.room_id, session.resume_token) == ("", "")
+
+
+@dataclass
+class Wire:
+    """What is under way on one stream."""
+
+    out: deque[pb.SignalRequest] = field(default_factory=deque)
+    back: deque[list[pb.Frame]] = field(default_factory=deque)
+
+
+class Cuts(RuleBasedStateMachine):
+    """The client's session and the server's, over streams that break anywhere.
+
+    Between the two, this does what the link and the hub do, each in a line or two.
+    """
+
+    @initialize()
+    def join(self) -> None:
+        self.client, self.server = Session(), ServerSession[pb.Frame](1 << 30, 1 << 30)
+        self.wire = Wire()
+        self.attached = True
+        self.sent = {"up": 0, "down": 0}
+        self.heard: dict[str, list[str]] = {"up": [], "down": []}
+        self.client.put(pb.Frame(join_room=pb.JoinRoom(resumable=True)))
+        self.client_writes()
+        self.server.arrive(self.wire.out.popleft().frames[0].seq)
+        self.server.resumable = True
+        joined = pb.Frame(room_id="r", reply_to=1, join_room=pb.JoinRoom(resume_token="token"))
+        self.server.put(joined, 1)
+        self.server_writes()
+        self.client_reads()
+
+    @rule(size=st.sampled_from([1, 1, 1, 20_000]))
+    def client_says(self, size: int) -> None:
+        self.client.put(_offer(f"{self._next('up')}:" + "x" * size))
+
+    @rule()
+    def client_says_a_burst(self) -> None:
+        for _ in range(100):
+            self.client_says(1)
+
+    @rule(size=st.sampled_from([1, 1, 1, 20_000]))
+    def server_says(self, size: int) -> None:
+        assert self.server.put(_offer(f"{self._next('down')}:" + "x" * size), size)
+
+    @rule()
+    def client_writes(self) -> None:
+        if (message := self.client.take()) is not None:
+            self.wire.out.append(message)
+
+    @rule()
+    def server_writes(self) -> None:
+        if not self.attached:
+            return
+        frames = []
+        for numbered in self.server.take():
+            frame = pb.Frame()
+            frame.CopyFrom(numbered.what)
+            frame.seq = numbered.seq
+            frames.append(frame)
+        if not frames and self.server.ack_due:
+            frames.append(pb.Frame())
+        if frames:
+            frames[-1].ack = self.server.ack()
+            if not frames[0].seq:
+                frames[0].ack = self.server.taken_in
+            self.wire.back.append(frames)
+
+    @rule()
+    def client_reads(self) -> None:
+        if self.wire.back:
+            for frame in self.wire.back.popleft():
+                if self.client.arrive(frame) and frame.HasField("offer"):
+                    self._hear("down", frame)
+
+    @rule()
+    def server_reads(self) -> None:
+        if not self.wire.out:
+            return
+        for frame in self.wire.out.popleft().frames:
+            if frame.join_room.resume_token:
+                assert self.server.rewind(frame.ack)
+                self.server.put_first(_given_back("token", ack=0))
+                self.attached = True
+            else:
+                arrival = self.server.arrive(frame.seq, frame.ByteSize())
+                assert arrival is not Arrival.GAP
+                assert not frame.ack or self.server.acknowledged(frame.ack)
+                if arrival is Arrival.NEW and frame.HasField("offer"):
+                    self._hear("up", frame)
+
+    @rule()
+    def the_stream_breaks(self) -> None:
+        self.wire = Wire()
+        self.attached = False
+        self.client.cut()
+
+    @invariant()
+    def nothing_comes_twice_or_out_of_order(self) -> None:
+        for heard in getattr(self, "heard", {}).values():
+            assert heard == [str(number) for number in range(len(heard))]
+
+    def teardown(self) -> None:
+        if not hasattr(self, "wire"):
+            return
+        while self.wire.out or self.wire.back or self._something_to_write():
+            self.server_reads()
+            self.client_reads()
+        assert {way: len(heard) for way, heard in self.heard.items()} == self.sent
+
+    def _something_to_write(self) -> bool:
+        self.client_writes()
+        self.server_writes()
+        return bool(self.wire.out or self.wire.back)
+
+    def _next(self, way: str) -> int:
+        self.sent[way] += 1
+        return self.sent[way] - 1
+
+    def _hear(self, way: str, frame: pb.Frame) -> None:
+        self.heard[way].append(frame.offer.sdp.partition(":")[0])
+
+
+TestCuts = Cuts.TestCase
+TestCuts.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+
+
+def _offer(sdp: str) -> pb.Frame:
+    return pb.Frame(room_id="r", offer=pb.SessionDescription(sdp=sdp))
+
+
+def _acknowledged(resume_token: str) -> pb.Frame:
+    join_room = pb.JoinRoom(resume_token=resume_token)
+    return pb.Frame(room_id="r", seq=1, ack=1, reply_to=1, join_room=join_room)
+
+
+def _given_back(resume_token: str, ack: int) -> pb.Frame:
+    join_room = pb.JoinRoom(resumed=True, resume_token=resume_token)
+    return pb.Frame(room_id="r", ack=ack, join_room=join_room)
+
+
+def _seated(resume_token: str = "first") -> Session:
+    session = Session()
+    session.put(pb.Frame(join_room=pb.JoinRoom(resumable=True)))
+    session.take()
+    session.arrive(_acknowledged(resume_token))
+    return session
+
+
+def _said(session: Session) -> list[str]:
+    message = session.take()
+    assert message is not None
+    return [frame.offer.sdp for frame in message.frames]

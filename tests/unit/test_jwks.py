@@ -1,0 +1,462 @@
+"""Keys from a URL: which are taken, when they are fetched, how long they are good."""
+
+import asyncio
+import json
+import logging
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from dyad_server import jwks
+from dyad_server.auth import Verifier
+from dyad_server.errors import Overloaded, Unauthenticated, Unavailable
+from dyad_server.jwks import Jwks, key_set
+
+from tests.support.certificates import certificate
+from tests.support.issuer import Issuer, SigningKey, eddsa, es256, issuing, rs256, spelled
+from tests.support.until import until
+
+OLD, NEW, OTHER = es256("old"), es256("new"), eddsa("other")
+RSA = rs256("rsa")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with issuing(OLD) as at:
+        yield at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def keys(issuer: Issuer, clock: Clock) -> AsyncIterator[Jwks]:
+    made = Jwks(issuer.url, clock)
+    yield made
+    issuer.open.set()
+    await made.fetch()
+
+
+@pytest.fixture
+def verifier(keys: Jwks) -> Verifier:
+    return Verifier(keys)
+
+
+@pytest.mark.parametrize("key", [RSA, OLD, OTHER], ids=lambda key: key.algorithm)
+async def test_a_key_of_each_kind_checks_its_tokens(
+    key: SigningKey, issuer: Issuer, verifier: Verifier
+) -> None:
+    issuer.show(RSA, OLD, OTHER)
+    assert (await verifier.verify(key.token())).user_id == "alice"
+
+
+@pytest.mark.parametrize("kid", ["rsa", "old", "other"])
+@pytest.mark.parametrize("key", [RSA, OLD, OTHER], ids=lambda key: key.algorithm)
+async def test_a_token_is_checked_with_the_key_it_names_and_no_other(
+    key: SigningKey, kid: str, issuer: Issuer, verifier: Verifier
+) -> None:
+    if kid == key.kid:
+        return
+    issuer.show(RSA, OLD, OTHER)
+    with pytest.raises(Unauthenticated, match="does not hold"):
+        await verifier.verify(key.token(headers={"kid": kid}))
+
+
+@pytest.mark.parametrize("algorithm", ["none", "RS512", "PS256", "ES256", "EdDSA"])
+async def test_the_algorithm_follows_from_the_key_and_not_from_the_token(
+    algorithm: str, issuer: Issuer, verifier: Verifier
+) -> None:
+    issuer.show(RSA)
+    keys = {"none": None, "ES256": OLD.private, "EdDSA": OTHER.private}
+    claims = {"sub": "mallory", "exp": 2**40}
+    forged = jwt.encode(claims, keys.get(algorithm, RSA.private), algorithm, headers={"kid": "rsa"})
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(forged)
+
+
+async def test_a_published_key_is_no_secret(issuer: Issuer, verifier: Verifier) -> None:
+    public = OLD.private.public_key()
+    spellings = [
+        public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        json.dumps(OLD.jwk()).encode(),
+        json.loads(issuer.body)["keys"][0]["x"].encode(),
+        b"",
+    ]
+    for secret in spellings:
+        forged = spelled({"alg": "HS256", "kid": "old"}, {"sub": "x", "exp": 2**40}, secret)
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(forged)
+
+
+async def test_a_token_without_a_kid_needs_the_only_key(
+    issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
+) -> None:
+    nameless = SigningKey(None, OLD.private, "ES256").token()
+    assert (await verifier.verify(nameless)).user_id == "alice"
+    issuer.show(OLD, OTHER)
+    clock.now += jwks.PAUSE_SECONDS
+    await keys.fetch()
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(nameless)
+
+
+async def test_a_key_without_a_kid_answers_to_no_name(issuer: Issuer, verifier: Verifier) -> None:
+    nameless = SigningKey(None, NEW.private, "ES256")
+    issuer.show(nameless)
+    assert (await verifier.verify(nameless.token())).user_id == "alice"
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(NEW.token())
+
+
+@pytest.mark.parametrize(
+    "kid",
+    [
+        "",
+        "../../../../etc/passwd",
+        "old' OR '1'='1",
+        "\x00",
+        "http://127.0.0.1/keys",
+        "k" * 3000,
+        "OLD",
+        " old",
+    ],
+)
+async def test_a_name_is_compared_and_nothing_else_is_done_with_it(
+    kid: str, issuer: Issuer, verifier: Verifier
+) -> None:
+    await verifier.verify(OLD.token())
+    with pytest.raises(Unauthenticated) as refused:
+        await verifier.verify(OLD.token(headers={"kid": kid}))
+    assert not kid or kid not in str(refused.value)
+    assert issuer.asked == 1
+
+
+async def test_what_a_token_says_of_its_key_is_ignored(issuer: Issuer, verifier: Verifier) -> None:
+    with issuing(NEW) as evil:
+        told: dict[str, Any] = {"jku": evil.url, "x5u": evil.url, "jwk": NEW.jwk()}
+        assert (await verifier.verify(OLD.token(headers=told))).user_id == "alice"
+        for kid in ("old", "new"):
+            with pytest.raises(Unauthenticated):
+                await verifier.verify(NEW.token(headers=told | {"kid": kid}))
+        assert evil.asked == 0
+
+
+async def test_a_new_key_is_fetched_when_a_token_names_it(
+    issuer: Issuer, clock: Clock, verifier: Verifier
+) -> None:
+    await verifier.verify(OLD.token())
+    issuer.show(OLD, NEW)
+    clock.now += jwks.PAUSE_SECONDS
+    assert (await verifier.verify(NEW.token("bob"))).user_id == "bob"
+    assert (await verifier.verify(OLD.token())).user_id == "alice"
+    assert issuer.asked == 2
+
+
+async def test_a_key_that_is_shown_no_longer_is_good_no_longer_not_even_for_a_known_token(
+    issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
+) -> None:
+    token = OLD.token()
+    await verifier.verify(token)
+    issuer.show(NEW)
+    clock.now += jwks.PAUSE_SECONDS
+    await keys.fetch()
+    for known_only in (False, True):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(token, known_only=known_only)
+
+
+async def test_a_name_that_stands_for_another_key_now_proves_nothing_of_the_old_one(
+    issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
+) -> None:
+    token = OLD.token()
+    await verifier.verify(token)
+    issuer.show(SigningKey("old", NEW.private, "ES256"))
+    clock.now += jwks.PAUSE_SECONDS
+    await keys.fetch()
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(token)
+
+
+async def test_a_known_token_stays_known_while_its_key_does(
+    clock: Clock, keys: Jwks, verifier: Verifier
+) -> None:
+    token = OLD.token()
+    await verifier.verify(token)
+    clock.now += jwks.PAUSE_SECONDS
+    await keys.fetch()
+    assert (await verifier.verify(token, known_only=True)).user_id == "alice"
+    with pytest.raises(Overloaded):
+        await verifier.verify(OLD.token("bob"), known_only=True)
+
+
+async def test_unknown_names_cost_one_fetch_in_thirty_seconds(
+    issuer: Issuer, clock: Clock, verifier: Verifier
+) -> None:
+    async def refuse(n: int) -> None:
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(OLD.token(headers={"kid": f"unknown {n}"}))
+
+    await asyncio.gather(*(refuse(n) for n in range(50)))
+    assert issuer.asked == 1
+    clock.now += jwks.PAUSE_SECONDS - 0.01
+    await asyncio.gather(*(refuse(n) for n in range(50)))
+    assert issuer.asked == 1
+    clock.now += 0.01
+    await asyncio.gather(*(refuse(n) for n in range(50)))
+    assert issuer.asked == 2
+
+
+async def test_all_who_need_a_fetch_share_it_and_nobody_else_waits(
+    issuer: Issuer, clock: Clock, verifier: Verifier
+) -> None:
+    await verifier.verify(OLD.token())
+    issuer.show(OLD, NEW)
+    issuer.open.clear()
+    clock.now += jwks.PAUSE_SECONDS
+    waiting = [asyncio.create_task(verifier.verify(NEW.token(str(n)))) for n in range(20)]
+    await until(lambda: issuer.asked == 2)
+    # The loop turns, and what is known already is served meanwhile.
+    assert (await verifier.verify(OLD.token("carol"))).user_id == "carol"
+    assert not any(task.done() for task in waiting)
+    waiting.pop().cancel()
+    issuer.open.set()
+    assert [who.user_id for who in await asyncio.gather(*waiting)] == [str(n) for n in range(19)]
+    assert issuer.asked == 2
+
+
+async def test_while_the_url_is_away_the_keys_are_good_for_an_hour(
+    issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
+) -> None:
+    token = OLD.token()
+    await verifier.verify(token)
+    issuer.status = 503
+    fetched = clock.now
+    for clock.now in (fetched + 300, fetched + 1800, fetched + jwks.KEPT_SECONDS):
+        await keys.fetch()
+        assert (await verifier.verify(token)).user_id == "alice"
+        assert (await verifier.verify(OLD.token("bob"))).user_id == "bob"
+    assert issuer.asked == 4
+    clock.now = fetched + jwks.KEPT_SECONDS + 0.01
+    for one in (token, OLD.token("bob")):
+        with pytest.raises(Unavailable) as ended:
+            await verifier.verify(one)
+        assert str(ended.value).endswith(".")
+    clock.now += jwks.PAUSE_SECONDS
+    issuer.status = 200
+    assert (await verifier.verify(token)).user_id == "alice"
+
+
+async def test_whether_a_name_is_unknown_cannot_be_said_while_the_url_is_away(
+    issuer: Issuer, clock: Clock, verifier: Verifier
+) -> None:
+    await verifier.verify(OLD.token())
+    issuer.status = 503
+    clock.now += jwks.PAUSE_SECONDS
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await verifier.verify(NEW.token())
+    assert issuer.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"status": 500}, "status"),
+        ({"status": 302, "headers": {"Location": "/keys"}}, "status"),
+        ({"status": 204}, "status"),
+        ({"body": b""}, "JSON"),
+        ({"body": b"<html>"}, "JSON"),
+        ({"body": b"\xff"}, "decode"),
+        ({"body": b"[]"}, "JWK Set"),
+        ({"body": b"{}"}, "JWK Set"),
+        ({"body": b"null"}, "JWK Set"),
+        ({"body": b'{"keys":{}}'}, "no key"),
+        ({"body": b'{"keys":[]}'}, "no key"),
+        ({"body": b'{"keys":[null,7,"x",[],{}]}'}, "no key"),
+        ({"body": b'{"keys":' + b"[" * 100_000}, "JWK Set"),
+        ({"body": b" " * (256 * 1024 + 1)}, "longer"),
+        ({"headers": {"Content-Length": "9999"}}, "IncompleteRead|JSON"),
+        ({"headers": {"Transfer-Encoding": "chunked"}}, "."),
+    ],
+)
+async def test_an_answer_that_is_none_counts_as_away_and_is_said_in_the_log(
+    changes: dict[str, Any], why: str, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = Jwks(issuer.url)
+    for name, value in changes.items():
+        setattr(issuer, name, value)
+    if issuer.headers.get("Content-Length"):
+        issuer.body = issuer.body[:-9]
+    with caplog.at_level(logging.WARNING), pytest.raises(Unavailable):
+        await Verifier(keys).verify(OLD.token())
+    assert not keys.ready.is_set()
+    (line,) = caplog.messages
+    assert line.startswith("keys not fetched why=")
+    assert len(line) < 300
+    assert re.search(why, line)
+
+
+async def test_where_nobody_listens_is_away(clock: Clock) -> None:
+    with issuing(OLD) as gone:
+        url = gone.url
+    with pytest.raises(Unavailable):
+        await Verifier(Jwks(url, clock)).verify(OLD.token())
+
+
+@pytest.mark.parametrize("slow", ["nothing comes", "byte by byte"])
+async def test_nobody_waits_longer_than_the_patience_for_a_slow_answer(
+    slow: str, issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = Jwks(issuer.url, clock)
+    verifier = Verifier(keys)
+    monkeypatch.setattr(jwks, "PATIENCE_SECONDS", 0.2)
+    if slow == "nothing comes":
+        issuer.open.clear()
+    else:
+        issuer.pause = 0.05
+    async with asyncio.timeout(1):
+        with pytest.raises(Unavailable):
+            await verifier.verify(OLD.token())
+        # The fetch itself has an end too, or there would be no other.
+        await keys.fetch()
+    issuer.open.set()
+    issuer.pause = 0.0
+    clock.now += jwks.PAUSE_SECONDS
+    assert (await verifier.verify(OLD.token())).user_id == "alice"
+
+
+async def test_keys_are_ready_with_the_first_good_answer_whoever_asked(
+    issuer: Issuer, clock: Clock, keys: Jwks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jwks, "PAUSE_SECONDS", 0.01)
+    issuer.status = 503
+    keeping = asyncio.create_task(keys.keep())
+    await until(lambda: issuer.asked == 1)
+    assert not keys.ready.is_set()
+    issuer.status = 200
+    clock.now += 1
+    async with asyncio.timeout(5):
+        await keys.ready.wait()
+    keeping.cancel()
+    await asyncio.wait({keeping})
+
+
+async def test_keys_are_fetched_again_though_nobody_asks(
+    issuer: Issuer, keys: Jwks, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jwks, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(jwks, "PAUSE_SECONDS", 0.0)
+    keeping = asyncio.create_task(keys.keep())
+    await until(lambda: issuer.asked >= 3)
+    keeping.cancel()
+    await asyncio.wait({keeping})
+
+
+async def test_a_url_of_an_unknown_certificate_is_away_and_of_a_trusted_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = certificate(tmp_path, "issuer")
+    with issuing(OLD, tls=own) as issuer:
+        with pytest.raises(Unavailable):
+            await Verifier(Jwks(issuer.url)).verify(OLD.token())
+        monkeypatch.setenv("SSL_CERT_FILE", own.cert)
+        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).user_id == "alice"
+
+
+def small() -> dict[str, Any]:
+    return rs256("weak", 1024).jwk()
+
+
+def p384() -> dict[str, Any]:
+    return SigningKey("p384", ec.generate_private_key(ec.SECP384R1()), "ES384").jwk()
+
+
+def private() -> dict[str, Any]:
+    made: dict[str, Any] = jwt.get_algorithm_by_name("ES256").to_jwk(OLD.private, as_dict=True)
+    return made | {"kid": "private"}
+
+
+def secret() -> dict[str, Any]:
+    return {"kty": "oct", "k": secrets.token_urlsafe(32), "kid": "secret"}
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        small(),
+        p384(),
+        private(),
+        secret(),
+        secret() | {"alg": "HS256", "use": "sig"},
+        OLD.jwk(use="enc"),
+        OLD.jwk(use="SIG"),
+        OLD.jwk(use=["sig"]),
+        OLD.jwk(key_ops=["sign"]),
+        OLD.jwk(key_ops=7),
+        OLD.jwk(alg="ECDH-ES"),
+        OLD.jwk(alg="ES384"),
+        OLD.jwk(alg="HS256"),
+        OLD.jwk(alg=["ES256"]),
+        RSA.jwk(alg="RS512"),
+        RSA.jwk(alg="PS256"),
+        RSA.jwk(alg="RSA-OAEP"),
+        RSA.jwk(n=None),
+        RSA.jwk(n="AQAB"),
+        RSA.jwk(e="!"),
+        RSA.jwk(n=7),
+        OLD.jwk(kty="RSA"),
+        OLD.jwk(kty="oct"),
+        OLD.jwk(kty=None),
+        OLD.jwk(kty=7),
+        OLD.jwk(crv="P-384"),
+        OLD.jwk(crv="secp256k1"),
+        OLD.jwk(x="AAAA"),
+        OTHER.jwk(crv="Ed448"),
+        OTHER.jwk(crv="X25519"),
+        OTHER.jwk(x="AAAA"),
+        OLD.jwk(kid=7),
+        OLD.jwk(kid=["old"]),
+        7,
+        None,
+        [],
+    ],
+    ids=repr,
+)
+def test_a_key_that_is_not_fit_is_passed_over_and_takes_no_other_with_it(unfit: Any) -> None:
+    found = key_set(json.dumps({"keys": [unfit, NEW.jwk()]}).encode())
+    assert list(found.named) == ["new"]
+    assert found.only == NEW.private.public_key()
+    with pytest.raises(ValueError, match="no key"):
+        key_set(json.dumps({"keys": [unfit]}).encode())
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        OLD.jwk(use=None, alg=None),
+        OLD.jwk(key_ops=["verify"]),
+        OLD.jwk(kid=None),
+        RSA.jwk(x5c=["nonsense"], x5u="http://127.0.0.1:1/"),
+        OTHER.jwk(alg=None),
+    ],
+    ids=repr,
+)
+def test_a_key_says_what_it_is_for_or_leaves_it(fit: dict[str, Any]) -> None:
+    assert key_set(json.dumps({"keys": [fit]}).encode()).only is not None
