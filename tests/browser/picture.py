@@ -24,7 +24,7 @@ async def tab(here: Site, who: str, room: str, width: int, height: int) -> Page:
     page = await context.new_page()
     await page.add_init_script(f"({NO_CAMERA})({HUES[who]})")
     own = token(who, email=f"{who}@example.com", room=room)
-    await page.goto(f"{here.url}#stun=&token={own}&auto=1")
+    await page.goto(f"{here.proxy.url}#stun=&token={own}&auto=1")
     return page
 
 

@@ -4,10 +4,10 @@ import re
 import shutil
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from dyad_server import envoy
 from dyad_server.app import Server
@@ -15,10 +15,8 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.conftest import serving, token
 from tests.support.certificates import Pair
+from tests.support.needs import PAGE, ROOT
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-PAGE = ROOT / "build" / "web" / "index.html"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,45 +32,80 @@ FLAGS = [
 MEDIA_MS = 20_000
 
 
+# Every RTCPeerConnection of the page, in the order they were made.
+WATCH = """window.calls = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...options) {
+    super(...options);
+    window.calls.push(this);
+  }
+};"""
+
+
+class Proxy:
+    """The Envoy of `deploy/` before a server, which may go and come on its port."""
+
+    def __init__(self, server_port: int, tls: Pair | None = None) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://localhost:{self.port}/"
+        self._text = envoy.render(
+            ROOT / "deploy" / ("envoy-tls.yaml" if tls else "envoy.yaml"),
+            listen_port=self.port,
+            server_port=server_port,
+            page=PAGE,
+            tls=(Path(tls.cert), Path(tls.key)) if tls else None,
+        )
+        self._running = AsyncExitStack()
+
+    async def start(self) -> None:
+        await self._running.enter_async_context(envoy.running(self._text, self.port))
+
+    async def stop(self) -> None:
+        await self._running.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+
 @dataclass
 class Site:
-    url: str
+    proxy: Proxy
     server: Server
     browser: Browser
 
-    async def tab(self, fragment: str = "") -> Page:
+    async def tab(self, fragment: str = "", url: str = "") -> Page:
         """A page of a context of its own: nothing is shared but the network."""
         context = await self.browser.new_context()
         page = await context.new_page()
-        await page.goto(f"{self.url}#stun=&{fragment}")
+        await page.add_init_script(WATCH)
+        await page.goto(f"{url or self.proxy.url}#stun=&{fragment}")
         return page
 
 
 @asynccontextmanager
 async def site(tls: Pair | None = None, **settings: Any) -> AsyncIterator[Site]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    async with serving(**settings) as server, async_playwright() as playwright:
-        text = envoy.render(
-            ROOT / "deploy" / ("envoy-tls.yaml" if tls else "envoy.yaml"),
-            listen_port=port,
-            server_port=server.port,
-            page=PAGE,
-            tls=(Path(tls.cert), Path(tls.key)) if tls else None,
-        )
-        async with envoy.running(text, port):
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            try:
-                scheme = "https" if tls else "http"
-                yield Site(f"{scheme}://localhost:{port}/", server, browser)
-            finally:
-                await browser.close()
+    async with (
+        serving(**settings) as server,
+        Proxy(server.port, tls) as proxy,
+        async_playwright() as playwright,
+    ):
+        chromium = shutil.which("chromium")
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        try:
+            yield Site(proxy, server, browser)
+        finally:
+            await browser.close()
 
 
-async def call(site: Site) -> tuple[Page, Page]:
+async def call(site: Site, *, bobs_url: str = "") -> tuple[Page, Page]:
     """Two tabs, typed into as two people would."""
-    alice, bob = await site.tab(), await site.tab()
+    alice, bob = await site.tab(), await site.tab(url=bobs_url)
     for page, who in ((alice, "alice"), (bob, "bob")):
         await expect(page.locator("#status")).to_have_text("Disconnected")
         await page.fill("#token", token(who))

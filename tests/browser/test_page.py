@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.site import DECODED, MEDIA_MS, ROOT, STREAM, call, site
+from tests.browser.site import DECODED, MEDIA_MS, STREAM, call, site
 from tests.conftest import token
 from tests.support.certificates import certificate
+from tests.support.needs import ROOT
 
 
 async def test_two_browsers_show_each_other_and_closing_one_tells_the_other() -> None:
-    async with site() as here:
+    # Where the end of a closed page's Listen overtakes its last Send, the seat
+    # is held first.
+    async with site(resume_grace=0.5) as here:
         alice, bob = await call(here)
         for page in (alice, bob):
             await page.wait_for_function(DECODED, timeout=MEDIA_MS)
@@ -30,6 +33,14 @@ async def test_hanging_up_lets_the_other_one_wait_for_the_next() -> None:
         alice, bob = await call(here)
         await bob.get_by_role("button", name="Hang up").click()
         await expect(alice.locator("#status")).to_have_text("Connected", timeout=1000)
+
+
+async def test_a_page_that_goes_hangs_up() -> None:
+    async with site() as here:
+        alice, bob = await call(here)
+        await bob.evaluate('dispatchEvent(new PageTransitionEvent("pagehide"))')
+        await expect(alice.locator("#message")).to_have_text("The other one hung up.")
+        await expect(bob.locator("#status")).to_have_text("Disconnected")
 
 
 async def test_an_automatic_link_needs_no_typing() -> None:
@@ -132,7 +143,7 @@ async def test_a_link_to_another_server_does_not_get_this_ones_token() -> None:
     async with site() as here:
         page = await here.tab(f"token={token()}")
         await expect(page.locator("#token")).not_to_have_value("")
-        await page.goto(f"{here.url}#server=https://elsewhere.example")
+        await page.goto(f"{here.proxy.url}#server=https://elsewhere.example")
         await expect(page.locator("#serverNote")).to_be_visible()
         await expect(page.locator("#token")).to_have_value("")
 

@@ -102,7 +102,7 @@ async def refusals(canaries: Canaries, channel: grpc.aio.Channel, transport: typ
         canaries.note("long token", "x" * 7000),
     ]
     for refused in bad:
-        ended = await end_of(transport(channel, refused), pb.Frame())
+        ended = await end_of(transport(channel, refused))
         assert ended.code() is grpc.StatusCode.UNAUTHENTICATED
     mallory = transport(channel, canaries.token(token(canaries.new("sub"), room=canaries.new("r"))))
     ended = await end_of(mallory, pb.Frame(join_room=pb.JoinRoom()))

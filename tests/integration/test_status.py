@@ -21,7 +21,7 @@ Connect = Callable[..., End]
 
 
 async def an_expired_token(server: Server, connect: Connect) -> Error:
-    return await end_of(connect("alice", ttl=-60), join())
+    return await end_of(connect("alice", ttl=-60))
 
 
 async def another_room_than_the_tokens(server: Server, connect: Connect) -> Error:
@@ -87,7 +87,7 @@ async def a_server_that_drains(server: Server, connect: Connect) -> Error:
 
 async def a_server_that_drains_already(server: Server, connect: Connect) -> Error:
     server.dyad.drain()
-    return await end_of(connect("alice"), join())
+    return await end_of(connect("alice"))
 
 
 @dataclass(frozen=True)

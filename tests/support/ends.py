@@ -1,7 +1,6 @@
 """A participant as a test writes one: frames out, frames in, over either transport."""
 
 import asyncio
-import contextlib
 from collections import deque
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ class End(Protocol):
     def __init__(self, channel: grpc.aio.Channel, token: str) -> None: ...
     async def send(self, *frames: pb.Frame) -> None: ...
     async def hear(self, patience: float = PATIENCE) -> pb.Frame: ...
-    async def status(self, *frames: pb.Frame) -> grpc.aio.AioRpcError | None: ...
+    async def status(self) -> grpc.aio.AioRpcError | None: ...
     def cut(self) -> None: ...
 
 
@@ -36,7 +35,9 @@ class _Base:
                 self.heard.extend(message.frames)
         return self.heard.popleft()
 
-    async def _ended(self) -> grpc.aio.AioRpcError | None:
+    async def status(self) -> grpc.aio.AioRpcError | None:
+        """What the call ended with; None: well."""
+        self.open()
         async with asyncio.timeout(PATIENCE):
             try:
                 while await self.call.read() is not grpc.aio.EOF:
@@ -45,60 +46,56 @@ class _Base:
                 return error
         return None
 
+    def open(self) -> None:
+        raise NotImplementedError
+
     def cut(self) -> None:
         if self.call is not None:
             self.call.cancel()
 
 
 class SignalEnd(_Base):
-    def _open(self) -> None:
+    def open(self) -> None:
         if self.call is None:
             self.call = self.stub.Signal(metadata=self.metadata)
 
     async def send(self, *frames: pb.Frame) -> None:
-        self._open()
+        self.open()
         await self.call.write(pb.SignalRequest(frames=frames))
-
-    async def status(self, *frames: pb.Frame) -> grpc.aio.AioRpcError | None:
-        """What the call ended with, after these frames if there are any; None: well."""
-        self._open()
-        # Under way before the write, or one that meets the end hides the status.
-        reading = asyncio.create_task(self._ended())
-        if frames:
-            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                await self.call.write(pb.SignalRequest(frames=frames))
-        return await reading
 
 
 class ListenEnd(_Base):
     session_id = ""
 
-    async def send(self, *frames: pb.Frame) -> None:
+    def open(self) -> None:
         if self.call is None:
             self.call = self.stub.Listen(pb.ListenRequest(), metadata=self.metadata)
+
+    async def send(self, *frames: pb.Frame) -> None:
+        self.open()
+        if not self.session_id:
             self.session_id = (await self.call.read()).session_id
         await self.stub.Send(
             pb.SendRequest(session_id=self.session_id, frames=frames), metadata=self.metadata
         )
 
-    async def status(self, *frames: pb.Frame) -> grpc.aio.AioRpcError | None:
-        """As `SignalEnd.status`."""
-        refused = None
-        if frames:
-            try:
-                await self.send(*frames)
-            except grpc.aio.AioRpcError as error:
-                refused = error
-        ended = await self._ended()
-        # A Send that ends a session fails with the very status that Listen ends with.
-        assert refused is None or (ended is not None and refused.code() is ended.code())
-        return ended
-
 
 async def end_of(end: End, *frames: pb.Frame) -> grpc.aio.AioRpcError:
-    """What the call ended with, after these frames if there are any."""
-    ended = await end.status(*frames)
+    """What the call ended with, after these frames.
+
+    One that is refused as it comes needs none: a write that meets the end of
+    its call hides the status.
+    """
+    refused = None
+    if frames:
+        try:
+            await end.send(*frames)
+        except grpc.aio.AioRpcError as error:
+            refused = error
+    ended = await end.status()
     assert ended is not None, "the call ended well"
+    # A Send that ends a session fails with the very status that Listen ends with.
+    assert refused is None or refused.code() is ended.code()
     return ended
 
 

@@ -15,6 +15,8 @@ private val WAITS = listOf(100, 250, 500, 1000, 2000, 4000).map { it.millisecond
 /** A stream that held so long, or on which anything got on, was no failed try. */
 private val STEADY = 5.seconds
 
+private const val NONE = -1L
+
 /** What to do about a connection that broke. */
 internal sealed interface Step {
     /** After [wait], on a new stream, ask for the seat. */
@@ -50,7 +52,7 @@ internal class Comeback(
     private var cause: Ended? = null
     private var tries = 0
     private var tokenWasRefused = false
-    private var progress = -1L
+    private var progress = NONE
     private var connectedAt = time.markNow()
     private var deadline: ComparableTimeMark = connectedAt
 
@@ -75,6 +77,8 @@ internal class Comeback(
     fun seated(joined: Frame) {
         roomId = joined.roomId
         token = joined.joinRoom.resumeToken
+        // A new session counts from 0, and has got on however little that is.
+        if (joiningAgain) progress = NONE
         phase = Phase.CONNECTED
         connectedAt = time.markNow()
     }

@@ -200,6 +200,7 @@ internal constructor(
         await { hasToWrite || closing }
         while (change { hasToWrite || !closing }) {
             val end = carry()
+            if (change { closing }) return
             when (val step = change { broke(end) }) {
                 is Step.TakeUp -> pause(step.wait)
                 is Step.JoinAgain -> pause(step.wait)

@@ -104,10 +104,13 @@ internal class Signaling(private val comeback: Comeback) {
 
     /** Decide what to do after a stream ended with [end]. */
     fun broke(end: Ended): Step {
-        val isNews = !comeback.reconnecting
+        val wasConnected = !comeback.reconnecting
         val step = comeback.broke(end, session.progress, leaving = leaveSeq != null)
         when (step) {
-            is Step.TakeUp -> session.interrupt(comeback.opening(session.takenIn))
+            is Step.TakeUp -> {
+                session.interrupt(comeback.opening(session.takenIn))
+                if (wasConnected) inbox += Reconnecting
+            }
             is Step.JoinAgain -> {
                 session = Session()
                 session.put(
@@ -125,7 +128,6 @@ internal class Signaling(private val comeback: Comeback) {
             }
             is Step.Over -> finish(step.end)
         }
-        if (isNews && comeback.reconnecting) inbox += Reconnecting
         return step
     }
 

@@ -1,0 +1,81 @@
+// Pion_call places a real video call over Dyad, with pion as the WebRTC of both
+// sides or of one.
+//
+//	go run . -target localhost:50051 -token "$TOKEN"
+//	go run . -target localhost:50051 -token "$OTHER" -room ID
+//
+// The first creates a room and prints its id; the second joins it. Each sends
+// generated pictures and counts those it receives. A browser may be either side.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/dyad-signaling/dyad/clients/go"
+	"google.golang.org/grpc/credentials"
+)
+
+func main() {
+	target := flag.String("target", "", "the Dyad server, `HOST:PORT`")
+	token := flag.String("token", "", "the app's `JWT`")
+	room := flag.String("room", "", "join the room of this `ID`; else create one")
+	frames := flag.Int64("frames", 0, "hang up after `N` pictures received")
+	tls := flag.Bool("tls", false, "speak TLS")
+	flag.Parse()
+	if *target == "" || *token == "" || flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	var options []dyad.Option
+	if *tls {
+		options = append(options, dyad.WithTransportCredentials(credentials.NewTLS(nil)))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	received, err := place(ctx, *target, *token, *room, *frames, options)
+	fmt.Println("frames", received)
+	if err != nil {
+		fmt.Println("ended:", err)
+	}
+	if err != nil || received < *frames {
+		os.Exit(1)
+	}
+}
+
+// place places the call; it returns how many pictures came.
+func place(
+	ctx context.Context, target, token, roomID string, frames int64, options []dyad.Option,
+) (int64, error) {
+	connection, err := dyad.Dial(ctx, target, dyad.Token(token), options...)
+	if err != nil {
+		return 0, err
+	}
+	defer connection.Close()
+	enter := connection.Create
+	if roomID != "" {
+		enter = func(ctx context.Context) (dyad.Room, error) { return connection.Join(ctx, roomID) }
+	}
+	room, err := enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	fmt.Println("room", room.ID)
+	negotiating, enough := context.WithCancel(ctx)
+	defer enough()
+	call, err := newCall(ctx, connection, room.Polite, &counter{wanted: frames, enough: enough})
+	if err != nil {
+		return 0, err
+	}
+	defer call.close()
+	if err := call.run(negotiating); err != nil && !errors.Is(err, context.Canceled) {
+		return call.pictures.received.Load(), err
+	}
+	// Interrupted, too, it hangs up.
+	err = connection.Leave(context.WithoutCancel(ctx))
+	return call.pictures.received.Load(), err
+}

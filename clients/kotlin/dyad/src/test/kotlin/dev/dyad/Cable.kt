@@ -1,0 +1,86 @@
+package dev.dyad
+
+import java.io.IOException
+import java.io.InputStream
+import java.io.OutputStream
+import java.net.InetAddress
+import java.net.ServerSocket
+import java.net.Socket
+import java.util.concurrent.CopyOnWriteArrayList
+import kotlin.concurrent.thread
+
+/** The network between a client and [serverPort], for a test to cut: a TCP proxy. */
+internal class Cable(private val serverPort: Int) : AutoCloseable {
+    private class Line(val near: Socket, val far: Socket, @Volatile var silent: Boolean = false)
+
+    private val lines = CopyOnWriteArrayList<Line>()
+    private val entrance = ServerSocket(0, 50, InetAddress.getLoopbackAddress())
+    @Volatile private var isCut = false
+
+    val target: String = "127.0.0.1:${entrance.localPort}"
+
+    init {
+        thread(isDaemon = true) {
+            try {
+                while (true) accept(entrance.accept())
+            } catch (_: IOException) {
+                // Closed.
+            }
+        }
+    }
+
+    /** Break what is connected; what connects anew gets through. */
+    fun cut(): Unit = lines.forEach(::drop)
+
+    /** Break what is connected, and what connects anew, until [mend]. */
+    fun cutForGood() {
+        isCut = true
+        cut()
+    }
+
+    fun mend() {
+        isCut = false
+    }
+
+    /** Lose without a word all that goes over what is connected now. */
+    fun silence(): Unit = lines.forEach { it.silent = true }
+
+    override fun close() {
+        entrance.close()
+        cut()
+    }
+
+    private fun accept(near: Socket) {
+        if (isCut) {
+            near.close()
+            return
+        }
+        val line = Line(near, Socket(InetAddress.getLoopbackAddress(), serverPort))
+        near.tcpNoDelay = true
+        line.far.tcpNoDelay = true
+        lines += line
+        thread(isDaemon = true) { carry(line, line.near.getInputStream(), line.far.getOutputStream()) }
+        thread(isDaemon = true) { carry(line, line.far.getInputStream(), line.near.getOutputStream()) }
+    }
+
+    private fun carry(line: Line, from: InputStream, to: OutputStream) {
+        val bytes = ByteArray(64 * 1024)
+        try {
+            while (true) {
+                val count = from.read(bytes)
+                if (count < 0) break
+                if (!line.silent) to.write(bytes, 0, count)
+            }
+        } catch (_: IOException) {
+            // Cut.
+        }
+        // Nobody hears of an end on the other side of a network that is gone.
+        if (!line.silent) drop(line)
+    }
+
+    private fun drop(line: Line) {
+        lines -= line
+        line.near.close()
+        line.far.close()
+    }
+}

@@ -1,0 +1,324 @@
+package dev.dyad
+
+import io.grpc.InsecureChannelCredentials
+import io.grpc.ManagedChannelBuilder
+import io.grpc.Status
+import java.io.IOException
+import java.util.concurrent.TimeUnit
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertFalse
+import kotlin.test.assertIs
+import kotlin.test.assertNull
+import kotlin.test.assertSame
+import kotlin.test.assertTrue
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.async
+import kotlinx.coroutines.cancel
+import kotlinx.coroutines.flow.take
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeout
+import org.junit.jupiter.api.AfterAll
+import org.junit.jupiter.api.BeforeAll
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.TestInstance
+
+private const val NO_ROOM = "11111111-1111-4111-8111-111111111111"
+
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+internal class CallTest {
+    private lateinit var server: Server
+    private val alicesName = Participant("alice", "alice@example.com")
+    private val bobsName = Participant("bob", "bob@example.com")
+
+    @BeforeAll
+    fun serve() {
+        server = Server("--max-frame-bytes", "8192", "--max-streams-per-user", "1000")
+    }
+
+    @AfterAll
+    fun stop() {
+        if (::server.isInitialized) server.close()
+    }
+
+    @Test
+    fun `two carry out a call from the first join to the last hang-up`() = test {
+        val alice = server.connect(this, "alice")
+        val bob = server.connect(this, "bob")
+
+        val alices = alice.create()
+        assertNull(alices.peer)
+        assertFalse(alices.polite)
+        assertEquals(Room(alices.roomId, alicesName, polite = true), bob.join(alices.roomId))
+        assertEquals(PeerJoined(bobsName), alice.next())
+
+        alice.sendOffer("an offer")
+        assertEquals(Offer("an offer", alicesName), bob.next())
+        bob.sendAnswer("an answer")
+        assertEquals(Answer("an answer", bobsName), alice.next())
+
+        bob.leave()
+        assertEquals(emptyList(), bob.events.toList())
+        assertEquals(PeerLeft(bobsName, Departure.LEFT), alice.next())
+        alice.leave()
+        assertEquals(emptyList(), alice.events.toList())
+        alice.close()
+        bob.close()
+    }
+
+    @Test
+    fun `a candidate arrives as it was sent, absent and empty told apart`() = test {
+        val alice = server.connect(this, "alice")
+        val bob = server.connect(this, "bob")
+        meet(alice, bob)
+        val candidates =
+            listOf(
+                Candidate("candidate:1", "0", 0, "ufrag"),
+                Candidate("candidate:2", "", 0, ""),
+                Candidate("candidate:3"),
+                Candidate(""),
+            )
+        candidates.forEach { alice.sendCandidate(it) }
+        assertEquals(
+            candidates.map { it.copy(sender = alicesName) },
+            List(candidates.size) { bob.next<Candidate>() },
+        )
+        alice.close()
+        bob.close()
+    }
+
+    @Test
+    fun `two hundred candidates sent at once arrive in order`() = test {
+        val alice = server.connect(this, "alice")
+        val bob = server.connect(this, "bob")
+        meet(alice, bob)
+        repeat(200) { alice.sendCandidate(Candidate("candidate:$it")) }
+        assertEquals(
+            List(200) { "candidate:$it" },
+            bob.events.take(200).toList().map { assertIs<Candidate>(it).candidate },
+        )
+        alice.close()
+        bob.close()
+    }
+
+    @Test
+    fun `two coroutines may send at the same time`() = test {
+        val alice = server.connect(this, "alice")
+        val bob = server.connect(this, "bob")
+        meet(alice, bob)
+        listOf("a", "b").forEach { name ->
+            launch(Dispatchers.Default) {
+                repeat(100) { alice.sendCandidate(Candidate("$name$it")) }
+            }
+        }
+        val heard = List(200) { bob.next<Candidate>().candidate }
+        assertEquals(List(100) { "a$it" }, heard.filter { it.startsWith("a") })
+        assertEquals(List(100) { "b$it" }, heard.filter { it.startsWith("b") })
+        alice.close()
+        bob.close()
+    }
+
+    @Test
+    fun `a room that is not there is refused and the connection goes on`() = test {
+        val alice = server.connect(this, "alice")
+        assertEquals(
+            Refusal.ROOM_NOT_FOUND,
+            assertFailsWith<Refused> { alice.join(NO_ROOM) }.code,
+        )
+        alice.create()
+        alice.close()
+    }
+
+    @Test
+    fun `a third in the room is refused`() = test {
+        val alice = server.connect(this, "alice")
+        val bob = server.connect(this, "bob")
+        val carol = server.connect(this, "carol")
+        val roomId = meet(alice, bob)
+        assertEquals(Refusal.ROOM_FULL, assertFailsWith<Refused> { carol.join(roomId) }.code)
+        listOf(alice, bob, carol).forEach { it.close() }
+    }
+
+    @Test
+    fun `what is sent while nobody is there is refused by an event`() = test {
+        val alice = server.connect(this, "alice")
+        alice.create()
+        alice.sendOffer("an offer")
+        assertEquals(Refusal.PEER_ABSENT, alice.next<Refused>().code)
+        alice.close()
+    }
+
+    @Test
+    fun `sending from outside of a room is refused at once`() = test {
+        val alice = server.connect(this, "alice")
+        assertEquals(
+            Refusal.NOT_IN_ROOM,
+            assertFailsWith<Refused> { alice.sendOffer("an offer") }.code,
+        )
+        assertFailsWith<Refused> { alice.leave() }
+        alice.close()
+    }
+
+    @Test
+    fun `after leaving a room another may be entered`() = test {
+        val alice = server.connect(this, "alice")
+        val first = alice.create()
+        alice.leave()
+        val second = alice.create()
+        assertTrue(first.roomId != second.roomId)
+        val bob = server.connect(this, "bob")
+        bob.join(second.roomId)
+        assertEquals(PeerJoined(bobsName), alice.next())
+        alice.close()
+        bob.close()
+    }
+
+    @Test
+    fun `a token that does not hold ends the connection at once`() = test {
+        val mallory =
+            Dyad.connect(
+                "127.0.0.1:${server.port}",
+                this,
+                InsecureChannelCredentials.create(),
+            ) {
+                "not a token"
+            }
+        val ended = assertFailsWith<Unauthenticated> { mallory.create() }
+        assertFalse(ended.shouldRetry)
+        assertSame(ended, assertFailsWith<Unauthenticated> { mallory.events.toList() })
+        assertSame(ended, assertFailsWith<Unauthenticated> { mallory.create() })
+    }
+
+    @Test
+    fun `a token that no header may have does not leave this machine`() = test {
+        val mallory =
+            Dyad.connect("127.0.0.1:${server.port}", this, InsecureChannelCredentials.create()) {
+                "a\r\nb"
+            }
+        assertFailsWith<Unauthenticated> { mallory.create() }
+    }
+
+    @Test
+    fun `an app without a token is told its own reason`() = test {
+        val alice =
+            Dyad.connect("127.0.0.1:${server.port}", this, InsecureChannelCredentials.create()) {
+                throw IOException("offline")
+            }
+        val ended = assertFailsWith<Unavailable> { alice.create() }
+        assertEquals("offline", assertIs<IOException>(ended.cause).message)
+        assertTrue(ended.shouldRetry)
+    }
+
+    @Test
+    fun `a server that is not there is unavailable`() = test {
+        val alice =
+            Dyad.connect("127.0.0.1:1", this, InsecureChannelCredentials.create()) { "token" }
+        assertTrue(assertFailsWith<Unavailable> { alice.create() }.shouldRetry)
+    }
+
+    @Test
+    fun `the server's own status is seen even while much is being written`() = test {
+        repeat(20) {
+            val alice = server.connect(this, "alice")
+            val bob = server.connect(this, "bob")
+            meet(alice, bob)
+            val ended = async { runCatching { alice.events.toList() }.exceptionOrNull() }
+            val sending = launch {
+                runCatching {
+                    alice.sendOffer("x".repeat(9000))
+                    while (true) alice.sendCandidate(Candidate("candidate"))
+                }
+            }
+            val overloaded = assertIs<Overloaded>(withTimeout(PATIENCE) { ended.await() })
+            assertEquals(Status.Code.RESOURCE_EXHAUSTED, overloaded.code)
+            sending.join()
+            alice.close()
+            bob.close()
+        }
+    }
+
+    @Test
+    fun `closing delivers what was sent before`() = test {
+        val alice = server.connect(this, "alice")
+        val bob = server.connect(this, "bob")
+        meet(alice, bob, resumable = false)
+        repeat(100) { alice.sendCandidate(Candidate("candidate:$it")) }
+        alice.close()
+        repeat(100) { assertEquals("candidate:$it", bob.next<Candidate>().candidate) }
+        assertEquals(PeerLeft(alicesName, Departure.DISCONNECTED), bob.next())
+        bob.close()
+    }
+
+    @Test
+    fun `closing completes the events and refuses what comes after`() = test {
+        val alice = server.connect(this, "alice")
+        alice.create()
+        val events = async { alice.events.toList() }
+        alice.close()
+        assertEquals(emptyList(), events.await())
+        assertEquals(
+            Status.Code.CANCELLED,
+            assertFailsWith<Ended> { alice.sendOffer("an offer") }.code,
+        )
+        alice.close()
+    }
+
+    @Test
+    fun `cancelling the scope ends the connection`() = test {
+        val scope = CoroutineScope(Job())
+        val alice = server.connect(scope, "alice")
+        val bob = server.connect(this, "bob")
+        meet(alice, bob, resumable = false)
+        scope.cancel()
+        assertEquals(PeerLeft(alicesName, Departure.DISCONNECTED), bob.next())
+        assertFailsWith<Ended> { alice.sendOffer("an offer") }
+        bob.close()
+    }
+
+    @Test
+    fun `the end of a connection does not end its scope`() = test {
+        val scope = CoroutineScope(Job())
+        val mallory =
+            Dyad.connect("127.0.0.1:${server.port}", scope, InsecureChannelCredentials.create()) {
+                "not a token"
+            }
+        assertFailsWith<Unauthenticated> { mallory.create() }
+        assertTrue(scope.coroutineContext[Job]?.isActive == true)
+        scope.cancel()
+    }
+
+    @Test
+    fun `events that nobody collected wait for the next collector`() = test {
+        val alice = server.connect(this, "alice")
+        val bob = server.connect(this, "bob")
+        meet(alice, bob)
+        val sent = List(30) { "candidate:$it" }
+        sent.forEach { alice.sendCandidate(Candidate(it)) }
+        val heard = mutableListOf<Event>()
+        repeat(10) { heard += bob.next<Candidate>() }
+        heard += bob.events.take(10).toList()
+        repeat(10) { heard += bob.next<Candidate>() }
+        assertEquals(sent, heard.map { assertIs<Candidate>(it).candidate })
+        alice.close()
+        bob.close()
+    }
+
+    @Test
+    fun `a channel of the app's stays open after the connection`() = test {
+        val channel =
+            ManagedChannelBuilder.forAddress("127.0.0.1", server.port).usePlaintext().build()
+        val token = server.token("alice")
+        repeat(2) {
+            val alice = Dyad.connect(channel, this) { token }
+            alice.create()
+            alice.leave()
+            alice.close()
+        }
+        assertFalse(channel.isShutdown)
+        channel.shutdown()
+        assertTrue(channel.awaitTermination(5, TimeUnit.SECONDS))
+    }
+}

@@ -1,0 +1,64 @@
+package dev.dyad
+
+import java.io.File
+import java.io.IOException
+import java.security.SecureRandom
+import java.util.concurrent.TimeUnit
+import kotlin.concurrent.thread
+import org.junit.jupiter.api.Assertions.fail
+import org.junit.jupiter.api.Assumptions.assumeTrue
+
+private val DYAD = File(System.getenv("DYAD_BIN") ?: "../../../.venv/bin/dyad")
+
+/** `dyad serve` as its user starts it, in a process of its own. */
+internal class Server(vararg options: String) : AutoCloseable {
+    private val secret =
+        ByteArray(32).also(SecureRandom()::nextBytes).joinToString("") { "%02x".format(it) }
+    private val tokens = mutableMapOf<String, String>()
+    private val process: Process = run("serve", "--port", "0", *options)
+    private val log = process.errorStream.bufferedReader()
+    val port: Int =
+        log.lineSequence().firstNotNullOfOrNull { line ->
+            Regex("""listening address=\S+:(\d+)""").find(line)?.groupValues?.get(1)?.toInt()
+        } ?: error("dyad serve ended before it listened")
+
+    init {
+        // Or it stops when the pipe is full.
+        thread(isDaemon = true) {
+            try {
+                log.forEachLine {}
+            } catch (_: IOException) {
+                // It is gone.
+            }
+        }
+    }
+
+    fun token(sub: String): String =
+        tokens.getOrPut(sub) {
+            run("token", "--sub", sub, "--email", "$sub@example.com")
+                .inputStream
+                .bufferedReader()
+                .readLine()
+        }
+
+    /** Ask it to go away, as an operator does; returns at once. */
+    fun drain() = process.destroy()
+
+    override fun close() {
+        process.destroyForcibly().waitFor(5, TimeUnit.SECONDS)
+    }
+
+    private fun run(vararg arguments: String): Process {
+        needsServer()
+        return ProcessBuilder(DYAD.canonicalPath, *arguments)
+            .apply { environment()["DYAD_JWT_SECRET"] = secret }
+            .start()
+    }
+}
+
+/** Where there is no server to test with, skip with a sentence; in CI, fail. */
+private fun needsServer() {
+    if (DYAD.canExecute()) return
+    val sentence = "This needs the server: `make test` brings it, or DYAD_BIN says where it is."
+    if (System.getenv("CI").isNullOrEmpty()) assumeTrue(false, sentence) else fail<Unit>(sentence)
+}

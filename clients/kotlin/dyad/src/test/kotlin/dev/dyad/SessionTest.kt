@@ -1,0 +1,179 @@
+package dev.dyad
+
+import dev.dyad.v1.Frame
+import dev.dyad.v1.IceCandidate
+import dev.dyad.v1.JoinRoom
+import dev.dyad.v1.SignalRequest
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertFalse
+import kotlin.test.assertNotNull
+import kotlin.test.assertNull
+import kotlin.test.assertTrue
+import org.junit.jupiter.api.Test
+
+internal class SessionTest {
+    private val session = Session()
+
+    @Test
+    fun `frames are numbered from 1 in the order they were put`() {
+        repeat(3) { session.put(candidate()) }
+        assertEquals(listOf(1L, 2L, 3L), session.take().numbers())
+        assertEquals(4, session.put(candidate()))
+    }
+
+    @Test
+    fun `what gathered goes out in one message and then nothing`() {
+        repeat(3) { session.put(candidate()) }
+        assertEquals(3, session.take().numbers().size)
+        assertNull(session.take())
+    }
+
+    @Test
+    fun `a message ends before it grows past 200 KiB and a larger frame goes alone`() {
+        listOf(150, 100, 300).forEach { session.put(candidate("x".repeat(it * 1024))) }
+        assertEquals(
+            listOf(listOf(1L), listOf(2L), listOf(3L)),
+            List(3) { session.take().numbers() },
+        )
+    }
+
+    @Test
+    fun `only the last frame of a message acknowledges`() {
+        session.arrive(fromServer(1))
+        repeat(2) { session.put(candidate()) }
+        assertEquals(listOf(0L, 1L), assertNotNull(session.take()).framesList.map { it.ack })
+    }
+
+    @Test
+    fun `a number that was taken in before is passed over`() {
+        assertTrue(session.arrive(fromServer(1)))
+        assertFalse(session.arrive(fromServer(1)))
+    }
+
+    @Test
+    fun `a frame without a number is taken in each time`() {
+        repeat(2) { assertTrue(session.arrive(fromServer(0))) }
+    }
+
+    @Test
+    fun `a gap in the server's numbers ends the connection`() {
+        session.arrive(fromServer(1))
+        assertFailsWith<TakenOver> { session.arrive(fromServer(3)) }
+    }
+
+    @Test
+    fun `a resumable session acknowledges after 32 frames by themselves`() {
+        joinResumably()
+        (1L..31).forEach { session.arrive(fromServer(it)) }
+        assertNull(session.take())
+        session.arrive(fromServer(32))
+        val frame = assertNotNull(session.take()).framesList.single()
+        assertEquals(Frame.newBuilder().setAck(32).build(), frame)
+        assertNull(session.take())
+    }
+
+    @Test
+    fun `a resumable session acknowledges after 32 KiB by themselves`() {
+        joinResumably()
+        session.arrive(fromServer(1, "x".repeat(16 * 1024)))
+        assertNull(session.take())
+        session.arrive(fromServer(2, "x".repeat(16 * 1024)))
+        assertEquals(2, assertNotNull(session.take()).framesList.single().ack)
+    }
+
+    @Test
+    fun `a session that is not resumable sends no acknowledgement by itself`() {
+        (1L..100).forEach { session.arrive(fromServer(it)) }
+        assertNull(session.take())
+    }
+
+    @Test
+    fun `no more than 256 frames stand unacknowledged`() {
+        joinResumably()
+        repeat(300) { session.put(candidate()) }
+        assertEquals((2L..256).toList(), session.take().numbers())
+        assertNull(session.take())
+        session.arrive(acknowledgement(10))
+        assertEquals((257L..266).toList(), session.take().numbers())
+    }
+
+    @Test
+    fun `no more than 256 KiB stand unacknowledged`() {
+        joinResumably()
+        repeat(4) { session.put(candidate("x".repeat(80 * 1024))) }
+        assertEquals(listOf(2L, 3L), session.take().numbers())
+        assertEquals(listOf(4L), session.take().numbers())
+        assertNull(session.take())
+        session.arrive(acknowledgement(2))
+        assertEquals(listOf(5L), session.take().numbers())
+    }
+
+    @Test
+    fun `a session that is not resumable waits for no acknowledgement`() {
+        repeat(300) { session.put(candidate()) }
+        assertEquals(300, session.take().numbers().size)
+    }
+
+    @Test
+    fun `on a new stream only the opening is written until the seat is taken up`() {
+        joinResumably()
+        session.put(candidate())
+        val opening = Frame.newBuilder().setAck(7).build()
+        session.interrupt(opening)
+        assertEquals(listOf(opening), assertNotNull(session.take()).framesList)
+        assertNull(session.take())
+    }
+
+    @Test
+    fun `what was not acknowledged is written again with its number before what is new`() {
+        joinResumably()
+        repeat(3) { session.put(candidate()) }
+        session.take()
+        session.interrupt(Frame.getDefaultInstance())
+        session.put(candidate())
+        session.take()
+        session.takeUp(acknowledged = 2)
+        assertEquals(listOf(3L, 4L, 5L), session.take().numbers())
+    }
+
+    @Test
+    fun `taking the seat up is answered even where nothing waits`() {
+        joinResumably()
+        session.arrive(fromServer(1))
+        session.interrupt(Frame.getDefaultInstance())
+        session.take()
+        session.takeUp(acknowledged = 1)
+        val frame = assertNotNull(session.take()).framesList.single()
+        assertEquals(Frame.newBuilder().setAck(1).build(), frame)
+        assertNull(session.take())
+    }
+
+    @Test
+    fun `what is waiting is counted until it is written and again when it is to be rewritten`() {
+        joinResumably()
+        session.put(candidate("x".repeat(1000)))
+        val waiting = session.waitingBytes
+        assertTrue(waiting > 1000)
+        session.take()
+        assertEquals(0, session.waitingBytes)
+        session.interrupt(Frame.getDefaultInstance())
+        session.takeUp(acknowledged = 1)
+        assertEquals(waiting, session.waitingBytes)
+    }
+
+    private fun joinResumably() {
+        session.put(Frame.newBuilder().setJoinRoom(JoinRoom.newBuilder().setResumable(true)))
+        session.take()
+    }
+
+    private fun candidate(text: String = "candidate"): Frame.Builder =
+        Frame.newBuilder().setIceCandidate(IceCandidate.newBuilder().setCandidate(text))
+
+    private fun fromServer(seq: Long, text: String = ""): Frame =
+        candidate(text).setSeq(seq).build()
+
+    private fun acknowledgement(seq: Long): Frame = Frame.newBuilder().setAck(seq).build()
+
+    private fun SignalRequest?.numbers(): List<Long> = assertNotNull(this).framesList.map { it.seq }
+}

@@ -1,0 +1,100 @@
+"""A call in Chromium while the way to its server breaks."""
+
+import time
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.site import DECODED, MEDIA_MS, Proxy, call, site
+from tests.support import proxy as tcp
+
+FRAMES = 'document.getElementById("remoteVideo").getVideoPlaybackQuality().totalVideoFrames'
+UFRAG = "window.calls[0].localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]"
+
+
+async def shows_moving_pictures(page: Page) -> None:
+    frames = await page.evaluate(FRAMES)
+    await page.wait_for_function(f"() => {FRAMES} > {frames} + 10", timeout=MEDIA_MS)
+
+
+async def is_back(page: Page) -> None:
+    # The longest wait before one try and the next is 4 s.
+    await expect(page.locator("#message")).to_be_hidden(timeout=10_000)
+
+
+@pytest.mark.timeout(120)
+async def test_a_call_lives_through_ten_restarts_of_the_proxy() -> None:
+    async with site() as here:
+        alice, bob = await call(here)
+        for page in (alice, bob):
+            await page.wait_for_function(DECODED, timeout=MEDIA_MS)
+        for _ in range(10):
+            await here.proxy.stop()
+            for page in (alice, bob):
+                await expect(page.locator("#message")).to_have_text("Reconnecting…")
+                await expect(page.locator("#status")).to_have_text("Connected to peer")
+                await shows_moving_pictures(page)
+            await here.proxy.start()
+            for page in (alice, bob):
+                await is_back(page)
+        for page in (alice, bob):
+            await shows_moving_pictures(page)
+            await expect(page.locator("#status")).to_have_text("Connected to peer")
+            assert await page.evaluate("window.calls.length") == 1
+        await bob.get_by_role("button", name="Hang up").click()
+        await expect(alice.locator("#message")).to_have_text("The other one hung up.")
+
+
+async def test_what_is_said_while_the_proxy_is_away_arrives_when_it_is_back() -> None:
+    async with site() as here:
+        alice, bob = await call(here)
+        await here.proxy.stop()
+        await expect(alice.locator("#message")).to_have_text("Reconnecting…")
+        await alice.get_by_role("button", name="Hang up").click()
+        await here.proxy.start()
+        await expect(bob.locator("#message")).to_have_text("The other one hung up.", timeout=10_000)
+        await expect(alice.locator("#status")).to_have_text("Connected")
+        await expect(alice.get_by_role("button", name="Create Room (Caller)")).to_be_enabled()
+
+
+async def test_a_seat_lost_meanwhile_is_taken_anew_and_the_two_negotiate_anew() -> None:
+    async with site(resume_grace=0.3) as here, Proxy(here.server.port) as bobs:
+        alice, bob = await call(here, bobs_url=bobs.url)
+        await bobs.stop()
+        await expect(alice.locator("#message")).to_have_text("The other one's connection was lost.")
+        await bobs.start()
+        for page in (alice, bob):
+            await page.wait_for_function("() => window.calls.length === 2")
+            await expect(page.locator("#status")).to_have_text(
+                "Connected to peer", timeout=MEDIA_MS
+            )
+            await expect(page.locator("#message")).to_be_hidden()
+            await shows_moving_pictures(page)
+
+
+async def test_when_the_network_comes_back_a_new_way_is_negotiated_for_the_same_call() -> None:
+    async with site() as here:
+        alice, bob = await call(here)
+        before = await alice.evaluate(UFRAG)
+        await bob.context.set_offline(True)
+        await expect(bob.locator("#message")).to_have_text("Reconnecting…")
+        await bob.context.set_offline(False)
+        await is_back(bob)
+        await alice.wait_for_function(f"() => {UFRAG} !== '{before}'")
+        for page in (alice, bob):
+            await shows_moving_pictures(page)
+            assert await page.evaluate("window.calls.length") == 1
+
+
+@pytest.mark.timeout(90)
+async def test_a_silent_connection_is_noticed_within_15_seconds() -> None:
+    async with site() as here, tcp.Proxy(here.proxy.port) as way:
+        _, bob = await call(here, bobs_url=f"http://localhost:{way.port}/")
+        began = time.monotonic()
+        way.stall()
+        await expect(bob.locator("#message")).to_have_text("Reconnecting…", timeout=20_000)
+        assert time.monotonic() - began < 16
+        await way.cut()
+        way.resume_forwarding()
+        await is_back(bob)
+        await shows_moving_pictures(bob)

@@ -1,0 +1,135 @@
+"""Real video between pion, over the Go client, and the other WebRTC stacks here."""
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.site import DECODED, MEDIA_MS, Site, site
+from tests.conftest import serving, token
+from tests.support.needs import PAGE, ROOT, needs
+
+PION = ROOT / "clients" / "go" / "examples" / "pion_call"
+AIORTC = ROOT / "clients" / "python" / "examples" / "aiortc_call.py"
+FRAMES = "30"
+# Fetching and compiling pion, on a machine that never did.
+BUILD = 600
+CALL = 40
+
+pytestmark = pytest.mark.timeout(BUILD)
+
+
+@pytest.fixture(scope="module")
+async def pion(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    needs("go")
+    program = str(tmp_path_factory.mktemp("pion") / "pion_call")
+    process = await asyncio.create_subprocess_exec(
+        *("go", "build", "-o", program),
+        cwd=PION,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return (program,)
+
+
+@pytest.fixture
+def aiortc() -> tuple[str, ...]:
+    return sys.executable, str(AIORTC)
+
+
+class Caller:
+    """An example program that places a call."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self._printed = ""
+
+    async def says(self, pattern: str) -> str:
+        """Read on to the line that matches; its first group, or all of it."""
+        assert self.process.stdout is not None
+        while line := (await self.process.stdout.readline()).decode():
+            self._printed += line
+            if found := re.fullmatch(pattern, line.strip()):
+                return found[found.re.groups]
+        raise AssertionError(f"it ended before it said {pattern}:\n{self._printed}")
+
+    async def succeeds(self) -> None:
+        assert self.process.stdout is not None
+        self._printed += (await self.process.stdout.read()).decode()
+        assert await self.process.wait() == 0, self._printed
+
+
+@asynccontextmanager
+async def placing(
+    program: tuple[str, ...], port: int, sub: str, *more: str
+) -> AsyncIterator[Caller]:
+    process = await asyncio.create_subprocess_exec(
+        *program,
+        *("--target", f"127.0.0.1:{port}", "--token", token(sub), "--frames", FRAMES, *more),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(CALL):
+            yield Caller(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("pion", "pion"), ("pion", "aiortc"), ("aiortc", "pion")]
+)
+async def test_each_receives_the_others_pictures(
+    first: str, second: str, pion: tuple[str, ...], aiortc: tuple[str, ...]
+) -> None:
+    programs = {"pion": pion, "aiortc": aiortc}
+    async with serving() as server, placing(programs[first], server.port, "alice") as alice:
+        room = await alice.says("room (.+)")
+        async with placing(
+            programs[second], server.port, "bob", "--room", room, "--frames", "0"
+        ) as bob:
+            # Alice hangs up when she has seen enough; Bob has by then, too.
+            await alice.succeeds()
+            await bob.says("frames [1-9].*")
+            await bob.succeeds()
+
+
+async def test_pion_calls_a_browser(pion: tuple[str, ...]) -> None:
+    needs("chromium", PAGE)
+    async with site() as here, placing(pion, here.server.port, "alice", "--frames", "0") as alice:
+        bob = await connected(here, "bob")
+        await bob.fill("#roomId", await alice.says("room (.+)"))
+        await bob.get_by_role("button", name="Join Room (Callee)").click()
+        await alice.says("frames [1-9].*")
+        await bob.wait_for_function(DECODED, timeout=MEDIA_MS)
+        await bob.get_by_role("button", name="Hang up").click()
+        await alice.says(r"peer left \(left\)")
+        await alice.succeeds()
+
+
+async def test_a_browser_calls_pion(pion: tuple[str, ...]) -> None:
+    needs("chromium", PAGE)
+    async with site() as here:
+        alice = await connected(here, "alice")
+        await alice.get_by_role("button", name="Create Room (Caller)").click()
+        await expect(alice.locator("#roomId")).to_have_value(re.compile(r"^[0-9a-f-]{36}$"))
+        room = await alice.locator("#roomId").input_value()
+        async with placing(pion, here.server.port, "bob", "--room", room, "--frames", "0") as bob:
+            await bob.says("frames [1-9].*")
+            await alice.wait_for_function(DECODED, timeout=MEDIA_MS)
+
+
+async def connected(here: Site, who: str) -> Page:
+    page = await here.tab()
+    await page.fill("#token", token(who))
+    await page.get_by_role("button", name="Connect", exact=True).click()
+    await expect(page.locator("#status")).to_have_text("Connected")
+    return page
