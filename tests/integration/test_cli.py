@@ -10,9 +10,10 @@ from pathlib import Path
 
 import jwt
 import pytest
-from dyad_server.auth import Verifier, secret_key
+from dyad_server.auth import Verifier
 from dyad_server.config import Config, variable
 from dyad_server.inputs import Identity
+from dyad_server.keys import OneKey, secret_key
 
 from tests.support.process import DYAD, run
 
@@ -45,7 +46,7 @@ async def test_a_minted_token_says_what_was_asked_for_and_the_server_takes_it() 
     status, said = await run(DYAD, "token", *arguments, env=KEYED)
     assert status == 0, said
     token = said.rstrip("\n")
-    assert Verifier(secret_key(SECRET)).verify(token) == Identity("alice", "a@x", "r")
+    assert await Verifier(OneKey(secret_key(SECRET))).verify(token) == Identity("alice", "a@x", "r")
     claims = jwt.decode(token, SECRET, algorithms=["HS256"])
     assert claims["exp"] - claims["iat"] == 120
     assert abs(claims["iat"] - time.time()) < 30
