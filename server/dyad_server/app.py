@@ -4,6 +4,7 @@ from dyad_server import runtime  # isort: skip - before grpc is imported
 
 import asyncio
 import contextlib
+import multiprocessing
 import signal
 import ssl
 from collections.abc import Iterable
@@ -173,7 +174,7 @@ def grpc_options(config: Config) -> list[tuple[str, int]]:
     """The channel arguments that Dyad's limits and keepalive need."""
     return [
         # On by default, and then a second server steals half the calls.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(config.workers > 1)),
         (
             "grpc.max_receive_message_length",
             max(_MESSAGE_BYTES, _FRAMES_A_MESSAGE * config.max_frame_bytes),
@@ -277,6 +278,10 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
+        supervisor = multiprocessing.parent_process()
+        if supervisor is not None:
+            # A worker does not outlive who would drain it.
+            loop.add_reader(supervisor.sentinel, stopping.set)
         await self.start()
         await stopping.wait()
         await self.stop()

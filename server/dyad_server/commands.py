@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import Field, fields
 from typing import Any
 
-from dyad_server import demo, logs
+from dyad_server import demo, logs, workers
 from dyad_server.app import Server
 from dyad_server.auth import Verifier, mint
 from dyad_server.config import Config, load, variable
@@ -85,15 +85,28 @@ def _shown(default: Any) -> str:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    config = load(vars(options), os.environ)
+    if config.workers > 1:
+        logs.configure(config.log_level)
+        workers.run(config, serve)
+    else:
+        serve(config)
+
+
+def serve(config: Config) -> None:
+    """Run one server in this process until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: as `Server.run`.
+    """
     import uvloop  # noqa: PLC0415 - Windows has none, and the other commands run there
 
-    config = load(vars(options), os.environ)
     logs.configure(config.log_level)
 
-    async def serve() -> None:
+    async def until_stopped() -> None:
         await Server(config).run()
 
-    uvloop.run(serve())
+    uvloop.run(until_stopped())
 
 
 def _token(options: argparse.Namespace) -> None:

@@ -38,6 +38,7 @@ class Config:
     redis: str = _setting(
         "", "for several nodes: redis://, rediss:// or sentinel://host,host/service; none: memory"
     )
+    workers: int = _setting(1, "processes on this port; more than one need --redis")
     tls_cert: str = _setting("", "PEM file of the server's certificate chain")
     tls_key: str = _setting("", "PEM file of its private key")
     tls_client_ca: str = _setting("", "PEM file of the CA that clients' certificates need (mTLS)")
@@ -109,6 +110,10 @@ class Config:
             if setting.name.startswith("max_") and value <= 0:
                 raise ConfigError(f"{_option(setting.name)} must be more than 0.")
         self.proxies()
+        if self.workers < 1:
+            raise ConfigError("--workers must be at least 1.")
+        if self.workers > 1 and not self.redis:
+            raise ConfigError("--workers needs --redis: two participants may land on two workers.")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise ConfigError("--log-level is debug, info, warning or error.")
 

@@ -57,6 +57,7 @@ FLOORS = {
     "logs": {"errors", "rooms"},
     "metrics": {"errors", "rooms"},
     "config": {"errors"},
+    "workers": {"config", "errors"},
     "envoy": {"errors"},
 }
 TOP = {"app", "cli", "commands", "demo", "__init__", "__main__"}

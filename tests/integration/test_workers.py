@@ -1,0 +1,69 @@
+"""`dyad serve --workers`: several processes that look like one."""
+
+import asyncio
+import os
+import secrets
+import signal
+
+import dyad
+from dyad_server.auth import mint
+
+from tests.support.needs import needs
+from tests.support.process import DYAD, dyad_serve, run
+from tests.support.redis import redis_server
+
+SECRET = secrets.token_hex(32)
+
+
+def token(sub: str) -> str:
+    return mint(SECRET, sub=sub, email="", ttl=60)
+
+
+async def test_workers_without_redis_are_refused() -> None:
+    env = os.environ | {"DYAD_JWT_SECRET": SECRET}
+    status, said = await run(DYAD, "serve", "--workers", "2", env=env)
+    assert status == 2
+    assert "--workers needs --redis" in said
+
+
+async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_replaced() -> None:
+    needs("redis-server")
+    async with (
+        redis_server() as redis,
+        dyad_serve(SECRET, "--workers", "2", "--redis", redis.url, "--reflection") as served,
+    ):
+        target = f"127.0.0.1:{served.port}"
+        workers = await asyncio.to_thread(_children, served.process.pid)
+        assert len(workers) == 2
+        for _ in range(10):
+            # The kernel picks a worker for each connection.
+            async with dyad.connect(target, token("alice")) as alice:
+                room = await alice.create(resumable=False)
+                async with dyad.connect(target, token("bob")) as bob:
+                    await bob.join(room.room_id, resumable=False)
+                    await bob.send_offer("hello")
+                    heard = [await anext(aiter(alice)) for _ in range(2)]
+                    assert [type(event).__name__ for event in heard] == ["PeerJoined", "Offer"]
+        os.kill(workers[0], signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while True:
+                now = await asyncio.to_thread(_children, served.process.pid)
+                if len(now) == 2 and workers[0] not in now:
+                    break
+                await asyncio.sleep(0.05)
+        served.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            assert await served.process.wait() == 0
+        assert not [pid for pid in now if _command(pid)]
+
+
+def _children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [child for child in map(int, text.split()) if "spawn_main" in _command(child)]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except FileNotFoundError:
+        return ""
