@@ -17,34 +17,49 @@ var longestWaits = []time.Duration{
 	4 * time.Second,
 }
 
+// A stream that held so long was no failed try, nor one on which anything got on.
+const steady = 5 * time.Second
+
 // comeback decides what follows the end of a connection, by the table in
-// docs/protocol.md. Plain state without I/O.
+// docs/protocol.md. Plain state without I/O: the time and the chance are handed in.
 type comeback struct {
 	// random gives a number from 0 to less than 1.
 	random func() float64
+	// giveUpAfter is counted from the loss of the connection.
+	giveUpAfter time.Duration
 	// anew says that the seat is lost: the next try joins again, as a new session.
-	anew   bool
-	tries  int
-	denied bool
-	cause  *Ended
+	anew     bool
+	tries    int
+	denied   bool
+	deadline time.Time
+	// back is when a try last led back, and progress what had got through when
+	// the connection was last lost.
+	back     time.Time
+	progress uint64
+	cause    *Ended
 	// final is what the end was, should the seat be refused; nil: join again.
 	final *Ended
 }
 
-// broke takes note of the end of a connection that had a seat to come back to.
-// It returns how long to wait before trying, or an error: do not.
-func (c *comeback) broke(end *Ended) (time.Duration, *Ended) {
-	c.cause = end
+// lost takes note of the end of a connection that had a seat to come back to;
+// progress differs when anything got through since the last. It returns how
+// long to wait before trying, or an error: do not.
+func (c *comeback) lost(end *Ended, progress uint64, now time.Time) (time.Duration, *Ended) {
+	if progress != c.progress || now.Sub(c.back) >= steady {
+		c.tries, c.denied = 0, false
+		c.deadline = now.Add(c.giveUpAfter)
+	}
+	c.progress, c.cause, c.final, c.anew = progress, end, nil, false
 	if end.Code == codes.Aborted {
 		return 0, end
 	}
-	return c.next(end)
+	return c.next(end, now)
 }
 
 // failed takes note of a try that came to nothing: an *[Ended] if the stream
 // ended, a *[Refused] if joining again was refused, or an error of the app's
 // token source.
-func (c *comeback) failed(failure error) (time.Duration, *Ended) {
+func (c *comeback) failed(failure error, now time.Time) (time.Duration, *Ended) {
 	var refused *Refused
 	if errors.As(failure, &refused) {
 		end := *c.cause
@@ -53,10 +68,10 @@ func (c *comeback) failed(failure error) (time.Duration, *Ended) {
 	}
 	var end *Ended
 	if !errors.As(failure, &end) {
-		return c.wait(0), nil
+		return c.wait(c.cause, 0, now)
 	}
 	if end.Code != codes.Aborted {
-		return c.next(end)
+		return c.next(end, now)
 	}
 	switch {
 	case c.anew:
@@ -65,11 +80,14 @@ func (c *comeback) failed(failure error) (time.Duration, *Ended) {
 		return 0, c.final
 	default:
 		c.anew = true
-		return c.wait(end.RetryAfter), nil
+		return c.wait(end, end.RetryAfter, now)
 	}
 }
 
-func (c *comeback) next(end *Ended) (time.Duration, *Ended) {
+// succeeded takes note that a try led back.
+func (c *comeback) succeeded(now time.Time) { c.back = now }
+
+func (c *comeback) next(end *Ended, now time.Time) (time.Duration, *Ended) {
 	switch end.Code {
 	case codes.Unavailable, codes.Unknown, codes.Internal, codes.Canceled:
 	case codes.ResourceExhausted, codes.DeadlineExceeded:
@@ -82,14 +100,18 @@ func (c *comeback) next(end *Ended) (time.Duration, *Ended) {
 	default:
 		return 0, end
 	}
-	return c.wait(end.RetryAfter), nil
+	return c.wait(end, end.RetryAfter, now)
 }
 
-func (c *comeback) wait(atLeast time.Duration) time.Duration {
+func (c *comeback) wait(end *Ended, atLeast time.Duration, now time.Time) (time.Duration, *Ended) {
 	longest := longestWaits[min(c.tries, len(longestWaits)-1)]
 	c.tries++
+	wait := time.Duration(c.random() * float64(longest))
 	if atLeast > 0 {
-		return atLeast + time.Duration(c.random()*float64(atLeast)/2)
+		wait = atLeast + time.Duration(c.random()*float64(atLeast)/2)
 	}
-	return time.Duration(c.random() * float64(longest))
+	if now.Add(wait).After(c.deadline) {
+		return 0, end
+	}
+	return wait, nil
 }

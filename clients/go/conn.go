@@ -20,10 +20,11 @@ const (
 // Conn is a participant's connection: enter a room, negotiate, hang up. Its
 // methods may be called from several goroutines; Events from one at a time.
 type Conn struct {
-	dialer    dialer
-	resumable bool
-	cancel    context.CancelFunc
-	over      chan struct{}
+	dialer      dialer
+	resumable   bool
+	giveUpAfter time.Duration
+	cancel      context.CancelFunc
+	over        chan struct{}
 
 	mu sync.Mutex
 	// changed is closed and made anew whenever something below changes.

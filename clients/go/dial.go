@@ -7,9 +7,12 @@ package dyad
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 )
+
+const giveUpAfter = time.Minute
 
 // A TokenSource gives the app's JWT. It is asked each time a stream is opened,
 // and must not return one that is about to expire.
@@ -35,6 +38,12 @@ func WithoutResume() Option {
 	return func(c *Conn) { c.resumable = false }
 }
 
+// WithGiveUpAfter changes how long to try to come back when the connection
+// breaks, from 60 seconds.
+func WithGiveUpAfter(duration time.Duration) Option {
+	return func(c *Conn) { c.giveUpAfter = duration }
+}
+
 // Dial opens a connection to the server. The context is for the opening; the
 // connection then lives until [Conn.Close].
 //
@@ -43,12 +52,13 @@ func WithoutResume() Option {
 // does not take is told by the first call on the connection.
 func Dial(ctx context.Context, target string, token TokenSource, options ...Option) (*Conn, error) {
 	c := &Conn{
-		dialer:    dialer{target: target, token: token},
-		resumable: true,
-		over:      make(chan struct{}),
-		changed:   make(chan struct{}),
-		session:   &session{},
-		replies:   make(map[uint64]*reply),
+		dialer:      dialer{target: target, token: token},
+		resumable:   true,
+		giveUpAfter: giveUpAfter,
+		over:        make(chan struct{}),
+		changed:     make(chan struct{}),
+		session:     &session{},
+		replies:     make(map[uint64]*reply),
 	}
 	for _, option := range options {
 		option(c)

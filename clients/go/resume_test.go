@@ -90,6 +90,7 @@ func TestAHangUpWhileCutOffArrives(t *testing.T) {
 	hears[dyad.Reconnecting](alice)
 	left := make(chan error, 1)
 	go func() { left <- alice.Leave(alice.ctx) }()
+	alice.succeeds(alice.AwaitLeaving(alice.ctx))
 	net.accept()
 	alice.succeeds(<-left)
 	if heard := hears[dyad.PeerLeft](bob); heard.Reason != dyad.DepartureLeft {
@@ -108,6 +109,7 @@ func TestWhoHangsUpAfterTheGraceHasLeft(t *testing.T) {
 	hears[dyad.PeerLeft](bob)
 	left := make(chan error, 1)
 	go func() { left <- alice.Leave(alice.ctx) }()
+	alice.succeeds(alice.AwaitLeaving(alice.ctx))
 	net.accept()
 	alice.succeeds(<-left)
 	if err := alice.hearsEnd(); err != nil {
@@ -310,5 +312,18 @@ func TestClosingEndsTheComingBack(t *testing.T) {
 	}
 	if err := alice.hearsEnd(); err != nil {
 		t.Errorf("Alice closed, and heard %v", err)
+	}
+}
+
+func TestItGivesUpSomeTimeAfterTheLoss(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	alice, _, _ := pair(t, net.address, here.address, dyad.WithGiveUpAfter(time.Second))
+	net.refuse()
+	net.cut()
+	hears[dyad.Reconnecting](alice)
+	if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrUnavailable) {
+		t.Errorf("it ended with %v", err)
 	}
 }

@@ -13,15 +13,10 @@ const tryTimeout = 10 * time.Second
 
 // run serves one stream after the other until the connection is over.
 func (c *Conn) run(ctx context.Context, s *stream) {
-	for breaks := 0; ; breaks++ {
-		began := time.Now()
+	back := &comeback{random: rand.Float64, giveUpAfter: c.giveUpAfter}
+	for {
 		end := c.serve(ctx, s)
-		if time.Since(began) > longestWaits[len(longestWaits)-1] {
-			breaks = 0
-		}
-		// What breaks each new stream at once is not tried at full speed.
-		back := comeback{random: rand.Float64, tries: breaks}
-		next, err := c.comeBack(ctx, &back, end)
+		next, err := c.comeBack(ctx, back, end)
 		if err != nil {
 			c.finish(err)
 			return
@@ -38,7 +33,7 @@ func (c *Conn) comeBack(ctx context.Context, back *comeback, end *Ended) (*strea
 	if c.session.token == "" || c.closing {
 		return nil, end
 	}
-	wait, final := back.broke(end)
+	wait, final := back.lost(end, c.session.progress(), time.Now())
 	if final == nil {
 		c.inbox = append(c.inbox, Reconnecting{end})
 		c.notify()
@@ -50,9 +45,10 @@ func (c *Conn) comeBack(ctx context.Context, back *comeback, end *Ended) (*strea
 		}
 		s, err := c.try(ctx, back)
 		if err == nil {
+			back.succeeded(time.Now())
 			return s, nil
 		}
-		wait, final = back.failed(err)
+		wait, final = back.failed(err, time.Now())
 		if back.anew && c.leaving != nil {
 			c.left = true
 			return nil, end

@@ -175,6 +175,11 @@ func (s *session) keepNoMore() {
 	s.forget(s.written)
 }
 
+// progress grows with each frame that got through, either way.
+func (s *session) progress() uint64 {
+	return s.takenIn + s.last - uint64(len(s.frames))
+}
+
 // comeBack is what to send first, and alone, on a new stream.
 func (s *session) comeBack() *dyadv1.SignalRequest {
 	frame := joinRoom(s.roomID, true)

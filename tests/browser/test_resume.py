@@ -1,11 +1,16 @@
 """A call in Chromium while the way to its server breaks."""
 
+import asyncio
+import re
 import time
 
 import pytest
+from dyad_server.app import Server
+from dyad_server.config import Config
 from playwright.async_api import Page, expect
 
 from tests.browser.site import DECODED, MEDIA_MS, Proxy, call, site
+from tests.conftest import SECRET
 from tests.support import proxy as tcp
 
 FRAMES = 'document.getElementById("remoteVideo").getVideoPlaybackQuality().totalVideoFrames'
@@ -15,6 +20,12 @@ UFRAG = "window.calls[0].localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]"
 async def shows_moving_pictures(page: Page) -> None:
     frames = await page.evaluate(FRAMES)
     await page.wait_for_function(f"() => {FRAMES} > {frames} + 10", timeout=MEDIA_MS)
+
+
+async def goes_on_alone(page: Page) -> None:
+    await expect(page.locator("#message")).to_have_text("Reconnecting…")
+    await expect(page.locator("#status")).to_have_text("Connected to peer")
+    await shows_moving_pictures(page)
 
 
 async def is_back(page: Page) -> None:
@@ -30,13 +41,9 @@ async def test_a_call_lives_through_ten_restarts_of_the_proxy() -> None:
             await page.wait_for_function(DECODED, timeout=MEDIA_MS)
         for _ in range(10):
             await here.proxy.stop()
-            for page in (alice, bob):
-                await expect(page.locator("#message")).to_have_text("Reconnecting…")
-                await expect(page.locator("#status")).to_have_text("Connected to peer")
-                await shows_moving_pictures(page)
+            await asyncio.gather(goes_on_alone(alice), goes_on_alone(bob))
             await here.proxy.start()
-            for page in (alice, bob):
-                await is_back(page)
+            await asyncio.gather(is_back(alice), is_back(bob))
         for page in (alice, bob):
             await shows_moving_pictures(page)
             await expect(page.locator("#status")).to_have_text("Connected to peer")
@@ -84,6 +91,28 @@ async def test_when_the_network_comes_back_a_new_way_is_negotiated_for_the_same_
         for page in (alice, bob):
             await shows_moving_pictures(page)
             assert await page.evaluate("window.calls.length") == 1
+
+
+async def test_a_call_whose_room_the_server_forgot_goes_on_until_somebody_hangs_up() -> None:
+    async with site() as here:
+        alice, bob = await call(here)
+        await here.proxy.stop()
+        await here.server.stop()
+        anew = Server(Config(port=here.server.port, jwt_secret=SECRET))
+        await anew.start()
+        await here.proxy.start()
+        try:
+            for page in (alice, bob):
+                await expect(page.locator("#message")).to_have_text(
+                    re.compile("no such room.*Your call goes on"), timeout=20_000
+                )
+                await expect(page.locator("#status")).to_have_text("Connected to peer")
+            await asyncio.gather(shows_moving_pictures(alice), shows_moving_pictures(bob))
+            await alice.get_by_role("button", name="Hang up").click()
+            await expect(alice.locator("#status")).to_have_text("Disconnected")
+            await expect(bob.locator("#status")).to_have_text("Disconnected", timeout=40_000)
+        finally:
+            await anew.stop()
 
 
 @pytest.mark.timeout(90)

@@ -3,33 +3,8 @@ import { invitation, readFragment, withoutToken } from "./fragment.js";
 import { LocalMedia, send } from "./media.js";
 import { sentence } from "./sentences.js";
 import { nameIn, rememberedToken, rememberToken } from "./token.js";
-
-type Status = "Disconnected" | "Connected" | "Connected to peer";
-
-function element<T extends HTMLElement>(id: string, kind: new () => T): T {
-  const found = document.getElementById(id);
-  if (!(found instanceof kind)) {
-    throw new Error(`The page has no ${id}.`);
-  }
-  return found;
-}
-
-const token = element("token", HTMLInputElement);
-const roomId = element("roomId", HTMLInputElement);
-const stun = element("stun", HTMLInputElement);
-const connectButton = element("connect", HTMLButtonElement);
-const createButton = element("create", HTMLButtonElement);
-const joinButton = element("join", HTMLButtonElement);
-const hangupButton = element("hangup", HTMLButtonElement);
-const copyButton = element("copy", HTMLButtonElement);
-const localVideo = element("localVideo", HTMLVideoElement);
-const remoteVideo = element("remoteVideo", HTMLVideoElement);
-const remoteName = element("remoteName", HTMLElement);
-const status = element("status", HTMLElement);
-const message = element("message", HTMLElement);
-const link = element("link", HTMLAnchorElement);
-const invitationRow = element("invitation", HTMLElement);
-const serverNote = element("serverNote", HTMLElement);
+import * as view from "./view.js";
+import { say } from "./view.js";
 
 /** One RTCPeerConnection and what negotiates it: a new one for everybody who comes. */
 interface Call {
@@ -46,31 +21,29 @@ interface Session {
   /** In a room, the other one there or not. */
   seated: boolean;
   call: Call | undefined;
+  /** The connection broke and is being made again. */
+  away: boolean;
   /** Hanging up: what the peer still says is for nobody. */
   leaving: boolean;
+  /** The server is lost for good, and the call that runs is all there is. */
+  last: { readonly callEnded: () => void } | undefined;
 }
 
 let server = location.origin;
 let session: Session | undefined;
 let busy = false;
 
-function say(text: string): void {
-  message.textContent = text;
-  message.hidden = text === "";
-}
-
-function show(next: Status): void {
-  status.textContent = next;
-  status.dataset["status"] = next;
+function show(next: view.Status): void {
+  view.showStatus(next);
   showButtons();
 }
 
 function showButtons(): void {
   const seated = session?.seated === true;
-  connectButton.disabled = busy || session !== undefined;
-  createButton.disabled = busy || seated;
-  joinButton.disabled = busy || seated;
-  hangupButton.disabled = busy || !seated;
+  view.connectButton.disabled = busy || session !== undefined;
+  view.createButton.disabled = busy || seated;
+  view.joinButton.disabled = busy || seated;
+  view.hangupButton.disabled = busy || !seated;
 }
 
 /** Runs what a button asks for; one at a time, and what fails is said. */
@@ -93,7 +66,7 @@ async function act(action: () => Promise<void>): Promise<void> {
 
 /** A form's button, or Enter in its field. */
 function onSubmit(form: string, action: () => Promise<void>): void {
-  element(form, HTMLFormElement).addEventListener("submit", (event) => {
+  view.element(form, HTMLFormElement).addEventListener("submit", (event) => {
     event.preventDefault();
     void act(action);
   });
@@ -103,11 +76,12 @@ async function open(): Promise<Session> {
   if (session !== undefined) {
     return session;
   }
-  const ownToken = token.value.trim();
+  const ownToken = view.token.value.trim();
   if (ownToken === "") {
     throw new DyadError("refused", "Paste the token that your app gave you, then press Connect.");
   }
-  const connecting = () => connect(server, ownToken);
+  // For as long as a call may run by itself.
+  const connecting = () => connect(server, ownToken, { giveUpAfterMs: Number.POSITIVE_INFINITY });
   const connection = connecting();
   await connection;
   const media = new LocalMedia(nameIn(ownToken), () => {
@@ -115,13 +89,22 @@ async function open(): Promise<Session> {
       send(opened.call.pc, media.stream);
     }
   });
-  const opened: Session = { connect: connecting, connection, media, seated: false, call: undefined, leaving: false };
+  const opened: Session = {
+    connect: connecting,
+    connection,
+    media,
+    seated: false,
+    call: undefined,
+    away: false,
+    leaving: false,
+    last: undefined,
+  };
   session = opened;
-  localVideo.srcObject = media.stream;
+  view.localVideo.srcObject = media.stream;
   show("Connected");
   void follow(opened);
   void media.useCamera().then((why) => {
-    if (why !== undefined && session === opened && message.hidden) {
+    if (why !== undefined && session === opened && view.saysNothing()) {
       say(why);
     }
   });
@@ -135,14 +118,19 @@ async function follow(current: Session): Promise<void> {
       idle = await followOne(current, current.connection);
     }
   } catch (reason) {
-    say(sentence(reason));
+    if (current.call?.pc.connectionState === "connected") {
+      say(`${sentence(reason)} Your call goes on until one of you hangs up.`);
+      await new Promise<void>((callEnded) => (current.last = { callEnded }));
+    } else {
+      say(sentence(reason));
+    }
   } finally {
     endCall(current);
     current.media.stop();
     if (session === current) {
       session = undefined;
-      localVideo.srcObject = null;
-      invitationRow.hidden = true;
+      view.localVideo.srcObject = null;
+      view.showInvitation(undefined);
       show("Disconnected");
     }
   }
@@ -183,7 +171,7 @@ async function take(current: Session, connection: Connection, event: ConnectionE
     case "peerJoined":
       endCall(current);
       startCall(current, connection);
-      nameRemote(event.peer.email || event.peer.userId);
+      view.nameRemote(event.peer);
       break;
     case "peerLeft":
       endCall(current);
@@ -191,13 +179,15 @@ async function take(current: Session, connection: Connection, event: ConnectionE
       break;
     case "reconnecting":
       // The two talk to each other directly: a call that runs goes on.
+      current.away = true;
       say("Reconnecting…");
       break;
     case "reconnected":
+      current.away = false;
       say("");
       if (!event.resumed) {
         endCall(current);
-        nameRemote(event.room.peer?.email || event.room.peer?.userId || "");
+        view.nameRemote(event.room.peer);
       }
       break;
     case "error":
@@ -223,7 +213,7 @@ function startCall(current: Session, connection: Connection): Call | undefined {
   if (connection.room === undefined || current.leaving) {
     return undefined;
   }
-  const urls = stun.value.split(/[\s,]+/).filter((url) => url !== "");
+  const urls = view.stun.value.split(/[\s,]+/).filter((url) => url !== "");
   let pc: RTCPeerConnection;
   try {
     pc = new RTCPeerConnection({ iceServers: urls.length > 0 ? [{ urls }] : [] });
@@ -232,16 +222,18 @@ function startCall(current: Session, connection: Connection): Call | undefined {
     return undefined;
   }
   pc.addEventListener("track", ({ track, streams }) => {
-    remoteVideo.srcObject = streams[0] ?? new MediaStream([track]);
+    view.remoteVideo.srcObject = streams[0] ?? new MediaStream([track]);
   });
   pc.addEventListener("connectionstatechange", () => {
     if (current.call?.pc !== pc) {
       return;
     }
     show(pc.connectionState === "connected" ? "Connected to peer" : "Connected");
-    if (pc.connectionState === "failed") {
+    if (pc.connectionState === "failed" && current.last !== undefined) {
+      endCall(current);
+    } else if (pc.connectionState === "failed") {
       say("No direct way to the other one was found. Some networks allow none without a TURN server, and this page knows none. Still trying.");
-    } else if (pc.connectionState === "connected") {
+    } else if (pc.connectionState === "connected" && !current.away) {
       say("");
     }
   });
@@ -258,15 +250,12 @@ function callFailed(reason: unknown): void {
 function endCall(current: Session): void {
   current.call?.peer.close();
   current.call = undefined;
-  remoteVideo.srcObject = null;
-  nameRemote("");
+  current.last?.callEnded();
+  view.remoteVideo.srcObject = null;
+  view.nameRemote(undefined);
   if (session === current) {
     show("Connected");
   }
-}
-
-function nameRemote(name: string): void {
-  remoteName.textContent = name === "" ? "Nobody yet" : name;
 }
 
 async function enter(room: (connection: Connection) => ReturnType<Connection["create"]>): Promise<void> {
@@ -280,17 +269,13 @@ async function enter(room: (connection: Connection) => ReturnType<Connection["cr
     return room(await renew(current, connection));
   });
   current.seated = true;
-  roomId.value = entered.roomId;
-  link.href = invitation(location, entered.roomId);
-  link.textContent = link.href;
-  invitationRow.hidden = false;
-  if (entered.peer !== undefined) {
-    nameRemote(entered.peer.email || entered.peer.userId);
-  }
+  view.roomId.value = entered.roomId;
+  view.showInvitation(invitation(location, entered.roomId));
+  view.nameRemote(entered.peer);
 }
 
 async function join(): Promise<void> {
-  const wanted = roomId.value.trim();
+  const wanted = view.roomId.value.trim();
   if (wanted === "") {
     throw new DyadError("refused", "Put in the room's id that the caller sent you, or create a room.");
   }
@@ -308,7 +293,10 @@ async function hangUp(): Promise<void> {
   const current = session;
   current.leaving = true;
   endCall(current);
-  invitationRow.hidden = true;
+  view.showInvitation(undefined);
+  if (current.last !== undefined) {
+    return;
+  }
   try {
     await (await current.connection).leave();
     current.seated = false;
@@ -317,24 +305,14 @@ async function hangUp(): Promise<void> {
   }
 }
 
-async function copyLink(): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(link.href);
-    copyButton.textContent = "Copied";
-    setTimeout(() => (copyButton.textContent = "Copy link"), 2000);
-  } catch {
-    say("The browser did not let this page copy. Copy the link by hand.");
-  }
-}
-
 function applyFragment(): void {
   const fragment = readFragment(location.hash);
   if (fragment.server !== undefined && fragment.server !== server) {
     useServer(fragment.server);
   }
-  token.value = fragment.token ?? rememberedToken(server) ?? token.value;
-  roomId.value = fragment.room ?? roomId.value;
-  stun.value = fragment.stun ?? stun.value;
+  view.token.value = fragment.token ?? rememberedToken(server) ?? view.token.value;
+  view.roomId.value = fragment.room ?? view.roomId.value;
+  view.stun.value = fragment.stun ?? view.stun.value;
   if (fragment.token !== undefined) {
     rememberToken(server, fragment.token);
     history.replaceState(null, "", `#${withoutToken(location.hash)}`);
@@ -347,17 +325,14 @@ function applyFragment(): void {
 function useServer(address: string): void {
   server = address;
   // The one that is there was meant for another server.
-  token.value = "";
-  // A link can name any server, and whoever connects gives that their token.
-  serverNote.textContent = `This link uses the server ${address}: connect only if you trust it with your token.`;
-  serverNote.hidden = server === location.origin;
+  view.token.value = "";
+  view.warnOfServer(server === location.origin ? undefined : server);
 }
 
 onSubmit("connectForm", async () => void (await open()));
 onSubmit("joinForm", join);
-createButton.addEventListener("click", () => void act(create));
-hangupButton.addEventListener("click", () => void act(hangUp));
-copyButton.addEventListener("click", () => void copyLink());
+view.createButton.addEventListener("click", () => void act(create));
+view.hangupButton.addEventListener("click", () => void act(hangUp));
 window.addEventListener("hashchange", applyFragment);
 window.addEventListener("pagehide", () => void session?.connection.then((connection) => connection.close()));
 applyFragment();

@@ -35,6 +35,7 @@ export class Carrier {
   readonly #route: Route;
   readonly #receiver: Receiver;
   readonly #unwatch: () => void;
+  readonly #comeback: Comeback;
   #session = new Session<Frame>();
   #seat: Seat | undefined;
   #closed = false;
@@ -48,6 +49,7 @@ export class Carrier {
   constructor(route: Route, link: Link, receiver: Receiver) {
     this.#route = route;
     this.#receiver = receiver;
+    this.#comeback = new Comeback(route.giveUpAfterMs);
     this.#unwatch = watchNetwork({
       // If that is true, the heartbeat cannot be sent, and that is noticed.
       went: () => this.#open?.outbox.beat(),
@@ -165,18 +167,20 @@ export class Carrier {
 
   /** The next link, ready to carry on; throws what ends the session. */
   async #comeBack(cause: DyadError): Promise<Link> {
-    const comeback = new Comeback(cause, performance.now());
-    let step = comeback.first(this.#seat !== undefined && !this.#closed);
+    const comeback = this.#comeback;
+    let step = comeback.lost(cause, this.#seat !== undefined && !this.#closed, performance.now());
     if (step.kind !== "end") {
       this.#receiver.reconnecting();
     }
     while (step.kind !== "end") {
       await this.#pause(step.afterMs);
       try {
-        return await this.#try(step.kind);
+        const link = await this.#try(step.kind);
+        comeback.back(performance.now());
+        return link;
       } catch (reason) {
         if (this.#closed) throw reason;
-        step = comeback.next(ended(reason), performance.now(), this.#receiver.leaving());
+        step = comeback.failed(ended(reason), this.#receiver.leaving(), performance.now());
       }
     }
     throw step.failure;

@@ -1,12 +1,18 @@
-import type { Transport } from "@connectrpc/connect";
+import { createClient, type Transport } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
 import { Connection } from "./connection.js";
 import { Credentials, type Token } from "./credentials.js";
-import { Link, route } from "./link.js";
+import { Signaling } from "./gen/dyad/v1/signaling_pb.js";
+import { Link } from "./link.js";
+
+const GIVE_UP_MS = 60_000;
 
 export interface ConnectOptions {
   /** Instead of grpc-web over the browser's own fetch. */
   readonly transport?: Transport;
+  /** How long to try to come back after a loss: a minute unless said otherwise. */
+  readonly giveUpAfterMs?: number;
 }
 
 /**
@@ -22,6 +28,13 @@ export async function connect(
   token: Token,
   options: ConnectOptions = {},
 ): Promise<Connection> {
-  const way = route(baseUrl, new Credentials(token), options.transport);
-  return new Connection(way, await Link.open(way, new AbortController()));
+  const { transport, giveUpAfterMs = GIVE_UP_MS } = options;
+  const lasting = (input: RequestInfo | URL, init?: RequestInit) => fetch(input, { ...init, keepalive: true });
+  const route = {
+    client: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl })),
+    farewell: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl, fetch: lasting })),
+    credentials: new Credentials(token),
+    giveUpAfterMs,
+  };
+  return new Connection(route, await Link.open(route, new AbortController()));
 }

@@ -13,6 +13,9 @@ const COMES_BACK: ReadonlyMap<ErrorCode, boolean> = new Map([
   ["deadline_exceeded", false],
 ]);
 
+// What held that long was no failed try.
+const STEADY_MS = 5_000;
+
 // Whoever hangs up while away is out at the latest when the seat is held no longer.
 const LEAVING_MS = 15_000;
 
@@ -24,53 +27,65 @@ export type Step =
 /**
  * From the end of a connection to the next one, or to the end of the session.
  *
- * Plain state, without I/O; docs/protocol.md has the table.
+ * Plain state, without I/O: `now` is milliseconds of any clock. The table is
+ * in docs/protocol.md.
  */
 export class Comeback {
-  readonly #cause: DyadError;
+  readonly #giveUpAfterMs: number;
   readonly #random: () => number;
-  readonly #since: number;
+  #cause: DyadError | undefined;
   #kind: "resume" | "rejoin" = "resume";
   #tries = 0;
+  #since = 0;
+  #backAt = Number.NEGATIVE_INFINITY;
 
-  /** `cause` ended the connection, at `now` (milliseconds of any clock). */
-  constructor(cause: DyadError, now: number, random: () => number = Math.random) {
-    this.#cause = cause;
-    this.#since = now;
+  constructor(giveUpAfterMs: number, random: () => number = Math.random) {
+    this.#giveUpAfterMs = giveUpAfterMs;
     this.#random = random;
   }
 
-  /** The step after the connection's end; `resumable`: there is a token to come back with. */
-  first(resumable: boolean): Step {
-    return resumable && COMES_BACK.has(this.#cause.code)
-      ? this.#wait(this.#cause)
-      : { kind: "end", failure: this.#cause };
+  /** The step after a connection's end; `resumable`: there is a token to come back with. */
+  lost(cause: DyadError, resumable: boolean, now: number): Step {
+    if (now - this.#backAt >= STEADY_MS) {
+      this.#tries = 0;
+      this.#since = now;
+    }
+    this.#cause = cause;
+    this.#kind = "resume";
+    return resumable && COMES_BACK.has(cause.code) ? this.#wait(cause, now) : { kind: "end", failure: cause };
   }
 
   /** The step after a try failed; `leaving`: the person has hung up meanwhile. */
-  next(failure: DyadError, now: number, leaving: boolean): Step {
+  failed(failure: DyadError, leaving: boolean, now: number): Step {
+    const cause = this.#cause ?? failure;
     const refused = this.#kind === "resume" && failure.code === "aborted";
-    const mayBeginAnew = COMES_BACK.get(this.#cause.code) === true && !leaving;
-    if (refused && mayBeginAnew) {
+    if (refused && COMES_BACK.get(cause.code) === true && !leaving) {
       this.#kind = "rejoin";
       return { kind: "rejoin", afterMs: 0 };
     }
     if (refused || (leaving && now - this.#since >= LEAVING_MS)) {
-      return { kind: "end", failure: this.#cause };
+      return { kind: "end", failure: cause };
     }
     // A new token was asked for in the try itself.
     if (!COMES_BACK.has(failure.code) || failure.code === "unauthenticated") {
       return { kind: "end", failure };
     }
-    return this.#wait(failure);
+    return this.#wait(failure, now);
   }
 
-  #wait(failure: DyadError): Step {
+  /** A try led back. */
+  back(now: number): void {
+    this.#backAt = now;
+  }
+
+  #wait(failure: DyadError, now: number): Step {
     const most = WAITS[Math.min(this.#tries, WAITS.length - 1)] ?? 0;
     this.#tries += 1;
     const { retryAfterMs } = failure;
     const afterMs =
       retryAfterMs === undefined ? this.#random() * most : retryAfterMs * (1 + this.#random() / 2);
-    return { kind: this.#kind, afterMs };
+    return now + afterMs > this.#since + this.#giveUpAfterMs
+      ? { kind: "end", failure }
+      : { kind: this.#kind, afterMs };
   }
 }

@@ -1,9 +1,8 @@
-import { type Client, createClient, type Transport } from "@connectrpc/connect";
-import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import type { Client } from "@connectrpc/connect";
 
 import type { Credentials } from "./credentials.js";
 import { DyadError, ended, lost, unreachable } from "./errors.js";
-import { type Frame, type ListenResponse, Signaling } from "./gen/dyad/v1/signaling_pb.js";
+import type { Frame, ListenResponse, Signaling } from "./gen/dyad/v1/signaling_pb.js";
 
 // The server beats every 10 s.
 const SILENCE_MS = 15_000;
@@ -11,21 +10,14 @@ const SILENCE_MS = 15_000;
 // When a Send fails because the session has ended, Listen is about to say why.
 const REASON_MS = 1_000;
 
-/** Where links lead, and as whom. */
+/** Where links lead, as whom, and for how long. */
 export interface Route {
   readonly client: Client<typeof Signaling>;
   /** The same, for a call that outlives its page. */
   readonly farewell: Client<typeof Signaling>;
   readonly credentials: Credentials;
-}
-
-export function route(baseUrl: string, credentials: Credentials, transport?: Transport): Route {
-  const lasting = (input: RequestInfo | URL, init?: RequestInit) => fetch(input, { ...init, keepalive: true });
-  return {
-    client: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl })),
-    farewell: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl, fetch: lasting })),
-    credentials,
-  };
+  /** How long to try to come back after a loss. */
+  readonly giveUpAfterMs: number;
 }
 
 /** One open Listen with its Sends: a stream both ways for as long as it lasts. */

@@ -8,10 +8,10 @@ function failure(code: ErrorCode, retryAfterMs?: number): DyadError {
   return new DyadError(code, code, false, retryAfterMs);
 }
 
-/** Came back after `cause`; the longest waits. */
+/** Lost the connection by `cause`; the longest waits. */
 function away(cause: ErrorCode, resumable = true): { comeback: Comeback; step: Step } {
-  const comeback = new Comeback(failure(cause), 0, () => 1);
-  return { comeback, step: comeback.first(resumable) };
+  const comeback = new Comeback(60_000, () => 1);
+  return { comeback, step: comeback.lost(failure(cause), resumable, 0) };
 }
 
 function told(step: Step): string {
@@ -30,13 +30,13 @@ for (const cause of [...COMES_BACK, ...COMES_BACK_ONCE]) {
 
 for (const cause of COMES_BACK) {
   test(`after "${cause}" a seat that is no longer held is taken anew`, () => {
-    assert.equal(told(away(cause).comeback.next(failure("aborted"), 0, false)), "rejoin");
+    assert.equal(told(away(cause).comeback.failed(failure("aborted"), false, 0)), "rejoin");
   });
 }
 
 for (const cause of COMES_BACK_ONCE) {
   test(`after "${cause}" a seat that is no longer held is the end`, () => {
-    assert.equal(told(away(cause).comeback.next(failure("aborted"), 0, false)), `end: ${cause}`);
+    assert.equal(told(away(cause).comeback.failed(failure("aborted"), false, 0)), `end: ${cause}`);
   });
 }
 
@@ -52,19 +52,19 @@ test("without a token to come back with, the end is said at once", () => {
 
 for (const code of ["unauthenticated", "permission_denied", "room_not_found", "room_full"] as const) {
   test(`a try that fails by "${code}" is the last`, () => {
-    assert.equal(told(away("lost").comeback.next(failure(code), 0, false)), `end: ${code}`);
+    assert.equal(told(away("lost").comeback.failed(failure(code), false, 0)), `end: ${code}`);
   });
 }
 
 test("a seat taken anew and lost once more by the same means is the end", () => {
   const { comeback } = away("lost");
-  comeback.next(failure("aborted"), 0, false);
-  assert.equal(told(comeback.next(failure("aborted"), 0, false)), "end: aborted");
+  comeback.failed(failure("aborted"), false, 0);
+  assert.equal(told(comeback.failed(failure("aborted"), false, 0)), "end: aborted");
 });
 
 test("each wait is longer than the one before, to 4 s", () => {
   const { comeback, step } = away("lost");
-  const waits = [step, ...Array.from({ length: 7 }, () => comeback.next(failure("lost"), 0, false))];
+  const waits = [step, ...Array.from({ length: 7 }, () => comeback.failed(failure("lost"), false, 0))];
   assert.deepEqual(
     waits.map((one) => (one.kind === "end" ? one : one.afterMs)),
     [100, 250, 500, 1000, 2000, 4000, 4000, 4000],
@@ -72,8 +72,8 @@ test("each wait is longer than the one before, to 4 s", () => {
 });
 
 test("a wait is random, from nothing on", () => {
-  const comeback = new Comeback(failure("lost"), 0, () => 0);
-  assert.deepEqual(comeback.first(true), { kind: "resume", afterMs: 0 });
+  const comeback = new Comeback(60_000, () => 0);
+  assert.deepEqual(comeback.lost(failure("lost"), true, 0), { kind: "resume", afterMs: 0 });
 });
 
 test("the server's wish is kept, and up to half as much again added", () => {
@@ -81,18 +81,32 @@ test("the server's wish is kept, and up to half as much again added", () => {
     [0, 600],
     [1, 900],
   ] as const) {
-    const comeback = new Comeback(failure("unavailable", 600), 0, () => random);
-    assert.deepEqual(comeback.first(true), { kind: "resume", afterMs });
+    const comeback = new Comeback(60_000, () => random);
+    assert.deepEqual(comeback.lost(failure("unavailable", 600), true, 0), { kind: "resume", afterMs });
   }
 });
 
 test("who has hung up and is refused has left, and takes no seat anew", () => {
   const { comeback } = away("lost");
-  assert.equal(told(comeback.next(failure("aborted"), 0, true)), "end: lost");
+  assert.equal(told(comeback.failed(failure("aborted"), true, 0)), "end: lost");
 });
 
 test("who has hung up tries no longer than the seat is held", () => {
   const { comeback } = away("lost");
-  assert.equal(told(comeback.next(failure("lost"), 14_000, true)), "resume");
-  assert.equal(told(comeback.next(failure("lost"), 15_000, true)), "end: lost");
+  assert.equal(told(comeback.failed(failure("lost"), true, 14_000)), "resume");
+  assert.equal(told(comeback.failed(failure("lost"), true, 15_000)), "end: lost");
+});
+
+test("after the time that was given the last failure is the end", () => {
+  const { comeback } = away("lost");
+  assert.equal(told(comeback.failed(failure("unavailable"), false, 59_000)), "resume");
+  assert.equal(told(comeback.failed(failure("unavailable"), false, 59_900)), "end: unavailable");
+});
+
+test("a connection that was lost at once was a failed try, and one that held was none", () => {
+  const { comeback } = away("lost");
+  comeback.back(1_000);
+  assert.deepEqual(comeback.lost(failure("lost"), true, 1_001), { kind: "resume", afterMs: 250 });
+  comeback.back(2_000);
+  assert.deepEqual(comeback.lost(failure("lost"), true, 7_000), { kind: "resume", afterMs: 100 });
 });
