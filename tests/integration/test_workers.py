@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import signal
+from pathlib import Path
 
 import dyad
 from dyad_server.auth import mint
