@@ -73,7 +73,8 @@ PLAIN = {
     "links",
     "config",
 }
-SERVER = Path(__file__).parents[2] / "server" / "dyad_server"
+ROOT = Path(__file__).parents[2]
+SERVER = ROOT / "server" / "dyad_server"
 
 
 def imports(path: Path) -> set[str]:
@@ -86,6 +87,22 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or "")
     return names
+
+
+def listed() -> list[str]:
+    """The modules in the order of docs/architecture.md."""
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("| --- | --- |\n")[2]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")]
+    return [name.strip(" `") for cell in cells for name in cell.split(",")]
+
+
+def test_the_list_has_every_module_and_puts_it_below_what_it_imports() -> None:
+    order = listed()
+    assert set(order) == {path.stem for path in SERVER.glob("*.py")} - {"__init__"}
+    for module in order:
+        above = order[: order.index(module)]
+        own = FLOORS.get(module, set())
+        assert own <= set(above), f"{module} stands too high in the list for {own - set(above)}"
 
 
 def test_every_module_has_its_floor() -> None:
