@@ -14,7 +14,7 @@ const COMES_BACK: ReadonlyMap<ErrorCode, boolean> = new Map([
 ]);
 
 // What held that long was no failed try.
-const STEADY_MS = 5_000;
+const STEADY_MS = 1_000;
 
 // Whoever hangs up while away is out at the latest when the seat is held no longer.
 const LEAVING_MS = 15_000;

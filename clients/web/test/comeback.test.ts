@@ -106,7 +106,7 @@ test("after the time that was given the last failure is the end", () => {
 test("a connection that was lost at once was a failed try, and one that held was none", () => {
   const { comeback } = away("lost");
   comeback.back(1_000);
-  assert.deepEqual(comeback.lost(failure("lost"), true, 1_001), { kind: "resume", afterMs: 250 });
-  comeback.back(2_000);
+  assert.deepEqual(comeback.lost(failure("lost"), true, 1_999), { kind: "resume", afterMs: 250 });
+  comeback.back(6_000);
   assert.deepEqual(comeback.lost(failure("lost"), true, 7_000), { kind: "resume", afterMs: 100 });
 });

@@ -33,8 +33,8 @@ internal sealed interface Step {
 }
 
 /**
- * Whether, when and how to come back after a connection broke: the table in
- * docs/protocol.md. Plain state, without I/O: time and chance are handed in.
+ * Whether, when and how to come back after a connection broke: the table in docs/protocol.md. Plain
+ * state, without I/O: time and chance are handed in.
  */
 internal class Comeback(
     private val giveUpAfter: Duration,

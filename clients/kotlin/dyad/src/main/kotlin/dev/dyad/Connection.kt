@@ -41,9 +41,9 @@ private val AUTHORIZATION: Metadata.Key<String> =
 /**
  * A participant's connection to the server: enter a room, negotiate, hang up.
  *
- * [Dyad.connect] gives it. It connects when there is something to send, and comes
- * back by itself when a connection breaks that has a resumable seat. It has one
- * room at a time; after [leave] it may enter another. Any coroutine may use it.
+ * [Dyad.connect] gives it. It connects when there is something to send, and comes back by itself
+ * when a connection breaks that has a resumable seat. It has one room at a time; after [leave] it
+ * may enter another. Any coroutine may use it.
  */
 public class Connection
 internal constructor(
@@ -152,8 +152,8 @@ internal constructor(
     /**
      * Come back over a new network connection now, where there is a resumable seat.
      *
-     * For an app that knows that the network changed: by itself, the client may
-     * need 13 seconds to notice.
+     * For an app that knows that the network changed: by itself, the client may need 13 seconds to
+     * notice.
      */
     public fun networkChanged(): Unit = change { hasNewNetwork = hasSeat }
 
@@ -226,6 +226,9 @@ internal constructor(
         } catch (failure: StatusException) {
             if (channel.isShutdown) Ended(Status.Code.CANCELLED, "The channel was shut down.")
             else failure.status.toEnded(failure.trailers)
+        } catch (failure: Exception) {
+            currentCoroutineContext().ensureActive()
+            Ended(Status.Code.INTERNAL, "The client failed.", cause = failure)
         }
 
     private suspend fun headers(): Metadata {

@@ -17,16 +17,16 @@ private const val KEEPALIVE_TIMEOUT_SECONDS = 3L
 /**
  * The Kotlin client of Dyad: 1:1 call signaling for WebRTC.
  *
- * It carries offers, answers and ICE candidates between two participants; the
- * WebRTC itself is up to the app.
+ * It carries offers, answers and ICE candidates between two participants; the WebRTC itself is up
+ * to the app.
  */
 public object Dyad {
     /**
      * A connection to the server at [target], over a channel of its own.
      *
      * @param target the server, as gRPC names it: `host:port`.
-     * @param scope the connection lives in it: the scope waits for its
-     *   [close][Connection.close], and cancelling the scope ends it.
+     * @param scope the connection lives in it: the scope waits for its [close][Connection.close],
+     *   and cancelling the scope ends it.
      * @param credentials TLS, unless it is `InsecureChannelCredentials.create()`.
      * @param giveUpAfter how long to try to come back after a loss.
      * @param token gives the app's JWT, each time a stream is opened.
@@ -46,8 +46,8 @@ public object Dyad {
      * A connection over a [channel] of the app's, which stays the app's to shut down.
      *
      * @param channel see [noticingFrozenServers] for how to build it.
-     * @param scope the connection lives in it: the scope waits for its
-     *   [close][Connection.close], and cancelling the scope ends it.
+     * @param scope the connection lives in it: the scope waits for its [close][Connection.close],
+     *   and cancelling the scope ends it.
      * @param giveUpAfter how long to try to come back after a loss.
      * @param token gives the app's JWT, each time a stream is opened.
      */
@@ -62,8 +62,8 @@ public object Dyad {
 /**
  * Let the channel notice within 13 seconds that the server froze, or that the network went.
  *
- * It asks for a ping after 5 s of silence and for its answer within 3 s; gRPC for
- * Java makes of the first one 10 s, the least that it allows.
+ * It asks for a ping after 5 s of silence and for its answer within 3 s; gRPC for Java makes of the
+ * first one 10 s, the least that it allows.
  */
 public fun <B : ManagedChannelBuilder<B>> ManagedChannelBuilder<B>.noticingFrozenServers(): B =
     keepAliveTime(KEEPALIVE_SECONDS, TimeUnit.SECONDS)

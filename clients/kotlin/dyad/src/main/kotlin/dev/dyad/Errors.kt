@@ -31,15 +31,14 @@ public enum class Refusal(internal val number: Int) {
 /**
  * A frame was refused, and nothing came of it. The call goes on.
  *
- * Thrown where an answer is awaited (`create`, `join`, `leave`); an event where
- * none is (`sendOffer`, `sendAnswer`, `sendCandidate`).
+ * Thrown where an answer is awaited (`create`, `join`, `leave`); an event where none is
+ * (`sendOffer`, `sendAnswer`, `sendCandidate`).
  *
  * @property code for the program.
  * @property sentence for the person reading its log.
  */
 public class Refused(public val code: Refusal, public val sentence: String) :
-    DyadException("$code: $sentence"),
-    Event
+    DyadException("$code: $sentence"), Event
 
 /**
  * The connection is over, and which kind of `Ended` says whether to come back.
@@ -47,8 +46,7 @@ public class Refused(public val code: Refusal, public val sentence: String) :
  * @property code the gRPC status it ended with.
  * @property sentence for the person reading the log.
  * @property shouldRetry whether to come back just like that.
- * @property retryAfter how long to wait before that, where the server said so.
- *   Add some jitter.
+ * @property retryAfter how long to wait before that, where the server said so. Add some jitter.
  */
 public open class Ended
 internal constructor(

@@ -73,7 +73,7 @@ public data object Reconnecting : Event
  * The connection is back.
  *
  * @property room where this participant is.
- * @property resumed nothing was lost. Otherwise the call begins anew: what was
- *   under way is lost, and the two negotiate again.
+ * @property resumed nothing was lost. Otherwise the call begins anew: what was under way is lost,
+ *   and the two negotiate again.
  */
 public data class Reconnected(val room: Room, val resumed: Boolean) : Event

@@ -20,8 +20,8 @@ private const val UNACKNOWLEDGED_BYTES = 256 * 1024
 /**
  * This side of a session: numbers in, numbers out, and what is yet to be written.
  *
- * Plain state, without I/O and for one thread at a time. It knows nothing of the
- * stream that carries it, so it can go on over another one.
+ * Plain state, without I/O and for one thread at a time. It knows nothing of the stream that
+ * carries it, so it can go on over another one.
  */
 internal class Session {
     private class Kept(val frame: Frame) {
@@ -153,8 +153,7 @@ internal class Session {
                 unacknowledgedBytes + kept.bytes <= UNACKNOWLEDGED_BYTES
 
     private fun ackIsDue(): Boolean =
-        owesAck ||
-            resumable && (framesSinceAck >= ACK_FRAMES || bytesSinceAck >= ACK_BYTES)
+        owesAck || resumable && (framesSinceAck >= ACK_FRAMES || bytesSinceAck >= ACK_BYTES)
 
     private fun message(frames: List<Frame>): SignalRequest =
         SignalRequest.newBuilder().addAllFrames(frames).build()

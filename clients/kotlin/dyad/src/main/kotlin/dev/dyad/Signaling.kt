@@ -12,8 +12,8 @@ private const val OUTBOX_BYTES = 1024 * 1024
 private const val INBOX_EVENTS = 1024
 
 /**
- * What a participant's connection knows: which room it is in, what it asked and was not
- * answered, what happened and was not collected.
+ * What a participant's connection knows: which room it is in, what it asked and was not answered,
+ * what happened and was not collected.
  *
  * Plain state, without I/O and for one thread at a time: frames in, events and frames out.
  */

@@ -24,11 +24,7 @@ internal fun Frame.toEvent(): Event? =
 
 /** The room that a `join_room` to the one who joined speaks of. */
 internal fun Frame.toRoom(): Room =
-    Room(
-        roomId,
-        if (joinRoom.hasPeer()) joinRoom.peer.toParticipant() else null,
-        joinRoom.polite,
-    )
+    Room(roomId, if (joinRoom.hasPeer()) joinRoom.peer.toParticipant() else null, joinRoom.polite)
 
 /** The refusal that an `error` speaks of. */
 internal fun Frame.toRefused(): Refused =

@@ -59,8 +59,12 @@ internal class Cable(private val serverPort: Int) : AutoCloseable {
         near.tcpNoDelay = true
         line.far.tcpNoDelay = true
         lines += line
-        thread(isDaemon = true) { carry(line, line.near.getInputStream(), line.far.getOutputStream()) }
-        thread(isDaemon = true) { carry(line, line.far.getInputStream(), line.near.getOutputStream()) }
+        thread(isDaemon = true) {
+            carry(line, line.near.getInputStream(), line.far.getOutputStream())
+        }
+        thread(isDaemon = true) {
+            carry(line, line.far.getInputStream(), line.near.getOutputStream())
+        }
     }
 
     private fun carry(line: Line, from: InputStream, to: OutputStream) {

@@ -124,10 +124,7 @@ internal class CallTest {
     @Test
     fun `a room that is not there is refused and the connection goes on`() = test {
         val alice = server.connect(this, "alice")
-        assertEquals(
-            Refusal.ROOM_NOT_FOUND,
-            assertFailsWith<Refused> { alice.join(NO_ROOM) }.code,
-        )
+        assertEquals(Refusal.ROOM_NOT_FOUND, assertFailsWith<Refused> { alice.join(NO_ROOM) }.code)
         alice.create()
         alice.close()
     }
@@ -179,11 +176,7 @@ internal class CallTest {
     @Test
     fun `a token that does not hold ends the connection at once`() = test {
         val mallory =
-            Dyad.connect(
-                "127.0.0.1:${server.port}",
-                this,
-                InsecureChannelCredentials.create(),
-            ) {
+            Dyad.connect("127.0.0.1:${server.port}", this, InsecureChannelCredentials.create()) {
                 "not a token"
             }
         val ended = assertFailsWith<Unauthenticated> { mallory.create() }

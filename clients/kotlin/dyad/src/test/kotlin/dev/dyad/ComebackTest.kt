@@ -90,7 +90,8 @@ internal class ComebackTest {
     fun `where the server said when, it waits that long and up to half as much again`() {
         val waits =
             listOf(0.0, 1.0).map { chance ->
-                val told = Comeback(60.seconds, time, Always(chance)).apply { seated(joined("one")) }
+                val told =
+                    Comeback(60.seconds, time, Always(chance)).apply { seated(joined("one")) }
                 val end = ended(Status.Code.UNAVAILABLE, retryAfterMs = "2000")
                 assertIs<Step.TakeUp>(told.broke(end, progress, leaving = false)).wait
             }

@@ -1,6 +1,5 @@
 package dev.dyad
 
-import io.grpc.ChannelCredentials
 import io.grpc.TlsChannelCredentials
 import java.nio.file.Path
 import java.security.KeyStore
@@ -38,8 +37,7 @@ internal class TlsTest {
 
     @Test
     fun `a server whose certificate is trusted is spoken to`() = test {
-        val trusting =
-            TlsChannelCredentials.newBuilder().trustManager(certificate.toFile()).build()
+        val trusting = TlsChannelCredentials.newBuilder().trustManager(certificate.toFile()).build()
         val token = server.token("alice")
         val alice = Dyad.connect("localhost:${server.port}", this, trusting) { token }
         alice.create()
@@ -71,9 +69,7 @@ internal class TlsTest {
         assertEquals(0, process.exitValue(), said)
         val entries = KeyStore.getInstance(store.toFile(), PASSWORD.toCharArray())
         certificate.writeText(pem("CERTIFICATE", entries.getCertificate("server").encoded))
-        key.writeText(
-            pem("PRIVATE KEY", entries.getKey("server", PASSWORD.toCharArray()).encoded)
-        )
+        key.writeText(pem("PRIVATE KEY", entries.getKey("server", PASSWORD.toCharArray()).encoded))
     }
 
     private fun pem(what: String, der: ByteArray): String {

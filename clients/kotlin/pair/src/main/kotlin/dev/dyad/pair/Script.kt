@@ -8,8 +8,9 @@ private const val FIRST_PORT = 50_000
 
 /** The SDP that [role] sends in its offer or answer, which [kind] says. */
 internal fun sdp(role: String, kind: String): String =
-    listOf("v=0", "o=$role 1 1 IN IP4 192.0.2.1", "s=$kind ☎", "t=0 0")
-        .joinToString("") { "$it\r\n" }
+    listOf("v=0", "o=$role 1 1 IN IP4 192.0.2.1", "s=$kind ☎", "t=0 0").joinToString("") {
+        "$it\r\n"
+    }
 
 /** The candidates that [role] sends, the end of candidates with them. */
 internal fun candidates(role: String): List<Candidate> =

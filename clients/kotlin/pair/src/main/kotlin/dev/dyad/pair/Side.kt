@@ -68,7 +68,9 @@ internal class Side(private val connection: Connection, private val out: PrintSt
     suspend fun expectPeerJoined(): Unit = next<PeerJoined> {}
 
     suspend fun expectPeerLeft(): Unit =
-        next<PeerLeft> { if (it.reason.name != "LEFT") throw Deviation("The peer did not hang up.") }
+        next<PeerLeft> {
+            if (it.reason.name != "LEFT") throw Deviation("The peer did not hang up.")
+        }
 
     fun show(refused: Refused): Unit = print("refused") { put("code", refused.code.name) }
 
