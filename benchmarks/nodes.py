@@ -1,0 +1,98 @@
+"""What a frame costs between two nodes, beside one on a single node, in server CPU.
+
+Run: python -m benchmarks.nodes [--rounds 5] [--frames 20000]
+
+Both kinds of pair run in turn against the same two `dyad serve --redis`
+processes; each figure is the median over the rounds. Redis' own CPU is told
+apart, because it is shared by all nodes.
+"""
+
+import argparse
+import asyncio
+import os
+import secrets
+import statistics
+import time
+from pathlib import Path
+
+import dyad
+from dyad_server.auth import mint
+
+from tests.support.process import dyad_serve
+from tests.support.redis import redis_server
+
+SECRET = secrets.token_hex(32)
+PAIRS = 10
+# As candidates come: a few at a time, and then the other side's.
+BURST = 5
+CANDIDATE = dyad.Candidate("candidate:1 1 udp 2122260223 192.0.2.1 50000 typ host")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+async def pair(here: str, there: str, frames: int) -> None:
+    """A call between these two addresses, of so many frames."""
+    async with (
+        dyad.connect(here, mint(SECRET, sub="alice", email="", ttl=3600)) as alice,
+        dyad.connect(there, mint(SECRET, sub="bob", email="", ttl=3600)) as bob,
+    ):
+        room = await alice.create(resumable=False)
+        await bob.join(room.room_id, resumable=False)
+        await anext(aiter(alice))
+        for _ in range(frames // (2 * BURST)):
+            for sender, receiver in ((alice, bob), (bob, alice)):
+                for _ in range(BURST):
+                    await sender.send_candidate(CANDIDATE)
+                for _ in range(BURST):
+                    await anext(aiter(receiver))
+        await alice.leave()
+
+
+async def measure(ports: tuple[int, int], pids: list[int], frames: int) -> list[float]:
+    """CPU microseconds a frame, of each process, with pairs whose ends are on these ports."""
+    before = [cpu_seconds(pid) for pid in pids]
+    here, there = (f"127.0.0.1:{port}" for port in ports)
+    await asyncio.gather(*(pair(here, there, frames // PAIRS) for _ in range(PAIRS)))
+    return [(cpu_seconds(pid) - was) / frames * 1e6 for pid, was in zip(pids, before, strict=True)]
+
+
+async def main(rounds: int, frames: int) -> None:
+    """Measure, and print."""
+    options = ("--max-frames-per-second", "1000000", "--max-bytes-per-second", "1000000000")
+    options += ("--max-streams-per-user", "1000")
+    async with (
+        redis_server() as redis,
+        dyad_serve(SECRET, "--redis", redis.url, *options) as one,
+        dyad_serve(SECRET, "--redis", redis.url, *options) as other,
+    ):
+        pids = [one.process.pid, other.process.pid, redis.process.pid]
+        kinds = {"one node": (one.port, one.port), "two nodes": (one.port, other.port)}
+        found: dict[str, list[list[float]]] = {kind: [] for kind in kinds}
+        began = time.monotonic()
+        for number in range(rounds + 1):
+            for kind, ports in kinds.items():
+                costs = await measure(ports, pids, frames)
+                if number:  # The first warms up.
+                    found[kind].append(costs)
+            print(f"  round {number} of {rounds}, {time.monotonic() - began:.0f} s", flush=True)
+    totals = {}
+    for kind, costs in found.items():
+        nodes = statistics.median(first + second for first, second, _ in costs)
+        engine = statistics.median(third for _, _, third in costs)
+        totals[kind] = nodes
+        print(f"{kind:10} {nodes:6.1f} µs of the nodes' CPU a frame, {engine:5.1f} µs of Redis'")
+    ratio = totals["two nodes"] / totals["one node"]
+    print(f"ratio      {ratio:6.2f} of the nodes' CPU; at most 3 is promised")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=20_000)
+    options = parser.parse_args()
+    asyncio.run(main(options.rounds, options.frames))

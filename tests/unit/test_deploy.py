@@ -1,0 +1,77 @@
+"""The files of deploy/ say what the server understands, and what Envoy does."""
+
+import re
+import shlex
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dyad_server.config import Config, load, variable
+from google.protobuf.descriptor_pool import Default
+
+from tests.support.needs import PAGE, needs
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+FILES = ["compose.yaml", "kubernetes.yaml", "Containerfile"]
+SETTINGS = {variable(setting.name) for setting in fields(Config)}
+
+
+def documents(name: str) -> list[Any]:
+    return list(yaml.safe_load_all((DEPLOY / name).read_text()))
+
+
+def kubernetes(kind: str) -> Any:
+    (found,) = [document for document in documents("kubernetes.yaml") if document["kind"] == kind]
+    return found
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_variable_is_a_setting(name: str) -> None:
+    said = set(re.findall(r"\bDYAD_[A-Z_]+\b", (DEPLOY / name).read_text()))
+    assert said
+    assert said <= SETTINGS, f"deploy/{name} sets what the server does not know"
+
+
+def test_a_node_of_compose_starts_with_what_it_is_given() -> None:
+    (compose,) = documents("compose.yaml")
+    given = dict(compose["services"]["dyad-1"]["environment"]) | {"DYAD_JWT_SECRET": "s" * 32}
+    config = load(
+        {}, {name: str(value) for name, value in given.items()} | {"DYAD_HOST": "0.0.0.0"}
+    )
+    assert config.redis == "redis://redis:6379"
+    assert compose["services"]["dyad-1"] == compose["services"]["dyad-2"]
+
+
+def test_a_pod_starts_with_what_it_is_given_and_is_probed_where_it_listens() -> None:
+    pod = kubernetes("Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    given = {entry["name"]: entry.get("value", "s" * 32) for entry in container["env"]}
+    given |= {"DYAD_HOST": "0.0.0.0", "DYAD_REDIS": "redis://redis"}
+    config = load({}, given)
+    assert container["readinessProbe"]["grpc"]["port"] == config.port
+    service = container["readinessProbe"]["grpc"]["service"]
+    assert Default().FindServiceByName(service)
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"grpc": config.port, "metrics": config.metrics_port}
+    sleep = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert pod["terminationGracePeriodSeconds"] > sleep + config.drain_timeout
+
+
+def test_envoy_takes_the_file_that_compose_makes_of_its_own(tmp_path: Path) -> None:
+    needs("envoy", PAGE)
+    (compose,) = documents("compose.yaml")
+    (command,) = compose["services"]["envoy"]["command"]
+    sed = shlex.split(command.partition(" /etc/envoy")[0])
+    text = subprocess.run(
+        [*sed, DEPLOY / "envoy.yaml"], check=True, capture_output=True, text=True
+    ).stdout
+    assert "address: 0.0.0.0, port_value: 8080" in text
+    assert "address: dyad, port_value: 50051" in text
+    assert "type: STRICT_DNS" in text
+    made = tmp_path / "envoy.yaml"
+    made.write_text(text.replace("build/web/index.html", str(PAGE)))
+    check = ["envoy", "--mode", "validate", "--disable-hot-restart", "-c", str(made)]
+    subprocess.run(check, check=True, capture_output=True, timeout=30)
