@@ -72,7 +72,8 @@ func TestARefusalSaysWhich(t *testing.T) {
 	here := serve(t)
 	alice, bob, roomID := pair(t, here.address, here.address)
 	carol := dial(t, here.address, "carol")
-	if _, err := carol.Join(carol.ctx, roomID); !errors.Is(err, dyad.ErrRoomFull) {
+	_, err := carol.Join(carol.ctx, roomID)
+	if said := "dyad: refused: ROOM_FULL: "; !errors.Is(err, dyad.ErrRoomFull) || !strings.HasPrefix(err.Error(), said) {
 		t.Errorf("a third one in the room: %v", err)
 	}
 	if _, err := carol.Join(carol.ctx, nowhere); !errors.Is(err, dyad.ErrRoomNotFound) {

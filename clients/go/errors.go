@@ -58,7 +58,7 @@ type Refused struct {
 	Message string
 }
 
-func (r *Refused) Error() string { return fmt.Sprintf("dyad: refused: %s: %s", r.Code, r.Message) }
+func (r *Refused) Error() string { return fmt.Sprintf("dyad: refused: %s: %s", r.Code.String(), r.Message) }
 
 // Unwrap returns the code, for errors.Is.
 func (r *Refused) Unwrap() error { return r.Code }
@@ -113,7 +113,7 @@ type Ended struct {
 func (e *Ended) Error() string {
 	text := fmt.Sprintf("dyad: the connection ended: %s: %s", e.Code, e.Message)
 	if e.Refused != nil {
-		text += fmt.Sprintf(" (and coming back was refused: %s)", e.Refused.Code)
+		text += fmt.Sprintf(" (and coming back was refused: %s)", e.Refused.Code.String())
 	}
 	return text
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import re
 import socket
 import urllib.request
@@ -39,6 +40,7 @@ class Site:
     process: psutil.Process
     witness: Witness
     _metrics_port: int
+    _files: int
 
     @property
     def port(self) -> int:
@@ -64,21 +66,26 @@ class Site:
         """How many there are, the pair not counted."""
         return await self.metric("dyad_participants") - WITNESSES
 
-    async def until(self, holds: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
-        """Await what nobody is told of; AssertionError after `seconds`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while not holds():  # noqa: ASYNC110 - another process, which does not tell
-                    await asyncio.sleep(_TURN)
-        assert holds(), what
-
     async def has(self, participants: int, seconds: float = 5.0) -> None:
         """Await that there are so many beside the pair; AssertionError after `seconds`."""
+        there = await self.participants()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while await self.participants() != participants:  # noqa: ASYNC110 - as above
+                while there != participants:
                     await asyncio.sleep(_TURN)
-        assert await self.participants() == participants
+                    there = await self.participants()
+        assert there == participants
+
+    async def empties(self) -> None:
+        """Await that only the pair is left, in descriptors too; AssertionError after 5 s."""
+        await self.has(0)
+        # In this process a call holds its connection until it is collected.
+        gc.collect()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while self.process.num_fds() > self._files:  # noqa: ASYNC110 - it does not tell
+                    await asyncio.sleep(_TURN)
+        assert self.process.num_fds() <= self._files, "descriptors are left"
 
     def _metrics(self) -> str:
         address = f"http://127.0.0.1:{self._metrics_port}/metrics"
@@ -103,7 +110,7 @@ async def site(*options: str) -> AsyncIterator[Site]:
         witnessed(served.port) as witness,
     ):
         process = psutil.Process(served.process.pid)
-        yield Site(served, process, witness, metrics_port)
+        yield Site(served, process, witness, metrics_port, process.num_fds())
 
 
 async def told_of_the_end(end: End, within: float = _PROMISED) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import dyad
 import grpc
 import pytest
+from dyad.stream import Stream, open_stream
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
 
@@ -154,31 +155,26 @@ async def test_where_nobody_listens_entering_a_room_ends_as_unavailable() -> Non
 
 
 async def test_a_write_that_meets_the_end_does_not_hide_the_status() -> None:
-    async def flood(connection: dyad.Connection) -> dyad.Ended:
-        try:
-            while True:
-                await connection.send_candidate(dyad.Candidate("x" * 100))
-                await asyncio.sleep(0)
-        except dyad.Ended as end:
-            return end
+    async def flood(stream: Stream) -> None:
+        frame = pb.Frame(join_room=pb.JoinRoom())
+        while await stream.write(pb.SignalRequest(frames=[frame])):
+            pass
 
-    no_limits = {"max_streams_per_user": 100, "max_frames_per_second": 1_000_000}
-    async with serving(**no_limits) as server, asyncio.timeout(30):
-        connections = [connect(server.port, ALICE) for _ in range(20)]
-        for connection in connections:
-            await connection.__aenter__()
-        try:
-            for connection in connections:
-                await connection.create(resumable=False)
-            flooding = [asyncio.create_task(flood(connection)) for connection in connections]
-            for connection in connections:
-                await _refusal(connection)
-            server.dyad.drain()
-            ends = await asyncio.gather(*flooding)
-        finally:
-            for connection in connections:
-                await connection.__aexit__(None, None, None)
-        assert {str(end) for end in ends} == {"UNAVAILABLE: The server is going away."}
+    async def end_of_flood(port: int) -> str:
+        async with open_stream(f"127.0.0.1:{port}", None, token()) as stream:
+            flooding = asyncio.create_task(flood(stream))
+            try:
+                while await stream.read() is not None:
+                    pass
+            except dyad.Ended as end:
+                return str(end)
+            finally:
+                await flooding
+        return "no end"
+
+    async with serving() as server, asyncio.timeout(30):
+        ends = await asyncio.gather(*(end_of_flood(server.port) for _ in range(15)))
+    assert set(ends) == {"RESOURCE_EXHAUSTED: Too much was sent in too short a time."}
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import dyad
 import pytest
+from dyad import link
 from dyad_server.app import Server
 
 from tests.conftest import serving, token
@@ -258,6 +259,31 @@ async def test_a_silent_server_does_not_keep_it_beyond_that() -> None:
             async with asyncio.timeout(1.5):
                 with pytest.raises(dyad.Unavailable):
                     await anext(bob.connection)
+
+
+async def test_a_try_without_an_answer_is_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link, "_TRY_SECONDS", 0.2)
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+        bob.network.stall()
+        await bob.network.cut()
+        await until(lambda: bob.network.accepted > 3, seconds=5)
+        bob.network.resume_forwarding()
+        await alice.say("hello")
+        assert await bob.hear_said() == "hello"
+
+
+async def test_once_back_it_stays() -> None:
+    async with serving() as server, pair(server, give_up_after=0.2) as (alice, bob):
+        async with asyncio.timeout(20):
+            await bob.network.cut()
+            await alice.say("one")
+            assert await bob.hear_said() == "one"
+            await asyncio.sleep(0.5)  # Nothing shall happen: no limit of the try holds now.
+            await alice.say("two")
+            assert await bob.hear_said() == "two"
+            assert bob.losses == 1
 
 
 async def test_a_cut_before_the_room_is_entered_is_the_end() -> None:

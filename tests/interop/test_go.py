@@ -55,6 +55,13 @@ async def test_the_client_is_clean_by_vet_and_staticcheck() -> None:
     await go("tool", "-modfile=tools/go.mod", "staticcheck", "./...")
 
 
+async def test_the_quick_start_of_its_readme_compiles(tmp_path: Path) -> None:
+    quick_start = (GO / "README.md").read_text().partition("<<'GO'\n")[2].partition("GO\n")[0]
+    program = tmp_path / "main.go"
+    program.write_text(quick_start)
+    await go("vet", str(program))
+
+
 async def test_the_clients_own_tests_pass_with_the_race_detector() -> None:
     await go("test", "-race", "./...")
 

@@ -61,13 +61,16 @@ async def open_stream(
 class Stream:
     """A `Signal` call. Have one `read` under way at a time, and one `write`."""
 
-    __slots__ = ("_call", "_outcome")
+    __slots__ = ("_call", "_outcome", "_responses")
 
     def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
         metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
         self._outcome: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
         self._call = pb_grpc.SignalingStub(channel).Signal(metadata=metadata)
         self._call.add_done_callback(self._note_outcome)
+        # Unlike its `read` this goes on past a write that failed: what the
+        # server said before it ended the call, its status included, comes after.
+        self._responses: AsyncIterator[pb.SignalResponse] = aiter(self._call)
 
     async def read(self) -> pb.SignalResponse | None:
         """The next message; None: the server ended the call, and all is well.
@@ -76,21 +79,15 @@ class Stream:
             Ended: it ended otherwise.
         """
         try:
-            response = await self._call.read()
-        except grpc.aio.AioRpcError:
+            return await anext(self._responses)
+        except (StopAsyncIteration, grpc.aio.AioRpcError):
             pass  # The call is over; below is how.
         except asyncio.CancelledError:
             # The same, where the status is CANCELLED, unless this task is meant.
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-        else:
-            if isinstance(response, pb.SignalResponse):
-                return response
-        try:
-            outcome = await asyncio.wait_for(self._outcome, _SETTLE_SECONDS)
-        except TimeoutError:
-            outcome = ended(*_MADE_UP)
+        outcome = await self._settled()
         if outcome is not None:
             raise outcome
         return None
@@ -116,12 +113,23 @@ class Stream:
         """End the call here and now."""
         self._call.cancel()
 
+    async def _settled(self) -> Ended | None:
+        """How the call, which is over, ended; None: all is well."""
+        until = asyncio.get_running_loop().time() + _SETTLE_SECONDS
+        while not self._outcome.done():
+            if asyncio.get_running_loop().time() > until:
+                return ended(*_MADE_UP)
+            await asyncio.sleep(_SETTLE_SECONDS / 100)
+            self._note_outcome(self._call)
+        return self._outcome.result()
+
     def _note_outcome(self, call: grpc.aio.Call) -> None:
         """Keep the status that the server sent.
 
-        A write that meets the end of its call puts a status of its own over
-        it (https://github.com/grpc/grpc/issues/36066), before or after. This
-        is called for both, in the moment that each is set.
+        A write that meets the end of its call puts a status of its own in its
+        place (https://github.com/grpc/grpc/issues/36066). Where that comes
+        after, this was called before; where it comes before, nobody tells of
+        the true one, and `_settled` looks for it.
         """
         code, details = _at_once(call.code()), _at_once(call.details())
         if self._outcome.done() or (code, details) == _MADE_UP:

@@ -70,8 +70,12 @@ class Call:
                 case dyad.PeerLeft(_, reason):
                     say(f"peer left ({reason.name.lower()})")
                     return
-                case dyad.Refused():
-                    say(f"refused: {event}")
+                case dyad.Reconnected(resumed=False):
+                    say("reconnected too late")
+                    return
+                case dyad.Refused() | dyad.Reconnecting() | dyad.Reconnected():
+                    # The pictures do not pass through Dyad: they go on.
+                    say(str(event))
 
     async def close(self) -> None:
         """End the media."""

@@ -1,0 +1,74 @@
+"""Calls by the thousand that end as soon as they began."""
+
+import asyncio
+import contextlib
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+from hyperframe.frame import RstStreamFrame
+
+from tests.conftest import token
+from tests.faults.site import Watch
+from tests.faults.witness import channel
+from tests.support.ends import End, ListenEnd, SignalEnd, join
+from tests.support.http2 import LISTEN, SIGNAL, connected, message
+
+CALLS = 2_000
+RESETS = 10_000
+AT_ONCE = 50
+
+
+async def enter_and_cut(end: End) -> None:
+    await end.send(join())
+    await end.hear()
+    end.cut()
+
+
+@pytest.mark.parametrize("transport", [SignalEnd, ListenEnd])
+async def test_two_thousand_calls_opened_and_cancelled_leave_nothing(
+    watched: Watch, transport: type[End]
+) -> None:
+    async with watched() as site:
+        proofs = [token(f"storm-{n}", ttl=600) for n in range(AT_ONCE)]
+
+        async def open_and_cancel(shared: grpc.aio.Channel, proof: str) -> None:
+            for stage in range(CALLS // AT_ONCE):
+                end = transport(shared, proof)
+                if stage % 4 == 0:
+                    await enter_and_cut(end)
+                    continue
+                sending = asyncio.create_task(end.send(join()))
+                # At every stage of its beginning.
+                for _ in range(stage % 4):
+                    await asyncio.sleep(0)
+                end.cut()
+                sending.cancel()
+                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.CancelledError):
+                    await sending
+
+        async with channel(site.port) as shared:
+            await asyncio.gather(*(open_and_cancel(shared, proof) for proof in proofs))
+            # Calls are taken in the order they come: all others were.
+            await enter_and_cut(transport(shared, token("last")))
+        await site.empties()
+
+
+@pytest.mark.parametrize("path", [SIGNAL, LISTEN])
+async def test_ten_thousand_streams_reset_at_once_leave_nothing(watched: Watch, path: str) -> None:
+    """What CVE-2023-44487 is about: each stream is reset as soon as it is open."""
+    async with watched() as site:
+        proof = token("storm", ttl=600)
+        opened = 0
+        # The server may hang up on such a client; that is its right.
+        while opened < RESETS:
+            async with connected(site.port) as client:
+                while opened < RESETS and not client.closed:
+                    for _ in range(AT_ONCE):
+                        stream = client.call(proof, path)
+                        client.say(stream, message(pb.SignalRequest(frames=[join()])))
+                        client.write(RstStreamFrame(stream, error_code=8))
+                    opened += AT_ONCE
+                    await client.drain()
+                    await asyncio.sleep(0)
+        await site.empties()
