@@ -80,9 +80,9 @@ generate-go: $(BIN)/.ready
 	else echo "Go is not here: its generated code stays as it is."; fi
 
 generate-kotlin: $(BIN)/.ready
-	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
+	@if command -v javac >/dev/null && command -v mvn >/dev/null; then \
 	  $(MAKE) --no-print-directory build/codegen/kotlin/.ready && buf generate --template clients/kotlin/buf.gen.yaml; \
-	elif test -n "$$CI"; then echo "A JDK or Maven is not here: apt-get install maven"; exit 1; \
+	elif test -n "$$CI"; then echo "A JDK or Maven is not here: apt-get install default-jdk-headless maven"; exit 1; \
 	else echo "A JDK or Maven is not here: Kotlin's generated code stays as it is."; fi
 
 drift: generate
@@ -95,4 +95,4 @@ contract: $(BIN)/.ready
 	$(BIN)/buf breaking --against ".git#ref=$$(git log --diff-filter=A --format=%H -- proto/dyad/v1/signaling.proto | tail -n 1)"
 
 clean:
-	rm -rf $(VENV) build $(WEB)/node_modules $(WEB)/dist
+	rm -rf $(VENV) build $(WEB)/node_modules $(WEB)/dist clients/kotlin/*/target

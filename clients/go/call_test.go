@@ -239,6 +239,21 @@ func TestSeveralMaySendAtOnce(t *testing.T) {
 	senders.Wait()
 }
 
+func TestMoreThanMayStandUnacknowledgedArrivesToo(t *testing.T) {
+	here := serve(t, "--max-frames-per-second", "10000", "--max-waiting-frames", "10000",
+		"--max-waiting-bytes", "10000000")
+	alice, bob, _ := pair(t, here.address, here.address)
+	const many = 2000
+	for n := range many {
+		alice.succeeds(alice.SendCandidate(alice.ctx, candidate("alice", n)))
+	}
+	for n := range many {
+		if heard := hears[dyad.Candidate](bob); heard.Candidate != candidate("alice", n).Candidate {
+			t.Fatalf("number %d is %s", n, heard.Candidate)
+		}
+	}
+}
+
 func TestItSpeaksTLS(t *testing.T) {
 	certificate, key, pool := selfSigned(t)
 	here := serve(t, "--tls-cert", certificate, "--tls-key", key)

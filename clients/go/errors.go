@@ -58,7 +58,9 @@ type Refused struct {
 	Message string
 }
 
-func (r *Refused) Error() string { return fmt.Sprintf("dyad: refused: %s: %s", r.Code.String(), r.Message) }
+func (r *Refused) Error() string {
+	return fmt.Sprintf("dyad: refused: %s: %s", r.Code.String(), r.Message)
+}
 
 // Unwrap returns the code, for errors.Is.
 func (r *Refused) Unwrap() error { return r.Code }

@@ -166,6 +166,9 @@ func hears[E dyad.Event](e *end) E {
 	}
 	heard, ok := event.(E)
 	if !ok {
+		if broke, ok := event.(dyad.Reconnecting); ok {
+			e.t.Fatalf("the connection broke (%v), where %T was to be heard", broke.Cause, heard)
+		}
 		e.t.Fatalf("heard %#v, not %T", event, heard)
 	}
 	return heard

@@ -241,6 +241,33 @@ async def test_the_end_frees_who_waits_to_send() -> None:
             await sending
 
 
+async def test_one_who_does_not_iterate_learns_of_the_end_by_sending() -> None:
+    async with (
+        serving(max_frames_per_second=100_000, max_bytes_per_second=10_000_000) as server,
+        Proxy(server.port) as proxy,
+        connect(proxy.port, ALICE) as alice,
+        asyncio.timeout(20),
+    ):
+        await alice.create(resumable=False)
+        # Each one is refused, for there is no peer; so many events are not kept.
+        await _send_candidates(alice, 3000)
+        await proxy.cut()
+        with pytest.raises(dyad.Unavailable):
+            await _send_candidates(alice, 100_000)
+
+
+async def test_each_connection_stands_alone() -> None:
+    async with (
+        serving() as server,
+        Proxy(server.port) as proxy,
+        connect(proxy.port, ALICE) as alice,
+        connect(proxy.port, BOB) as bob,
+        asyncio.timeout(10),
+    ):
+        await bob.join((await alice.create()).room_id)
+        assert proxy.accepted == 2
+
+
 async def test_closing_without_leaving_looks_like_a_lost_connection() -> None:
     async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
         room = await alice.create()

@@ -235,6 +235,34 @@ async def test_hanging_up_of_one_whose_seat_is_gone_is_done() -> None:
         assert len(server.dyad.hub) == 1
 
 
+async def test_hanging_up_while_a_new_session_begins_is_said_in_it() -> None:
+    too_late, entering, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    asked = 0
+
+    async def give() -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 2:  # To resume.
+            await too_late.wait()
+        elif asked == 3:  # To join again.
+            entering.set()
+            await go_on.wait()
+        return token("bob", email="b@x")
+
+    async with serving(resume_grace=0.1) as server, pair(server, token=give) as (alice, bob):
+        async with asyncio.timeout(20):
+            await bob.network.cut()
+            assert await alice.hear() == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
+            too_late.set()
+            await entering.wait()
+            leaving = asyncio.create_task(bob.connection.leave())
+            await asyncio.sleep(0)
+            go_on.set()
+            await leaving
+            assert await alice.hear() == dyad.PeerJoined(BOB)
+            assert await alice.hear() == dyad.PeerLeft(BOB, dyad.Departure.LEFT)
+
+
 async def test_it_gives_up_after_a_while_and_says_why() -> None:
     async with serving() as server, pair(server, give_up_after=0.5) as (_alice, bob):
         async with asyncio.timeout(20):

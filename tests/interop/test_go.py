@@ -19,6 +19,7 @@ from tests.support.process import DYAD
 from tests.support.proxy import Proxy
 
 GO = ROOT / "clients" / "go"
+PION = GO / "examples" / "pion_call"
 # Fetching and compiling everything, on a machine that never did.
 BUILD = 600
 SCENARIO = 40
@@ -29,18 +30,24 @@ Line = dict[str, Any]
 pytestmark = pytest.mark.timeout(BUILD)
 
 
-async def go(*arguments: str) -> None:
-    needs("go")
+async def go(*arguments: str, folder: Path = GO) -> str:
+    return await run("go", *arguments, folder=folder)
+
+
+async def run(program: str, *arguments: str, folder: Path) -> str:
+    """What a program of Go's printed; it must succeed."""
+    needs(program)
     process = await asyncio.create_subprocess_exec(
-        "go",
+        program,
         *arguments,
-        cwd=GO,
+        cwd=folder,
         env=os.environ | {"DYAD_BIN": DYAD},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
+    return out.decode()
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +57,12 @@ async def pair_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-async def test_the_client_is_clean_by_vet_and_staticcheck() -> None:
-    await go("vet", "./...")
-    await go("tool", "-modfile=tools/go.mod", "staticcheck", "./...")
+@pytest.mark.parametrize("folder", [GO, PION], ids=["client", "pion_call"])
+async def test_it_is_formatted_and_clean_by_vet_and_staticcheck(folder: Path) -> None:
+    assert await run("gofmt", "-l", ".", folder=folder) == ""
+    await go("vet", "./...", folder=folder)
+    tools = f"-modfile={GO / 'tools' / 'go.mod'}"
+    await go("tool", tools, "staticcheck", "./...", folder=folder)
 
 
 async def test_the_quick_start_of_its_readme_compiles(tmp_path: Path) -> None:

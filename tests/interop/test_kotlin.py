@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(BUILD)
 
 
 async def mvn(*arguments: str) -> None:
-    needs("java", "mvn")
+    needs("javac", "mvn")
     environment = os.environ | {"DYAD_BIN": DYAD}
     process = await asyncio.create_subprocess_exec(
         "mvn", "-q", "-B", *arguments, cwd=KOTLIN, env=environment, stdout=PIPE, stderr=STDOUT

@@ -8,7 +8,20 @@ class Connection extends EventTarget {
   readonly signalingState = "stable";
   remoteDescription: RTCSessionDescriptionInit | null = null;
   localDescription: RTCSessionDescriptionInit | null = null;
+  iceConnectionState: RTCIceConnectionState = "connected";
+  restarts = 0;
   readonly taken: string[] = [];
+
+  becomes(state: RTCIceConnectionState): void {
+    this.iceConnectionState = state;
+    this.dispatchEvent(new Event("iceconnectionstatechange"));
+  }
+
+  restartIce(): void {
+    this.restarts += 1;
+  }
+
+  close(): void {}
 
   async setRemoteDescription(description: RTCSessionDescriptionInit): Promise<void> {
     this.remoteDescription = description;
@@ -27,7 +40,7 @@ class Connection extends EventTarget {
   }
 }
 
-function peer(): { peer: Peer; taken: string[]; said: string[] } {
+function peer(): { peer: Peer; connection: Connection; said: string[] } {
   const connection = new Connection();
   const said: string[] = [];
   const signaling: PeerSignaling = {
@@ -39,16 +52,44 @@ function peer(): { peer: Peer; taken: string[]; said: string[] } {
     polite: true,
     failed: (reason) => assert.ifError(reason),
   });
-  return { peer: made, taken: connection.taken, said };
+  return { peer: made, connection, said };
 }
 
 test("candidates that come before the offer are used after it, in order", async () => {
-  const { peer: bob, taken, said } = peer();
+  const { peer: bob, connection, said } = peer();
   await bob.take({ type: "candidate", candidate: { candidate: "first" } });
   await bob.take({ type: "candidate", candidate: { candidate: "second" } });
-  assert.deepEqual(taken, []);
+  assert.deepEqual(connection.taken, []);
   await bob.take({ type: "offer", sdp: "an offer" });
   await bob.take({ type: "candidate", candidate: { candidate: "third" } });
-  assert.deepEqual(taken, ["offer", "first", "second", "third"]);
+  assert.deepEqual(connection.taken, ["offer", "first", "second", "third"]);
   assert.deepEqual(said, ["an answer"]);
+});
+
+test("when the way to the other one fails, a new one is asked for at once", () => {
+  const { connection } = peer();
+  connection.becomes("failed");
+  assert.equal(connection.restarts, 1);
+});
+
+test("a gap of 3 s asks for a new way, and one that closes before does not", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { connection } = peer();
+  connection.becomes("disconnected");
+  context.mock.timers.tick(2_900);
+  connection.becomes("connected");
+  context.mock.timers.tick(3_000);
+  assert.equal(connection.restarts, 0);
+  connection.becomes("disconnected");
+  context.mock.timers.tick(3_000);
+  assert.equal(connection.restarts, 1);
+});
+
+test("a call that is over asks for nothing", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { peer: bob, connection } = peer();
+  connection.becomes("disconnected");
+  bob.close();
+  context.mock.timers.tick(3_000);
+  assert.equal(connection.restarts, 0);
 });
