@@ -27,7 +27,7 @@ type comeback struct {
 	random func() float64
 	// giveUpAfter is counted from the loss of the connection.
 	giveUpAfter time.Duration
-	// anew says that the seat is lost: the next try joins again, as a new session.
+	// anew says that the seat is lost: a next try joins again, as a new session.
 	anew     bool
 	tries    int
 	denied   bool
@@ -73,15 +73,14 @@ func (c *comeback) failed(failure error, now time.Time) (time.Duration, *Ended) 
 	if end.Code != codes.Aborted {
 		return c.next(end, now)
 	}
-	switch {
-	case c.anew:
+	if c.anew {
 		return 0, end
-	case c.final != nil:
-		return 0, c.final
-	default:
-		c.anew = true
-		return c.wait(end, end.RetryAfter, now)
 	}
+	c.anew = true
+	if c.final != nil {
+		return 0, c.final
+	}
+	return c.wait(end, end.RetryAfter, now)
 }
 
 // succeeded takes note that a try led back.

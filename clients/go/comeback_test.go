@@ -60,7 +60,7 @@ func TestWhereTheSeatIsGoneALimitWasFinal(t *testing.T) {
 		back := always(0)
 		end := ended(code)
 		back.lost(end, 1, start)
-		if _, final := back.failed(ended(codes.Aborted), start); final != end {
+		if _, final := back.failed(ended(codes.Aborted), start); final != end || !back.anew {
 			t.Errorf("%s: it ended with %v", code, final)
 		}
 	}
