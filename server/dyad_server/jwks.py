@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -137,21 +139,23 @@ class _Source:
         return key_set(self._body())
 
     def _body(self) -> bytes:
-        until = time.monotonic() + PATIENCE_SECONDS
         with contextlib.closing(self._connection()) as connection:
-            connection.request("GET", self._path, headers={"Accept": "application/json"})
-            answer = connection.getresponse()
-            # A redirect is no answer either: it could lead anywhere.
-            if answer.status != HTTPStatus.OK:
-                raise ValueError(f"the status is {answer.status}")
-            body = b""
-            while chunk := answer.read1(_LARGEST_BYTES):
-                body += chunk
-                if len(body) > _LARGEST_BYTES:
-                    raise ValueError(f"the answer is longer than {_LARGEST_BYTES} bytes")
-                if time.monotonic() > until:
-                    raise TimeoutError("the answer takes too long")
-            return body
+            connection.connect()
+            # The connection's own timeout starts anew with each byte that comes.
+            cut = threading.Timer(PATIENCE_SECONDS, connection.sock.shutdown, (socket.SHUT_RDWR,))
+            cut.start()
+            try:
+                connection.request("GET", self._path, headers={"Accept": "application/json"})
+                answer = connection.getresponse()
+                # A redirect is no answer either: it could lead anywhere.
+                if answer.status != HTTPStatus.OK:
+                    raise ValueError(f"the status is {answer.status}")
+                body = answer.read(_LARGEST_BYTES + 1)
+            finally:
+                cut.cancel()
+        if len(body) > _LARGEST_BYTES:
+            raise ValueError(f"the answer is longer than {_LARGEST_BYTES} bytes")
+        return body
 
     def _connection(self) -> HTTPConnection:
         if self._tls is None:

@@ -76,7 +76,8 @@ class Issuer:
         body: what it answers.
         status: with which status.
         headers: and which headers more.
-        pause: seconds before each byte of the body, where that is not 0.
+        pause: seconds before each byte, where that is not 0.
+        pause_from: which byte of the answer is the first that comes slowly.
         open: unset, to let whoever asks wait.
         asked: how many have asked.
     """
@@ -86,6 +87,7 @@ class Issuer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     pause: float = 0.0
+    pause_from: int = 0
     open: threading.Event = field(default_factory=threading.Event)
     asked: int = 0
 
@@ -108,14 +110,15 @@ def issuing(*keys: SigningKey, tls: Pair | None = None) -> Iterator[Issuer]:
             with count:
                 issuer.asked += 1
             issuer.open.wait()
-            self.send_response(issuer.status)
-            for name, value in issuer.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
+            head = [f"HTTP/1.0 {issuer.status} said"]
+            head += [f"{name}: {value}" for name, value in issuer.headers.items()]
+            answer = "\r\n".join([*head, "", ""]).encode() + issuer.body
+            at_once = issuer.pause_from if issuer.pause else len(answer)
             try:
-                for piece in [issuer.body] if not issuer.pause else _bytes_of(issuer.body):
+                self.wfile.write(answer[:at_once])
+                for n in range(at_once, len(answer)):
                     time.sleep(issuer.pause)
-                    self.wfile.write(piece)
+                    self.wfile.write(answer[n : n + 1])
             except OSError:
                 # Whoever asked waits no longer.
                 self.close_connection = True
@@ -138,7 +141,3 @@ def issuing(*keys: SigningKey, tls: Pair | None = None) -> Iterator[Issuer]:
         server.shutdown()
         serving.join()
         server.server_close()
-
-
-def _bytes_of(body: bytes) -> list[bytes]:
-    return [body[n : n + 1] for n in range(len(body))]

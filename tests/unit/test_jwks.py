@@ -5,6 +5,8 @@ import json
 import logging
 import re
 import secrets
+import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -320,26 +322,54 @@ async def test_where_nobody_listens_is_away(clock: Clock) -> None:
         await Verifier(Jwks(url, clock)).verify(OLD.token())
 
 
-@pytest.mark.parametrize("slow", ["nothing comes", "byte by byte"])
-async def test_nobody_waits_longer_than_the_patience_for_a_slow_answer(
-    slow: str, issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("slow", "at_once"), [("nothing comes", 0), ("the head", 5), ("the body", 60)]
+)
+async def test_a_slow_answer_is_waited_for_as_long_as_the_patience_lasts(
+    slow: str, at_once: int, issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(jwks, "PATIENCE_SECONDS", 0.2)
     keys = Jwks(issuer.url, clock)
     verifier = Verifier(keys)
-    monkeypatch.setattr(jwks, "PATIENCE_SECONDS", 0.2)
     if slow == "nothing comes":
         issuer.open.clear()
-    else:
-        issuer.pause = 0.05
-    async with asyncio.timeout(1):
-        with pytest.raises(Unavailable):
-            await verifier.verify(OLD.token())
-        # The fetch itself has an end too, or there would be no other.
-        await keys.fetch()
+    issuer.pause, issuer.pause_from = 0.05, at_once
+    for asked in (1, 2):
+        async with asyncio.timeout(1):
+            with pytest.raises(Unavailable):
+                await verifier.verify(OLD.token())
+            # It has an end itself, or there would be no other.
+            await keys.fetch()
+        assert issuer.asked == asked
+        clock.now += jwks.PAUSE_SECONDS
     issuer.open.set()
     issuer.pause = 0.0
-    clock.now += jwks.PAUSE_SECONDS
     assert (await verifier.verify(OLD.token())).user_id == "alice"
+
+
+async def test_nobody_waits_for_a_name_that_takes_long_to_resolve(
+    issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jwks, "PATIENCE_SECONDS", 0.1)
+    resolve, resolved = socket.getaddrinfo, threading.Event()
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        resolved.wait()
+        return resolve(*arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    keys = Jwks(issuer.url, clock)
+    verifier = Verifier(keys)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await verifier.verify(OLD.token())
+        # Long enough for another fetch, were this one not under way.
+        clock.now += 2 * jwks.PAUSE_SECONDS
+    resolved.set()
+    async with asyncio.timeout(5):
+        await keys.ready.wait()
+    assert (await verifier.verify(OLD.token())).user_id == "alice"
+    assert issuer.asked == 1
 
 
 async def test_keys_are_ready_with_the_first_good_answer_whoever_asked(
