@@ -16,7 +16,7 @@ import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 
 from dyad_server.broker_redis import ROOM_LIFE_MS, RedisBroker
 from dyad_server.bus import Message
-from dyad_server.errors import Ended, SessionNotFound, Unavailable
+from dyad_server.errors import Ended, OutOfStep, SessionNotFound, Unavailable
 from dyad_server.handover import Pack, Unpack, plain, restore
 from dyad_server.hub import Found, Hub
 from dyad_server.participant import Participant, node_of
@@ -108,12 +108,22 @@ class Fleet:
 
     def _adopt(self, left: list[Any], room_id: str, peer: bytes, epoch: int) -> Participant:
         data, seat = left
-        return self._hub.adopt(
-            lambda new: restore(data, new, self._unpack),
-            lambda member: self._broker.adopt(member, room_id, seat, peer, epoch),
-        )
+        roster = self._hub.roster
+        participant = restore(data, roster.new, self._unpack)
+        roster.add(participant)
+        roster.tokens.take_over(participant)
+        self._broker.adopt(participant.member, room_id, seat, peer, epoch)
+        self._hub.hold(participant)
+        return participant
 
-    def _park(self, participant: Participant) -> bool:
+    def _let_go(self, participant: Participant, failure: Ended) -> None:
+        """It goes on on another node; its peer is not told."""
+        participant.over = True
+        if participant.connection is not None:
+            self._hub.roster.disconnect(participant.connection, failure)
+        self._hub.roster.remove(participant, None)
+
+    def _park(self, participant: Participant, failure: Ended) -> bool:
         bus = self._bus
         if not bus.up:
             return False
@@ -130,11 +140,12 @@ class Fleet:
             lambda _: None,
             _SCRIPT_SECONDS,
         )
+        self._let_go(participant, failure)
         return True
 
     async def _give(self, token: str, user_id: str, room_id: str, node: str) -> list[Any]:
         """What `node` needs to take up the participant of a token; [] where there is none."""
-        participant = self._hub.held(token, user_id, room_id)
+        participant = self._hub.roster.tokens.owner(token, user_id, room_id)
         if participant is None:
             return []
         bus = self._bus
@@ -148,7 +159,7 @@ class Fleet:
             return []
         left = [plain(participant, self._pack), self._broker.release(participant.member.id)]
         self._broker.moved_to(participant.member.id, node, left[1])
-        self._hub.hand_over(participant)
+        self._let_go(participant, OutOfStep("The seat was taken over."))
         return [left, answer[2], int(answer[0])]
 
     # Questions and answers.

@@ -17,14 +17,12 @@ from dyad_server.errors import (
     OutOfStep,
     OutOfTime,
     Overloaded,
-    SessionNotFound,
     Unavailable,
 )
 from dyad_server.inputs import Acknowledge, Enter, Event, Identity, Input, Invalid, Leave, Relay
-from dyad_server.limits import Bucket, Limits, Quota
+from dyad_server.limits import Limits
 from dyad_server.observer import Observer
 from dyad_server.participant import Connection, Outlet, Participant, node_of
-from dyad_server.resume import ResumeTokens
 from dyad_server.rooms import (
     Departure,
     Evicted,
@@ -32,7 +30,6 @@ from dyad_server.rooms import (
     Joined,
     Left,
     Lost,
-    Member,
     Output,
     PeerJoined,
     PeerLeft,
@@ -40,16 +37,14 @@ from dyad_server.rooms import (
     Refused,
     Unserved,
 )
-from dyad_server.session import Arrival, Session
+from dyad_server.roster import Roster
+from dyad_server.session import Arrival
 
 Found = Callable[[Participant | None], None]
 Claim = Callable[[str, str, str, Found], None]
-New = Callable[[Identity], Participant]
 
 # What an output counts besides its payload.
 _OUTPUT_BYTES = 128
-# What may come at once, in seconds of the rate.
-_BURST_SECONDS = 5
 
 
 class Hub:
@@ -66,23 +61,18 @@ class Hub:
         broker.deliver_to(self._deliver)
         self._limits = limits
         self._observer = observer
-        self._connections: dict[str, Connection] = {}
-        self._participants: dict[str, Participant] = {}
-        self._tokens = ResumeTokens(self._broker.node)
+        self.roster = Roster(limits, observer, broker.node)
         self._returning: dict[str, Connection] = {}
         # Set by the fleet, where there is one.
         self.claim: Claim | None = None
-        self.park: Callable[[Participant], bool] = lambda _: False
-        self._streams = 0
-        self._users = Quota(limits.streams_per_user)
-        self._addresses = Quota(limits.streams_per_address)
+        self.park: Callable[[Participant, Ended], bool] = lambda *_: False
         self._draining = False
 
     def __len__(self) -> int:
-        return len(self._participants)
+        return len(self.roster)
 
     def __iter__(self) -> Iterator[Participant]:
-        return iter(tuple(self._participants.values()))
+        return iter(self.roster)
 
     @property
     def ready(self) -> bool:
@@ -108,47 +98,15 @@ class Hub:
             Draining: the server is going away.
             Overloaded: there are too many already.
         """
-        limits = self._limits
         if self._draining:
             raise Draining("The server is going away.")
-        if self._streams >= limits.streams:
-            raise Overloaded("The server is full.")
-        if self._users.full(identity.user_id):
-            raise Overloaded(f"This user has {limits.streams_per_user} streams already.")
-        if self._addresses.full(address):
-            raise Overloaded(f"This address has {limits.streams_per_address} streams already.")
-        participant = self._participant(identity)
-        connection = Connection(participant, outlet, address, self._broker.node)
-        participant.connection = connection
-        self._participants[participant.member.id] = participant
-        self._connections[connection.id] = connection
-        self._streams += 1
-        self._users.take(identity.user_id)
-        self._addresses.take(address)
-        self._await_join(participant)
-        self._observer.opened(len(self._participants))
+        connection = self.roster.open(identity, outlet, address)
+        self._await_join(connection.participant)
         return connection
-
-    def _participant(self, identity: Identity) -> Participant:
-        limits = self._limits
-        now = time.monotonic()
-        return Participant(
-            identity,
-            Session(limits.waiting_bytes, limits.waiting_frames),
-            Bucket(limits.frames_per_second, limits.frames_per_second * _BURST_SECONDS, now),
-            Bucket(limits.bytes_per_second, limits.bytes_per_second * _BURST_SECONDS, now),
-        )
 
     def find(self, session_id: str, user_id: str) -> Connection:
-        """The connection of that id, if it is this user's.
-
-        Raises:
-            SessionNotFound: there is none, or it is somebody else's.
-        """
-        connection = self._connections.get(session_id)
-        if connection is None or connection.participant.identity.user_id != user_id:
-            raise SessionNotFound("There is no such session: listen again.")
-        return connection
+        """See `Roster.find`."""
+        return self.roster.find(session_id, user_id)
 
     def take_in(self, connection: Connection, what: Input) -> None:
         """Act on one input; a number that was taken in before is passed over."""
@@ -164,7 +122,7 @@ class Hub:
             self._resume(connection, what, event)
             return
         participant.spoke = True
-        self._tokens.answered(participant)
+        self.roster.tokens.answered(participant)
         arrival = participant.session.arrive(what.seq, what.size)
         if arrival is Arrival.DUPLICATE:
             self._acknowledge(connection, participant, what)
@@ -186,18 +144,16 @@ class Hub:
         if not connection.open:
             return
         if participant.room_id and participant.resume_token and not self._draining:
-            self._disconnect(connection, failure)
-            self._hold(participant)
+            self.roster.disconnect(connection, failure)
+            self.hold(participant)
         else:
             self.end(participant, failure)
             # One that was just coming back has no seat to free, but is over.
-            self._disconnect(connection, failure)
+            self.roster.disconnect(connection, failure)
 
     def release(self, connection: Connection) -> None:
-        """Count a connection no longer: it was closed, and its transport holds nothing of it."""
-        self._streams -= 1
-        self._users.give_back(connection.participant.identity.user_id)
-        self._addresses.give_back(connection.address)
+        """See `Roster.release`."""
+        self.roster.release(connection)
 
     def end(self, participant: Participant, failure: Ended | None = None) -> None:
         """End a session and free its seat; once is enough, twice does no harm.
@@ -206,13 +162,10 @@ class Hub:
             participant: whose.
             failure: what its connection is to be told; None when that is gone.
         """
-        if self._participants.pop(participant.member.id, None) is None:
+        if participant.over:
             return
         participant.over = True
-        participant.wait(None)
-        participant.hold(None)
-        self._tokens.revoke(participant)
-        self._users.give_back(participant.identity.user_id)
+        self.roster.remove(participant, failure)
         if room_id := participant.room_id or participant.entering:
             self._broker.leave(room_id, participant.member.id, Departure.DISCONNECTED, reply_to=0)
         for connection in (
@@ -220,8 +173,7 @@ class Hub:
             self._returning.pop(participant.member.id, None),
         ):
             if connection is not None:
-                self._disconnect(connection, failure)
-        self._observer.closed(len(self._participants), failure)
+                self.roster.disconnect(connection, failure)
 
     def drain(self) -> None:
         """End every connection with `Draining` and open no more.
@@ -230,46 +182,19 @@ class Hub:
         """
         self._draining = True
         for participant in self:
-            connection = participant.connection
-            if participant.resume_token and self.park(participant):
-                if connection is not None:
-                    self._disconnect(connection, Draining("The server is going away."))
-                self.hand_over(participant)
-            else:
-                self.end(participant, Draining("The server is going away."))
+            going = Draining("The server is going away.")
+            if not (participant.resume_token and self.park(participant, going)):
+                self.end(participant, going)
 
-    def held(self, token: str, user_id: str, room_id: str) -> Participant | None:
-        """Whose seat `token` gives back here."""
-        return self._tokens.owner(token, user_id, room_id)
-
-    def hand_over(self, participant: Participant) -> None:
-        """Let go of one that goes on on another node; its peer is not told."""
-        del self._participants[participant.member.id]
-        participant.wait(None)
-        participant.hold(None)
-        self._tokens.revoke(participant)
-        self._users.give_back(participant.identity.user_id)
-        if participant.connection is not None:
-            self._disconnect(participant.connection, OutOfStep("The seat was taken over."))
-        self._observer.closed(len(self._participants), None)
-
-    def adopt(
-        self, restore: Callable[[New], Participant], seat: Callable[[Member], None]
-    ) -> Participant:
-        """Go on with a participant of another node's; its seat is held.
-
-        Args:
-            restore: makes it, given what makes a new one.
-            seat: tells the broker of it, once it is here.
-        """
-        participant = restore(self._participant)
-        self._participants[participant.member.id] = participant
-        self._users.take(participant.identity.user_id)
-        self._tokens.take_over(participant)
-        self._observer.opened(len(self._participants))
-        seat(participant.member)
-        self._hold(participant)
-        return participant
+    def hold(self, participant: Participant) -> None:
+        """Keep the seat of one that has no connection, for the grace time."""
+        participant.hold(
+            asyncio.get_running_loop().call_later(
+                self._limits.resume_grace, lambda: self.end(participant)
+            )
+        )
+        self._broker.hold(participant.room_id, participant.member.id)
+        self._observer.held()
 
     def _act(self, participant: Participant, what: Input, event: Event) -> None:
         match event:
@@ -288,33 +213,12 @@ class Hub:
             case Acknowledge():
                 pass
 
-    def _disconnect(self, connection: Connection, failure: Ended | None) -> None:
-        if not connection.open:
-            return
-        connection.open = False
-        connection.failure = failure
-        del self._connections[connection.id]
-        self._users.take(connection.participant.identity.user_id)
-        if connection.participant.connection is connection:
-            connection.participant.connection = None
-        if failure is not None:
-            connection.outlet.end(failure)
-
-    def _hold(self, participant: Participant) -> None:
-        participant.hold(
-            asyncio.get_running_loop().call_later(
-                self._limits.resume_grace, lambda: self.end(participant)
-            )
-        )
-        self._broker.hold(participant.room_id, participant.member.id)
-        self._observer.held()
-
     def _resume(self, connection: Connection, what: Input, event: Enter) -> None:
         fresh = connection.participant
         if fresh.spoke or what.seq:
             self._refuse(fresh, what.seq, "A join_room that resumes comes first, without a number.")
             return
-        held = self._tokens.owner(event.resume_token, fresh.identity.user_id, event.room_id)
+        held = self.roster.tokens.owner(event.resume_token, fresh.identity.user_id, event.room_id)
         if held is None and self.claim is not None and self._elsewhere(event.resume_token):
             fresh.spoke = True
             self.claim(
@@ -332,7 +236,7 @@ class Hub:
             return
         for before in (held.connection, self._returning.get(held.member.id)):
             if before is not None:
-                self._disconnect(before, OutOfStep("The seat was taken over."))
+                self.roster.disconnect(before, OutOfStep("The seat was taken over."))
         if not held.session.rewind(what.ack):
             self.end(held)
             self.end(fresh, OutOfStep("What is missing is kept no longer: join again."))
@@ -341,7 +245,7 @@ class Hub:
         fresh.connection = None
         connection.participant = held
         self.end(fresh)
-        self._tokens.rotate(held, event.resume_token)
+        self.roster.tokens.rotate(held, event.resume_token)
         self._returning[held.member.id] = connection
         self._broker.resume(held.room_id, held.member.id)
 
@@ -386,7 +290,7 @@ class Hub:
         self._tell(participant, Output(participant.member.id, participant.room_id, seq, refused))
 
     def _deliver(self, output: Output) -> None:
-        participant = self._participants.get(output.to)
+        participant = self.roster.get(output.to)
         if participant is None:
             return
         match output.event:
@@ -411,7 +315,7 @@ class Hub:
                 participant.room_id = output.room_id
                 if participant.resumable:
                     participant.session.resumable = True
-                    self._tokens.rotate(participant)
+                    self.roster.tokens.rotate(participant)
                 if peer is None:
                     self._await_peer(participant)
                 else:
@@ -430,7 +334,8 @@ class Hub:
 
     def _tell(self, participant: Participant, output: Output) -> None:
         payload_bytes = output.event.size if isinstance(output.event, Forwarded) else 0
-        fits = participant.session.put(output, _OUTPUT_BYTES + payload_bytes)
+        away = participant.connection is None
+        fits = participant.session.put(output, _OUTPUT_BYTES + payload_bytes, away=away)
         self._observer.delivered(output)
         if participant.connection is not None:
             participant.connection.outlet.wake()
@@ -452,7 +357,7 @@ class Hub:
     def _unseat(self, participant: Participant) -> None:
         participant.room_id = ""
         participant.session.resumable = False
-        self._tokens.revoke(participant)
+        self.roster.tokens.revoke(participant)
 
     def _elsewhere(self, secret: str) -> bool:
         return node_of(secret) not in ("", self._broker.node)

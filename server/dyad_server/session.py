@@ -63,7 +63,7 @@ class Session(Generic[T]):
     )
 
     def __init__(self, bound_bytes: int, bound_frames: int) -> None:
-        """Keep at most `bound_bytes`, and if resumable at most `bound_frames`."""
+        """Keep at most `bound_bytes`, and of one who is away at most `bound_frames`."""
         self._bound_bytes = bound_bytes
         self._bound_frames = bound_frames
         self._last = 0
@@ -89,8 +89,13 @@ class Session(Generic[T]):
         self._unacked_bytes += size
         return Arrival.NEW
 
-    def put(self, what: T, size: int) -> bool:
+    def put(self, what: T, size: int, *, away: bool = False) -> bool:
         """Number `what`, of `size` bytes, and keep it for the next `take`.
+
+        Args:
+            what: comes out of `take`.
+            size: in bytes.
+            away: nobody is there to take it now.
 
         Returns:
             False when that is more than may be kept; the session cannot go on.
@@ -100,7 +105,7 @@ class Session(Generic[T]):
         self._unwritten += 1
         self.kept_bytes += size
         return self.kept_bytes <= self._bound_bytes and (
-            not self.resumable or len(self._kept) <= self._bound_frames
+            not away or len(self._kept) <= self._bound_frames
         )
 
     def put_first(self, what: T) -> None:

@@ -103,6 +103,26 @@ async def test_a_flood_ends_its_sender_and_nobody_else(transport: type[End]) -> 
         assert (await dave.hear()).offer.sdp == "v=0"
 
 
+@pytest.mark.parametrize("size", [1, 400, 3000, 60_000])
+async def test_as_much_as_may_come_at_once_ends_nobody(transport: type[End], size: int) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob = connect("alice"), connect("bob")
+        resumable = pb.JoinRoom(resumable=True)
+        await alice.send(pb.Frame(join_room=resumable))
+        room_id = (await alice.hear()).room_id
+        await bob.send(pb.Frame(room_id=room_id, join_room=resumable))
+        await bob.hear()
+        count = min(495, 160_000 // (size + 80))
+        # In one message, so that Bob has no time to take any in.
+        frames = [offer(room_id, "x" * size, seq=n + 1) for n in range(count)]
+        await alice.send(*frames)
+        for n in range(count):
+            heard = await bob.hear()
+            assert heard.HasField("offer"), f"frame {n} of {count}: {heard.WhichOneof('event')}"
+            if n % 32 == 31:
+                await bob.send(pb.Frame(ack=heard.seq))
+
+
 @pytest.mark.parametrize(
     ("limit", "who"),
     [

@@ -25,6 +25,7 @@ FLOORS = {
     "several_nodes": {"broker_redis", "bus", "fleet", "hub", "servicer", "wire"},
     "participant": {"errors", "inputs", "limits", "rooms", "session"},
     "resume": {"participant"},
+    "roster": {"errors", "inputs", "limits", "observer", "participant", "resume", "session"},
     "hub": {
         "broker",
         "errors",
@@ -32,8 +33,8 @@ FLOORS = {
         "limits",
         "observer",
         "participant",
-        "resume",
         "rooms",
+        "roster",
         "session",
     },
     "keys": {"errors"},

@@ -57,7 +57,8 @@ def test_what_is_not_acknowledged_counts_for_one_who_may_resume() -> None:
     assert here.acknowledged(1)
     assert here.kept_bytes == 6
     many = session(resumable=True)
-    assert [many.put(what, 0) for what in "abcd"] == [True, True, True, False]
+    assert all(many.put(what, 0) for what in "abcd")
+    assert not many.put("e", 0, away=True)
 
 
 def test_a_rewind_brings_back_what_is_missing_and_nothing_else() -> None:

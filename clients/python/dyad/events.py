@@ -1,7 +1,7 @@
-"""What happens in a call, as plain values."""
+"""What happens in a call, as plain values. Personal data is not in their `repr`: it gets logged."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dyad.errors import Refused
 
@@ -16,7 +16,7 @@ class Participant:
     """
 
     user_id: str
-    email: str = ""
+    email: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class PeerLeft:
 class Offer:
     """The peer's SDP offer."""
 
-    sdp: str
+    sdp: str = field(repr=False)
     sender: Participant
 
 
@@ -78,7 +78,7 @@ class Offer:
 class Answer:
     """The peer's SDP answer."""
 
-    sdp: str
+    sdp: str = field(repr=False)
     sender: Participant
 
 
@@ -96,7 +96,7 @@ class Candidate:
         sender: who it came from; of no effect on one to send.
     """
 
-    candidate: str
+    candidate: str = field(repr=False)
     sdp_mid: str | None = None
     sdp_m_line_index: int | None = None
     username_fragment: str | None = None

@@ -1,0 +1,131 @@
+"""Who is here: participants, their connections, and how many there may be."""
+
+import time
+from collections.abc import Iterator
+
+from dyad_server.errors import Ended, Overloaded, SessionNotFound
+from dyad_server.inputs import Identity
+from dyad_server.limits import Bucket, Limits, Quota
+from dyad_server.observer import Observer
+from dyad_server.participant import Connection, Outlet, Participant
+from dyad_server.resume import ResumeTokens
+from dyad_server.session import Session
+
+# What may come at once, in seconds of the rate.
+_BURST_SECONDS = 5
+
+
+class Roster:
+    """The participants of this node, and the connections that they have.
+
+    A user counts each participant, held ones too, and each connection that was
+    closed but not yet let go of by its transport.
+
+    Attributes:
+        tokens: which resume token is whose.
+    """
+
+    def __init__(self, limits: Limits, observer: Observer, node: str) -> None:
+        self._limits = limits
+        self._observer = observer
+        self._node = node
+        self._participants: dict[str, Participant] = {}
+        self._connections: dict[str, Connection] = {}
+        self._streams = 0
+        self._users = Quota(limits.streams_per_user)
+        self._addresses = Quota(limits.streams_per_address)
+        self.tokens = ResumeTokens(node)
+
+    def __len__(self) -> int:
+        return len(self._participants)
+
+    def __iter__(self) -> Iterator[Participant]:
+        return iter(tuple(self._participants.values()))
+
+    def get(self, member_id: str) -> Participant | None:
+        """The participant of that id."""
+        return self._participants.get(member_id)
+
+    def find(self, session_id: str, user_id: str) -> Connection:
+        """The connection of that id, if it is this user's.
+
+        Raises:
+            SessionNotFound: there is none, or it is somebody else's.
+        """
+        connection = self._connections.get(session_id)
+        if connection is None or connection.participant.identity.user_id != user_id:
+            raise SessionNotFound("There is no such session: listen again.")
+        return connection
+
+    def open(self, identity: Identity, outlet: Outlet, address: str) -> Connection:
+        """A new participant, on a connection from `address`.
+
+        Raises:
+            Overloaded: there are too many already.
+        """
+        limits = self._limits
+        if self._streams >= limits.streams:
+            raise Overloaded("The server is full.")
+        if self._users.full(identity.user_id):
+            raise Overloaded(f"This user has {limits.streams_per_user} streams already.")
+        if self._addresses.full(address):
+            raise Overloaded(f"This address has {limits.streams_per_address} streams already.")
+        participant = self.new(identity)
+        connection = Connection(participant, outlet, address, self._node)
+        participant.connection = connection
+        self._connections[connection.id] = connection
+        self._streams += 1
+        self._addresses.take(address)
+        self.add(participant)
+        return connection
+
+    def new(self, identity: Identity) -> Participant:
+        """A participant with this node's limits, not counted yet."""
+        limits = self._limits
+        now = time.monotonic()
+        return Participant(
+            identity,
+            Session(limits.waiting_bytes, limits.waiting_frames),
+            Bucket(limits.frames_per_second, limits.frames_per_second * _BURST_SECONDS, now),
+            Bucket(limits.bytes_per_second, limits.bytes_per_second * _BURST_SECONDS, now),
+        )
+
+    def add(self, participant: Participant) -> None:
+        """Count one that came."""
+        self._participants[participant.member.id] = participant
+        self._users.take(participant.identity.user_id)
+        self._observer.opened(len(self._participants))
+
+    def remove(self, participant: Participant, failure: Ended | None) -> None:
+        """Count one that went; it waits for nothing any more, and no token is good for it."""
+        del self._participants[participant.member.id]
+        self._users.give_back(participant.identity.user_id)
+        participant.wait(None)
+        participant.hold(None)
+        self.tokens.revoke(participant)
+        self._observer.closed(len(self._participants), failure)
+
+    def disconnect(self, connection: Connection, failure: Ended | None) -> None:
+        """Take a connection from its participant; twice does no harm.
+
+        Args:
+            connection: which.
+            failure: what it is to be told; None when it is gone.
+        """
+        if not connection.open:
+            return
+        participant = connection.participant
+        connection.open = False
+        connection.failure = failure
+        del self._connections[connection.id]
+        self._users.take(participant.identity.user_id)
+        if participant.connection is connection:
+            participant.connection = None
+        if failure is not None:
+            connection.outlet.end(failure)
+
+    def release(self, connection: Connection) -> None:
+        """Count a connection no longer: it was closed, and its transport holds nothing of it."""
+        self._streams -= 1
+        self._users.give_back(connection.participant.identity.user_id)
+        self._addresses.give_back(connection.address)
