@@ -13,6 +13,7 @@ from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import SECRET, token
 from tests.support.ends import End, ListenEnd, end_of, leave
+from tests.support.issuer import es256, issuing
 from tests.support.process import dyad_serve
 
 
@@ -123,6 +124,34 @@ async def refusals(canaries: Canaries, channel: grpc.aio.Channel, transport: typ
     assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+async def thefts(canaries: Canaries, channel: grpc.aio.Channel, transport: type[End]) -> None:
+    """What names a session and a seat, in the hands of somebody else."""
+    alice = transport(channel, canaries.token(token(canaries.new("sub"))))
+    await alice.send(pb.Frame(seq=1, join_room=pb.JoinRoom(resumable=True)))
+    created = await alice.hear()
+    ticket = canaries.note("resume token", created.join_room.resume_token)
+    mallorys = canaries.token(token(canaries.new("sub")))
+    for room_id in (created.room_id, canaries.new("room")):
+        resume = pb.JoinRoom(resumable=True, resume_token=ticket)
+        thief = transport(channel, mallorys)
+        ended = await end_of(thief, pb.Frame(room_id=room_id, ack=1, join_room=resume))
+        assert ended.code() is grpc.StatusCode.ABORTED
+    mallory = transport(channel, mallorys)
+    await mallory.send(pb.Frame(room_id=ticket, join_room=pb.JoinRoom()))
+    assert (await mallory.hear()).error.code == pb.Error.CODE_INVALID_FRAME
+    mallory.cut()
+    sessions = [canaries.new("session id of nobody")]
+    if isinstance(alice, ListenEnd):
+        sessions.append(canaries.note("session id", alice.session_id))
+    for session_id in sessions:
+        send: Any = channel.unary_unary("/dyad.v1.Signaling/Send")
+        asked = pb.SendRequest(session_id=session_id).SerializeToString()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await send(asked, metadata=(("authorization", f"Bearer {mallorys}"),))
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    alice.cut()
+
+
 async def nonsense(canaries: Canaries, channel: grpc.aio.Channel) -> None:
     """Bytes that are no message at all."""
     good = canaries.token(token(canaries.new("sub")))
@@ -146,6 +175,7 @@ async def test_the_log_says_nothing_of_what_a_call_is_made_of(transport: type[En
     ):
         await call(canaries, channel, transport)
         await refusals(canaries, channel, transport)
+        await thefts(canaries, channel, transport)
         await nonsense(canaries, channel)
         served.process.terminate()
         assert await served.command.ended() == 0
@@ -154,6 +184,44 @@ async def test_the_log_says_nothing_of_what_a_call_is_made_of(transport: type[En
     assert log.count("session opened") >= 4, log
     assert re.search(r"session ended why=\w+", log), log
     assert "seat resumed" in log, log
+    assert list(canaries.said(log)) == [], log
+
+
+@pytest.mark.parametrize("status", [200, 503], ids=["keys are there", "keys are away"])
+async def test_the_log_says_nothing_of_tokens_whose_keys_are_fetched(status: int) -> None:
+    canaries = Canaries()
+    key = es256("key")
+    with issuing(key) as issuer:
+        issuer.status = status
+        async with (
+            dyad_serve("", "--jwt-jwks-url", issuer.url, "--log-level", "debug") as served,
+            grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
+        ):
+            listen: Any = channel.unary_stream("/dyad.v1.Signaling/Listen")
+            elsewhere = f"http://127.0.0.1:1/{canaries.new('jku')}"
+            tokens = [
+                key.token(canaries.new("sub")),
+                key.token(canaries.new("sub"), headers={"jku": elsewhere}),
+                key.token(canaries.new("sub"), headers={"kid": canaries.new("kid")}),
+                es256("key").token(canaries.new("sub")),
+            ]
+            codes = []
+            for text in map(canaries.token, tokens):
+                call = listen(b"", metadata=(("authorization", f"Bearer {text}"),))
+                try:
+                    await call.read()
+                    codes.append(grpc.StatusCode.OK)
+                except grpc.aio.AioRpcError as error:
+                    codes.append(error.code())
+                call.cancel()
+            served.process.terminate()
+            assert await served.command.ended() == 0
+    ok, bad = grpc.StatusCode.OK, grpc.StatusCode.UNAUTHENTICATED
+    away = grpc.StatusCode.UNAVAILABLE
+    assert codes == ([ok, ok, bad, bad] if status == 200 else [away] * 4)
+    log = served.command.said
+    assert log.count("session opened") == codes.count(ok), log
+    assert ("keys not fetched" in log) == (status == 503), log
     assert list(canaries.said(log)) == [], log
 
 

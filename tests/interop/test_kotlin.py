@@ -81,13 +81,11 @@ async def test_a_scenario_of_two_goes_as_written(scenario: str, pair_program: Pa
     assert "reconnecting" not in called
 
 
-@pytest.mark.parametrize(
-    ("scenario", "jwt", "outcome"),
-    [("unknown", token("carol"), "refused"), ("badtoken", "a.b.c", "ended")],
-)
+@pytest.mark.parametrize(("scenario", "outcome"), [("unknown", "refused"), ("badtoken", "ended")])
 async def test_a_scenario_of_one_goes_as_written(
-    scenario: str, jwt: str, outcome: str, pair_program: Path
+    scenario: str, outcome: str, pair_program: Path
 ) -> None:
+    jwt = "a.b.c" if scenario == "badtoken" else token("carol")
     async with serving() as server:
         room = str(uuid.uuid4())
         side = await start(

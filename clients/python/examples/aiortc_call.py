@@ -73,9 +73,11 @@ class Call:
                 case dyad.Reconnected(resumed=False):
                     say("reconnected too late")
                     return
-                case dyad.Refused() | dyad.Reconnecting() | dyad.Reconnected():
+                case dyad.Reconnecting() | dyad.Reconnected():
                     # The pictures do not pass through Dyad: they go on.
-                    say(str(event))
+                    say(type(event).__name__.lower())
+                case dyad.Refused():
+                    say(f"refused: {event}")
 
     async def close(self) -> None:
         """End the media."""

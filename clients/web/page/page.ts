@@ -1,16 +1,11 @@
-import { connect, type Connection, DyadError, type ConnectionEvent, Peer } from "../src/index.js";
+import { connect, type Connection, type ConnectionEvent, DyadError } from "../src/index.js";
+import { Call } from "./call.js";
 import { invitation, readFragment, withoutToken } from "./fragment.js";
-import { LocalMedia, send } from "./media.js";
+import { LocalMedia } from "./media.js";
 import { sentence } from "./sentences.js";
 import { nameIn, rememberedToken, rememberToken } from "./token.js";
 import * as view from "./view.js";
 import { say } from "./view.js";
-
-/** One RTCPeerConnection and what negotiates it: a new one for everybody who comes. */
-interface Call {
-  readonly pc: RTCPeerConnection;
-  readonly peer: Peer;
-}
 
 /** From Connect until there is no connection any more. */
 interface Session {
@@ -84,11 +79,7 @@ async function open(): Promise<Session> {
   const connecting = () => connect(server, ownToken, { giveUpAfterMs: Number.POSITIVE_INFINITY });
   const connection = connecting();
   await connection;
-  const media = new LocalMedia(nameIn(ownToken), () => {
-    if (opened.call !== undefined) {
-      send(opened.call.pc, media.stream);
-    }
-  });
+  const media = new LocalMedia(nameIn(ownToken), () => opened.call?.send(media.stream));
   const opened: Session = {
     connect: connecting,
     connection,
@@ -118,7 +109,7 @@ async function follow(current: Session): Promise<void> {
       idle = await followOne(current, current.connection);
     }
   } catch (reason) {
-    if (current.call?.pc.connectionState === "connected") {
+    if (current.call?.running === true) {
       say(`${sentence(reason)} Your call goes on until one of you hangs up.`);
       await new Promise<void>((callEnded) => (current.last = { callEnded }));
     } else {
@@ -198,49 +189,45 @@ async function take(current: Session, connection: Connection, event: ConnectionE
       }
       break;
     case "offer":
-      await (current.call ?? startCall(current, connection))?.peer.take(event).catch(callFailed);
+      await (current.call ?? startCall(current, connection))?.take(event).catch(callFailed);
       break;
     case "answer":
     case "candidate":
-      await current.call?.peer.take(event).catch(callFailed);
+      await current.call?.take(event).catch(callFailed);
       break;
   }
 }
 
 /** Undefined, and said, when there is nobody to call or the settings are wrong. */
 function startCall(current: Session, connection: Connection): Call | undefined {
-  const { media } = current;
   if (connection.room === undefined || current.leaving) {
     return undefined;
   }
-  const urls = view.stun.value.split(/[\s,]+/).filter((url) => url !== "");
-  let pc: RTCPeerConnection;
+  let call: Call;
   try {
-    pc = new RTCPeerConnection({ iceServers: urls.length > 0 ? [{ urls }] : [] });
+    call = new Call(connection, connection.room.polite, view.stun.value, {
+      shows: (remote) => (view.remoteVideo.srcObject = remote),
+      becomes: (state) => current.call === call && callBecomes(current, state),
+      fails: callFailed,
+    });
   } catch {
     say("The STUN server in the settings is not an address. It looks like stun:host:3478.");
     return undefined;
   }
-  pc.addEventListener("track", ({ track, streams }) => {
-    view.remoteVideo.srcObject = streams[0] ?? new MediaStream([track]);
-  });
-  pc.addEventListener("connectionstatechange", () => {
-    if (current.call?.pc !== pc) {
-      return;
-    }
-    show(pc.connectionState === "connected" ? "Connected to peer" : "Connected");
-    if (pc.connectionState === "failed" && current.last !== undefined) {
-      endCall(current);
-    } else if (pc.connectionState === "failed") {
-      say("No direct way to the other one was found. Some networks allow none without a TURN server, and this page knows none. Still trying.");
-    } else if (pc.connectionState === "connected" && !current.away) {
-      say("");
-    }
-  });
-  const peer = new Peer(pc, connection, { polite: connection.room.polite, failed: callFailed });
-  current.call = { pc, peer };
-  send(pc, media.stream);
-  return current.call;
+  current.call = call;
+  call.send(current.media.stream);
+  return call;
+}
+
+function callBecomes(current: Session, state: RTCPeerConnectionState): void {
+  show(state === "connected" ? "Connected to peer" : "Connected");
+  if (state === "failed" && current.last !== undefined) {
+    endCall(current);
+  } else if (state === "failed") {
+    say("No direct way to the other one was found. Some networks allow none without a TURN server, and this page knows none. Still trying.");
+  } else if (state === "connected" && !current.away) {
+    say("");
+  }
 }
 
 function callFailed(reason: unknown): void {
@@ -248,7 +235,7 @@ function callFailed(reason: unknown): void {
 }
 
 function endCall(current: Session): void {
-  current.call?.peer.close();
+  current.call?.close();
   current.call = undefined;
   current.last?.callEnded();
   view.remoteVideo.srcObject = null;
