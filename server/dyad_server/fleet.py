@@ -56,6 +56,7 @@ class Fleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self.take_send: TakeSend = lambda *_: SessionNotFound("There is no such session.")
         hub.claim = self._begin_claim
+        hub.can_park = lambda: self._bus.up
         hub.park = self._park
         broker.asked = self._heard
 
@@ -123,10 +124,8 @@ class Fleet:
             self._hub.roster.disconnect(participant.connection, failure)
         self._hub.roster.remove(participant, None)
 
-    def _park(self, participant: Participant, failure: Ended) -> bool:
+    def _park(self, participant: Participant, failure: Ended) -> None:
         bus = self._bus
-        if not bus.up:
-            return False
         user_id, room_id = participant.identity.user_id, participant.room_id
         tokens = [t for t in (participant.resume_token, participant.spent_token) if t]
         member_id = participant.member.id
@@ -141,7 +140,6 @@ class Fleet:
             _SCRIPT_SECONDS,
         )
         self._let_go(participant, failure)
-        return True
 
     async def _give(self, token: str, user_id: str, room_id: str, node: str) -> list[Any]:
         """What `node` needs to take up the participant of a token; [] where there is none."""

@@ -65,7 +65,8 @@ class Hub:
         self._returning: dict[str, Connection] = {}
         # Set by the fleet, where there is one.
         self.claim: Claim | None = None
-        self.park: Callable[[Participant, Ended], bool] = lambda *_: False
+        self.can_park: Callable[[], bool] = lambda: False
+        self.park: Callable[[Participant, Ended], None] = lambda *_: None
         self._draining = False
 
     def __len__(self) -> int:
@@ -110,9 +111,9 @@ class Hub:
 
     def take_in(self, connection: Connection, what: Input) -> None:
         """Act on one input; a number that was taken in before is passed over."""
-        if not connection.open:
-            return
         participant = connection.participant
+        if not connection.open and participant.broken is not connection:
+            return
         now = time.monotonic()
         if not (participant.frames.take(1, now) and participant.bytes.take(what.size, now)):
             self.end(participant, Overloaded("Too much was sent in too short a time."))
@@ -145,6 +146,8 @@ class Hub:
             return
         if participant.room_id and participant.resume_token and not self._draining:
             self.roster.disconnect(connection, failure)
+            if participant.connection is None:
+                self.roster.linger(connection)
             self.hold(participant)
         else:
             self.end(participant, failure)
@@ -162,10 +165,15 @@ class Hub:
             participant: whose.
             failure: what its connection is to be told; None when that is gone.
         """
-        if participant.over:
-            return
+        if not participant.over:
+            self._strike(participant, failure)
+            self._clear(participant, failure)
+
+    def _strike(self, participant: Participant, failure: Ended | None) -> None:
         participant.over = True
         self.roster.remove(participant, failure)
+
+    def _clear(self, participant: Participant, failure: Ended | None) -> None:
         if room_id := participant.room_id or participant.entering:
             self._broker.leave(room_id, participant.member.id, Departure.DISCONNECTED, reply_to=0)
         for connection in (
@@ -181,10 +189,16 @@ class Hub:
         Who may resume can do so on another node, where there are some.
         """
         self._draining = True
-        for participant in self:
-            going = Draining("The server is going away.")
-            if not (participant.resume_token and self.park(participant, going)):
-                self.end(participant, going)
+        going = Draining("The server is going away.")
+        staying = [p for p in self if p.resume_token and self.can_park()]
+        ending = [p for p in self if p not in staying]
+        # All first, so that nobody is told of a peer that goes with it.
+        for participant in ending:
+            self._strike(participant, going)
+        for participant in ending:
+            self._clear(participant, going)
+        for participant in staying:
+            self.park(participant, going)
 
     def hold(self, participant: Participant) -> None:
         """Keep the seat of one that has no connection, for the grace time."""
@@ -234,6 +248,7 @@ class Hub:
         if fresh.identity.room not in (None, held.room_id):
             self.end(fresh, Forbidden("The token is for another room."))
             return
+        self.roster.forget_broken(held)
         for before in (held.connection, self._returning.get(held.member.id)):
             if before is not None:
                 self.roster.disconnect(before, OutOfStep("The seat was taken over."))
@@ -271,16 +286,18 @@ class Hub:
             self._refuse(participant, seq, "You are in a room already: leave it first.")
             return
         own = participant.identity.room
-        create = not room_id
         if own is not None:
             if room_id not in ("", own):
                 self.end(participant, Forbidden("The token is for another room."))
                 return
-            if create and not _is_uuid(own):
+            if not room_id and not _is_uuid(own):
                 self.end(
                     participant, Forbidden("The token's room is not a UUID: it cannot be created.")
                 )
                 return
+        # Whose token names a room makes it also by that name: so both can come
+        # back to it after a server has forgotten.
+        create = not room_id or (room_id == own and _is_uuid(own))
         participant.resumable = enter.resumable and self._limits.resume_grace > 0
         participant.entering = room_id or own or str(uuid.uuid4())
         self._broker.enter(participant.entering, participant.member, create=create, reply_to=seq)
@@ -307,6 +324,9 @@ class Hub:
             case _:
                 self._seat(participant, output)
                 self._tell(participant, output)
+                if isinstance(output.event, Left) and participant.connection is None:
+                    # It hung up by a `Send` that came after its `Listen` broke.
+                    self.end(participant)
 
     def _seat(self, participant: Participant, output: Output) -> None:
         match output.event:

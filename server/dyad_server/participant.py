@@ -66,6 +66,8 @@ class Participant:
         frames: how many more it may send now.
         bytes: how many more it may send now.
         connection: the one it has; None while its seat is held.
+        broken: the one that it had, while its seat is held: a `Send` may still
+            be under way for it.
         over: it has ended.
         entering: which room it asked to enter, until the answer.
         room_id: where it sits; empty: nowhere.
@@ -78,6 +80,7 @@ class Participant:
     __slots__ = (
         "_grace",
         "_patience",
+        "broken",
         "bytes",
         "connection",
         "entering",
@@ -102,6 +105,7 @@ class Participant:
         self.frames = frames
         self.bytes = size
         self.connection: Connection | None = None
+        self.broken: Connection | None = None
         self.over = False
         self.entering = ""
         self.room_id = ""

@@ -103,6 +103,7 @@ class Roster:
         participant.wait(None)
         participant.hold(None)
         self.tokens.revoke(participant)
+        self.forget_broken(participant)
         self._observer.closed(len(self._participants), failure)
 
     def disconnect(self, connection: Connection, failure: Ended | None) -> None:
@@ -117,12 +118,23 @@ class Roster:
         participant = connection.participant
         connection.open = False
         connection.failure = failure
-        del self._connections[connection.id]
+        self._connections.pop(connection.id, None)
         self._users.take(participant.identity.user_id)
         if participant.connection is connection:
             participant.connection = None
         if failure is not None:
             connection.outlet.end(failure)
+
+    def linger(self, connection: Connection) -> None:
+        """Let `find` know a connection that broke while its seat is held."""
+        connection.participant.broken = connection
+        self._connections[connection.id] = connection
+
+    def forget_broken(self, participant: Participant) -> None:
+        """Its seat is held no longer: `find` knows only the connection it has."""
+        if participant.broken is not None:
+            self._connections.pop(participant.broken.id, None)
+            participant.broken = None
 
     def release(self, connection: Connection) -> None:
         """Count a connection no longer: it was closed, and its transport holds nothing of it."""

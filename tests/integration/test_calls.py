@@ -4,6 +4,7 @@ import asyncio
 import uuid
 
 import grpc
+import pytest
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import ends, serving
@@ -18,6 +19,7 @@ from tests.support.ends import (
     offer,
     pair,
 )
+from tests.support.until import until
 
 
 async def test_creating_a_room_is_acknowledged_with_its_uuid(transport: type[End]) -> None:
@@ -222,3 +224,41 @@ async def test_half_closing_lets_go_of_the_seat_and_ends_well() -> None:
         assert (await bob.hear()).WhichOneof("event") == "leave_room"
         assert await bob.status() is None
         assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_LEFT
+
+
+async def test_a_room_claim_makes_its_room_also_by_name(transport: type[End]) -> None:
+    room = str(uuid.uuid4())
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob = connect("alice", room=room), connect("bob", room=room)
+        await alice.send(join(room))
+        assert (await alice.hear()).room_id == room
+        await bob.send(join(room))
+        assert (await bob.hear()).join_room.peer.user_id == "alice"
+
+
+async def test_what_is_sent_when_listen_has_broken_still_counts() -> None:
+    async with serving() as server, ends(server, ListenEnd) as connect:
+        alice, bob = connect("alice"), connect("bob")
+        assert isinstance(bob, ListenEnd)
+        asked = pb.JoinRoom(resumable=True)
+        await alice.send(pb.Frame(join_room=asked))
+        room_id = (await alice.hear()).room_id
+        await bob.send(pb.Frame(room_id=room_id, join_room=asked))
+        await bob.hear()
+        await alice.hear()
+        bob.cut()
+        await until(lambda: not all(p.connection for p in server.dyad.hub))
+        await bob.send(offer(room_id, "under way", seq=1), leave(room_id, seq=2))
+        assert (await alice.hear()).offer.sdp == "under way"
+        assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_LEFT
+        assert len(server.dyad.hub) == 1
+
+
+async def test_a_drain_tells_nobody_that_the_peer_has_gone(transport: type[End]) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob, _ = await pair(connect)
+        await server.stop()
+        for end in (alice, bob):
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                await end.hear()
+            assert ended.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -409,7 +409,7 @@ def strange_rooms() -> dict[str, str]:
         "capitals": str(uuid.uuid4()).upper(),
         "a UUID in other digits": str(uuid.UUID(int=0)).replace("0", "\uff10"),
         "spaces": " " * 36,
-        "60 KiB": "r" * 60_000,
+        "40 KiB": "r" * 40_000,
         "a resume token": secrets.token_urlsafe(32),
     }
 
@@ -441,8 +441,8 @@ async def test_a_room_id_that_is_none_is_refused_and_not_quoted(
 async def test_a_refusal_does_not_bring_back_what_was_sent(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice = connect("alice")
-        await alice.send(*(offer("r" * 60_000) for _ in range(4)))
-        for _ in range(4):
+        await alice.send(*(offer("r" * 60_000) for _ in range(2)))
+        for _ in range(2):
             assert (await alice.hear()).ByteSize() < 100
 
 
