@@ -1,0 +1,86 @@
+"""What the frames of the checker say: who sent them, where, as which, and a hash of it all."""
+
+import hashlib
+import random
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import dyad
+
+Said = dyad.Offer | dyad.Answer | dyad.Candidate
+
+# Also what takes two, three and four bytes.
+_NOISE = "".join(
+    random.Random("noise").choices(string.ascii_letters + string.digits + " =:/äß漢🙂", k=16_384)
+)
+_LARGE_SHARE = 0.03
+_NOBODY = dyad.Participant("")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a frame is.
+
+    Attributes:
+        run: names one run of the checker.
+        room: which room it was said in.
+        sender: who said it.
+        number: 1, 2, 3 … of this sender, over all its sessions.
+        heard: the highest number that the sender had heard of its peer.
+        last: whether the sender says nothing after it.
+    """
+
+    run: str
+    room: str
+    sender: str
+    number: int
+    heard: int = 0
+    last: bool = False
+
+
+def compose(label: Label, chance: random.Random) -> Said:
+    """A frame that says this, of a kind and size by `chance`."""
+    if chance.random() < _LARGE_SHARE:
+        body = _body(label, chance, chance.randrange(1_000, 6_000))
+        kind = chance.choice((dyad.Offer, dyad.Answer))
+        return kind(f"{_hash(kind, body)} {body}", _NOBODY)
+    body = _body(label, chance, chance.randrange(40, 160))
+    mid = chance.choice((None, "", "0", "audio"))
+    index = chance.choice((None, 0, 1))
+    fragment = chance.choice((None, "", "k3pu"))
+    seal = _hash(dyad.Candidate, body, mid, index, fragment)
+    return dyad.Candidate(f"{seal} {body}", mid, index, fragment)
+
+
+def hash_of(said: Said) -> str:
+    """The hash of what is there; not the one that it says."""
+    return _hash(type(said), _text(said).partition(" ")[2], *_rest(said))
+
+
+def read(said: Said) -> Label | None:
+    """What a frame says it is; None: it is not as it was composed."""
+    given, _, body = _text(said).partition(" ")
+    if given != hash_of(said):
+        return None
+    run, room, sender, number, heard, last, _ = body.split(" ", 6)
+    return Label(run, room, sender, int(number), int(heard), last == "last")
+
+
+def _body(label: Label, chance: random.Random, size: int) -> str:
+    start = chance.randrange(len(_NOISE) - size)
+    said = (label.run, label.room, label.sender, str(label.number), str(label.heard))
+    return " ".join((*said, "last" if label.last else "more", _NOISE[start : start + size]))
+
+
+def _text(said: Said) -> str:
+    return said.candidate if isinstance(said, dyad.Candidate) else said.sdp
+
+
+def _rest(said: Said) -> Iterator[str | int | None]:
+    if isinstance(said, dyad.Candidate):
+        yield from (said.sdp_mid, said.sdp_m_line_index, said.username_fragment)
+
+
+def _hash(kind: type[Said], body: str, *rest: str | int | None) -> str:
+    return hashlib.blake2b(f"{kind.__name__} {rest} {body}".encode(), digest_size=8).hexdigest()

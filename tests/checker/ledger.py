@@ -1,0 +1,216 @@
+"""The ledgers that two participants keep, and what becomes clear when they are compared."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Self, TextIO
+
+import dyad
+
+from tests.checker import frames
+from tests.checker.frames import Label, Said
+
+# How many frames a sender may be ahead of what its peer has told it, and how
+# many more it may say beside that to tell of its own.
+AHEAD = 100
+_MOST_UNDER_WAY = AHEAD + 16
+
+
+class Ledger:
+    """Writes down what one participant says and hears, as it does."""
+
+    def __init__(self, book: TextIO) -> None:
+        self._book = book
+
+    def sent(self, label: Label, said: Said) -> None:
+        """This is about to be sent."""
+        self._write("sent", label.run, label.room, label.sender, label.number, frames.hash_of(said))
+
+    def heard(self, said: Said) -> Label | None:
+        """This came; None: it was altered on its way."""
+        label = frames.read(said)
+        if label is None:
+            self._write("altered")
+            return None
+        named = said.sender.user_id if said.sender is not None else "nobody"
+        self._write(
+            "heard",
+            label.run,
+            label.room,
+            label.sender,
+            label.number,
+            frames.hash_of(said),
+            named,
+        )
+        return label
+
+    def told(self, event: dyad.Event) -> None:
+        """The participant was told something that is not a frame of its peer's."""
+        match event:
+            case dyad.Reconnecting():
+                self._write("away")
+            case dyad.Reconnected(resumed=True):
+                self._write("back")
+            case dyad.Reconnected() | dyad.PeerLeft():
+                self._write("broken")
+            case dyad.Refused(code=dyad.Refusal.PEER_ABSENT):
+                self._write("refused")
+            case _:
+                self._write("strange", event)
+
+    def over(self) -> None:
+        """The call went to its end."""
+        self._write("over")
+
+    def _write(self, *words: object) -> None:
+        self._book.write(f"{' '.join(map(str, words))}\n")
+
+
+@dataclass
+class Finding:
+    """What came to light. All are counts.
+
+    Attributes:
+        sent: frames that were sent.
+        heard: frames that were heard, each counted once.
+        excused: frames that did not arrive, as both sides were told.
+        silent: frames that did not arrive, and somebody was not told.
+        duplicate: frames that were heard before.
+        reordered: frames that were heard after one with a higher number.
+        altered: frames that are not what was sent.
+        foreign: frames of another run, room or sender, or that nobody sent.
+        strange: what else was told, and should not have been.
+        unfinished: ledgers without an end.
+        away: how often a participant lost its connection.
+        back: how often it had its seat again, and nothing was lost.
+        broken: how often one was told that its peer or its seat was gone.
+    """
+
+    sent: int = 0
+    heard: int = 0
+    excused: int = 0
+    silent: int = 0
+    duplicate: int = 0
+    reordered: int = 0
+    altered: int = 0
+    foreign: int = 0
+    strange: int = 0
+    unfinished: int = 0
+    away: int = 0
+    back: int = 0
+    broken: int = 0
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """What breaks the promise, by its name; empty: nothing does."""
+        names = (
+            "silent",
+            "duplicate",
+            "reordered",
+            "altered",
+            "foreign",
+            "strange",
+            "unfinished",
+        )
+        return {name: count for name in names if (count := getattr(self, name))}
+
+    def __add__(self, other: Self) -> Self:
+        mine, others = asdict(self), asdict(other)
+        return type(self)(**{name: mine[name] + others[name] for name in mine})
+
+
+@dataclass
+class _Sent:
+    """One side's: what it sent, in order, and after which number it was told of a break."""
+
+    room: str = ""
+    sender: str = ""
+    hashes: list[str] = field(default_factory=list)
+    breaks: list[int] = field(default_factory=list)
+
+    def excuses(self, number: int) -> bool:
+        """Whether the sender learned that this one may be lost."""
+        return any(0 <= last - number < _MOST_UNDER_WAY for last in self.breaks)
+
+
+def compare(one: Iterable[str], other: Iterable[str], run: str) -> Finding:
+    """Whether all that each of the two sent in `run` was heard by the other one."""
+    first, second = list(one), list(other)
+    return _judge(_read_sent(first), second, run) + _judge(_read_sent(second), first, run)
+
+
+def _read_sent(lines: list[str]) -> _Sent:
+    sent = _Sent()
+    for line in lines:
+        word, *rest = line.split()
+        if word == "sent":
+            _, sent.room, sent.sender, number, seal = rest
+            sent.hashes.append(seal)
+            assert int(number) == len(sent.hashes), "the ledger itself is not in order"
+        elif word == "broken":
+            sent.breaks.append(len(sent.hashes))
+    return sent
+
+
+def _judge(sent: _Sent, lines: list[str], run: str) -> Finding:
+    """What the owner of `lines` heard of the one who sent; and what it was told."""
+    finding = Finding(sent=len(sent.hashes))
+    hearing = _Hearing(sent, run, finding)
+    for line in lines:
+        word, *rest = line.split()
+        match word:
+            case "heard":
+                hearing.hear(rest)
+            case "broken":
+                finding.broken += 1
+                hearing.breaks.append(hearing.highest)
+            case "away":
+                finding.away += 1
+            case "back":
+                finding.back += 1
+            case "altered":
+                finding.altered += 1
+            case "strange":
+                finding.strange += 1
+    finding.unfinished = int(not lines or lines[-1].strip() != "over")
+    hearing.end()
+    return finding
+
+
+class _Hearing:
+    def __init__(self, sent: _Sent, run: str, finding: Finding) -> None:
+        self._sent = sent
+        self._run = run
+        self._finding = finding
+        self._heard = bytearray(len(sent.hashes) + 1)
+        self.highest = 0
+        # The highest number heard before each break.
+        self.breaks: list[int] = []
+
+    def hear(self, words: list[str]) -> None:
+        """Judge what was heard, as its line in the ledger has it."""
+        sent, finding = self._sent, self._finding
+        *whose, text, seal, named = words
+        number = int(text)
+        ours = whose == [self._run, sent.room, sent.sender] and named == sent.sender
+        if not ours or not 0 < number <= len(sent.hashes):
+            finding.foreign += 1
+        elif seal != sent.hashes[number - 1]:
+            finding.altered += 1
+        elif self._heard[number]:
+            finding.duplicate += 1
+        else:
+            finding.heard += 1
+            finding.reordered += number < self.highest
+            self._heard[number] = True
+            self.highest = max(self.highest, number)
+
+    def end(self) -> None:
+        """Judge what was never heard."""
+        before = 0
+        for number in range(1, len(self._heard)):
+            if self._heard[number]:
+                before = number
+            elif before in self.breaks and self._sent.excuses(number):
+                self._finding.excused += 1
+            else:
+                self._finding.silent += 1

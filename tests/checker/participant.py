@@ -1,0 +1,155 @@
+"""One of a pair, in a process of its own: says its frames, hears its peer's, keeps a ledger.
+
+It is told, line by line, up to which number it may speak, and prints which one
+of its peer's it has heard, whenever that is a hundred more.
+"""
+
+import asyncio
+import random
+import sys
+from pathlib import Path
+from typing import TextIO
+
+import dyad
+
+from tests.checker import frames
+from tests.checker.frames import Label, Said
+from tests.checker.ledger import AHEAD, Ledger
+
+# Heard so many since it last told its peer, it says one more frame to tell.
+_TELL = AHEAD // 2
+_REPORT = 100
+_PAUSE_SHARE = 0.05
+
+
+class Call:
+    """What one says and hears until both have said all."""
+
+    def __init__(
+        self, connection: dyad.Connection, ledger: Ledger, me: Label, total: int, seed: str
+    ) -> None:
+        self._connection = connection
+        self._ledger = ledger
+        self._me = me
+        self._total = total
+        self._chance = random.Random(f"{seed} {me.sender}")
+        self._paired = False
+        self._number = 0
+        self._peers = 0  # The highest number heard of the peer's.
+        self._printed = 0
+        self._allowed = 0
+        self._told = 0  # How much of the peer's it has told the peer.
+        self._known = 0  # How much of its own the peer has told.
+        self._broken = False
+        self._said_last = self._heard_last = False
+        self._news = asyncio.Event()
+
+    async def go(self, room: dyad.Room) -> None:
+        """Say and hear it all."""
+        self._paired = room.peer is not None
+        orders = asyncio.create_task(self._take_orders())
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._speak())
+            both.create_task(self._hear())
+        orders.cancel()
+
+    async def _take_orders(self) -> None:
+        orders = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
+        )
+        async for line in orders:
+            self._allowed = int(line)
+            self._news.set()
+
+    async def _speak(self) -> None:
+        while not (self._said_last and self._heard_last):
+            if self._may_speak():
+                await self._say()
+                if self._chance.random() < _PAUSE_SHARE:
+                    # Let it be written: messages are of many sizes.
+                    await asyncio.sleep(0)
+            else:
+                self._news.clear()
+                await self._news.wait()
+
+    def _may_speak(self) -> bool:
+        if self._said_last or not self._paired:
+            return False
+        more = self._number < min(self._allowed, self._known + AHEAD)
+        return more or self._broken or self._all_done() or self._peers - self._told >= _TELL
+
+    def _all_done(self) -> bool:
+        return self._number >= self._total and self._peers >= self._total
+
+    async def _say(self) -> None:
+        last = self._all_done()
+        self._number += 1
+        self._said_last, self._broken, self._told = last, False, self._peers
+        me = self._me
+        label = Label(me.run, me.room, me.sender, self._number, self._peers, last)
+        said = frames.compose(label, self._chance)
+        self._ledger.sent(label, said)
+        match said:
+            case dyad.Offer(sdp):
+                await self._connection.send_offer(sdp)
+            case dyad.Answer(sdp):
+                await self._connection.send_answer(sdp)
+            case dyad.Candidate():
+                await self._connection.send_candidate(said)
+
+    async def _hear(self) -> None:
+        while not self._heard_last:
+            match await anext(self._connection):
+                case (dyad.Offer() | dyad.Answer() | dyad.Candidate()) as said:
+                    self._take_in(said)
+                case dyad.PeerJoined():
+                    self._paired = True
+                case event:
+                    self._ledger.told(event)
+                    self._note_break(event)
+            self._news.set()
+
+    def _take_in(self, said: Said) -> None:
+        label = self._ledger.heard(said)
+        if label is None:
+            return
+        self._peers = max(self._peers, label.number)
+        self._known = max(self._known, label.heard)
+        self._heard_last = label.last
+        if self._peers - self._printed >= _REPORT:
+            self._printed = self._peers
+            print(self._peers, flush=True)
+
+    def _note_break(self, event: dyad.Event) -> None:
+        match event:
+            case dyad.PeerLeft(reason=dyad.Departure.LEFT):
+                raise RuntimeError("The peer hung up before its last frame.")
+            case dyad.PeerLeft():
+                self._paired = False
+            case dyad.Reconnected(room, resumed=False):
+                self._paired = room.peer is not None
+            case _:
+                return
+        # What was under way may be lost, and was said for nothing.
+        self._known = self._number
+        self._broken = True
+        self._said_last = False
+
+
+async def main(book: TextIO, target: str, token: str, *call: str) -> None:
+    run, room_id, name, total, seed = call
+    ledger = Ledger(book)
+    async with dyad.connect(target, token) as connection:
+        # The token names the room, so that either may come first.
+        room = await connection.create()
+        assert room.room_id == room_id
+        me = Label(run, room_id, name, 0)
+        await Call(connection, ledger, me, int(total), seed).go(room)
+        await connection.leave()
+    ledger.over()
+
+
+if __name__ == "__main__":
+    with Path(sys.argv[1]).open("w") as book:
+        asyncio.run(main(book, *sys.argv[2:]))

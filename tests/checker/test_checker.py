@@ -1,0 +1,21 @@
+"""Pairs talk while their connections are cut: whatever was sent is heard, once and in order."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.checker.run import Plan, Progress, check
+
+# `make checker` does the same over 1,000 cuts and 1,000,000 frames.
+PLAN = Plan(seed="1", pairs=2, frames=30_000, cuts=30)
+
+
+@pytest.mark.timeout(180)
+async def test_over_many_cuts_nothing_is_lost_doubled_or_out_of_order(tmp_path: Path) -> None:
+    progress = Progress()
+    finding = await check(PLAN, tmp_path, progress)
+    assert finding.faults == {}
+    assert finding.heard == finding.sent >= PLAN.frames
+    assert progress.cuts >= PLAN.cuts
+    assert finding.back == finding.away >= PLAN.cuts, "who was cut off did not resume"
+    assert finding.broken == 0, "no fault was so long that a seat may go"

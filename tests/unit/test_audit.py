@@ -1,0 +1,92 @@
+"""What the dependency audit makes of what its tools say: a finding is never hidden."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+
+def load() -> ModuleType:
+    path = Path(__file__).parents[2] / ".ci" / "audit.py"
+    spec = importlib.util.spec_from_file_location("audit", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+audit = load()
+GOOD: dict[str, Any] = {"name": "good", "version": "1", "vulns": []}
+BAD: dict[str, Any] = {"name": "bad", "version": "2", "vulns": [{"id": "PYSEC-1"}, {"id": "GHSA"}]}
+GONE: dict[str, Any] = {"name": "gone", "skip_reason": "Dependency not found on PyPI"}
+
+
+def report(*packages: dict[str, Any]) -> str:
+    return json.dumps({"dependencies": packages, "fixes": []})
+
+
+@pytest.mark.parametrize(
+    ("packages", "findings"),
+    [
+        ([GOOD], []),
+        ([GOOD, BAD], ["bad 2: PYSEC-1", "bad 2: GHSA"]),
+        ([GOOD, GONE], ["gone could not be checked"]),
+        ([GONE, BAD], ["gone could not be checked", "bad 2: PYSEC-1", "bad 2: GHSA"]),
+    ],
+)
+def test_every_vulnerability_of_a_python_package_is_a_finding(
+    packages: list[dict[str, Any]], findings: list[str]
+) -> None:
+    assert audit.python_findings(report(*packages), "") == findings
+
+
+@pytest.mark.parametrize(
+    ("said", "log"),
+    [
+        (report(GONE, GONE), ""),
+        ("", "Traceback …\nrequests.exceptions.ConnectionError: Max retries exceeded"),
+        ("", "Traceback …\nrequests.exceptions.ProxyError: Max retries exceeded"),
+        ("", "Traceback …\nrequests.exceptions.ReadTimeout: timed out"),
+    ],
+)
+def test_where_pypi_does_not_answer_nothing_was_checked(said: str, log: str) -> None:
+    with pytest.raises(audit.NotCheckedError):
+        audit.python_findings(said, log)
+
+
+@pytest.mark.parametrize(
+    ("said", "log"),
+    [("", ""), ("", "KeyError: 'vulnerabilities'"), ("", "ERROR: no such option"), ("<html>", "")],
+)
+def test_what_is_no_report_of_pip_audits_is_not_taken_for_one(said: str, log: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        audit.python_findings(said, log)
+
+
+def test_every_vulnerability_of_an_npm_package_is_a_finding() -> None:
+    found = {"esbuild": {"name": "esbuild", "severity": "moderate", "via": []}}
+    whole = {"auditReportVersion": 2, "vulnerabilities": found, "metadata": {}}
+    assert audit.npm_findings(json.dumps(whole)) == ["esbuild: moderate"]
+    assert audit.npm_findings(json.dumps(whole | {"vulnerabilities": {}})) == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "405 Method Not Allowed - POST https://registry/-/npm/v1/security/advisories/bulk",
+        "request to https://registry/-/npm/v1/security/advisories/bulk failed, reason: connect",
+    ],
+)
+def test_where_npms_index_does_not_answer_nothing_was_checked(message: str) -> None:
+    with pytest.raises(audit.NotCheckedError):
+        audit.npm_findings(json.dumps({"message": message, "error": {}}))
+
+
+@pytest.mark.parametrize("said", ["", "{}", '{"error":{"code":"ENOLOCK"}}', "npm error"])
+def test_what_is_no_report_of_npms_is_not_taken_for_one(said: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        audit.npm_findings(said)
