@@ -16,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from dyad_server import servicer
+from dyad_server.acceptor import make_server
 from dyad_server.auth import Verifier
 from dyad_server.broker_memory import MemoryBroker
 from dyad_server.config import Config, read_file
@@ -197,7 +198,7 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._server = grpc.aio.server(options=grpc_options(config))
+        self._server = make_server(grpc_options(config))
         self.dyad = add_to_server(self._server, config)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -214,7 +214,7 @@ def add(servicer: SignalingServicer, server: grpc.aio.Server) -> None:
             pb.SendResponse.SerializeToString,
         ),
     }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    server.add_registered_method_handlers(SERVICE, handlers)
 
 
 def _reading(kind: type[Request], *, otherwise: Request) -> Callable[[bytes], Request]:

@@ -13,12 +13,10 @@ from hpack import Decoder, Encoder
 from hyperframe.frame import (
     DataFrame,
     Frame,
-    GoAwayFrame,
     HeadersFrame,
     PingFrame,
     RstStreamFrame,
     SettingsFrame,
-    WindowUpdateFrame,
 )
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -29,6 +27,7 @@ LISTEN = "/dyad.v1.Signaling/Listen"
 SEND = "/dyad.v1.Signaling/Send"
 M = TypeVar("M", bound=Message)
 _FRAME_HEADER = 9
+_FRAME = 16_384
 _PATIENCE = 5.0
 
 
@@ -47,20 +46,19 @@ class Http2:
     Attributes:
         heard: the bytes of each stream, by its number.
         trailers: the headers that ended each stream; empty where it was reset.
-        gone: what the server said of the connection: the code of its GOAWAY.
         closed: the server has closed the connection.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.heard: defaultdict[int, bytearray] = defaultdict(bytearray)
         self.trailers: dict[int, dict[str, str]] = {}
-        self.gone: int | None = None
         self.closed = False
         self._reader = reader
         self._writer = writer
         self._encoder = Encoder()
         self._decoder = Decoder()
         self._next_stream = 1
+        self._pongs = 0
         self._news = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
 
@@ -75,8 +73,10 @@ class Http2:
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
 
-    def headers(self, stream: int, token: str, path: str, *more: tuple[str, str]) -> HeadersFrame:
-        """What begins a call."""
+    def headers(
+        self, stream: int, *more: tuple[str | bytes, str | bytes], path: str | bytes = SIGNAL
+    ) -> HeadersFrame:
+        """What begins a call, without a token."""
         frame = HeadersFrame(stream, flags=["END_HEADERS"])
         frame.data = self._encoder.encode(
             [
@@ -86,7 +86,6 @@ class Http2:
                 (":authority", "127.0.0.1"),
                 ("content-type", "application/grpc"),
                 ("te", "trailers"),
-                ("authorization", f"Bearer {token}"),
                 *more,
             ]
         )
@@ -96,21 +95,23 @@ class Http2:
         """Begin a call; the number of its stream."""
         stream = self._next_stream
         self._next_stream += 2
-        self.write(self.headers(stream, token, path))
+        self.write(self.headers(stream, ("authorization", f"Bearer {token}"), path=path))
         return stream
 
     def say(self, stream: int, *bodies: Message | bytes, end: bool = False) -> None:
         """Send these gRPC messages on a call."""
         data = b"".join(body if isinstance(body, bytes) else message(body) for body in bodies)
+        while len(data) > _FRAME:
+            self.write(DataFrame(stream, data[:_FRAME]))
+            data = data[_FRAME:]
         self.write(DataFrame(stream, data, flags=["END_STREAM"] if end else []))
 
-    def reset(self, stream: int) -> None:
-        """Cancel a call."""
-        self.write(RstStreamFrame(stream, error_code=8))
-
-    def open_window(self, stream: int, size: int) -> None:
-        """Let the server send so much more, on this stream and on the connection."""
-        self.write(WindowUpdateFrame(stream, size), WindowUpdateFrame(0, size))
+    async def ping(self) -> None:
+        """Await that the server answers: it has seen all that was written, or has hung up."""
+        self._pongs = 0
+        self.write(PingFrame(0, b"answered"))
+        while not self._pongs and not self.closed:
+            await self._more()
 
     async def hear(self, stream: int, kind: type[M]) -> M:
         """The next message on a call, of this kind."""
@@ -130,12 +131,6 @@ class Http2:
             while stream not in self.trailers and not self.closed:
                 await self._more()
         return self.trailers.get(stream, {})
-
-    async def hung_up(self) -> None:
-        """Await that the server closes the connection."""
-        async with asyncio.timeout(_PATIENCE):
-            while not self.closed:
-                await self._more()
 
     def stop_reading(self) -> None:
         """Leave what comes to the network, pings included."""
@@ -166,6 +161,8 @@ class Http2:
         match frame:
             case PingFrame() if "ACK" not in frame.flags:
                 self.write(PingFrame(0, frame.opaque_data, flags=["ACK"]))
+            case PingFrame():
+                self._pongs += 1
             case SettingsFrame() if "ACK" not in frame.flags:
                 self.write(SettingsFrame(0, flags=["ACK"]))
             case DataFrame():
@@ -179,21 +176,16 @@ class Http2:
                     self.trailers[frame.stream_id] = headers
             case RstStreamFrame():
                 self.trailers.setdefault(frame.stream_id, {})
-            case GoAwayFrame():
-                self.gone = frame.error_code
             case _:
                 pass
 
 
 @asynccontextmanager
-async def connected(
-    port: int, *, window: int = WINDOW, preface: bytes = PREFACE
-) -> AsyncIterator[Http2]:
+async def connected(port: int, *, window: int = WINDOW) -> AsyncIterator[Http2]:
     """A connection whose streams give the server `window` bytes, to be read by nobody."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     connection = Http2(reader, writer)
-    settings = SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: window})
-    connection.write(preface, settings)
+    connection.write(PREFACE, SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: window}))
     try:
         yield connection
     finally:

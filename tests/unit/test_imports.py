@@ -13,6 +13,7 @@ FLOORS = {
     "inputs": set(),
     "origin": set(),
     "runtime": set(),
+    "acceptor": set(),
     "observer": {"errors", "rooms"},
     "broker": {"rooms"},
     "broker_memory": {"broker", "rooms"},
