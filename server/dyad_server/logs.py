@@ -8,6 +8,14 @@ from dyad_server.rooms import Output
 log = logging.getLogger("dyad")
 
 
+def _quotes_no_header(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Invalid encoding on")
+
+
+# gRPC logs a header that is no UTF-8, whole, and it may be a token.
+logging.getLogger("grpc._cython.cygrpc").addFilter(_quotes_no_header)
+
+
 def configure(level: str) -> None:
     """Write lines of `level` and above to standard error."""
     logging.basicConfig(
