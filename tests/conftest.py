@@ -22,7 +22,8 @@ def token(sub: str = "alice", *, email: str = "", room: str = "", ttl: int = 60)
 
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[Server]:
-    server = Server(Config(**({"port": 0, "jwt_secret": SECRET} | settings)))
+    chosen: dict[str, Any] = {"port": 0, "jwt_secret": SECRET} | settings
+    server = Server(Config(**chosen))
     await server.start()
     try:
         yield server

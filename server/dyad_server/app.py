@@ -135,7 +135,7 @@ class Dyad:
         if config.jwt_jwks_url:
             jwks = Jwks(config.jwt_jwks_url)
             self.ready = jwks.ready
-            self._keeping = asyncio.get_running_loop().create_task(jwks.keep())
+            self._keeping = asyncio.get_running_loop().create_task(jwks.keep(), name="dyad-keys")
             return jwks
         self.ready.set()
         if config.jwt_secret:
