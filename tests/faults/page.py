@@ -35,6 +35,10 @@ class Answer:
         del self._come[:size]
         return body
 
+    def stop_reading(self) -> None:
+        """Let what comes wait at the proxy."""
+        self._reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no other way in
+
     def leave(self) -> None:
         """Hang up, as a browser does whose tab is closed."""
         self._writer.transport.abort()

@@ -1,6 +1,7 @@
 """Browsers behind the real Envoy, and the Envoy itself, gone in every way."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +12,9 @@ from dyad_server import envoy
 
 from tests.conftest import token
 from tests.faults.page import joined
-from tests.faults.site import Site, Watch, free_port, told_of_the_end
-from tests.support.ends import join
+from tests.faults.site import UNBOUND, Site, Watch, free_port, told_of_the_end
+from tests.faults.witness import channel
+from tests.support.ends import ListenEnd, join, offer, pair
 from tests.support.needs import PAGE, ROOT, needs
 from tests.support.proxy import Proxy
 
@@ -77,3 +79,34 @@ async def test_when_envoy_is_killed_everybody_behind_it_is_gone_and_nobody_else(
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await bob.read()
             await site.has(1)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="deploy/envoy.yaml leaves Envoy's windows at 16 MiB a stream and 24 MiB for all: two "
+    "pages that do not read take it whole, and every other page behind that Envoy waits for ever",
+)
+async def test_pages_that_do_not_read_hold_up_no_other_page(watched: Watch) -> None:
+    async with (
+        watched(*UNBOUND) as site,
+        proxied(site) as port,
+        channel(port) as behind,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        carol, dave, room_id = await pair(
+            lambda name, **claims: ListenEnd(behind, token(name, **claims))
+        )
+        for n in range(3):
+            alice = await stack.enter_async_context(site.end(f"alice-{n}"))
+            await alice.send(join())
+            other_room = (await alice.hear()).room_id
+            bob = await stack.enter_async_context(joined(port, token(f"bob-{n}"), other_room))
+            assert (await alice.hear()).sender.user_id == f"bob-{n}"
+            bob.stop_reading()
+            given_up = asyncio.create_task(told_of_the_end(alice, within=30))
+            while not given_up.done():
+                await alice.send(offer(other_room, "x" * 60_000))
+            await given_up
+        async with asyncio.timeout(5):
+            await carol.send(offer(room_id))
+            assert (await dave.hear()).offer.sdp == "v=0"
