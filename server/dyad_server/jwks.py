@@ -142,7 +142,8 @@ class _Source:
         with contextlib.closing(self._connection()) as connection:
             connection.connect()
             # The connection's own timeout starts anew with each byte that comes.
-            cut = threading.Timer(PATIENCE_SECONDS, connection.sock.shutdown, (socket.SHUT_RDWR,))
+            cut = threading.Timer(PATIENCE_SECONDS, _cut, (connection.sock,))
+            cut.daemon = True
             cut.start()
             try:
                 connection.request("GET", self._path, headers={"Accept": "application/json"})
@@ -161,6 +162,12 @@ class _Source:
         if self._tls is None:
             return HTTPConnection(self._host, self._port, timeout=PATIENCE_SECONDS)
         return HTTPSConnection(self._host, self._port, timeout=PATIENCE_SECONDS, context=self._tls)
+
+
+def _cut(connection: socket.socket) -> None:
+    # It may be over this very moment.
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def key_set(text: bytes) -> KeySet:
