@@ -10,12 +10,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 WEB := clients/web
 PAGE := build/web/index.html
 
-.PHONY: help demo test checker lint types generate generate-go generate-kotlin drift contract audit clean
+.PHONY: help demo test checker mutants lint types generate generate-go generate-kotlin drift contract audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
 	@echo "make test      run the tests"
 	@echo "make checker   prove that nothing is lost, over 1,000,000 frames and 1,000 cuts"
+	@echo "make mutants   plant deliberate bugs, and show that a test catches each"
 	@echo "make lint      style of Python, and of the contract"
 	@echo "make types     strict types of Python and TypeScript"
 	@echo "make generate  make the clients' code from the contract"
@@ -50,6 +51,9 @@ test: $(BIN)/.ready $(PAGE)
 # Again with the faults of an earlier run: make checker SEED=…
 checker: $(BIN)/.ready
 	@nice $(BIN)/python -m tests.checker $(if $(SEED),--seed '$(SEED)')
+
+mutants: $(BIN)/.ready
+	@nice $(BIN)/python -m tests.mutants
 
 lint: $(BIN)/.ready
 	$(BIN)/ruff check

@@ -125,6 +125,8 @@ class Call:
         match event:
             case dyad.PeerLeft(reason=dyad.Departure.LEFT):
                 raise RuntimeError("The peer hung up before its last frame.")
+            case dyad.Refused(code) if code is not dyad.Refusal.PEER_ABSENT:
+                raise RuntimeError(f"A frame was refused: {event}")
             case dyad.PeerLeft():
                 self._paired = False
             case dyad.Reconnected(room, resumed=False):

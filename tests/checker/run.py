@@ -24,8 +24,8 @@ _TOKEN_SECONDS = 6 * 3600
 # How far each may go on while the next fault is awaited or under way. More than
 # the participants' reports are behind.
 _ONWARD = 200
-# How long a pair may hear nothing: longer than any fault and the way back.
-_QUIET_SECONDS = 60.0
+# How long one may hear nothing: longer than the faults and the ways back.
+_QUIET_SECONDS = {False: 25.0, True: 60.0}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ async def check(plan: Plan, folder: Path, progress: Progress) -> Finding:
     """Run it; the ledgers are left in `folder`.
 
     Raises:
-        AssertionError: a participant failed, or a pair heard nothing for 60 s.
+        AssertionError: a participant failed, or heard nothing for too long.
     """
     run = random.Random(plan.seed).randbytes(8).hex()
     async with dyad_serve(SECRET, *_UNBOUND) as served:
@@ -93,6 +93,7 @@ class _Pair:
         self._ledgers = [folder / f"{name}.ledger" for name in self._names]
         self._processes: list[asyncio.subprocess.Process] = []
         self._met: dict[Proxy, int] = {}
+        self._quiet = _QUIET_SECONDS[plan.long]
         self._progress = progress
         self._news = asyncio.Event()
         progress.heard |= dict.fromkeys(self._names, 0)
@@ -118,14 +119,14 @@ class _Pair:
         assert process.stdout is not None
         try:
             while True:
-                async with asyncio.timeout(_QUIET_SECONDS):
+                async with asyncio.timeout(self._quiet):
                     line = await process.stdout.readline()
                 if not line:
                     break
                 self._progress.heard[name] = int(line)
                 self._news.set()
         except TimeoutError:
-            raise AssertionError(f"{name} has heard nothing for {_QUIET_SECONDS} s") from None
+            raise AssertionError(f"{name} has heard nothing for {self._quiet} s") from None
         assert await process.wait() == 0, f"{name} failed"
 
     def _allow(self, frames: int) -> None:
@@ -189,7 +190,8 @@ async def _participant(*arguments: str) -> AsyncIterator[asyncio.subprocess.Proc
         "-m",
         "tests.checker.participant",
         *arguments,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        # gRPC would say of each connection that it went.
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "GRPC_VERBOSITY": "ERROR"},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -1,0 +1,30 @@
+"""A call that its client cancels."""
+
+import asyncio
+
+import pytest
+from dyad_server.servicer import SignalingServicer
+
+from tests.conftest import ends, serving
+from tests.support.ends import ListenEnd, pair
+
+
+async def test_a_call_that_is_cut_ends_as_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A handler that swallows CancelledError leaks its call inside gRPC. That of
+    # `Signal` meets the end of what it reads first.
+    cancelled = asyncio.Event()
+    listen = SignalingServicer.Listen
+
+    async def watched(*call: object) -> None:
+        try:
+            await listen(*call)  # type: ignore[arg-type]
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    monkeypatch.setattr(SignalingServicer, "Listen", watched)
+    async with serving() as server, ends(server, ListenEnd) as connect:
+        _, bob, _ = await pair(connect)
+        bob.cut()
+        async with asyncio.timeout(5):
+            await cancelled.wait()
