@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from enum import Enum
 from types import TracebackType
 from typing import Self
 
@@ -12,19 +13,27 @@ _BACKLOG = 16
 _RESET = struct.pack("ii", 1, 0)
 
 
+class Way(Enum):
+    """One direction of a connection."""
+
+    OUT = "from the client"
+    BACK = "to the client"
+
+
 class Proxy:
     """Forwards connections to `127.0.0.1:target`, to be entered with `async with`.
 
     Attributes:
+        target: the port that those yet to come are forwarded to.
         port: where it listens, on 127.0.0.1; the same over `refuse` and `accept`.
         accepted: how many connections were ever accepted.
     """
 
     def __init__(self, target: int) -> None:
+        self.target = target
         self.port = 0
         self.accepted = 0
-        self._target = target
-        self._stalled = False
+        self._stalled: tuple[Way, ...] = ()
         self._links: set[_Link] = set()
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
@@ -54,21 +63,23 @@ class Proxy:
             if not half_open:
                 self._links.discard(link)
 
-    def stall(self, *, new: bool = True) -> None:
+    def stall(self, *ways: Way, new: bool = True) -> None:
         """Forward nothing; all connections stay open.
 
         Args:
+            ways: in these directions only; none given: in both.
             new: also on those yet to come. False: only on those that are there.
         """
-        self._stalled = new
+        ways = ways or tuple(Way)
+        self._stalled = ways if new else ()
         for link in self._links:
-            link.flowing.clear()
+            link.stall(ways)
 
     def resume_forwarding(self) -> None:
         """End `stall`: what was held back goes on, and nothing of it is lost."""
-        self._stalled = False
+        self._stalled = ()
         for link in self._links:
-            link.flowing.set()
+            link.resume()
 
     async def refuse(self) -> None:
         """Let nobody connect (ECONNREFUSED); connections that are there stay."""
@@ -90,9 +101,8 @@ class Proxy:
         while True:
             client, _ = await loop.sock_accept(listener)
             self.accepted += 1
-            link = _Link(client, self._target)
-            if not self._stalled:
-                link.flowing.set()
+            link = _Link(client, self.target)
+            link.stall(self._stalled)
             self._links.add(link)
 
 
@@ -100,13 +110,22 @@ class _Link:
     """One connection of a client's and the one to the server that it is forwarded to."""
 
     def __init__(self, client: socket.socket, target: int) -> None:
-        self.flowing = asyncio.Event()
+        self._flowing = {way: asyncio.Event() for way in Way}
+        self.resume()
         self._client = client
         self._server = socket.socket()
         for end in (self._client, self._server):
             end.settimeout(0)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._forwarding = asyncio.create_task(self._forward(target))
+
+    def stall(self, ways: tuple[Way, ...]) -> None:
+        for way in ways:
+            self._flowing[way].clear()
+
+    def resume(self) -> None:
+        for flowing in self._flowing.values():
+            flowing.set()
 
     async def cut(self, *, half_open: bool) -> None:
         await _stopped(self._forwarding)
@@ -119,17 +138,17 @@ class _Link:
         try:
             await asyncio.get_running_loop().sock_connect(self._server, ("127.0.0.1", target))
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._pump(self._client, self._server))
-                both.create_task(self._pump(self._server, self._client))
+                both.create_task(self._pump(self._client, self._server, Way.OUT))
+                both.create_task(self._pump(self._server, self._client, Way.BACK))
         except* OSError:
             pass  # One side reset it: so does this, on the other.
         self._client.close()
         self._server.close()
 
-    async def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    async def _pump(self, source: socket.socket, sink: socket.socket, way: Way) -> None:
         loop = asyncio.get_running_loop()
         while chunk := await loop.sock_recv(source, _CHUNK):
-            await self.flowing.wait()
+            await self._flowing[way].wait()
             await loop.sock_sendall(sink, chunk)
         sink.shutdown(socket.SHUT_WR)
 
