@@ -1,0 +1,101 @@
+"""The table of who met whom, made of what pytest reports."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import pytest
+
+from tests.support.sides import Line
+
+CLIENTS: Final = {
+    "python": "`Signal`",
+    "go": "`Signal`",
+    "kotlin": "`Signal`",
+    "web": "`Listen` and `Send`, through Envoy",
+}
+SCENARIOS_OF_TWO: Final = {
+    "call": "call, hang-up",
+    "glare": "glare",
+    "cut_caller": "caller is cut",
+    "cut_callee": "callee is cut",
+}
+SCENARIOS_OF_ONE: Final[dict[str, Line]] = {
+    "full": {"event": "refused", "code": "ROOM_FULL"},
+    "unknown": {"event": "refused", "code": "ROOM_NOT_FOUND"},
+    "badtoken": {"event": "ended", "code": "UNAUTHENTICATED", "retry": False},
+}
+MEDIA: Final = {
+    "Chromium with Chromium": (
+        "tests/browser/test_page.py::"
+        "test_two_browsers_show_each_other_and_closing_one_tells_the_other"
+    ),
+    "Chromium with aiortc": (
+        "tests/browser/test_page.py::test_a_browser_and_aiortc_exchange_pictures"
+    ),
+    "Chromium with pion": "tests/interop/test_go_media.py::test_a_browser_calls_pion",
+    "pion with Chromium": "tests/interop/test_go_media.py::test_pion_calls_a_browser",
+    "pion with pion": (
+        "tests/interop/test_go_media.py::test_each_receives_the_others_pictures[pion-pion]"
+    ),
+    "pion with aiortc": (
+        "tests/interop/test_go_media.py::test_each_receives_the_others_pictures[pion-aiortc]"
+    ),
+    "aiortc with pion": (
+        "tests/interop/test_go_media.py::test_each_receives_the_others_pictures[aiortc-pion]"
+    ),
+}
+
+_TWO: Final = "tests/interop/test_matrix.py::test_two_clients_play_their_parts"
+_ONE: Final = "tests/interop/test_matrix.py::test_a_client_tells_a_refusal_from_an_end"
+
+
+def table(reports: Mapping[str, Iterable[object]]) -> str:
+    """The table in Markdown; empty where no client met another one.
+
+    Args:
+        reports: pytest's own, by outcome.
+    """
+    cells = _cells(reports)
+    if not any(name.startswith(_TWO) for name in cells):
+        return ""
+    two = [
+        [
+            caller,
+            callee,
+            *(cells.get(f"{_TWO}[{name}-{caller}-{callee}]") for name in SCENARIOS_OF_TWO),
+        ]
+        for caller in CLIENTS
+        for callee in CLIENTS
+    ]
+    one = [
+        [client, over, *(cells.get(f"{_ONE}[{name}-{client}]") for name in SCENARIOS_OF_ONE)]
+        for client, over in CLIENTS.items()
+    ]
+    media = [[pair, cells.get(test), f"`{test}`"] for pair, test in MEDIA.items()]
+    return "\n".join(
+        [
+            *_rows(["caller", "callee", *SCENARIOS_OF_TWO.values()], two),
+            "",
+            *_rows(["client", "over", "full room", "unknown room", "bad token"], one),
+            "",
+            *_rows(["pictures", "", "test"], media),
+            "",
+        ]
+    )
+
+
+def _cells(reports: Mapping[str, Iterable[object]]) -> dict[str, str]:
+    """What became of each test, by its name."""
+    cells = {}
+    # The worst last: a test may pass, and fail as it cleans up.
+    for outcome in ("passed", "skipped", "failed", "error"):
+        for report in reports.get(outcome, ()):
+            if isinstance(report, pytest.TestReport):
+                passed = f"{report.duration:.1f} s"
+                cells[report.nodeid] = passed if outcome == "passed" else outcome
+    return cells
+
+
+def _rows(head: list[str], rows: Iterable[list[str | None]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *([cell or "not run" for cell in row] for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in lines]

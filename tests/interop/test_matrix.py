@@ -1,0 +1,135 @@
+"""Every client meets every other one, in every scenario of clients/INTEROP.md.
+
+One `dyad serve` for all; the web client comes through Envoy.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import grpc
+import pytest
+
+from tests.browser.site import Proxy as Envoy
+from tests.conftest import SECRET, token
+from tests.interop.table import CLIENTS, MEDIA, SCENARIOS_OF_ONE, SCENARIOS_OF_TWO
+from tests.support.ends import SignalEnd, pair
+from tests.support.needs import PAGE, ROOT, needs
+from tests.support.process import dyad_serve
+from tests.support.proxy import Proxy
+from tests.support.sides import CANDIDATES, Program, playing, written
+
+# Fetching and compiling a client, on a machine that never did.
+BUILD = 600
+
+pytestmark = pytest.mark.timeout(BUILD)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the clients come: the native ones to the server, the web client to Envoy."""
+
+    server: int
+    envoy: int
+
+    def port(self, program: Program) -> int:
+        return self.envoy if program.web else self.server
+
+
+@pytest.fixture(scope="module")
+async def site() -> AsyncIterator[Site]:
+    needs(PAGE)
+    async with dyad_serve(SECRET) as served, Envoy(served.port) as envoy:
+        yield Site(served.port, envoy.port)
+
+
+@pytest.fixture
+def caller(request: pytest.FixtureRequest) -> Program:
+    return _program(request)
+
+
+@pytest.fixture
+def callee(request: pytest.FixtureRequest) -> Program:
+    return _program(request)
+
+
+def _program(request: pytest.FixtureRequest) -> Program:
+    program: Program = request.getfixturevalue(f"{request.param}_program")
+    return program
+
+
+@pytest.mark.parametrize("callee", CLIENTS, indirect=True)
+@pytest.mark.parametrize("caller", CLIENTS, indirect=True)
+@pytest.mark.parametrize("scenario", SCENARIOS_OF_TWO)
+async def test_two_clients_play_their_parts(
+    scenario: str, caller: Program, callee: Program, site: Site
+) -> None:
+    name, _, cut = scenario.partition("_")
+    async with (
+        Proxy(site.port(callee if cut == "callee" else caller)) as network,
+        playing() as start,
+    ):
+        ports = {
+            "caller": network.port if cut == "caller" else site.port(caller),
+            "callee": network.port if cut == "callee" else site.port(callee),
+        }
+        calling = await start(caller, "caller", name, ports["caller"], jwt=token("alice"))
+        room = (await calling.says("created"))["room"]
+        called = await start(callee, "callee", name, ports["callee"], jwt=token("bob"), room=room)
+        sides = {"caller": calling, "callee": called}
+        if cut:
+            await sides[cut].says("candidate", n=CANDIDATES // 2)
+            await network.cut()
+        await asyncio.gather(calling.succeeds(), called.succeeds())
+    assert calling.script == written(name, "caller", room, "bob")
+    assert called.script == written(name, "callee", room, "alice")
+    for role, side in sides.items():
+        # Of a cut the other side notices nothing.
+        came_back = [{"event": "reconnecting"}, {"event": "reconnected", "resumed": True}]
+        assert side.returns == (came_back if role == cut else [])
+
+
+@pytest.mark.parametrize("callee", CLIENTS, indirect=True)
+@pytest.mark.parametrize("scenario", SCENARIOS_OF_ONE)
+async def test_a_client_tells_a_refusal_from_an_end(
+    scenario: str, callee: Program, site: Site
+) -> None:
+    jwt = "a.b.c" if scenario == "badtoken" else token("carol")
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{site.server}") as channel, playing() as start:
+        *two, room = await pair(lambda sub, **claims: SignalEnd(channel, token(sub, **claims)))
+        if scenario == "unknown":
+            room = str(uuid.uuid4())
+        third = await start(callee, "callee", scenario, site.port(callee), jwt=jwt, room=room)
+        said = await third.succeeds()
+        for end in two:
+            end.cut()
+    assert said == [SCENARIOS_OF_ONE[scenario]]
+
+
+@pytest.mark.parametrize("callee", CLIENTS, indirect=True)
+async def test_a_program_fails_where_the_scenario_does_not_go_as_written(
+    callee: Program, site: Site
+) -> None:
+    async with playing() as start:
+        caller = await start(callee, "caller", "call", site.port(callee), jwt=token("alice"))
+        room = (await caller.says("created"))["room"]
+        side = await start(
+            callee, "callee", "unknown", site.port(callee), jwt=token("bob"), room=room
+        )
+        assert await side.process.wait() == 1
+        assert side.process.stderr is not None
+        assert await side.process.stderr.read()
+
+
+@pytest.mark.parametrize("callee", CLIENTS, indirect=True)
+async def test_a_wrong_command_line_is_status_2(callee: Program) -> None:
+    async with playing() as start:
+        side = await start(callee, "onlooker", "call", 1, jwt="a.b.c")
+        assert await side.process.wait() == 2
+
+
+@pytest.mark.parametrize("test", MEDIA.values(), ids=[*MEDIA])
+def test_the_table_names_tests_that_there_are(test: str) -> None:
+    path, _, name = test.partition("::")
+    assert f"async def {name.partition('[')[0]}(" in (ROOT / path).read_text()
