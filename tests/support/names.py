@@ -1,15 +1,17 @@
 """The names of tests as documents write them: `tests/folder/test_file.py::test_name`."""
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 
 from tests.support.needs import ROOT
 
 
-def there_is(name: str) -> bool:
+def there_is(test: str) -> bool:
     """Whether there is a test of that name; its parameters, in brackets, are not looked at."""
-    file, _, test = name.partition("::")
-    return test.partition("[")[0] in _tests_in(file)
+    file, _, parametrized = test.partition("::")
+    name, *_ = parametrized.split("[")
+    return name.lower().startswith("test") and name in _tests_in(file)
 
 
 @cache
@@ -17,6 +19,14 @@ def _tests_in(file: str) -> frozenset[str]:
     path = ROOT / file
     if not path.is_file():
         return frozenset()
-    found = ast.walk(ast.parse(path.read_text()))
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return frozenset(node.name for node in found if isinstance(node, functions))
+    return frozenset(_defined(ast.parse(path.read_text())))
+
+
+def _defined(module: ast.Module) -> Iterator[str]:
+    for node in module.body:
+        match node:
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+                yield name
+            case ast.Assign([ast.Name(name)]):
+                # The test case of a state machine.
+                yield name

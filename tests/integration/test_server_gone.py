@@ -1,0 +1,106 @@
+"""What participants see of a server that dies or freezes, and what of their rooms is left."""
+
+import asyncio
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import dyad
+import pytest
+
+from tests.conftest import SECRET, token
+from tests.support.process import Served, dyad_serve
+from tests.support.proxy import Proxy
+
+BOB = dyad.Participant("bob")
+
+
+def clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@asynccontextmanager
+async def pair(
+    port: int, *, room: str = "", bobs_port: int = 0, resumable: bool = True
+) -> AsyncIterator[tuple[dyad.Connection, dyad.Connection]]:
+    """Alice and Bob in a room, that of their tokens where one is given."""
+    async with (
+        dyad.connect(f"127.0.0.1:{port}", token("alice", room=room)) as alice,
+        dyad.connect(f"127.0.0.1:{bobs_port or port}", token("bob", room=room)) as bob,
+    ):
+        created = await alice.create(resumable=resumable)
+        await bob.join(created.room_id, resumable=resumable)
+        assert await anext(alice) == dyad.PeerJoined(BOB)
+        yield alice, bob
+
+
+@asynccontextmanager
+async def killed_and_started_again(served: Served) -> AsyncIterator[None]:
+    served.process.kill()
+    await served.command.ended()
+    async with dyad_serve(SECRET, "--port", str(served.port)):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("number", "within"), [(signal.SIGKILL, 1.0), (signal.SIGSTOP, 10.0)], ids=["killed", "frozen"]
+)
+async def test_both_are_told_of_a_server_that_is_gone(
+    number: signal.Signals, within: float
+) -> None:
+    async with dyad_serve(SECRET) as served, pair(served.port, resumable=False) as both:
+        served.process.send_signal(number)
+        began = clock()
+        for connection in both:
+            async with asyncio.timeout_at(began + within):
+                with pytest.raises(dyad.Unavailable):
+                    await anext(connection)
+
+
+async def test_a_server_that_died_has_lost_its_rooms_and_both_are_told() -> None:
+    async with (
+        dyad_serve(SECRET) as served,
+        pair(served.port) as both,
+        killed_and_started_again(served),
+        asyncio.timeout(30),
+    ):
+        for connection in both:
+            assert await anext(connection) == dyad.Reconnecting()
+            with pytest.raises(dyad.TakenOver, match="ROOM_NOT_FOUND"):
+                await anext(connection)
+
+
+async def test_a_room_that_the_tokens_name_is_made_anew_after_the_server_died() -> None:
+    room = str(uuid.uuid4())
+    async with (
+        dyad_serve(SECRET) as served,
+        pair(served.port, room=room) as (alice, bob),
+        killed_and_started_again(served),
+        asyncio.timeout(30),
+    ):
+        for connection in (alice, bob):
+            assert await anext(connection) == dyad.Reconnecting()
+            back = await anext(connection)
+            assert isinstance(back, dyad.Reconnected)
+            assert not back.resumed, "what was under way may be lost, and it says so"
+            assert back.room.room_id == room
+        await alice.send_offer("anew")
+        event = await anext(bob)
+        while not isinstance(event, dyad.Offer):
+            event = await anext(bob)
+        assert event.sdp == "anew"
+
+
+async def test_the_time_to_notice_silence_and_the_grace_time_add_up() -> None:
+    async with (
+        dyad_serve(SECRET, "--resume-grace", "2") as served,
+        Proxy(served.port) as network,
+        pair(served.port, bobs_port=network.port) as (alice, _),
+    ):
+        network.stall()
+        began = clock()
+        await alice.send_offer("to one who is gone")
+        async with asyncio.timeout(12):
+            assert await anext(alice) == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
+        assert clock() - began > 2
