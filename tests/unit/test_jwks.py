@@ -362,14 +362,16 @@ async def test_nobody_waits_for_a_name_that_takes_long_to_resolve(
     monkeypatch.setattr(socket, "getaddrinfo", slowly)
     keys = Jwks(issuer.url, clock)
     verifier = Verifier(keys)
-    for _ in range(3):
-        async with asyncio.timeout(5):
-            with pytest.raises(Unavailable):
-                await verifier.verify(OLD.token())
-        # Long enough for another fetch, were this one not under way.
-        clock.now += 2 * jwks.PAUSE_SECONDS
-    assert len(asked) == 1
-    resolved.set()
+    try:
+        for _ in range(3):
+            async with asyncio.timeout(5):
+                with pytest.raises(Unavailable):
+                    await verifier.verify(OLD.token())
+            # Long enough for another fetch, were this one not under way.
+            clock.now += 2 * jwks.PAUSE_SECONDS
+        assert len(asked) == 1
+    finally:
+        resolved.set()
     monkeypatch.undo()
     await keys.fetch()
     clock.now += jwks.PAUSE_SECONDS
