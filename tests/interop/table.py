@@ -91,7 +91,7 @@ def _cells(reports: Mapping[str, Iterable[object]]) -> dict[str, str]:
     for outcome in ("passed", "skipped", "failed", "error"):
         for report in reports.get(outcome, ()):
             if isinstance(report, pytest.TestReport):
-                passed = f"{report.duration:.1f} s"
+                passed = f"{report.duration:.2f} s"
                 cells[report.nodeid] = passed if outcome == "passed" else outcome
     return cells
 
