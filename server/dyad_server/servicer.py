@@ -80,14 +80,17 @@ class SignalingServicer(pb_grpc.SignalingServicer):
     ) -> None:
         """One participant on one bidirectional stream."""
         connection, outlet = await self._open(_signal_response, context)
+        reading = asyncio.create_task(self._read(connection, request_iterator))
         try:
-            async for request in request_iterator:
-                self._take_in(connection, request.frames)
+            # grpc.aio leaks 150 bytes where a read is cancelled, as this call is
+            # when its client is gone. The read ends by itself then.
+            await asyncio.shield(reading)
             # Half-closed: it can say no more, but what it was told before it
             # did is still its own.
             await outlet.finish()
         finally:
             await self._part(connection, outlet)
+            await asyncio.wait({reading})
 
     async def Listen(  # type: ignore[override]  # noqa: N802 - as Signal
         self, request: pb.ListenRequest, context: Context
@@ -145,6 +148,12 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         failure = self._take_in(connection, request.frames)
         if failure is not None:
             raise failure
+
+    async def _read(
+        self, connection: Connection, requests: AsyncIterator[pb.SignalRequest]
+    ) -> None:
+        async for request in requests:
+            self._take_in(connection, request.frames)
 
     def _take_in(self, connection: Connection, frames: Sequence[pb.Frame]) -> Ended | None:
         for frame in frames:
