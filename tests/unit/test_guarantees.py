@@ -1,0 +1,37 @@
+"""docs/guarantees.md names a test for each thing that it says."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.names import there_is
+from tests.support.needs import ROOT
+
+PAGE = ROOT / "docs" / "guarantees.md"
+NAME = re.compile(r"`(tests/\S+::\S+)`")
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def rows() -> Iterator[tuple[list[str], list[str]]]:
+    """Each row of each table, below its head."""
+    head: list[str] = []
+    for line in PAGE.read_text().splitlines():
+        if not line.startswith("|"):
+            head = []
+        elif not head:
+            head = cells(line)
+        elif not set(line) <= set("|- "):
+            yield head, cells(line)
+
+
+@pytest.mark.parametrize(("head", "row"), [*rows()], ids=lambda cells: cells[0])
+def test_every_row_names_tests_that_there_are(head: list[str], row: list[str]) -> None:
+    assert head[-1] == "test"
+    assert len(row) == len(head)
+    named = NAME.findall(row[-1])
+    assert named, "it names no test"
+    assert [name for name in named if not there_is(name)] == []
