@@ -16,11 +16,12 @@ from tests.checker.schedule import Fault, Kind, schedule
 from tests.conftest import SECRET, token
 from tests.support.needs import ROOT
 from tests.support.process import Served, dyad_serve
-from tests.support.proxy import Proxy
+from tests.support.proxy import Proxy, Way
 
 # The limit on floods is not what is checked here.
 _UNBOUND = ("--max-frames-per-second", "1000000", "--max-bytes-per-second", "1000000000")
 _TOKEN_SECONDS = 6 * 3600
+_ONE_WAY = {Kind.DEAF: (Way.BACK,), Kind.MUTE: (Way.OUT,)}
 # How far each may go on while the next fault is awaited or under way. More than
 # the participants' reports are behind.
 _ONWARD = 200
@@ -151,8 +152,8 @@ class _Pair:
                 await self._cut(network)
             case Kind.HALF_OPEN:
                 await self._cut(network, half_open=True)
-            case Kind.LOSSY:
-                network.stall(new=False)
+            case Kind.LOSSY | Kind.DEAF | Kind.MUTE:
+                network.stall(*_ONE_WAY.get(fault.kind, ()), new=False)
                 await asyncio.sleep(fault.seconds)
                 await self._cut(network)
             case Kind.REFUSED | Kind.AWAY:

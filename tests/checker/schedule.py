@@ -14,6 +14,8 @@ class Kind(Enum):
     RESET = "both sides are told at once"
     HALF_OPEN = "only the client is; the server's side stays open"
     LOSSY = "for some seconds nothing goes through, and then what was said is gone"
+    DEAF = "the same, of what the server says: it has taken in what is said, and cannot say so"
+    MUTE = "the same, of what the client says"
     REFUSED = "reset, and for some seconds nobody can connect"
     SWALLOWED = "reset, and for some seconds who connects gets no answer"
     AGAIN = "reset, and twice more after some seconds, while it comes back"
@@ -24,12 +26,14 @@ class Kind(Enum):
 
 # How often, and for how many seconds from and to.
 _OFTEN = {
-    Kind.RESET: (25, 0.0, 0.0),
+    Kind.RESET: (20, 0.0, 0.0),
     Kind.HALF_OPEN: (15, 0.0, 0.0),
-    Kind.LOSSY: (20, 0.0, 0.3),
+    Kind.LOSSY: (10, 0.0, 0.3),
+    Kind.DEAF: (10, 0.0, 0.3),
+    Kind.MUTE: (5, 0.0, 0.3),
     Kind.REFUSED: (12, 0.0, 0.8),
     Kind.SWALLOWED: (5, 0.0, 0.5),
-    Kind.AGAIN: (15, 0.0, 0.2),
+    Kind.AGAIN: (15, 0.0, 0.15),
     Kind.PAUSE: (8, 0.0, 0.5),
 }
 _SELDOM = {
