@@ -13,7 +13,6 @@ from tests.mutants.mutant import Mutant, mutants
 from tests.support.needs import ROOT
 
 _PARTS = ("server", "clients/python", "tests")
-_FILES = ("pyproject.toml", "conftest.py")
 # pytest's own: tests ran, and some failed. Any other means that they did not run.
 _PASSED, _FAILED = 0, 1
 
@@ -26,9 +25,7 @@ class Tree:
         for part in _PARTS:
             ignored = shutil.ignore_patterns("__pycache__", ".*")
             shutil.copytree(ROOT / part, folder / part, ignore=ignored)
-        for name in _FILES:
-            if (ROOT / name).is_file():
-                shutil.copy(ROOT / name, folder / name)
+        shutil.copy(ROOT / "pyproject.toml", folder)
         paths = (folder / "server", folder / "clients" / "python", folder)
         self._env = os.environ | {
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
@@ -67,8 +64,8 @@ def caught(mutant: Mutant, tree: Tree) -> tuple[bool, str]:
         return False, "LIVES"
     if done.returncode != _FAILED:
         return False, f"does not run: {done.stdout}{done.stderr}"
-    said = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
-    return True, said[-1].removeprefix("FAILED ")
+    lines = done.stdout.splitlines()
+    return True, next(line for line in lines if line.startswith(("FAILED ", "ERROR ")))
 
 
 def main() -> int:
