@@ -35,3 +35,7 @@ def test_every_row_names_tests_that_there_are(head: list[str], row: list[str]) -
     named = NAME.findall(row[-1])
     assert named, "it names no test"
     assert [name for name in named if not there_is(name)] == []
+
+
+def test_what_is_named_beside_the_tables_is_there_too() -> None:
+    assert [name for name in NAME.findall(PAGE.read_text()) if not there_is(name)] == []
