@@ -6,15 +6,14 @@ the same node speak to each other without it; two on different nodes over a
 """
 
 import asyncio
-import json
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from dyad_server.broker import Deliver, nobody
-from dyad_server.bus import LEASE_SECONDS, Bus, Message
+from dyad_server.bus import Bus, Message
 from dyad_server.crossing import Crossing, Presence
 from dyad_server.rooms import (
     Departure,
@@ -32,39 +31,26 @@ from dyad_server.rooms import (
     Unserved,
     refuse,
 )
+from dyad_server.seats import Peer, Seat, read, written
 
-_ENTER_SECONDS = 2.0
-_FREE_SECONDS = 60.0
+_ENTER_SECONDS = 1.5
+_RESUME_SECONDS = 1.0
+# For the answer; the seat is freed also later.
+_LEAVE_SECONDS = 1.0
+_PERSIST_SECONDS = 60.0
+_LOOK_SECONDS = 2.0
 _TICK_SECONDS = 0.25
 _WATCH_TICKS = 4
-_MISSES = 2
-ROOM_LIFE_MS = 120_000
 _KEEP_TICKS = 32
+ROOM_LIFE_MS = 120_000
 _MOVED_SECONDS = 60.0
 
 Pack = Callable[[object], bytes]
 Unpack = Callable[[bytes], object]
-MakeBus = Callable[[Callable[[list[Message]], None], Callable[[], None]], Bus]
-
-
-@dataclass(slots=True)
-class _Peer:
-    member: Member
-    node: str
-
-
-@dataclass(slots=True)
-class _Seat:
-    member: Member
-    room_id: str
-    polite: bool = False
-    epoch: int = 0
-    held: bool = False
-    seated: bool = False
-    gone: bool = False
-    peer: _Peer | None = None
-    # What was asked before Redis' answer to the entering.
-    waiting: deque[Callable[[], None]] = field(default_factory=deque)
+MakeBus = Callable[
+    [Callable[[list[Message]], None], Callable[[], None], Callable[[], None]],
+    Bus,
+]
 
 
 class RedisBroker:
@@ -80,15 +66,17 @@ class RedisBroker:
         self._deliver: Deliver = nobody
         self._pack = pack
         self._unpack = unpack
-        self.bus = self._bus = make_bus(self._hear, self._renewed)
-        self._seats: dict[str, _Seat] = {}
+        self.bus = self._bus = make_bus(self._hear, self._renewed, self._expired)
+        self._seats: dict[str, Seat] = {}
         self._moved: dict[str, float] = {}
-        self._crossing = Crossing(self._bus, self._presence, self._act)
+        self._crossing = Crossing(self._bus, self._presence, self._act, self._apart)
         # Set by the fleet: what nodes ask each other.
         self.asked: Callable[[Message], None] = lambda _: None
-        self._misses: dict[str, int] = {}
+        # The generation and the term in which all who sit here are asserted,
+        # and how many still have to be.
         self._generation = ""
-        self._fenced = False
+        self._asserted = 0
+        self._asserting = 0
         self._ticker: asyncio.Task[None] | None = None
 
     def deliver_to(self, deliver: Deliver) -> None:
@@ -103,12 +91,8 @@ class RedisBroker:
     @property
     def ready(self) -> bool:
         """Whether rooms can be entered now."""
-        return (
-            self._bus.up
-            and self._bus.settled
-            and not self._fenced
-            and self._bus.generation == self._generation
-        )
+        bus = self._bus
+        return bus.up and bus.settled and bus.holds and self._asserted == bus.term
 
     async def start(self) -> None:
         """Connect.
@@ -117,7 +101,6 @@ class RedisBroker:
             ConfigError: Redis is not there, or is not fit.
         """
         await self._bus.start()
-        self._generation = self._bus.generation
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name="dyad-links")
 
     async def stop(self) -> None:
@@ -131,46 +114,46 @@ class RedisBroker:
 
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
         """See `Broker.enter`."""
-        seat = self._seats[member.id] = _Seat(member, room_id)
-        if self._ready_soon():
-            self._ask(seat, create, reply_to, time.monotonic() + _ENTER_SECONDS)
-        else:
-            self._entered(seat, create, reply_to, None, 0.0)
+        seat = self._seats[member.id] = Seat(member, room_id)
+        self._ask(seat, [int(create), ROOM_LIFE_MS], reply_to, time.monotonic() + _ENTER_SECONDS)
 
     def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
         """See `Broker.leave`."""
         seat = self._seats.get(member_id)
         if seat is None or seat.room_id != room_id:
             self._deliver(refuse(member_id, room_id, reply_to, Refusal.NOT_IN_ROOM))
-            return
-        if not seat.seated:
-            if reason is Departure.LEFT:
-                seat.waiting.append(
-                    lambda: self.leave(room_id, member_id, reason, reply_to=reply_to)
-                )
-            else:
-                seat.gone = True
-            return
-        self._vacate(seat)
-        if reason is Departure.LEFT:
-            self._deliver(Output(member_id, room_id, reply_to, Left()))
-        told = seat.peer.member.id if seat.peer else ""
-        if seat.peer is not None:
-            self._tell_left(seat, seat.peer, reason)
-        self._free(seat, told, reason)
+        elif seat.seated:
+            del self._seats[member_id]
+            self._free(seat, reason, reply_to)
+        elif reason is Departure.LEFT:
+            seat.waiting.append(lambda: self.leave(room_id, member_id, reason, reply_to=reply_to))
+        else:
+            seat.gone = True
 
     def hold(self, room_id: str, member_id: str) -> None:
         """See `Broker.hold`."""
-        self._mark(room_id, member_id, held=True)
+        seat = self._seats.get(member_id)
+        if seat is not None and seat.room_id == room_id and seat.seated:
+            self._mark(seat, lambda _: None, held=True)
 
     def resume(self, room_id: str, member_id: str) -> None:
         """See `Broker.resume`."""
-        seat = self._mark(room_id, member_id, held=False)
-        if seat is None:
-            self._deliver(refuse(member_id, room_id, 0, Refusal.NOT_IN_ROOM))
+        seat = self._seats.get(member_id)
+        if seat is None or seat.room_id != room_id or not seat.seated:
+            self._deliver(Output(member_id, room_id, 0, Lost()))
             return
-        peer = seat.peer.member if seat.peer else None
-        self._deliver(Output(member_id, room_id, 0, Joined(peer, seat.polite, resumed=True)))
+
+        def marked(answer: list[bytes] | None) -> None:
+            if self._seats.get(member_id) is not seat:
+                return
+            if answer == [b"none"] and self.ready:
+                # Its user has just taken it anew, on another node.
+                self._lose(seat)
+                return
+            peer = seat.peer.member if seat.peer else None
+            self._deliver(Output(member_id, room_id, 0, Joined(peer, seat.polite, resumed=True)))
+
+        self._mark(seat, marked, held=False)
 
     def relay(
         self, room_id: str, member_id: str, payload: object, *, size: int, reply_to: int
@@ -185,143 +168,113 @@ class RedisBroker:
             )
         elif seat.peer is None:
             self._deliver(refuse(member_id, room_id, reply_to, Refusal.PEER_ABSENT))
-        elif seat.peer.node == self._bus.node:
+        elif seat.peer.node == self.node:
             forwarded = Forwarded(seat.member, payload, size)
-            self._deliver(Output(seat.peer.member.id, room_id, 0, forwarded))
+            self._deliver(Output(seat.peer_id, room_id, 0, forwarded))
         else:
             self._send(seat, seat.peer, ["relay", self._pack(payload)], size)
 
     # Entering.
 
-    def _ready_soon(self) -> bool:
-        return self._bus.up and not self._fenced
-
-    def _ask(self, seat: _Seat, create: bool, reply_to: int, deadline: float) -> None:  # noqa: FBT001 - passed on
-        bus = self._bus
-        if not self.ready:
-            # Redis has just forgotten: first all are put back, then others come in.
-            self._ask_again(seat, create, reply_to, deadline)
+    def _ask(self, seat: Seat, terms: list[int], reply_to: int, deadline: float) -> None:
+        """Ask for a seat on these `terms`, as soon as all who had one have it again."""
+        left = deadline - time.monotonic()
+        if seat.gone or left <= 0 or not self._bus.holds:
+            self._entered(seat, reply_to, None)
             return
-        bus.script(
-            "enter",
-            [bus.key("room", seat.room_id)],
-            [
-                bus.prefix,
-                self._generation,
-                bus.node,
-                seat.member.id,
-                _written(seat.member),
-                int(create),
-                ROOM_LIFE_MS,
-            ],
-            lambda answer: self._entered(seat, create, reply_to, answer, deadline),
-            deadline - time.monotonic(),
-        )
 
-    def _ask_again(self, seat: _Seat, create: bool, reply_to: int, deadline: float) -> None:  # noqa: FBT001 - passed on
-        if seat.gone or time.monotonic() >= deadline:
-            self._entered(seat, create, reply_to, None, 0.0)
-            return
-        asyncio.get_running_loop().call_later(
-            _TICK_SECONDS, lambda: self._ask(seat, create, reply_to, deadline)
-        )
+        def later() -> None:
+            asyncio.get_running_loop().call_later(
+                min(_TICK_SECONDS, left), self._ask, seat, terms, reply_to, deadline
+            )
 
-    def _entered(
-        self,
-        seat: _Seat,
-        create: bool,  # noqa: FBT001 - passed on
-        reply_to: int,
-        answer: list[bytes] | None,
-        deadline: float,
-    ) -> None:
-        member, room_id = seat.member, seat.room_id
+        def answered(answer: list[bytes] | None) -> None:
+            if answer == [b"again"]:
+                self._bus.hurry()
+                later()
+            else:
+                self._entered(seat, reply_to, answer)
+
+        if self.ready:
+            self._script("enter", seat, [written(seat.member), *terms], answered, left)
+        else:
+            later()
+
+    def _entered(self, seat: Seat, reply_to: int, answer: list[bytes] | None) -> None:
         what = answer[0].decode() if answer else ""
-        if what == "generation":
-            self._ask_again(seat, create, reply_to, deadline)
-            return
-        if what != "ok" or answer is None or seat.gone:
-            self._seats.pop(member.id, None)
+        if answer is not None and what == "ok" and not seat.gone:
+            self._seat(seat, reply_to, answer)
+        else:
+            del self._seats[seat.member.id]
             if what in ("ok", ""):
                 # Perhaps it has a seat by now, and nobody sits in it.
-                self._free(seat, "", Departure.DISCONNECTED)
+                self._free(seat, Departure.DISCONNECTED)
             if not seat.gone:
                 self._deliver(_answer(seat, reply_to, what))
-            for call in seat.waiting:
-                call()
-            return
-        seat.seated = True
-        seat.polite = answer[1] == b"1"
-        seat.epoch = int(answer[2])
-        seat.peer = _read(answer[3])
-        evicted = _read(answer[4])
-        if evicted is not None:
-            self._evict(seat, evicted)
-        peer = seat.peer.member if seat.peer else None
-        self._deliver(Output(member.id, room_id, reply_to, Joined(peer, seat.polite)))
-        if seat.peer is not None:
-            replaced = evicted is not None
-            if seat.peer.node == self._bus.node:
-                self._peer_joined(
-                    seat.peer.member.id, member, self._bus.node, seat.epoch, replaced=replaced
-                )
-            else:
-                written = asdict(member)
-                self._send(
-                    seat, seat.peer, ["joined", written, self._bus.node, seat.epoch, replaced], 0
-                )
-        while seat.waiting and self._seats.get(member.id) is seat:
+        while seat.waiting:
             seat.waiting.popleft()()
-        self._crossing.seated(member.id)
+        self._crossing.seated(seat.member.id)
 
-    def _evict(self, seat: _Seat, evicted: _Peer) -> None:
-        if evicted.node == self._bus.node:
-            self._evicted(evicted.member.id)
+    def _seat(self, seat: Seat, reply_to: int, answer: list[bytes]) -> None:
+        _, term, polite, epoch, peer, evicted = answer
+        seat.seated = True
+        seat.polite = polite == b"1"
+        seat.epoch = int(epoch)
+        seat.peer = read(peer)
+        before = read(evicted)
+        if before is not None and before.node == self.node:
+            self._evicted(before.member.id)
+        elif before is not None:
+            self._send(seat, before, ["evicted"], 0)
+        known = seat.peer.member if seat.peer else None
+        self._deliver(Output(seat.member.id, seat.room_id, reply_to, Joined(known, seat.polite)))
+        if seat.peer is not None:
+            self._tell_joined(seat, seat.peer, replaced=before is not None)
+        if int(term) != self._bus.term:
+            self._assert(seat)
+
+    def _tell_joined(self, seat: Seat, peer: Peer, *, replaced: bool) -> None:
+        if peer.node == self.node:
+            self._peer_joined(peer.member.id, seat.member, self.node, seat.epoch, replaced=replaced)
         else:
-            self._send(seat, evicted, ["evicted"], 0)
+            news = ["joined", asdict(seat.member), self.node, seat.epoch, replaced]
+            self._send(seat, peer, news, 0)
 
     def _evicted(self, member_id: str) -> None:
-        seat = self._seats.get(member_id)
+        seat = self._seats.pop(member_id, None)
         if seat is not None:
-            self._vacate(seat)
             self._deliver(Output(member_id, seat.room_id, 0, Evicted()))
 
     # Leaving.
 
-    def _vacate(self, seat: _Seat) -> None:
-        self._seats.pop(seat.member.id, None)
-
-    def _free(self, seat: _Seat, told: str, reason: Departure) -> None:
-        bus = self._bus
+    def _free(self, seat: Seat, reason: Departure, reply_to: int = 0) -> None:
+        """Free a seat in Redis, then tell whom it concerns; without Redis, only tell."""
 
         def freed(answer: list[bytes] | None) -> None:
-            peer = _read(answer[1]) if answer else None
-            # One who came in at the last moment, of whom this node had not heard.
-            if peer is not None and peer.member.id != told:
+            if reason is Departure.LEFT:
+                self._deliver(Output(seat.member.id, seat.room_id, reply_to, Left()))
+            # Perhaps somebody came at the last moment, of whom this node had not heard.
+            there = read(answer[1]) if answer and answer[0] == b"ok" else None
+            for peer in {p.member.id: p for p in (seat.peer, there) if p}.values():
                 self._tell_left(seat, peer, reason)
 
-        key = bus.key("room", seat.room_id)
-        bus.script("leave", [key], [seat.member.id, bus.node], freed, _FREE_SECONDS)
+        patience = _LEAVE_SECONDS if self._bus.up and self._bus.holds else 0.0
+        self._script("leave", seat, [seat.member.id], freed, patience, persist=_PERSIST_SECONDS)
 
-    def _tell_left(self, seat: _Seat, peer: _Peer, reason: Departure) -> None:
-        if peer.node == self._bus.node:
+    def _tell_left(self, seat: Seat, peer: Peer, reason: Departure) -> None:
+        if peer.node == self.node:
             self._peer_left(peer.member.id, seat.member.id, reason)
         else:
             self._send(seat, peer, ["left", reason.value], 0)
 
-    def _mark(self, room_id: str, member_id: str, *, held: bool) -> _Seat | None:
-        seat = self._seats.get(member_id)
-        if seat is None or seat.room_id != room_id or not seat.seated:
-            return None
+    def _lose(self, seat: Seat) -> None:
+        self._deliver(Output(seat.member.id, seat.room_id, 0, Lost()))
+
+    def _mark(self, seat: Seat, then: Callable[[list[bytes] | None], None], *, held: bool) -> None:
         seat.held = held
-        bus = self._bus
-        bus.script(
-            "seat",
-            [bus.key("room", room_id)],
-            [member_id, bus.node, int(held), bus.node, ROOM_LIFE_MS],
-            lambda _: None,
-            _ENTER_SECONDS,
-        )
-        return seat
+        arguments = [seat.member.id, int(held), ROOM_LIFE_MS]
+        patience = _RESUME_SECONDS if self._bus.up else 0.0
+        self._script("seat", seat, arguments, then, patience, persist=_PERSIST_SECONDS)
 
     # What a member is told of its peer.
 
@@ -332,34 +285,34 @@ class RedisBroker:
         if seat is None or epoch <= seat.epoch:
             return
         seat.epoch = epoch
-        if seat.peer is not None:
-            self._peer_left(
-                to,
-                seat.peer.member.id,
-                Departure.REPLACED if replaced else Departure.DISCONNECTED,
-            )
-        seat.peer = _Peer(member, node)
+        reason = Departure.REPLACED if replaced else Departure.DISCONNECTED
+        self._peer_left(to, seat.peer_id, reason)
+        seat.peer = Peer(member, node)
         self._deliver(Output(to, seat.room_id, 0, PeerJoined(member)))
 
     def _peer_left(self, to: str, who: str, reason: Departure) -> None:
         seat = self._seats.get(to)
-        if seat is None or seat.peer is None or seat.peer.member.id != who:
+        if seat is None or seat.peer is None or seat.peer_id != who:
             return
         peer, seat.peer = seat.peer.member, None
         self._crossing.drop((to, who))
         self._deliver(Output(to, seat.room_id, 0, PeerLeft(peer, reason)))
 
+    def _peer_moved(self, seat: Seat, who: str, node: str) -> None:
+        if seat.peer is not None and seat.peer_id == who:
+            seat.peer.node = node
+            seat.peer.doubtful = False
+        self._crossing.reroute((seat.member.id, who), node)
+
     # Between nodes.
 
-    def _send(self, seat: _Seat, to: _Peer, message: Message, size: int) -> None:
+    def _send(self, seat: Seat, to: Peer, message: Message, size: int) -> None:
         if not self._crossing.send((seat.member.id, to.member.id), to.node, message, size):
             self._lose(seat)
 
-    def _lose(self, seat: _Seat) -> None:
-        self._deliver(Output(seat.member.id, seat.room_id, 0, Lost()))
-
     def _hear(self, messages: list[Message]) -> None:
-        if self._late():
+        self._bus.check()
+        if not self._bus.holds:
             return
         self._crossing.hear(messages)
         for message in messages:
@@ -372,47 +325,90 @@ class RedisBroker:
             return Presence.SEATED if seat.seated else Presence.ENTERING
         return Presence.MOVED if member_id in self._moved else Presence.UNKNOWN
 
-    def _act(self, to: str, who: str, what: Message) -> None:
-        seat = self._seats[to]
+    def _act(self, to: str, who: str, what: Message) -> bool:
+        seat = self._seats.get(to)
+        peers = seat is not None and seat.peer_id == who
         match what:
-            case ["relay", bytes(packed)]:
-                if seat.peer is not None and seat.peer.member.id == who:
+            case ["relay", bytes(packed)] if seat is not None and seat.peer is not None and peers:
+                if self._bus.holds:
                     forwarded = Forwarded(seat.peer.member, self._unpack(packed), len(packed))
                     self._deliver(Output(to, seat.room_id, 0, forwarded))
             case ["joined", dict(member), str(node), int(epoch), bool(replaced)]:
                 self._peer_joined(to, Member(**member), node, epoch, replaced=replaced)
+                return True
             case ["left", str(reason)]:
                 self._peer_left(to, who, Departure(reason))
+                return True
             case ["evicted"]:
                 self._evicted(to)
-            case ["moved", str(node)]:
+                return True
+            case ["moved", str(node)] if seat is not None:
                 self._peer_moved(seat, who, node)
+            case ["moved", str(node)]:
+                # What one said who has gone since, and that it went.
+                self._crossing.reroute((to, who), node)
+        return peers
 
-    def _peer_moved(self, seat: _Seat, who: str, node: str) -> None:
-        if seat.peer is not None and seat.peer.member.id == who:
-            seat.peer.node = node
-            self._crossing.reroute((seat.member.id, who), node)
+    def _apart(self, member_id: str, peer_id: str) -> None:
+        seat = self._seats.get(member_id)
+        if seat is not None and seat.peer is not None and seat.peer_id == peer_id:
+            seat.peer.doubtful = True
+            self._look(seat, seat.peer)
+
+    def _look(self, seat: Seat, peer: Peer, *, silent: bool = False) -> None:
+        """See where a peer is now; `silent`: it has not acknowledged for too long."""
+
+        def seen(answer: list[bytes] | None) -> None:
+            if seat.peer is not peer or self._seats.get(seat.member.id) is not seat:
+                return
+            match answer:
+                case [b"gone"]:
+                    self._peer_left(seat.member.id, seat.peer_id, Departure.DISCONNECTED)
+                case [b"there", node] if node.decode() != peer.node:
+                    self._peer_moved(seat, seat.peer_id, node.decode())
+                case [b"there", _] if silent or peer.doubtful:
+                    self._lose(seat)
+
+        # Until then its node may not have said again that it is there.
+        if self.ready:
+            self._script("watch", seat, [peer.member.id], seen, _LOOK_SECONDS)
+
+    def _script(
+        self,
+        name: str,
+        seat: Seat,
+        arguments: list[Any],
+        then: Callable[[list[bytes] | None], None],
+        seconds: float,
+        *,
+        persist: float = 0.0,
+    ) -> None:
+        key = self._bus.key("room", seat.room_id)
+        self._bus.script(name, [key], arguments, then, seconds, persist=persist)
 
     # Handing over: see `fleet`.
 
-    def release(self, member_id: str) -> list[Any]:
-        """Let go of a seat that another node will take up; what that node needs."""
-        seat = self._seats.pop(member_id)
+    def release(self, member_id: str) -> tuple[Seat, list[Any]] | None:
+        """Let go of a seat that another node may take up: it, and what that node needs."""
+        seat = self._seats.get(member_id)
+        if seat is None or not seat.seated:
+            return None
+        del self._seats[member_id]
         self._moved[member_id] = time.monotonic()
         peer = seat.peer
-        links = self._crossing.state(member_id, peer.member.id) if peer else []
-        return [seat.polite, seat.epoch, peer and asdict(peer.member), links]
+        if peer is None:
+            return seat, [seat.polite, seat.epoch, None, []]
+        here = self._seats.get(peer.member.id)
+        if here is not None and here.peer is not None:
+            here.peer.node = ""
+        links = self._crossing.state(member_id, peer.member.id)
+        return seat, [seat.polite, seat.epoch, [asdict(peer.member), peer.node], links]
 
-    def moved_to(self, member_id: str, node: str, state: list[Any]) -> None:
-        """Tell a peer here that a member which was released is on `node` now."""
-        known = state[2]
-        seat = self._seats.get(known["id"]) if known else None
-        if seat is not None:
-            self._peer_moved(seat, member_id, node)
+    def forsake(self, seat: Seat) -> None:
+        """Free a seat that was released, and that no other node will take up."""
+        self._free(seat, Departure.DISCONNECTED)
 
-    def adopt(
-        self, member: Member, room_id: str, state: list[Any], peer: bytes, epoch: int
-    ) -> None:
+    def adopt(self, member: Member, room_id: str, state: list[Any], peer: bytes, term: int) -> None:
         """Take up a seat that another node released.
 
         Args:
@@ -420,171 +416,161 @@ class RedisBroker:
             room_id: where.
             state: from `release`.
             peer: who is there now, as Redis has it.
-            epoch: the room's now.
+            term: of this node's, in which Redis gave it the seat.
         """
-        polite, _, known, links = state
-        seat = self._seats[member.id] = _Seat(
-            member, room_id, polite, epoch, held=True, seated=True
-        )
+        polite, epoch, known, links = state
+        # What has changed since that epoch will be told, on the link that goes on.
+        seat = self._seats[member.id] = Seat(member, room_id, polite, epoch, held=True, seated=True)
         self._moved.pop(member.id, None)
-        now_there = _read(peer)
-        if known is None:
-            return
-        # Who has gone or come meanwhile will say so, on the link that goes on.
-        node = now_there.node if now_there and now_there.member.id == known["id"] else ""
-        seat.peer = _Peer(Member(**known), node)
-        self._crossing.restore(member.id, known["id"], node, links)
-        here = self._seats.get(known["id"])
+        if known is not None:
+            self._go_on(seat, Member(**known[0]), known[1], peer, links)
+        if term != self._bus.term:
+            self._assert(seat)
+
+    def _go_on(self, seat: Seat, known: Member, node: str, peer: bytes, links: list[Any]) -> None:
+        """Go on with a peer that was last on `node`."""
+        there = read(peer)
+        if there is not None and there.member.id == known.id:
+            node = there.node
+        self._crossing.restore(seat.member.id, known.id, links)
+        here = self._seats.get(known.id)
         if here is not None:
-            self._peer_moved(here, member.id, self._bus.node)
-            self._crossing.reroute((member.id, known["id"]), self._bus.node)
+            seat.peer = Peer(known, self.node)
+            self._peer_moved(here, seat.member.id, self.node)
+            self._crossing.reroute((seat.member.id, known.id), self.node)
         else:
-            self._send(seat, seat.peer, ["moved", self._bus.node], 0)
+            seat.peer = Peer(known, node)
+            self._crossing.reroute((seat.member.id, known.id), node)
+            self._send(seat, seat.peer, ["moved", self.node], 0)
 
     # Time.
 
-    def _late(self) -> bool:
-        """Whether the lease may have run out: then what is heard is for nobody."""
-        if time.monotonic() <= self._bus.lease_until:
-            return self._fenced
-        if not self._fenced:
-            self._fenced = True
-            for seat in tuple(self._seats.values()):
-                if seat.peer is not None and seat.peer.node != self._bus.node:
-                    self._lose(seat)
-        return True
+    def _expired(self) -> None:
+        for seat in self._crossed():
+            self._lose(seat)
+
+    def _crossed(self) -> list[Seat]:
+        """Those whose peer is not on this node."""
+        seats = self._seats.values()
+        return [seat for seat in seats if seat.peer and seat.peer.node != self.node]
 
     async def _tick(self) -> None:
         ticks = 0
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             ticks += 1
-            if self._late():
+            self._bus.check()
+            if not self._bus.holds:
                 continue
             now = time.monotonic()
-            for member_id in self._crossing.resend(now):
-                if (seat := self._seats.get(member_id)) is not None:
-                    self._lose(seat)
+            for who, to in self._crossing.resend(now):
+                seat = self._seats.get(who)
+                if seat is not None and seat.peer is not None and seat.peer_id == to:
+                    self._look(seat, seat.peer, silent=True)
+                elif seat is not None:
+                    self._crossing.drop((who, to))
             if ticks % _WATCH_TICKS == 0:
                 self._watch()
+            self._keep(ticks % _KEEP_TICKS)
             if ticks % _KEEP_TICKS == 0:
-                self._keep(now)
+                self._forget(now)
 
     def _watch(self) -> None:
         """See whether the nodes of peers are there."""
         bus = self._bus
-        for node in {
-            seat.peer.node
-            for seat in self._seats.values()
-            if seat.peer is not None and seat.peer.node != bus.node
-        }:
-            bus.command(
-                lambda pipe, node=node: pipe.exists(bus.key("node", node)),  # type: ignore[misc]
-                lambda there, node=node: self._watched(node, there),  # type: ignore[misc]
-                _TICK_SECONDS,
-            )
+        peers: dict[str, list[Seat]] = {}
+        for seat in self._crossed():
+            if seat.peer is not None and (seat.peer.doubtful or not seat.peer.node):
+                self._look(seat, seat.peer)
+            elif seat.peer is not None:
+                peers.setdefault(seat.peer.node, []).append(seat)
 
-    def _watched(self, node: str, there: int | None) -> None:
-        if there is None or there or not self.ready:
-            self._misses.pop(node, None)
-            return
-        # Twice, because a lease may be late.
-        self._misses[node] = self._misses.get(node, 0) + 1
-        if self._misses[node] >= _MISSES:
-            for seat in tuple(self._seats.values()):
-                if seat.peer is not None and seat.peer.node == node:
-                    self._look(seat, seat.peer)
+        def watched(seats: list[Seat], there: int | None) -> None:
+            if there == 0:
+                for seat in seats:
+                    if seat.peer is not None:
+                        self._look(seat, seat.peer)
 
-    def _look(self, seat: _Seat, peer: _Peer) -> None:
-        """See where a peer is now."""
+        for node, seats in peers.items():
+            key = bus.key("node", node)
+            bus.command(lambda pipe, key=key: pipe.exists(key), partial(watched, seats), 1.0)  # type: ignore[misc]
 
-        def seen(answer: list[bytes] | None) -> None:
-            match answer:
-                case [b"gone"]:
-                    self._peer_left(seat.member.id, peer.member.id, Departure.DISCONNECTED)
-                case [b"there", node]:
-                    self._peer_moved(seat, peer.member.id, node.decode())
-
-        key = self._bus.key("room", seat.room_id)
-        self._bus.script("watch", [key], [self._bus.prefix, peer.member.id], seen, _ENTER_SECONDS)
-
-    def _keep(self, now: float) -> None:
+    def _keep(self, turn: int) -> None:
+        """Keep the rooms of those whose turn it is, and look after their peers."""
         bus = self._bus
         for seat in tuple(self._seats.values()):
-            if not seat.seated:
+            if not seat.seated or hash(seat.member.id) % _KEEP_TICKS != turn:
                 continue
+            key = bus.key("room", seat.room_id)
             bus.command(
-                lambda pipe, seat=seat: pipe.pexpire(  # type: ignore[misc]
-                    bus.key("room", seat.room_id), ROOM_LIFE_MS
-                ),
+                lambda pipe, key=key: pipe.pexpire(key, ROOM_LIFE_MS, gt=True),  # type: ignore[misc]
                 lambda _: None,
-                LEASE_SECONDS,
+                _LOOK_SECONDS,
             )
-            if seat.peer is not None and seat.peer.node != bus.node:
+            if seat.peer is not None and seat.peer.node != self.node:
                 self._look(seat, seat.peer)
+
+    def _forget(self, now: float) -> None:
         self._crossing.forget(now)
         for member_id, moved_at in tuple(self._moved.items()):
             if now - moved_at > _MOVED_SECONDS:
                 del self._moved[member_id]
 
+    # Saying again who sits here.
+
     def _renewed(self) -> None:
+        """Assert all who sit here, if Redis has forgotten or this node's lease was gone."""
         bus = self._bus
-        forgotten = bus.generation != self._generation
-        if not forgotten and not self._fenced:
+        known = bus.generation == self._generation and not (bus.fenced or bus.lapsed)
+        if known or self._asserting:
             return
-        generation = bus.generation
-        for seat in tuple(self._seats.values()):
-            if seat.seated:
-                bus.script(
-                    "assert",
-                    [bus.key("room", seat.room_id)],
-                    [
-                        bus.node,
-                        seat.member.id,
-                        _written(seat.member, node=bus.node, held=seat.held),
-                        int(seat.polite),
-                        seat.epoch,
-                        int(forgotten),
-                        ROOM_LIFE_MS,
-                    ],
-                    lambda answer, seat=seat: self._asserted(seat, answer),  # type: ignore[misc]
-                    LEASE_SECONDS,
-                )
+        self._generation = bus.generation
+        seats = [seat for seat in self._seats.values() if seat.seated]
+        self._asserting = len(seats) + 1
+        bus.begin_term([self._assertion(seat, self._all_asserted) for seat in seats])
+        self._all_asserted([b"ok"])
 
-        def all_asserted(_: Any) -> None:
-            self._generation = generation
-            self._fenced = False
+    def _all_asserted(self, answer: list[bytes] | None) -> None:
+        """One more has been."""
+        bus = self._bus
+        self._asserting -= 1
+        if answer is None or answer == [b"again"]:
+            self._generation = ""
+        if self._asserting == 0 and self._generation == bus.generation:
+            self._asserted = bus.term
+            bus.regain()
 
-        bus.command(lambda pipe: pipe.ping(), all_asserted, LEASE_SECONDS)
+    def _assert(self, seat: Seat) -> None:
+        """Assert one who sat down while the others were asserted."""
 
-    def _asserted(self, seat: _Seat, answer: list[bytes] | None) -> None:
-        if answer is not None and answer[0] != b"ok" and self._seats.get(seat.member.id) is seat:
-            self._lose(seat)
+        def asserted(answer: list[bytes] | None) -> None:
+            if answer is None or answer == [b"again"]:
+                self._generation = ""
+
+        keys, arguments, then = self._assertion(seat, asserted)
+        self._bus.script("assert", keys, arguments, then, _LOOK_SECONDS)
+
+    def _assertion(
+        self, seat: Seat, done: Callable[[list[bytes] | None], None]
+    ) -> tuple[list[str], list[Any], Callable[[list[bytes] | None], None]]:
+        def asserted(answer: list[bytes] | None) -> None:
+            if self._seats.get(seat.member.id) is seat:
+                if answer == [b"lost"]:
+                    self._lose(seat)
+                elif answer == [b"ok"] and seat.peer and seat.peer.node != self.node:
+                    # If that one was told otherwise, it says so.
+                    self._send(seat, seat.peer, ["here"], 0)
+            done(answer)
+
+        member = written(seat.member, held=seat.held)
+        arguments = [member, int(seat.polite), seat.epoch, seat.peer_id, ROOM_LIFE_MS]
+        return [self._bus.key("room", seat.room_id)], arguments, asserted
 
 
-def _answer(seat: _Seat, reply_to: int, what: str) -> Output:
+def _answer(seat: Seat, reply_to: int, what: str) -> Output:
     if what == "full":
         return refuse(seat.member.id, seat.room_id, reply_to, Refusal.ROOM_FULL)
     if what == "not found":
         return refuse(seat.member.id, seat.room_id, reply_to, Refusal.ROOM_NOT_FOUND)
     event: Event = Unserved()
     return Output(seat.member.id, seat.room_id, reply_to, event)
-
-
-def _written(member: Member, *, node: str = "", held: bool = False) -> str:
-    return json.dumps(
-        {
-            "id": member.id,
-            "user": member.user_id,
-            "email": member.email,
-            "node": node,
-            "held": held,
-        }
-    )
-
-
-def _read(text: bytes) -> _Peer | None:
-    if not text:
-        return None
-    seat = json.loads(text)
-    return _Peer(Member(seat["id"], seat["user"], seat["email"]), seat["node"])

@@ -9,10 +9,15 @@ from dyad_server.bus import Bus, Message
 from dyad_server.links import Incoming, Outgoing, Pair
 
 _RESEND_SECONDS = 1.0
-_BREAK_SECONDS = 8.0
+_SILENT_SECONDS = 7.0
+# Past the time that a seat is held: one who comes back may still lack the last words.
+_LAST_WORDS_SECONDS = 20.0
 _SEEN_SECONDS = 30.0
 
-Act = Callable[[str, str, Message], None]
+# What a member is told: to, from, message. False: those two are not peers.
+Act = Callable[[str, str, Message], bool]
+# Of two members, the one here and the other: that one says they are not peers.
+Apart = Callable[[str, str], None]
 
 
 class Presence(Enum):
@@ -27,17 +32,20 @@ class Presence(Enum):
 class Crossing:
     """Sends to peers on other nodes, hears what they send, once and in order."""
 
-    def __init__(self, bus: Bus, presence: Callable[[str], Presence], act: Act) -> None:
-        """Hear for members of this `presence`; `act` is given (to, from, message)."""
+    def __init__(
+        self, bus: Bus, presence: Callable[[str], Presence], act: Act, apart: Apart
+    ) -> None:
+        """Hear for members of this `presence`; `act` on messages, and on who is `apart`."""
         self._bus = bus
         self._presence = presence
         self._act = act
+        self._apart = apart
         self._out: dict[Pair, Outgoing] = {}
         self._in: dict[Pair, tuple[Incoming, float]] = {}
         self._early: dict[str, list[Message]] = {}
 
     def send(self, pair: Pair, node: str, message: Message, size: int) -> bool:
-        """Send to a peer on `node`; False: it lets too much stand unacknowledged."""
+        """Send to a peer on `node`, or where it will be; False: too much stands unacknowledged."""
         link = self._out.get(pair)
         if link is None:
             link = self._out[pair] = Outgoing(node)
@@ -50,17 +58,19 @@ class Crossing:
         """Take in what came from other nodes."""
         heard: dict[tuple[str, Pair], int] = {}
         for message in messages:
-            if message[0] == "link":
-                self._hear_link(message, heard)
-            elif message[0] == "ack":
-                link = self._out.get((message[1], message[2]))
-                if link is not None:
-                    link.acknowledged(message[3])
+            match message:
+                case ["link", *_]:
+                    self._hear_link(message, heard)
+                case ["ack", who, to, number]:
+                    if (link := self._out.get((who, to))) is not None:
+                        link.acknowledged(number)
+                case ["apart", who, to]:
+                    self._apart(who, to)
         for (node, pair), number in heard.items():
             self._bus.post(node, ["ack", *pair, number])
 
     def seated(self, member_id: str) -> None:
-        """A member has a seat now: hear what came for it before."""
+        """A member has a seat now, or will have none: hear what came for it before."""
         self.hear(self._early.pop(member_id, []))
 
     def drop(self, pair: Pair) -> None:
@@ -72,29 +82,29 @@ class Crossing:
         link = self._out.get(pair)
         if link is None or link.node == node:
             return
-        link.node = node
+        link.moved(node, time.monotonic())
         if node == self._bus.node:
             # It has come here: what is under way is already at its goal.
-            heard: dict[tuple[str, Pair], int] = {}
             for number, message in link.again(time.monotonic()):
-                self._hear_link(self._numbered(pair, number, message), heard)
+                self._hear_link(self._numbered(pair, number, message), {})
             link.acknowledged(link.last)
             return
         for number, message in link.again(time.monotonic()):
             self._bus.post(node, self._numbered(pair, number, message))
 
-    def resend(self, now: float) -> Iterator[str]:
-        """Send again what stands unacknowledged; yields senders whom nobody hears any more."""
+    def resend(self, now: float) -> Iterator[Pair]:
+        """Send again what stands unacknowledged; yields the pairs where that has been too long."""
         for pair, link in tuple(self._out.items()):
             here = self._presence(pair[0])
-            if link.silent_for(now) > _BREAK_SECONDS:
+            silent = link.silent_for(now)
+            if here is Presence.UNKNOWN and (not link.kept or silent > _LAST_WORDS_SECONDS):
                 del self._out[pair]
-                yield pair[0]
                 continue
-            if not link.kept and here is Presence.UNKNOWN:
-                del self._out[pair]
-            for number, message in link.overdue(now, _RESEND_SECONDS):
+            again = link.overdue(now, _RESEND_SECONDS)
+            for number, message in again:
                 self._bus.post(link.node, self._numbered(pair, number, message))
+            if again and silent > _SILENT_SECONDS:
+                yield pair
 
     def forget(self, now: float) -> None:
         """Forget whom nobody here hears any more."""
@@ -108,17 +118,17 @@ class Crossing:
         heard = self._in.pop((peer_id, member_id), None)
         return [
             out.last if out else 0,
-            [[kept.number, kept.message, kept.size] for kept in out.kept] if out else [],
+            [[kept.message, kept.size] for kept in out.kept] if out else [],
             heard[0].taken_in if heard else 0,
         ]
 
-    def restore(self, member_id: str, peer_id: str, node: str, state: list[Any]) -> None:
-        """Go on with the links whose `state` this was; the peer is on `node`."""
+    def restore(self, member_id: str, peer_id: str, state: list[Any]) -> None:
+        """Go on with the links whose `state` this was; `reroute` says where the peer is."""
         last, kept, taken_in = state
         now = time.monotonic()
-        link = self._out[member_id, peer_id] = Outgoing(node)
-        link.last = kept[0][0] - 1 if kept else last
-        for _, message, size in kept:
+        link = self._out[member_id, peer_id] = Outgoing("")
+        link.last = last - len(kept)
+        for message, size in kept:
             link.put(message, size, now)
         self._in[peer_id, member_id] = Incoming(taken_in), now
 
@@ -137,9 +147,13 @@ class Crossing:
             return
         link, _ = self._in.get(pair) or (Incoming(), 0.0)
         self._in[pair] = link, time.monotonic()
-        if presence is Presence.UNKNOWN:
-            # Nobody is here to take it.
-            link.taken_in = max(link.taken_in, number)
-        elif link.take(number):
-            self._act(to, who, what)
+        # Where nobody is here to take it, nothing can come too early.
+        taken = link.take(number) if presence is Presence.SEATED else link.pass_over(number)
+        if taken and not self._act(to, who, what) and not self._says((to, who)):
+            self._bus.post(node, ["apart", *pair])
         heard[node, pair] = link.taken_in
+
+    def _says(self, pair: Pair) -> bool:
+        """Whether there is something under way that will say it better."""
+        link = self._out.get(pair)
+        return link is not None and bool(link.kept)

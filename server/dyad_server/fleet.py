@@ -1,7 +1,8 @@
 """What nodes do for each other: hand over participants, pass on a `Send` that landed here.
 
-A secret (a session id, a resume token) begins with the name of the node that
-gave it, so any node knows whom to ask.
+A session id begins with the name of the node that gave it, so any node knows
+whom to pass a `Send` to. Who has the participant of a resume token, the seats
+of its room say.
 """
 
 import asyncio
@@ -25,6 +26,9 @@ _ASK_SECONDS = 3.0
 _ASK_AGAIN_SECONDS = 0.5
 _REMEMBERED = 4096
 _SCRIPT_SECONDS = 2.0
+_PERSIST_SECONDS = 60.0
+# Longer than the lease of a node that is gone, shorter than a client waits.
+_CLAIM_SECONDS = 7.5
 
 # (user_id, the packed SendRequest): what the servicer does with it.
 TakeSend = Callable[[str, bytes], Ended | None]
@@ -70,7 +74,7 @@ class Fleet:
         Raises:
             Ended: what that node says to it; `Unavailable` if it does not answer.
         """
-        answer = await self._ask(node_of(session_id), ["send", user_id, packed])
+        answer = await self._ask(node_of(session_id), ["send", user_id, packed], _ASK_SECONDS)
         if answer is None:
             raise Unavailable("The node of this session does not answer.")
         if answer:
@@ -83,91 +87,114 @@ class Fleet:
         self._run(self._claim(token, user_id, room_id, then))
 
     async def _claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
-        found = await self._take_up(token, room_id, user_id)
-        if found is None:
-            question = ["claim", token, user_id, room_id, self._bus.node]
-            answer = await self._ask(node_of(token), question)
-            if answer:
-                left, peer, epoch = answer
-                found = self._adopt(left, room_id, peer, epoch)
-            elif answer is None:
-                # It went away meanwhile, and may have left something.
-                found = await self._take_up(token, room_id, user_id)
-        then(found)
+        """Take up what was left for `token`; have it left by the node that has it."""
+        request = secrets.token_hex(8)
+        denied: set[str] = set()
+        asked: asyncio.Future[Any] | None = None
+        deadline = time.monotonic() + _CLAIM_SECONDS
+        while time.monotonic() < deadline:
+            if not self._broker.ready:
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+                continue
+            asked = self._ask_redis(request, token, user_id, room_id)
+            done, _ = await asyncio.wait({asked}, timeout=_SCRIPT_SECONDS)
+            if not done:
+                break
+            match asked.result():
+                case [b"ok", term, left, peer]:
+                    then(self._adopt(left, room_id, peer, int(term)))
+                    return
+                case [b"nodes", *names]:
+                    nodes = {name.decode() for name in names} - denied
+                    if not nodes:
+                        then(OutOfStep("That seat is no longer held: join again."))
+                        return
+                    question = ["claim", token, user_id, room_id]
+                    # One that is gone does not answer, and is soon believed to be gone.
+                    answers = {node: await self._ask(node, question, 1.0) for node in nodes}
+                    denied |= {node for node, given in answers.items() if given is False}
+                case _:
+                    await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        then(Unavailable("Rooms are out of reach: come back soon."))
+        if asked and not asked.done() and (answer := await asked) and answer[0] == b"ok":
+            # Now it is here; its client may come back to it.
+            _, term, left, peer = answer
+            self._adopt(left, room_id, peer, int(term))
 
-    async def _take_up(self, token: str, room_id: str, user_id: str) -> Participant | None:
-        bus = self._bus
-        answer = await self._script(
-            "claim",
-            [bus.key("room", room_id), self._token_key(token, user_id)],
-            [bus.prefix, bus.node, ROOM_LIFE_MS],
-        )
-        if not answer:
-            return None
-        left, epoch, peer = answer
-        return self._adopt(msgpack.unpackb(left), room_id, peer, int(epoch))
+    def _ask_redis(
+        self, request: str, token: str, user_id: str, room_id: str
+    ) -> asyncio.Future[Any]:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        keys = [self._bus.key("room", room_id), self._token_key(token, user_id)]
+        arguments = [request, user_id, ROOM_LIFE_MS]
+        self._bus.script("claim", keys, arguments, answer.set_result, _PERSIST_SECONDS)
+        return answer
 
-    def _adopt(self, left: list[Any], room_id: str, peer: bytes, epoch: int) -> Participant:
-        data, seat = left
-        roster = self._hub.roster
-        participant = restore(data, roster.new, self._unpack)
-        roster.add(participant)
-        roster.tokens.take_over(participant)
-        self._broker.adopt(participant.member, room_id, seat, peer, epoch)
-        self._hub.hold(participant)
+    def _adopt(self, packed: bytes, room_id: str, peer: bytes, term: int) -> Participant:
+        data, seat = msgpack.unpackb(packed)
+        hub = self._hub
+        participant = restore(data, hub.roster.new, self._unpack)
+        hub.roster.add(participant)
+        hub.roster.tokens.take_over(participant)
+        self._broker.adopt(participant.member, room_id, seat, peer, term)
+        if not participant.over:
+            hub.hold(participant)
         return participant
 
-    def _let_go(self, participant: Participant, failure: Ended) -> None:
-        """It goes on on another node; its peer is not told."""
+    def _park(self, participant: Participant, failure: Ended) -> None:
+        if not self._leave(participant, failure, lambda _: None):
+            self._hub.end(participant, failure)
+
+    def _leave(
+        self, participant: Participant, failure: Ended, then: Callable[[bool], None]
+    ) -> bool:
+        """Leave a participant in Redis, its connection ends with `failure`; False: it has no seat.
+
+        Its peer is not told.
+        """
+        released = self._broker.release(participant.member.id)
+        if released is None:
+            return False
+        seat, state = released
+
+        def parked(answer: list[bytes] | None) -> None:
+            if answer != [b"ok"]:
+                self._broker.forsake(seat)
+            then(answer == [b"ok"])
+
+        user_id = participant.identity.user_id
+        tokens = [t for t in (participant.resume_token, participant.spent_token) if t]
+        left = msgpack.packb([plain(participant, self._pack), state])
+        self._bus.script(
+            "park",
+            [self._bus.key("room", seat.room_id), *(self._token_key(t, user_id) for t in tokens)],
+            [seat.member.id, left, self._grace_ms, max(ROOM_LIFE_MS, self._grace_ms)],
+            parked,
+            _SCRIPT_SECONDS,
+        )
         participant.over = True
         if participant.connection is not None:
             self._hub.roster.disconnect(participant.connection, failure)
         self._hub.roster.remove(participant, None)
+        return True
 
-    def _park(self, participant: Participant, failure: Ended) -> None:
-        bus = self._bus
-        user_id, room_id = participant.identity.user_id, participant.room_id
-        tokens = [t for t in (participant.resume_token, participant.spent_token) if t]
-        member_id = participant.member.id
-        self._broker.hold(room_id, member_id)
-        left = [plain(participant, self._pack), self._broker.release(member_id)]
-        keys = [self._token_key(token, user_id) for token in tokens]
-        bus.script(
-            "park",
-            [bus.key("parked", member_id), *keys],
-            [member_id, msgpack.packb(left), self._grace_ms],
-            lambda _: None,
-            _SCRIPT_SECONDS,
-        )
-        self._let_go(participant, failure)
-
-    async def _give(self, token: str, user_id: str, room_id: str, node: str) -> list[Any]:
-        """What `node` needs to take up the participant of a token; [] where there is none."""
+    async def _give(self, token: str, user_id: str, room_id: str) -> bool:
+        """Leave the participant of a token in Redis; whether it is there."""
         participant = self._hub.roster.tokens.owner(token, user_id, room_id)
-        if participant is None:
-            return []
-        bus = self._bus
-        answer = await self._script(
-            "seat",
-            [bus.key("room", room_id)],
-            [participant.member.id, bus.node, 1, node, ROOM_LIFE_MS],
-        )
-        # It may have gone while Redis was asked.
-        if not answer or answer[0] == b"0" or participant.over:
-            return []
-        left = [plain(participant, self._pack), self._broker.release(participant.member.id)]
-        self._broker.moved_to(participant.member.id, node, left[1])
-        self._let_go(participant, OutOfStep("The seat was taken over."))
-        return [left, answer[2], int(answer[0])]
+        left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        taken = OutOfStep("The seat was taken over.")
+        if participant is None or not self._leave(participant, taken, left.set_result):
+            return False
+        return await left
 
     # Questions and answers.
 
-    async def _ask(self, node: str, question: Message) -> Any:
+    async def _ask(self, node: str, question: Message, seconds: float) -> Any:
         """The answer of a node; None if none comes in time."""
         request = secrets.token_hex(8)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[request] = answer
-        deadline = time.monotonic() + _ASK_SECONDS
+        deadline = time.monotonic() + seconds
         try:
             # Asked again, because the bus may lose; answered from memory then.
             while time.monotonic() < deadline:
@@ -196,21 +223,15 @@ class Fleet:
                 self._run(self._answer(request, node, question))
 
     async def _answer(self, request: str, node: str, question: Message) -> None:
+        answer: Any = []
         match question:
-            case ["claim", token, user_id, room_id, asker]:
-                answer = await self._give(token, user_id, room_id, asker)
+            case ["claim", token, user_id, room_id]:
+                answer = await self._give(token, user_id, room_id)
             case ["send", user_id, packed]:
                 failure = self.take_send(user_id, packed)
                 answer = [type(failure).__name__, str(failure)] if failure else []
-            case _:
-                answer = []
         self._answers[request] = answer
         self._bus.post(node, ["answer", request, answer])
-
-    async def _script(self, name: str, keys: list[str], arguments: list[Any]) -> Any:
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._bus.script(name, keys, arguments, answer.set_result, _SCRIPT_SECONDS)
-        return await answer
 
     def _token_key(self, token: str, user_id: str) -> str:
         # Only who has the token, and is its user, finds what was left for it.

@@ -22,7 +22,7 @@ from dyad_server.errors import (
 from dyad_server.inputs import Acknowledge, Enter, Event, Identity, Input, Invalid, Leave, Relay
 from dyad_server.limits import Limits
 from dyad_server.observer import Observer
-from dyad_server.participant import Connection, Outlet, Participant, node_of
+from dyad_server.participant import Connection, Outlet, Participant
 from dyad_server.rooms import (
     Departure,
     Evicted,
@@ -40,7 +40,7 @@ from dyad_server.rooms import (
 from dyad_server.roster import Roster
 from dyad_server.session import Arrival
 
-Found = Callable[[Participant | None], None]
+Found = Callable[[Participant | Ended], None]
 Claim = Callable[[str, str, str, Found], None]
 
 # What an output counts besides its payload.
@@ -233,7 +233,7 @@ class Hub:
             self._refuse(fresh, what.seq, "A join_room that resumes comes first, without a number.")
             return
         held = self.roster.tokens.owner(event.resume_token, fresh.identity.user_id, event.room_id)
-        if held is None and self.claim is not None and self._elsewhere(event.resume_token):
+        if held is None and self.claim is not None:
             fresh.spoke = True
             self.claim(
                 event.resume_token,
@@ -265,10 +265,10 @@ class Hub:
         self._broker.resume(held.room_id, held.member.id)
 
     def _claimed(
-        self, connection: Connection, what: Input, event: Enter, found: Participant | None
+        self, connection: Connection, what: Input, event: Enter, found: Participant | Ended
     ) -> None:
-        if found is None:
-            self.end(connection.participant, OutOfStep("That seat is no longer held: join again."))
+        if isinstance(found, Ended):
+            self.end(connection.participant, found)
         elif connection.open:
             connection.participant.spoke = False
             self._resume(connection, what, event)
@@ -315,7 +315,7 @@ class Hub:
                 self._back(participant, output)
             case Evicted():
                 self._unseat(participant)
-                self.end(participant)
+                self.end(participant, OutOfStep("The seat was taken over."))
             case Unserved():
                 participant.entering = ""
                 self.end(participant, Unavailable("Rooms are out of reach: come back soon."))
@@ -365,8 +365,9 @@ class Hub:
     def _back(self, participant: Participant, output: Output) -> None:
         connection = self._returning.pop(participant.member.id, None)
         if connection is None or not connection.open:
-            # It is gone again: the grace time goes on.
-            self._broker.hold(participant.room_id, participant.member.id)
+            if participant.connection is None:
+                # It is gone again: the grace time goes on.
+                self._broker.hold(participant.room_id, participant.member.id)
             return
         participant.hold(None)
         participant.connection = connection
@@ -378,9 +379,6 @@ class Hub:
         participant.room_id = ""
         participant.session.resumable = False
         self.roster.tokens.revoke(participant)
-
-    def _elsewhere(self, secret: str) -> bool:
-        return node_of(secret) not in ("", self._broker.node)
 
     def _await_join(self, participant: Participant) -> None:
         self._wait(participant, self._limits.join_timeout, "No join_room came in time.")

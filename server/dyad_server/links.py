@@ -61,6 +61,12 @@ class Outgoing:
             kept.sent_at = now
         return [(kept.number, kept.message) for kept in self.kept]
 
+    def moved(self, node: str, now: float) -> None:
+        """Go on with a receiver that is on `node` now."""
+        self.node = node
+        for kept in self.kept:
+            kept.first_sent_at = now
+
     def silent_for(self, now: float) -> float:
         """How long the oldest that is kept has waited, in seconds."""
         return now - self.kept[0].first_sent_at if self.kept else 0.0
@@ -79,6 +85,13 @@ class Incoming:
     def take(self, number: int) -> bool:
         """Whether the message of this number is the next one."""
         if number != self.taken_in + 1:
+            return False
+        self.taken_in = number
+        return True
+
+    def pass_over(self, number: int) -> bool:
+        """Take all up to this number as taken in; whether it was not yet."""
+        if number <= self.taken_in:
             return False
         self.taken_in = number
         return True

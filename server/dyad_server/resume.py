@@ -2,7 +2,7 @@
 
 import secrets
 
-from dyad_server.participant import Participant, name_of_node
+from dyad_server.participant import Participant
 
 _TOKEN_BYTES = 32
 
@@ -14,9 +14,7 @@ class ResumeTokens:
     one may be lost on its way, and then the old one is all that the client has.
     """
 
-    def __init__(self, node: str) -> None:
-        """Make tokens that name `node`."""
-        self._node = node
+    def __init__(self) -> None:
         self._owners: dict[str, Participant] = {}
 
     def __len__(self) -> int:
@@ -32,7 +30,7 @@ class ResumeTokens:
     def rotate(self, participant: Participant, used: str = "") -> None:
         """Give `participant` its next token, in exchange for `used`."""
         self.revoke(participant)
-        participant.resume_token = name_of_node(self._node) + secrets.token_urlsafe(_TOKEN_BYTES)
+        participant.resume_token = secrets.token_urlsafe(_TOKEN_BYTES)
         self._owners[participant.resume_token] = participant
         if used:
             participant.spent_token = used

@@ -34,7 +34,7 @@ class Roster:
         self._streams = 0
         self._users = Quota(limits.streams_per_user)
         self._addresses = Quota(limits.streams_per_address)
-        self.tokens = ResumeTokens(node)
+        self.tokens = ResumeTokens()
 
     def __len__(self) -> int:
         return len(self._participants)

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
+    async def end(self) -> None:
+        """Kill it, now."""
+        self.process.kill()
+        await self.process.wait()
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -31,10 +37,12 @@ def free_port() -> int:
 async def redis_server(*options: str, port: int = 0) -> AsyncIterator[RedisServer]:
     port = port or free_port()
     assert REDIS is not None
+    # A replica writes there what it is sent.
+    folder = tempfile.TemporaryDirectory(prefix="dyad-redis-")
     process = await asyncio.create_subprocess_exec(
         REDIS,
         *("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
-        *("--enable-debug-command", "local"),
+        *("--enable-debug-command", "local", "--dir", folder.name),
         *options,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -49,3 +57,4 @@ async def redis_server(*options: str, port: int = 0) -> AsyncIterator[RedisServe
             process.kill()
         # To the end of the pipe, or its transport outlives the test.
         await process.communicate()
+        folder.cleanup()

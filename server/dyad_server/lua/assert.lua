@@ -1,22 +1,25 @@
--- Put a member back where it sat, after Redis has forgotten or failed over.
--- KEYS[1]: the room. ARGV: node, member id, member (JSON), polite ('0'/'1'), epoch,
--- may be put back (1/0), room's life time in ms.
--- Answers {'ok', peer or ''} or {'lost'}.
-local text = redis.call('HGET', KEYS[1], ARGV[4])
-if text then
-  local seat = cjson.decode(text)
-  if seat.id ~= ARGV[2] or seat.node ~= ARGV[1] then
+-- Say that a member still sits where it sat, after Redis has forgotten or failed
+-- over, or the node's lease ran out.
+-- KEYS[1]: the room. ARGV: as in node.lua; member (JSON), polite ('0'/'1'), epoch,
+-- id of its peer or '', room's life time in ms.
+-- Answers {'ok'}, {'lost'}: others sit there now, or {'again'}.
+if not standing() then return {'again'} end
+local member, polite = cjson.decode(ARGV[6]), ARGV[7]
+local seat, peer = seat_at(polite), seat_at(other(polite))
+if seat and seat.id ~= member.id and live(seat) then return {'lost'} end
+if peer and peer.id ~= ARGV[9] then
+  -- One that this member has not heard of, and will not unless it knows of this one.
+  if not live(peer) then
+    redis.call('HDEL', KEYS[1], other(polite))
+  elseif peer.peer ~= member.id then
     return {'lost'}
-  end
-else
-  if ARGV[6] ~= '1' then
-    return {'lost'}
-  end
-  redis.call('HSET', KEYS[1], ARGV[4], ARGV[3])
-  local epoch = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
-  if epoch <= tonumber(ARGV[5]) then
-    redis.call('HSET', KEYS[1], 'epoch', tonumber(ARGV[5]) + 1)
   end
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[7])
-return {'ok', redis.call('HGET', KEYS[1], ARGV[4] == '0' and '1' or '0') or ''}
+member.node, member.term, member.peer = node, term, ARGV[9]
+redis.call('HSET', KEYS[1], polite, cjson.encode(member))
+if tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0') < tonumber(ARGV[8]) then
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[8])
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[10])
+redis.call('DEL', prefix .. 'parked:' .. member.id)
+return {'ok'}

@@ -1,24 +1,25 @@
--- Take up a participant that a node left here; once.
+-- Take up a member that a node left here; once.
 -- KEYS[1]: the room, KEYS[2]: the resume token.
--- ARGV: key prefix, new node, room's life time in ms.
--- Answers {what was left, epoch, peer or ''} or {} .
-local id = redis.call('HGET', KEYS[2], 'id')
-if not id or redis.call('DEL', ARGV[1] .. 'parked:' .. id) == 0 then
-  return {}
+-- ARGV: as in node.lua; a text that names this question, the user, room's life time in ms.
+-- Answers {'ok', term, what was left, peer or ''}, or {'nodes', …} where the
+-- user has seats, or {'again'}.
+if not standing() then return {'again'} end
+local token = redis.call('HMGET', KEYS[2], 'id', 'left', 'by')
+local id, left, by = token[1], token[2], token[3]
+local polite, seat = seat_of(id)
+if polite and (by == ARGV[6] or redis.call('DEL', prefix .. 'parked:' .. id) == 1) then
+  -- Kept for its time, in case this answer is lost.
+  redis.call('HSET', KEYS[2], 'by', ARGV[6])
+  seat.node, seat.term = node, term
+  redis.call('HSET', KEYS[1], polite, cjson.encode(seat))
+  redis.call('PEXPIRE', KEYS[1], ARGV[8])
+  return {'ok', term, left, text(seat_at(other(polite)))}
 end
-local left = redis.call('HGET', KEYS[2], 'left')
-redis.call('DEL', KEYS[2])
+local nodes = {'nodes'}
 for _, polite in ipairs({'0', '1'}) do
-  local text = redis.call('HGET', KEYS[1], polite)
-  if text then
-    local seat = cjson.decode(text)
-    if seat.id == id then
-      seat.node = ARGV[2]
-      redis.call('HSET', KEYS[1], polite, cjson.encode(seat))
-      redis.call('PEXPIRE', KEYS[1], ARGV[3])
-      local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
-      return {left, tostring(epoch), redis.call('HGET', KEYS[1], polite == '0' and '1' or '0') or ''}
-    end
+  local seat = seat_at(polite)
+  if seat and seat.user == ARGV[7] and seat.node ~= node and live(seat) then
+    nodes[#nodes + 1] = seat.node
   end
 end
-return {}
+return nodes

@@ -1,17 +1,23 @@
--- Renew a node's lease; make the generation if Redis has none: it is empty or new.
+-- Renew a node's lease; make the generation if this Redis has none of its own:
+-- it is empty, or was started or promoted since.
 -- KEYS[1]: the node's lease, KEYS[2]: the generation, KEYS[3]: the node's inbox.
--- ARGV: lease in ms, a random text, life time of the others in ms,
--- lowest id of the inbox still needed.
--- Answers {generation, its age in ms}.
+-- ARGV: term and voice of the node, lease in ms, life time of the generation and
+-- of the inbox in ms, lowest id of the inbox still needed.
+-- Answers {generation, its age in ms, whether the lease had gone (1/0)}, or {}
+-- to a late copy.
 local now = redis.call('TIME')
 local ms = now[1] * 1000 + math.floor(now[2] / 1000)
-redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
+local lease = redis.call('HMGET', KEYS[1], 'term', 'voice')
+if lease[2] and tonumber(lease[2]) > tonumber(ARGV[2]) then return {} end
+redis.call('HSET', KEYS[1], 'term', ARGV[1], 'voice', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local generation = redis.call('GET', KEYS[2])
-if not generation then
-  generation = string.format('%d-%s', ms, ARGV[2])
-  redis.call('SET', KEYS[2], generation)
+if not generation or string.match(generation, '%x+$') ~= run then
+  generation = string.format('%d-%s', ms, run)
 end
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
-redis.call('XTRIM', KEYS[3], 'MINID', ARGV[4])
-redis.call('PEXPIRE', KEYS[3], ARGV[3])
-return {generation, tostring(ms - tonumber(string.match(generation, '^%d+')))}
+redis.call('SET', KEYS[2], generation, 'PX', ARGV[4])
+redis.call('XTRIM', KEYS[3], 'MINID', ARGV[6])
+redis.call('PEXPIRE', KEYS[3], ARGV[5])
+local age = ms - tonumber(string.match(generation, '^%d+'))
+return {generation, tostring(age), lease[1] and '0' or '1'}

@@ -1,9 +1,18 @@
--- Leave a held participant in Redis, for whichever node its client comes to.
--- KEYS[1]: 'parked' of the member, KEYS[2..]: its resume tokens.
--- ARGV: member id, what is left, how long it is good, in ms.
-redis.call('SET', KEYS[1], '1', 'PX', ARGV[3])
+-- Leave a member in Redis, for whichever node its client comes to.
+-- KEYS[1]: the room, KEYS[2..]: its resume tokens.
+-- ARGV: as in node.lua; member id, what is left, how long it is good, room's life time, in ms.
+-- Answers {'ok'} or {'none'}: it had no seat on that node.
+if not standing() then return {'none'} end
+local id = ARGV[6]
+local polite, seat = seat_of(id)
+if not polite or seat.node ~= node then return {'none'} end
+seat.node, seat.term, seat.held = '', '', true
+redis.call('HSET', KEYS[1], polite, cjson.encode(seat))
+redis.call('PEXPIRE', KEYS[1], ARGV[9])
+redis.call('SET', prefix .. 'parked:' .. id, '1', 'PX', ARGV[8])
 for n = 2, #KEYS do
-  redis.call('HSET', KEYS[n], 'id', ARGV[1], 'left', ARGV[2])
-  redis.call('PEXPIRE', KEYS[n], ARGV[3])
+  redis.call('DEL', KEYS[n])
+  redis.call('HSET', KEYS[n], 'id', id, 'left', ARGV[7])
+  redis.call('PEXPIRE', KEYS[n], ARGV[8])
 end
-return 1
+return {'ok'}

@@ -1,0 +1,125 @@
+"""Three nodes' brokers in one process, on one Redis, each on a network of its own."""
+
+import asyncio
+import functools
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from dyad_server.broker_redis import RedisBroker
+from dyad_server.bus import Bus
+from dyad_server.rooms import (
+    Departure,
+    Event,
+    Forwarded,
+    Joined,
+    Member,
+    Output,
+    PeerJoined,
+)
+
+from tests.support.needs import needs
+from tests.support.proxy import Proxy
+from tests.support.redis import RedisServer, redis_server
+
+NODES = 3
+PATIENCE = 10.0
+
+
+@dataclass
+class Node:
+    """One node's broker, and the network between it and Redis."""
+
+    broker: RedisBroker
+    network: Proxy
+
+
+class Guest:
+    """A member on a node, as its participant sees the broker."""
+
+    def __init__(self, node: Node, user: str, room: str) -> None:
+        self.member = Member(f"{user}-{uuid.uuid4().hex}", user)
+        self.node = node
+        self.room = room
+        self.heard: asyncio.Queue[Event] = asyncio.Queue()
+
+    @property
+    def id(self) -> str:
+        return self.member.id
+
+    def enter(self, *, create: bool = False) -> None:
+        self.node.broker.enter(self.room, self.member, create=create, reply_to=1)
+
+    def leave(self, reason: Departure = Departure.LEFT) -> None:
+        self.node.broker.leave(self.room, self.id, reason, reply_to=1)
+
+    def hold(self) -> None:
+        self.node.broker.hold(self.room, self.id)
+
+    def resume(self) -> None:
+        self.node.broker.resume(self.room, self.id)
+
+    def say(self, text: str) -> None:
+        self.node.broker.relay(self.room, self.id, text, size=len(text), reply_to=1)
+
+    async def told(self, patience: float = PATIENCE) -> Event:
+        async with asyncio.timeout(patience):
+            return await self.heard.get()
+
+
+class Party:
+    """The nodes, and whoever is on them."""
+
+    def __init__(self, redis: RedisServer, nodes: list[Node]) -> None:
+        self.redis = redis
+        self.nodes = nodes
+        self._guests: dict[str, Guest] = {}
+        for node in nodes:
+            node.broker.deliver_to(functools.partial(self._deliver, node))
+
+    def guest(self, user: str, node: int, room: str = "") -> Guest:
+        guest = Guest(self.nodes[node], user, room or str(uuid.uuid4()))
+        self._guests[guest.id] = guest
+        return guest
+
+    async def pair(self, first: int, second: int) -> tuple[Guest, Guest]:
+        """Alice on the one node, Bob on the other, in one room."""
+        alice = self.guest("alice", first)
+        alice.enter(create=True)
+        assert await alice.told() == Joined(None, polite=False)
+        bob = self.guest("bob", second, alice.room)
+        bob.enter()
+        assert await bob.told() == Joined(alice.member, polite=True)
+        assert await alice.told() == PeerJoined(bob.member)
+        return alice, bob
+
+    def _deliver(self, node: Node, output: Output) -> None:
+        guest = self._guests[output.to]
+        assert guest.node is node, f"{output.to} is told something on another node"
+        guest.heard.put_nowait(output.event)
+
+
+def said(by: Guest, text: str) -> Forwarded:
+    """What the peer is told when this one says that."""
+    return Forwarded(by.member, text, len(text))
+
+
+@asynccontextmanager
+async def party(*, settle_seconds: float = 0) -> AsyncIterator[Party]:
+    needs("redis-server")
+    async with AsyncExitStack() as stack:
+        # A replica is brought up to date at once.
+        redis = await stack.enter_async_context(redis_server("--repl-diskless-sync-delay", "0"))
+        nodes = []
+        for _ in range(NODES):
+            network = await stack.enter_async_context(Proxy(redis.port))
+            bus = functools.partial(
+                Bus, f"redis://127.0.0.1:{network.port}", settle_seconds=settle_seconds
+            )
+            nodes.append(Node(RedisBroker(bus, str.encode, bytes.decode), network))  # type: ignore[arg-type]
+        here = Party(redis, nodes)
+        for node in nodes:
+            await node.broker.start()
+            stack.push_async_callback(node.broker.stop)
+        yield here

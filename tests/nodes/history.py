@@ -1,0 +1,123 @@
+"""What was asked of one room and answered, and whether one room of two seats could have done it.
+
+Linearizability as Wing and Gong search for it: is there one order of the
+operations, each at some moment between question and answer, in which the model
+gives the very answers that were given? A room is checked by itself, so the
+search is small.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from dyad_server.rooms import Event, Joined, Left, Refusal, Refused
+
+NEVER = math.inf
+# The ids of those on the impolite and the polite seat; empty: free.
+Seats = tuple[str, str]
+EMPTY: Seats = ("", "")
+
+
+class What(Enum):
+    """What a member asked for; to create is to enter, and to make the room where there is none."""
+
+    CREATE = "create"
+    JOIN = "join"
+    LEAVE = "leave"
+
+
+@dataclass(slots=True)
+class Operation:
+    """One of them.
+
+    Attributes:
+        member: whose.
+        what: which.
+        asked: when, by any clock that is the same for all.
+        answered: when; never: it takes effect at any later time, or not at all.
+        answer: what the member was told.
+    """
+
+    member: str
+    what: What
+    asked: float
+    answered: float = NEVER
+    answer: Event | None = None
+
+    def on(self, seats: Seats) -> Seats | None:
+        """The room after it, where it can have been answered so; None: it cannot."""
+        expected, after = self._done(seats)
+        if self.answer is None:
+            # To let it happen without effect would only make the search longer.
+            return after if after != seats else None
+        return after if expected == self._told() else None
+
+    def _done(self, seats: Seats) -> tuple[object, Seats]:
+        if self.what is What.LEAVE:
+            if self.member not in seats:
+                return "nothing", seats
+            impolite, polite = ("" if seat == self.member else seat for seat in seats)
+            return "left", (impolite, polite)
+        if seats == EMPTY and self.what is What.JOIN:
+            return Refusal.ROOM_NOT_FOUND, seats
+        if all(seats):
+            return Refusal.ROOM_FULL, seats
+        if not seats[0]:
+            return ("joined", seats[1], False), (self.member, seats[1])
+        return ("joined", seats[0], True), (seats[0], self.member)
+
+    def _told(self) -> object:
+        match self.answer:
+            case Joined(peer, polite):
+                return ("joined", peer.id if peer else "", polite)
+            case Refused(code):
+                return code
+            case Left():
+                return "left"
+            case other:
+                return other
+
+
+def contradiction(operations: Iterable[Operation]) -> list[Operation]:
+    """The operations of one room, if no order explains them; else none.
+
+    Of a contradiction, only what came up to the first answer without one.
+    """
+    history = sorted(operations, key=lambda operation: operation.asked)
+    # Which operations are done (those before `first`, and the set), and the seats then.
+    state = (0, frozenset[int](), EMPTY)
+    seen, stack = {state}, [state]
+    furthest = 0
+    while stack:
+        first, done, seats = stack.pop()
+        furthest = max(furthest, first)
+        if all(history[n].answer is None or n in done for n in range(first, len(history))):
+            return []
+        for number in _next(history, first, done):
+            after = history[number].on(seats)
+            if after is None:
+                continue
+            state = (*_skip(first, done | {number}), after)
+            if state not in seen:
+                seen.add(state)
+                stack.append(state)
+    return history[: furthest + 1]
+
+
+def _next(history: list[Operation], first: int, done: frozenset[int]) -> Iterator[int]:
+    """Those that may come next: asked before any answer to one that is not done."""
+    deadline = NEVER
+    for number in range(first, len(history)):
+        if history[number].asked > deadline:
+            return
+        if number not in done:
+            deadline = min(deadline, history[number].answered)
+            yield number
+
+
+def _skip(first: int, done: frozenset[int]) -> tuple[int, frozenset[int]]:
+    while first in done:
+        done -= {first}
+        first += 1
+    return first, done

@@ -1,0 +1,329 @@
+"""What a node is told, and tells, when Redis or the way to it fails."""
+
+import asyncio
+import time
+
+import pytest
+from dyad_server.rooms import (
+    Departure,
+    Event,
+    Evicted,
+    Forwarded,
+    Joined,
+    Left,
+    Lost,
+    PeerJoined,
+    PeerLeft,
+    Refusal,
+    Refused,
+    Unserved,
+)
+from redis.asyncio import Redis
+
+from tests.nodes.brokers import Guest, Party, party, said
+from tests.support.proxy import Way
+from tests.support.redis import redis_server
+from tests.support.until import until
+
+TOLD_SECONDS = 10.0
+LEASE_SECONDS = 6.0
+SERVED_SECONDS = 5.0
+_ON_ITS_WAY_SECONDS = 0.2
+
+
+async def served(here: Party, *nodes: int) -> None:
+    """Await that rooms can be entered on these nodes again."""
+    for node in nodes:
+        await until(lambda node=node: here.nodes[node].broker.ready, SERVED_SECONDS)  # type: ignore[misc]
+
+
+async def silence(here: Party, node: int) -> None:
+    """Take the network from a node, for good."""
+    network = here.nodes[node].network
+    await network.refuse()
+    network.stall()
+
+
+def code(event: Event) -> Refusal | None:
+    return event.code if isinstance(event, Refused) else None
+
+
+async def talk(one: Guest, two: Guest, mark: str) -> None:
+    """Let each say something, which the other hears and nothing else."""
+    for speaker, listener in ((one, two), (two, one)):
+        speaker.say(mark)
+        assert await listener.told() == said(speaker, mark)
+
+
+async def test_a_node_whose_lease_is_gone_seats_nobody_until_it_has_it_again() -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        await redis.delete(f"dyad:node:{here.nodes[0].broker.node}")
+        alice = here.guest("alice", 0)
+        alice.enter(create=True)
+        assert await alice.told() == Joined(None, polite=False)
+        bob, carol = here.guest("bob", 1, alice.room), here.guest("carol", 2, alice.room)
+        bob.enter()
+        assert await bob.told() == Joined(alice.member, polite=True)
+        carol.enter()
+        assert code(await carol.told()) is Refusal.ROOM_FULL
+
+
+async def test_a_leave_that_redis_refuses_for_a_while_still_frees_the_seat() -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(0, 1)
+        await redis.replicaof("127.0.0.1", 1)
+        bob.leave(Departure.DISCONNECTED)
+        await until(lambda: not here.nodes[1].broker.ready)
+        await redis.replicaof("NO", "ONE")
+        assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
+        await served(here, 2)
+        carol = here.guest("carol", 2, alice.room)
+        carol.enter()
+        assert await carol.told() == Joined(alice.member, polite=True)
+
+
+async def test_what_a_failover_loses_lets_no_third_in() -> None:
+    async with (
+        party(settle_seconds=1.0) as here,
+        redis_server("--replicaof", f"127.0.0.1 {here.redis.port}") as replica,
+        Redis(port=replica.port) as redis,
+    ):
+        first, _ = await here.pair(1, 2)
+        await until_replicated(redis, f"dyad:room:{first.room}")
+        await redis.replicaof("NO", "ONE")
+        # These two it knows nothing of.
+        alice, bob = await here.pair(0, 1)
+        for node in here.nodes:
+            node.network.target = replica.port
+        for node in here.nodes:
+            await node.network.cut()
+        await here.redis.end()
+        carol = here.guest("carol", 2, alice.room)
+        while isinstance(answer := await entered(carol), Unserved):
+            pass
+        assert code(answer) is Refusal.ROOM_FULL
+        await talk(alice, bob, "still here")
+
+
+async def until_replicated(redis: Redis, key: str) -> None:
+    async with asyncio.timeout(5):
+        while not await redis.exists(key):  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(0.01)
+
+
+async def entered(guest: Guest) -> Event:
+    guest.enter(create=True)
+    return await guest.told()
+
+
+async def test_who_takes_a_seat_anew_outlives_the_node_that_held_it() -> None:
+    async with party() as here:
+        alice, bob = await here.pair(0, 1)
+        bob.hold()
+        await talk(alice, bob, "held")
+        await silence(here, 1)
+        again = here.guest("bob", 2, alice.room)
+        assert await entered(again) == Joined(alice.member, polite=True)
+        began = time.monotonic()
+        while time.monotonic() - began < TOLD_SECONDS:
+            again.say("?")
+            await asyncio.sleep(0.5)
+        assert again.heard.empty()
+        assert isinstance(await alice.told(), PeerLeft)
+        assert await alice.told() == PeerJoined(again.member)
+
+
+async def test_who_is_evicted_is_told_also_when_redis_answer_was_lost() -> None:
+    async with party() as here:
+        alice, bob = await here.pair(0, 1)
+        bob.hold()
+        await talk(alice, bob, "held")
+        network = here.nodes[2].network
+        network.stall(Way.BACK, new=False)
+        again = here.guest("bob", 2, alice.room)
+        again.enter()
+        assert await again.told() == Joined(alice.member, polite=True)
+        assert await bob.told() == Evicted()
+        assert await alice.told() == PeerLeft(bob.member, Departure.REPLACED)
+        assert await alice.told() == PeerJoined(again.member)
+
+
+async def test_what_was_under_way_on_a_connection_that_was_given_up_seats_nobody() -> None:
+    async with party() as here:
+        network = here.nodes[0].network
+        network.stall(new=False)
+        alice = here.guest("alice", 0)
+        assert await entered(alice) == Joined(None, polite=False)
+        alice.leave()
+        assert await alice.told() == Left()
+        await asyncio.sleep(_ON_ITS_WAY_SECONDS)
+        network.resume_forwarding()
+        await asyncio.sleep(_ON_ITS_WAY_SECONDS)
+        bob = here.guest("bob", 1, alice.room)
+        assert await entered(bob) == Joined(None, polite=False)
+
+
+@pytest.mark.parametrize("ways", [(), (Way.OUT,), (Way.BACK,)], ids=["both ways", "out", "back"])
+async def test_a_stalled_connection_is_replaced_and_nothing_is_lost(ways: tuple[Way, ...]) -> None:
+    async with party() as here:
+        alice, bob = await here.pair(0, 1)
+        await talk(alice, bob, "before")
+        here.nodes[0].network.stall(*ways, new=False)
+        for number in range(20):
+            alice.say(f"a{number}")
+            bob.say(f"b{number}")
+        async with asyncio.timeout(SERVED_SECONDS):
+            for number in range(20):
+                assert await bob.told() == said(alice, f"a{number}")
+                assert await alice.told() == said(bob, f"b{number}")
+        here.nodes[0].network.resume_forwarding()
+        await talk(alice, bob, "after")
+
+
+async def test_a_redis_that_forgot_all_is_told_again_before_anybody_enters() -> None:
+    async with party(settle_seconds=2.5) as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(0, 1)
+        carol, dave = await here.pair(2, 2)
+        await redis.flushall()
+        began = time.monotonic()
+        rooms = (alice.room, carol.room)
+        strangers = [here.guest("eve", node, room) for node in range(3) for room in rooms]
+        for stranger in strangers:
+            while isinstance(answer := await entered(stranger), Unserved):
+                assert time.monotonic() - began < SERVED_SECONDS
+            assert code(answer) is Refusal.ROOM_FULL
+        await talk(alice, bob, "still here")
+        await talk(carol, dave, "still here")
+
+
+async def test_a_peer_is_told_when_redis_forgot_one_whose_node_could_not_say_so() -> None:
+    async with party(settle_seconds=0.5) as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(0, 1)
+        here.nodes[0].network.stall()
+        await redis.flushall()
+        # Back before its lease runs out, and after the others gave it up.
+        told = await bob.told()
+        here.nodes[0].network.resume_forwarding()
+        assert told == PeerLeft(alice.member, Departure.DISCONNECTED)
+        assert isinstance(await alice.told(), Lost | PeerLeft)
+
+
+async def test_whose_peers_node_is_gone_is_told_so_and_stays() -> None:
+    async with party() as here:
+        alice, bob = await here.pair(0, 1)
+        await silence(here, 1)
+        began = time.monotonic()
+        while alice.heard.empty():
+            assert time.monotonic() - began < TOLD_SECONDS, "alice was not told"
+            alice.say("?")
+            await asyncio.sleep(0.1)
+        assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
+        assert await bob.told() == Lost()
+        carol = here.guest("carol", 2, alice.room)
+        assert await entered(carol) == Joined(alice.member, polite=True)
+        assert await alice.told() == PeerJoined(carol.member)
+        await talk(alice, carol, "anew")
+
+
+async def test_a_node_that_was_cut_off_for_longer_than_its_lease_hears_nothing_old() -> None:
+    async with party() as here:
+        alice, bob = await here.pair(0, 1)
+        network = here.nodes[1].network
+        network.stall()
+        alice.say("too late")
+        assert await bob.told(LEASE_SECONDS + 1) == Lost()
+        bob.leave(Departure.DISCONNECTED)
+        assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
+        network.resume_forwarding()
+        await served(here, 1)
+        again = here.guest("bob", 1, alice.room)
+        assert await entered(again) == Joined(alice.member, polite=True)
+        assert await alice.told() == PeerJoined(again.member)
+        await talk(alice, again, "anew")
+        assert bob.heard.empty()
+
+
+async def test_two_on_a_node_that_was_cut_off_go_on_and_come_back_into_their_room() -> None:
+    async with party() as here:
+        alice, bob = await here.pair(1, 1)
+        network = here.nodes[1].network
+        network.stall()
+        began = time.monotonic()
+        while time.monotonic() - began < LEASE_SECONDS + 1:
+            await talk(alice, bob, "go on")
+            await asyncio.sleep(0.1)
+        network.resume_forwarding()
+        await served(here, 1)
+        carol = here.guest("carol", 0, alice.room)
+        assert code(await entered(carol)) is Refusal.ROOM_FULL
+        await talk(alice, bob, "still here")
+
+
+async def test_two_whose_room_others_took_while_they_were_cut_off_are_told() -> None:
+    async with party() as here:
+        alice, bob = await here.pair(1, 1)
+        network = here.nodes[1].network
+        network.stall()
+        carol = here.guest("carol", 0, alice.room)
+        # Until the lease of the two has run out.
+        while not isinstance(await entered(carol), Joined):  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.5)
+        network.resume_forwarding()
+        assert isinstance(await alice.told(), Lost)
+        assert isinstance(await bob.told(), Lost)
+        dave = here.guest("dave", 2, alice.room)
+        assert await entered(dave) == Joined(carol.member, polite=True)
+
+
+async def test_without_redis_an_enter_is_refused_within_two_seconds() -> None:
+    async with party() as here:
+        here.nodes[0].network.stall()
+        for _ in range(4):
+            # At any moment of the round trip that fails.
+            guest = here.guest("alice", 0)
+            began = time.monotonic()
+            assert await entered(guest) == Unserved()
+            assert time.monotonic() - began < 2
+            await asyncio.sleep(0.3)
+
+
+async def test_a_held_seat_that_was_taken_anew_is_not_resumed() -> None:
+    async with party() as here:
+        alice, bob = await here.pair(0, 1)
+        bob.hold()
+        await talk(alice, bob, "held")
+        again = here.guest("bob", 2, alice.room)
+        assert await entered(again) == Joined(alice.member, polite=True)
+        bob.resume()
+        assert isinstance(await bob.told(), Evicted | Lost)
+
+
+async def test_in_order_and_once_over_a_network_that_breaks_all_the_time() -> None:
+    async with party() as here:
+        alice, bob = await here.pair(0, 1)
+
+        async def break_it() -> None:
+            for number in range(12):
+                network = here.nodes[number % 2].network
+                await asyncio.sleep(0.25)
+                match number % 3:
+                    case 0:
+                        await network.cut()
+                    case 1:
+                        network.stall(new=False)
+                    case 2:
+                        network.resume_forwarding()
+                        await network.cut(half_open=True)
+
+        breaking = asyncio.create_task(break_it())
+        count = 0
+        while not breaking.done():
+            alice.say(f"a{count}")
+            bob.say(f"b{count}")
+            count += 1
+            await asyncio.sleep(0.01)
+        for who, peer, mark in ((alice, bob, "b"), (bob, alice, "a")):
+            for number in range(count):
+                told = await who.told()
+                assert isinstance(told, Forwarded), (told, number, count)
+                assert told == said(peer, f"{mark}{number}")

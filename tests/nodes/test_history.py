@@ -1,0 +1,127 @@
+"""Who enters a room of Redis, from any node: as if it were one after the other."""
+
+import asyncio
+import itertools
+import os
+import random
+import time
+import uuid
+from collections import defaultdict
+
+import pytest
+from dyad_server.rooms import Departure, Joined, Left, Member, Refusal, Refused
+
+from tests.nodes.brokers import NODES, Guest, Party, party
+from tests.nodes.history import Operation, What, contradiction
+
+OPERATIONS = int(os.environ.get("DYAD_OPERATIONS", "20000"))
+SEED = int(os.environ.get("DYAD_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
+CLIENTS = 48
+ROOMS_AT_ONCE = 8
+OPERATIONS_PER_ROOM = 120
+
+ALICE, BOB, CAROL = (Member(name, name) for name in ("alice", "bob", "carol"))
+FULL = Refused(Refusal.ROOM_FULL, "")
+NOT_FOUND = Refused(Refusal.ROOM_NOT_FOUND, "")
+CREATED = Operation("alice", What.CREATE, 0, 1, Joined(None, polite=False))
+BOB_JOINED = Operation("bob", What.JOIN, 2, 3, Joined(ALICE, polite=True))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Operation("carol", What.JOIN, 4, 5, Joined(BOB, polite=False)),
+        Operation("carol", What.JOIN, 4, 5, NOT_FOUND),
+        Operation("bob", What.LEAVE, 0, 1, Left()),
+    ],
+    ids=["a third is let in", "a room with two is not found", "one leaves before it came"],
+)
+def test_a_history_that_no_order_explains_is_found(wrong: Operation) -> None:
+    assert contradiction([CREATED, BOB_JOINED, wrong])
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        Operation("carol", What.JOIN, 6, 7, FULL),
+        Operation("carol", What.JOIN, 6, 7, Joined(BOB, polite=True)),
+    ],
+    ids=["a seat that is free is refused", "one that left is still said to be there"],
+)
+def test_an_answer_from_before_a_leave_was_answered_is_found(late: Operation) -> None:
+    assert contradiction([CREATED, BOB_JOINED, Operation("bob", What.LEAVE, 4, 5, Left()), late])
+
+
+def test_what_goes_on_at_the_same_time_may_come_in_either_order() -> None:
+    leaving = Operation("bob", What.LEAVE, 4, 9, Left())
+    for answer in (FULL, Joined(ALICE, polite=True)):
+        meanwhile = Operation("carol", What.JOIN, 5, 6, answer)
+        assert not contradiction([CREATED, BOB_JOINED, leaving, meanwhile])
+
+
+def test_what_was_never_answered_may_take_effect_at_any_time() -> None:
+    leaving = Operation("bob", What.LEAVE, 4)
+    full = Operation("carol", What.JOIN, 5, 6, FULL)
+    entered = Operation("carol", What.JOIN, 7, 8, Joined(ALICE, polite=True))
+    assert not contradiction([CREATED, BOB_JOINED, leaving, full, entered])
+
+
+@pytest.mark.timeout(600)
+async def test_what_clients_on_all_nodes_are_answered_could_have_been_one_after_the_other() -> None:
+    began = time.monotonic()
+    async with party() as here:
+        histories = await _crowd(here)
+    asked = time.monotonic()
+    for operations in histories.values():
+        wrong = "\n".join(map(str, contradiction(operations)))
+        assert not wrong, f"seed {SEED}:\n{wrong}"
+    print(
+        f"{sum(map(len, histories.values()))} operations in {len(histories)} rooms, "
+        f"seed {SEED}: {asked - began:.1f} s, checked in {time.monotonic() - asked:.1f} s"
+    )
+
+
+async def _crowd(here: Party) -> dict[str, list[Operation]]:
+    """Clients that enter and leave a few rooms at a time, at random."""
+    histories: dict[str, list[Operation]] = defaultdict(list)
+    clock, made = itertools.count(), itertools.count()
+
+    def room(chance: random.Random) -> str:
+        # The rooms in use move on, so that each one's history stays short.
+        era = next(made) // OPERATIONS_PER_ROOM
+        return str(uuid.UUID(int=(era - era % ROOMS_AT_ONCE) + chance.randrange(ROOMS_AT_ONCE)))
+
+    async def come_and_go(number: int) -> None:
+        chance = random.Random(f"{SEED} {number}")
+        while next(made) < OPERATIONS:
+            guest = here.guest(f"user-{number}", chance.randrange(NODES), room(chance))
+            history = histories[guest.room]
+            entering = Operation(guest.id, chance.choice((What.CREATE, What.JOIN)), next(clock))
+            history.append(entering)
+            guest.enter(create=entering.what is What.CREATE)
+            entering.answer = await _answer(guest, Joined, Refused)
+            entering.answered = next(clock)
+            if isinstance(entering.answer, Refused):
+                continue
+            for _ in range(chance.randrange(4)):
+                await asyncio.sleep(0)
+            leaving = Operation(guest.id, What.LEAVE, next(clock))
+            history.append(leaving)
+            if chance.random() < 0.2:
+                guest.leave(Departure.DISCONNECTED)
+                continue
+            guest.leave()
+            leaving.answer = await _answer(guest, Left)
+            leaving.answered = next(clock)
+
+    async with asyncio.TaskGroup() as crowd:
+        for number in range(CLIENTS):
+            crowd.create_task(come_and_go(number))
+    return histories
+
+
+async def _answer(guest: Guest, *kinds: type) -> Joined | Refused | Left:
+    while not isinstance(event := await guest.told(), kinds):
+        pass
+    assert isinstance(event, Joined | Refused | Left)
+    return event
