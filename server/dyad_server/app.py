@@ -108,7 +108,13 @@ class Dyad:
             self.hub,
             verifier,
             Origin(config.proxies()),
-            Terms(config.max_frame_bytes, config.write_timeout, config.heartbeat, config.lease),
+            Terms(
+                config.max_frame_bytes,
+                config.write_timeout,
+                config.heartbeat,
+                config.lease,
+                config.max_bytes_per_second,
+            ),
         )
         if several is not None:
             several.join(self.hub, self.servicer, broker, config.resume_grace)

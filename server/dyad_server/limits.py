@@ -3,7 +3,7 @@
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
-# Addresses remembered for having failed; the longest silent is forgotten first.
+# Keys remembered; the longest silent is forgotten first.
 _REMEMBERED = 10_000
 
 
@@ -88,7 +88,7 @@ class Quota:
 
 
 class Throttle:
-    """A bucket for each key that has failed: those that fail too often are shut out a while."""
+    """A bucket for each key: those that fail, or take, too much are shut out a while."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
@@ -102,10 +102,14 @@ class Throttle:
 
     def failed(self, key: str, now: float) -> None:
         """Take note that `key` has failed."""
+        self.take(key, 1, now)
+
+    def take(self, key: str, amount: float, now: float) -> bool:
+        """Let `key` take `amount`; False, and nothing taken, when it has less."""
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = Bucket(self._rate, self._burst, now)
             if len(self._buckets) > _REMEMBERED:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
-        bucket.take(1, now)
+        return bucket.take(amount, now)

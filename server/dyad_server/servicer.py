@@ -29,6 +29,10 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 # Bad tokens that one address may try.
 _FAILURES_PER_SECOND = 1
 _FAILURES_AT_ONCE = 20
+# What a `Send` for another node's session costs on its way beside its bytes, and
+# how many seconds of a session's rate one user may pass on at once.
+_PASSING_BYTES = 1024
+_PASSING_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,14 @@ class Terms:
         write_timeout: seconds that a write may take.
         heartbeat: seconds between the heartbeats of `Listen`.
         lease: seconds a session lives without a `Send`.
+        bytes_per_second: that one user may send to sessions on other nodes.
     """
 
     frame_bytes: int
     write_timeout: float
     heartbeat: float
     lease: float
+    bytes_per_second: int
 
 
 class Nodes(Protocol):
@@ -71,6 +77,7 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         self._origin = origin
         self._terms = terms
         self._failures = Throttle(_FAILURES_PER_SECOND, _FAILURES_AT_ONCE)
+        self._passing = Throttle(terms.bytes_per_second, terms.bytes_per_second * _PASSING_SECONDS)
         self._leases: dict[str, float] = {}
         # Set where there are other nodes.
         self.fleet: Nodes | None = None
@@ -126,6 +133,10 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         try:
             if self.fleet is not None and self.fleet.elsewhere(request.session_id):
                 packed = request.SerializeToString()
+                # Whose rate it counts for, only that node knows; it has cost by then.
+                cost = len(packed) + _PASSING_BYTES
+                if not self._passing.take(identity.user_id, cost, time.monotonic()):
+                    raise Overloaded("Too much was sent in too short a time.")
                 await self.fleet.send(identity.user_id, request.session_id, packed)
             else:
                 self._take_send(identity.user_id, request)

@@ -1,0 +1,41 @@
+"""What those who mean harm try where several nodes share one Redis."""
+
+import asyncio
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+from grpc import StatusCode
+from redis.asyncio import Redis
+
+from tests.integration.test_nodes import nodes
+from tests.support.ends import ListenEnd, offer
+
+
+async def test_what_one_user_may_pass_on_to_other_nodes_is_bounded() -> None:
+    async with nodes(ListenEnd) as here, Redis(port=here.redis.port) as redis:
+        alice, bob, room_id, _ = await here.pair()
+        carol = here.connect("carol", 1)
+        mallory = here.connect("mallory", 0)
+        assert isinstance(alice, ListenEnd)
+        assert isinstance(carol, ListenEnd)
+        assert isinstance(mallory, ListenEnd)
+        await carol.send()
+        await mallory.send()
+        # No session of hers: nobody else would count what she sends.
+        large = offer("", "v" * 60_000)
+        asked = pb.SendRequest(session_id=f"{carol.session_id}x", frames=[large])
+        before = (await redis.info("memory"))["used_memory"]
+
+        async def send() -> StatusCode:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await mallory.stub.Send(asked, metadata=mallory.metadata)
+            return refused.value.code()
+
+        codes = await asyncio.gather(*(send() for _ in range(100)))
+        assert set(codes) == {StatusCode.NOT_FOUND, StatusCode.RESOURCE_EXHAUSTED}
+        assert codes.count(StatusCode.NOT_FOUND) < 10
+        after = (await redis.info("memory"))["used_memory"]
+        assert after - before < 2 * 2**20
+        await alice.send(offer(room_id, "goes on", seq=2))
+        assert (await bob.hear()).offer.sdp == "goes on"
