@@ -1,6 +1,7 @@
 """What those who mean harm try where several nodes share one Redis."""
 
 import asyncio
+import secrets
 
 import grpc
 import pytest
@@ -8,8 +9,33 @@ from dyad.v1 import signaling_pb2 as pb
 from grpc import StatusCode
 from redis.asyncio import Redis
 
-from tests.integration.test_nodes import nodes
-from tests.support.ends import ListenEnd, offer
+from tests.integration.test_nodes import nodes, resumable
+from tests.support.ends import ListenEnd, end_of, offer
+
+
+async def test_a_secret_that_names_no_node_leaves_nothing_in_redis() -> None:
+    async with nodes(ListenEnd) as here, Redis(port=here.redis.port) as redis:
+        alice, _, _, _ = await here.pair()
+        assert isinstance(alice, ListenEnd)
+        node = alice.session_id.partition(".")[0]
+        strange = ["x", "in:x", "x" * 1000, "*", "\x00", secrets.token_hex(8), node[:-1], node * 2]
+        before = set(await redis.keys("*"))
+
+        async def send(name: str) -> None:
+            asked = pb.SendRequest(
+                session_id=f"{name}.{secrets.token_urlsafe(24)}", frames=[offer("", "v" * 500)]
+            )
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await alice.stub.Send(asked, metadata=alice.metadata)
+            assert refused.value.code() in (StatusCode.NOT_FOUND, StatusCode.UNAVAILABLE), name
+
+        async def come_back(name: str) -> None:
+            frame = resumable("x" * 36, f"{name}.{'t' * 43}", ack=1)
+            ended = await end_of(here.connect("alice", 0), frame)
+            assert ended.code() is StatusCode.ABORTED, name
+
+        await asyncio.gather(*map(send, strange), *map(come_back, strange))
+        assert set(await redis.keys("*")) <= before
 
 
 async def test_what_one_user_may_pass_on_to_other_nodes_is_bounded() -> None:
