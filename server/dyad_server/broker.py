@@ -49,7 +49,11 @@ class Broker(Protocol):
         """Say what is still to be said, and end."""
 
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
-        """Give `member` a seat, in a new room if `create` and there is none."""
+        """Give `member` a seat, in a new room if `create` and there is none.
+
+        A member enters once: who left enters as another one, or what was said
+        to it before could be taken for what is said now.
+        """
 
     def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
         """Free the seat of `member_id`."""

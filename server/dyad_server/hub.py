@@ -346,6 +346,7 @@ class Hub:
                 self._await_peer(participant)
             case Left():
                 self._unseat(participant)
+                self.roster.rename(participant)
                 self._await_join(participant)
             case Refused() if output.room_id == participant.entering:
                 participant.entering = ""

@@ -100,7 +100,7 @@ class Participant:
         self, identity: Identity, session: Session[Output], frames: Bucket, size: Bucket
     ) -> None:
         self.identity = identity
-        self.member = Member(secrets.token_urlsafe(_ID_BYTES), identity.user_id, identity.email)
+        self.member = self._new_member()
         self.session = session
         self.frames = frames
         self.bytes = size
@@ -115,6 +115,14 @@ class Participant:
         self.spoke = False
         self._patience: asyncio.TimerHandle | None = None
         self._grace: asyncio.TimerHandle | None = None
+
+    def begin_anew(self) -> None:
+        """Be another member: one that left is never seated again."""
+        self.member = self._new_member()
+
+    def _new_member(self) -> Member:
+        identity = self.identity
+        return Member(secrets.token_urlsafe(_ID_BYTES), identity.user_id, identity.email)
 
     def wait(self, timer: asyncio.TimerHandle | None) -> None:
         """Let `timer` stand in for the one before; None: it may stay for ever."""

@@ -90,6 +90,12 @@ class Roster:
             Bucket(limits.bytes_per_second, limits.bytes_per_second * _BURST_SECONDS, now),
         )
 
+    def rename(self, participant: Participant) -> None:
+        """Know one that left its room as another member: it may enter the next one."""
+        del self._participants[participant.member.id]
+        participant.begin_anew()
+        self._participants[participant.member.id] = participant
+
     def add(self, participant: Participant) -> None:
         """Count one that came."""
         self._participants[participant.member.id] = participant

@@ -9,7 +9,6 @@ import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.app import Server
-from redis.asyncio import Redis
 
 from tests.conftest import serving, token
 from tests.support.ends import End, ListenEnd, candidate, join, leave, offer
@@ -55,9 +54,7 @@ async def nodes(transport: type[End], count: int = 2) -> AsyncIterator[Nodes]:
     needs("redis-server")
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server())
-        async with Redis(port=redis.port) as client:
-            # As one that has been in use: an empty one is waited for.
-            await client.set("dyad:generation", "1-test")
+        await redis.settle()
         servers = [await stack.enter_async_context(serving(redis=redis.url)) for _ in range(count)]
         here = Nodes(servers, transport, redis)
         for server in servers:

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from redis.asyncio import Redis
+
 REDIS = shutil.which("redis-server")
 
 
@@ -19,6 +21,12 @@ class RedisServer:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
+
+    async def settle(self) -> None:
+        """Be as one that has been in use: nodes wait for an empty one to settle."""
+        async with Redis(port=self.port) as client:
+            run: str = (await client.info("server"))["run_id"]
+            await client.set("dyad:generation", f"1-{run}")
 
     async def end(self) -> None:
         """Kill it, now."""
