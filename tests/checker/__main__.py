@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -60,7 +61,10 @@ def main() -> int:
     seed = asked.seed or secrets.token_hex(4)
     plan = Plan(seed, asked.pairs, asked.frames, asked.cuts, long=not asked.short)
     folder = Path(tempfile.mkdtemp(prefix="dyad-checker-"))
-    return 0 if asyncio.run(prove(plan, folder)) else 1
+    if not asyncio.run(prove(plan, folder)):
+        return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 if __name__ == "__main__":
