@@ -114,9 +114,8 @@ async def party(*, settle_seconds: float = 0) -> AsyncIterator[Party]:
         nodes = []
         for _ in range(NODES):
             network = await stack.enter_async_context(Proxy(redis.port))
-            bus = functools.partial(
-                Bus, f"redis://127.0.0.1:{network.port}", settle_seconds=settle_seconds
-            )
+            url = redis.through(network.port)
+            bus = functools.partial(Bus, url, settle_seconds=settle_seconds)
             nodes.append(Node(RedisBroker(bus, str.encode, bytes.decode), network))  # type: ignore[arg-type]
         here = Party(redis, nodes)
         for node in nodes:

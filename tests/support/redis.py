@@ -1,6 +1,7 @@
 """A Redis of a test's own, on a free port, that forgets all when it ends."""
 
 import asyncio
+import re
 import shutil
 import socket
 import tempfile
@@ -10,7 +11,11 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from tests.support.needs import ROOT
+
 REDIS = shutil.which("redis-server")
+PASSWORD = "of-a-test"
+_RIGHTS = re.compile(r"^ACL SETUSER dyad on >PASSWORD (.+)$", re.MULTILINE)
 
 
 @dataclass
@@ -20,7 +25,12 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}"
+        """For Dyad: with the rights that docs/scaling.md says it needs, and no others."""
+        return self.through(self.port)
+
+    def through(self, port: int) -> str:
+        """As `url`, where another port leads to it."""
+        return f"redis://dyad:{PASSWORD}@127.0.0.1:{port}"
 
     async def settle(self) -> None:
         """Be as one that has been in use: nodes wait for an empty one to settle."""
@@ -45,12 +55,14 @@ def free_port() -> int:
 async def redis_server(*options: str, port: int = 0) -> AsyncIterator[RedisServer]:
     port = port or free_port()
     assert REDIS is not None
+    rights = _RIGHTS.search((ROOT / "docs" / "scaling.md").read_text())
+    assert rights is not None
     # A replica writes there what it is sent.
     folder = tempfile.TemporaryDirectory(prefix="dyad-redis-")
     process = await asyncio.create_subprocess_exec(
         REDIS,
         *("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
-        *("--enable-debug-command", "local", "--dir", folder.name),
+        *("--dir", folder.name, "--user", "dyad", "on", f">{PASSWORD}", *rights[1].split()),
         *options,
         stdout=asyncio.subprocess.PIPE,
     )
