@@ -124,15 +124,18 @@ class Hub:
             return
         participant.spoke = True
         self.roster.tokens.answered(participant)
-        arrival = participant.session.arrive(what.seq, what.size)
-        if arrival is Arrival.DUPLICATE:
-            self._acknowledge(connection, participant, what)
-            return
-        if arrival is Arrival.GAP:
-            expected = participant.session.taken_in + 1
+        session = participant.session
+        arrival = session.arrive(what.seq, what.size)
+        if what.ack and not session.acknowledged(what.ack):
+            event = Invalid(f"Nothing was sent under number {what.ack}.")
+        elif arrival is Arrival.GAP:
+            expected = session.taken_in + 1
             event = Invalid(f"The frame is number {what.seq}; number {expected} is next.")
+        elif arrival is Arrival.DUPLICATE:
+            event = Acknowledge()
         self._act(participant, what, event)
-        self._acknowledge(connection, participant, what)
+        if session.ack_due:
+            connection.outlet.wake()
 
     def close(self, connection: Connection, failure: Ended | None = None) -> None:
         """A connection is over; its session too, unless it may resume. Twice does no harm.
@@ -272,13 +275,6 @@ class Hub:
         elif connection.open:
             connection.participant.spoke = False
             self._resume(connection, what, event)
-
-    def _acknowledge(self, connection: Connection, participant: Participant, what: Input) -> None:
-        session = participant.session
-        if what.ack and not session.acknowledged(what.ack):
-            self._refuse(participant, what.seq, f"Nothing was sent under number {what.ack}.")
-        elif session.ack_due:
-            connection.outlet.wake()
 
     def _enter(self, participant: Participant, seq: int, enter: Enter) -> None:
         room_id = enter.room_id

@@ -141,13 +141,13 @@ class Session(Generic[T]):
         """Let all after `seq` come out of `take` again, for a client that has up to it.
 
         Returns:
-            False when that was never sent or is kept no longer.
+            False, and nothing has changed, when that was never sent or is kept no longer.
         """
-        if seq > self._written_to:
+        if not self._last - len(self._kept) <= seq <= self._written_to:
             return False
         self._forget(seq)
         self._unwritten = len(self._kept)
-        return self._unwritten == self._last - seq
+        return True
 
     @property
     def ack_due(self) -> bool:
