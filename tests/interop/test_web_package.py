@@ -1,0 +1,197 @@
+"""The web client as it is published: packed, installed, bundled, and from a script tag."""
+
+import asyncio
+import gzip
+import json
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import dyad
+import pytest
+from dyad_server import envoy
+from playwright.async_api import async_playwright
+
+from tests.browser.site import FLAGS, MEDIA_MS
+from tests.conftest import SECRET, token
+from tests.interop.pasting import PASTE, pasted, quick_start
+from tests.support.needs import PAGE, ROOT, needs
+from tests.support.process import command, dyad_serve
+from tests.support.redis import free_port
+
+WEB = ROOT / "clients" / "web"
+NPM = Path(sys.executable).parent / "npm"
+ROOM = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
+READY = 15
+FILES = ("-m", "http.server", "0", "--bind", "127.0.0.1")
+# As a person starts them, without anything that drives them; the profile's folder comes last.
+BROWSERS = {
+    "chromium": ("--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="),
+    "firefox": ("--headless", "--no-remote", "--profile="),
+}
+DECODED = """() => {
+  const video = document.querySelectorAll("video")[1];
+  return video?.getVideoPlaybackQuality().totalVideoFrames > 10 && video.videoWidth > 0;
+}"""
+
+pytestmark = pytest.mark.timeout(PASTE)
+
+
+@dataclass(frozen=True)
+class App:
+    """The folder in which the quick start's app was built.
+
+    Attributes:
+        folder: where.
+        ports: what stands in place of the ports in it.
+    """
+
+    folder: Path
+    ports: dict[str, str]
+
+    def moved(self, text: str) -> str:
+        for name, port in self.ports.items():
+            text = text.replace(name, port)
+        return text
+
+    def says(self, program: Path, *arguments: str) -> str:
+        return subprocess.run(
+            [program, *arguments], cwd=self.folder, stdout=subprocess.PIPE, check=True, text=True
+        ).stdout
+
+
+@pytest.fixture(scope="module")
+async def app(tmp_path_factory: pytest.TempPathFactory) -> App:
+    needs("bash", NPM, WEB / "node_modules" / ".ready")
+    ports = {name: str(free_port()) for name in ("50051", "8080", "8000")}
+    made = App(tmp_path_factory.mktemp("app"), ports)
+    text = made.moved(quick_start("web")[0].replace("$HOME/dyad", str(ROOT)))
+    async with pasted(text, made.folder) as shell:
+        said = await shell.ends()
+        assert await shell.process.wait() == 0, said
+    return made
+
+
+def checkout(folder: Path, app: App) -> Path:
+    """The checkout, with Envoy's configuration on the app's ports."""
+    for part in ROOT.iterdir():
+        if part.name != "deploy":
+            (folder / part.name).symlink_to(part)
+    (folder / "deploy").mkdir()
+    text = envoy.render(
+        ROOT / "deploy" / "envoy.yaml",
+        listen_port=int(app.ports["8080"]),
+        server_port=int(app.ports["50051"]),
+        page=PAGE,
+    )
+    (folder / "deploy" / "envoy.yaml").write_text(text)
+    return folder
+
+
+async def listens(port: str) -> None:
+    async with asyncio.timeout(READY):
+        while True:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", int(port))
+                writer.close()
+                return
+            await asyncio.sleep(0.05)  # Nobody tells.
+
+
+async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
+    app: App, tmp_path: Path
+) -> None:
+    needs("chromium", "openssl", PAGE)
+    build, show = quick_start("web")
+    # The first half was pasted before; what it sets is needed here too.
+    text = app.moved(build.splitlines(keepends=True)[0] + show)
+    text = text.replace("$HOME/dyad", str(checkout(tmp_path, app)))
+    async with (
+        pasted(text, app.folder, DYAD_PORT=app.ports["50051"]) as shell,
+        async_playwright() as playwright,
+    ):
+        links = [await shell.says(r"(http://localhost:\d+/#\S+)") for _ in range(2)]
+        for port in app.ports.values():
+            await listens(port)
+        chromium = shutil.which("chromium")
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        try:
+            pages = [await (await browser.new_context()).new_page() for _ in links]
+            for page, link in zip(pages, links, strict=True):
+                await page.goto(link)
+            for page in pages:
+                await page.wait_for_function(DECODED, timeout=MEDIA_MS)
+        finally:
+            await browser.close()
+
+
+def test_what_is_published_is_the_library_and_nothing_else(app: App) -> None:
+    packed = json.loads(app.says(NPM, "pack", "--dry-run", "--json", "--silent", str(WEB)))
+    published = {file["path"] for file in packed[0]["files"]}
+    modules = {path.relative_to(WEB / "src").with_suffix("") for path in WEB.glob("src/**/*.ts")}
+    assert published == {
+        *("LICENSE", "README.md", "package.json", "dist/dyad.min.js"),
+        *(f"dist/{module}{kind}" for module in modules for kind in (".js", ".d.ts")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("imports", "bytes_at_most"), [("connect, Peer", 40_000), ("connect", 40_000), ("Peer", 2_000)]
+)
+def test_an_app_grows_by_what_it_takes(app: App, imports: str, bytes_at_most: int) -> None:
+    entry = app.folder / "takes.mjs"
+    entry.write_text(f'import {{ {imports} }} from "@dyad/web"; globalThis.taken = [{imports}];')
+    options = ("--bundle", "--minify", "--format=esm", "--target=es2022")
+    bundle = app.says(app.folder / "node_modules/.bin/esbuild", entry.name, *options)
+    assert "globalThis.taken" in bundle
+    assert len(gzip.compress(bundle.encode())) < bytes_at_most
+
+
+@pytest.mark.parametrize(
+    ("module", "resolution"), [("nodenext", "nodenext"), ("esnext", "bundler")]
+)
+def test_its_types_hold_in_an_app(app: App, module: str, resolution: str) -> None:
+    call = app.folder / "call.mts"
+    shutil.copy(app.folder / "call.ts", call)
+    strictly = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022")
+    resolved = ("--module", module, "--moduleResolution", resolution, "--types", "")
+    assert app.says(WEB / "node_modules/.bin/tsc", *strictly, *resolved, call.name) == ""
+
+
+@pytest.mark.parametrize("browser", ["chromium", "firefox"])
+async def test_a_script_tag_is_enough(app: App, browser: str, tmp_path: Path) -> None:
+    if browser == "firefox" and shutil.which(browser) is None:
+        pytest.skip("This test needs what is not here: firefox. CI does not bring it either.")
+    needs(browser, PAGE)
+    readme = (WEB / "README.md").read_text()
+    (page,) = re.findall(r"^```html\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    async with AsyncExitStack() as running:
+        server = await running.enter_async_context(dyad_serve(SECRET))
+        files = await running.enter_async_context(
+            command(sys.executable, "-u", *FILES, "--directory", str(app.folder))
+        )
+        origin = (await files.says(r"http://127\.0\.0\.1:(\d+)"))[1]
+        port = free_port()
+        text = envoy.render(
+            ROOT / "deploy" / "envoy.yaml", listen_port=port, server_port=server.port, page=PAGE
+        )
+        text = text.replace(f"//localhost:{port}\n", f"//localhost:{origin}\n")
+        await running.enter_async_context(envoy.running(text, port))
+        (app.folder / "script.html").write_text(page.replace("8080", str(port)))
+        bob = await running.enter_async_context(
+            dyad.connect(f"127.0.0.1:{server.port}", token("bob", room=ROOM))
+        )
+        await bob.create()
+        url = f"http://localhost:{origin}/script.html#{token('alice', room=ROOM)}"
+        profile = BROWSERS[browser][-1] + str(tmp_path)
+        await running.enter_async_context(command(browser, *BROWSERS[browser][:-1], profile, url))
+        async with asyncio.timeout(MEDIA_MS / 1000):
+            assert isinstance(await anext(bob), dyad.PeerJoined)
+            await bob.send_offer("my SDP, too")
+            answer = await anext(bob)
+        assert isinstance(answer, dyad.Answer)
+        assert answer.sdp == "my SDP"
