@@ -96,12 +96,16 @@ class Proxy:
             self.port = self._listener.getsockname()[1]
             self._accepting = asyncio.create_task(self._accept(self._listener))
 
+    def lead(self) -> int:
+        """The port that the next connection is forwarded to."""
+        return self.target
+
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             client, _ = await loop.sock_accept(listener)
             self.accepted += 1
-            link = _Link(client, self.target)
+            link = _Link(client, self.lead())
             link.stall(self._stalled)
             self._links.add(link)
 

@@ -1,0 +1,213 @@
+"""Three `dyad serve` processes on one Redis, each on a network of its own; ways to break them."""
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from tests.conftest import SECRET
+from tests.support.needs import needs
+from tests.support.process import Served, dyad_serve
+from tests.support.proxy import Proxy
+from tests.support.redis import RedisServer, free_port, redis_server
+
+NODES = 3
+SERVICE = "dyad.v1.Signaling"
+# The limit on floods is not what is tested here.
+_UNBOUND = ("--max-frames-per-second", "1000000", "--max-bytes-per-second", "1000000000")
+_TURN = 0.05
+
+
+class Node:
+    """One process; started again it is another node on the same port."""
+
+    def __init__(self, network: Proxy, engine: "Engine", *options: str) -> None:
+        self.network = network
+        self.port = free_port()
+        self._engine = engine
+        self._options = options
+        self._running = AsyncExitStack()
+        self._served: Served | None = None
+
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        assert self._served is not None
+        return self._served.process
+
+    @property
+    def said(self) -> str:
+        """What it has written since it started."""
+        assert self._served is not None
+        return self._served.command.said
+
+    async def start(self) -> None:
+        url = self._engine.redis.through(self.network.port)
+        started = dyad_serve(
+            SECRET, "--port", str(self.port), "--redis", url, *_UNBOUND, *self._options
+        )
+        self._served = await self._running.enter_async_context(started)
+
+    async def kill(self) -> None:
+        """End it without a word."""
+        self.process.kill()
+        await self.ended()
+
+    async def drain(self) -> None:
+        """End it as an operator does, and await the end."""
+        self.process.send_signal(signal.SIGTERM)
+        await self.ended()
+
+    async def ended(self) -> None:
+        assert self._served is not None
+        await self._served.command.ended()
+        await self._running.aclose()
+        self._served = None
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    async def close(self) -> None:
+        await self._running.aclose()
+
+    async def health(self, service: str = SERVICE) -> str:
+        """What it says of its health; of it as a whole where `service` is empty."""
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
+            check = health_pb2_grpc.HealthStub(channel).Check
+            answer = await check(health_pb2.HealthCheckRequest(service=service), timeout=2)
+            return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+    async def says(self, status: str, within: float) -> None:
+        """Await that it says this of `Signaling`."""
+        async with asyncio.timeout(within):
+            while await self._health() != status:  # noqa: ASYNC110 - asked, it does not tell
+                await asyncio.sleep(_TURN)
+
+    async def _health(self) -> str:
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            return await self.health()
+        return "UNREACHABLE"
+
+
+class Engine:
+    """The Redis that all nodes use, and where asked for a replica of it."""
+
+    def __init__(self, *options: str) -> None:
+        self._options = ("--repl-diskless-sync-delay", "0", *options)
+        self._port = free_port()
+        self._main = AsyncExitStack()
+        self._spare = AsyncExitStack()
+        self.redis: RedisServer
+        self.replica: RedisServer | None = None
+
+    async def start(self) -> None:
+        serving = redis_server(*self._options, port=self._port)
+        self.redis = await self._main.enter_async_context(serving)
+
+    async def restart(self, seconds: float = 0.0) -> None:
+        """Kill it, and have an empty one in its place after so many seconds."""
+        await self._main.aclose()
+        await asyncio.sleep(seconds)
+        await self.start()
+
+    async def replicate(self) -> None:
+        """Start a replica, and await that it is one."""
+        options = (*self._options, "--replicaof", f"127.0.0.1 {self.redis.port}")
+        self.replica = await self._spare.enter_async_context(redis_server(*options))
+        async with Redis(port=self.replica.port) as client, asyncio.timeout(10):
+
+            async def state() -> str:
+                status: str = (await client.info("replication"))["master_link_status"]
+                return status
+
+            while await state() != "up":  # noqa: ASYNC110 - asked, it does not tell
+                await asyncio.sleep(_TURN)
+
+    async def promote(self, networks: Iterable[Proxy]) -> None:
+        """Kill Redis, and lead these networks to the replica, which takes its place."""
+        assert self.replica is not None
+        await self._main.aclose()
+        async with Redis(port=self.replica.port) as client:
+            await client.replicaof("NO", "ONE")
+        for network in networks:
+            network.target = self.replica.port
+        self.redis, self.replica = self.replica, None
+        self._main, self._spare = self._spare, AsyncExitStack()
+        self._port = self.redis.port
+
+    async def flush(self) -> None:
+        """Have it forget all."""
+        with contextlib.suppress(RedisError):
+            async with Redis(port=self.redis.port) as client:
+                await client.flushall()
+
+    async def close(self) -> None:
+        await self._spare.aclose()
+        await self._main.aclose()
+
+
+class Balancer(Proxy):
+    """Leads each connection to one of the nodes, as a load balancer does.
+
+    Attributes:
+        nodes: to which.
+    """
+
+    def __init__(self, nodes: Iterable[Node], chance: random.Random) -> None:
+        super().__init__(0)
+        self.nodes = list(nodes)
+        self._chance = chance
+
+    def lead(self) -> int:
+        return self._chance.choice(self.nodes).port
+
+
+class Fleet:
+    """All of it.
+
+    Attributes:
+        nodes: the processes.
+        engine: their Redis.
+    """
+
+    def __init__(self, nodes: list[Node], engine: Engine) -> None:
+        self.nodes = nodes
+        self.engine = engine
+
+    @property
+    def networks(self) -> list[Proxy]:
+        """Those between the nodes and Redis."""
+        return [node.network for node in self.nodes]
+
+
+@asynccontextmanager
+async def fleet(*options: str, count: int = NODES) -> AsyncIterator[Fleet]:
+    """Run nodes with these options.
+
+    Raises:
+        AssertionError: one of them wrote of an error that it did not expect.
+    """
+    needs("redis-server")
+    async with AsyncExitStack() as stack:
+        engine = Engine()
+        await engine.start()
+        stack.push_async_callback(engine.close)
+        await engine.redis.settle()
+        nodes = []
+        for _ in range(count):
+            network = await stack.enter_async_context(Proxy(engine.redis.port))
+            nodes.append(Node(network, engine, *options))
+            stack.push_async_callback(nodes[-1].close)
+        async with asyncio.TaskGroup() as starting:
+            for node in nodes:
+                starting.create_task(node.start())
+        yield Fleet(nodes, engine)
