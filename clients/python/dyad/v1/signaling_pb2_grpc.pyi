@@ -8,7 +8,8 @@ candidates, and then talk to each other directly. The server pairs them and
 carries what they say; it never looks into it.
 
 The promise: a frame that the server has taken in reaches the peer exactly
-once and in order, or both ends are told within 10 seconds.
+once and in order, or both ends are told: within 10 seconds, or where a seat
+is held, when its grace time is over.
 """
 
 from collections import abc as _abc
