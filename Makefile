@@ -10,11 +10,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 WEB := clients/web
 PAGE := build/web/index.html
 
-.PHONY: help demo test checker mutants lint types generate generate-go generate-kotlin drift contract audit clean
+.PHONY: help demo test interop checker mutants lint types generate generate-go generate-kotlin drift contract audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
 	@echo "make test      run the tests"
+	@echo "make interop   let every client meet every other one"
 	@echo "make checker   prove that nothing is lost, over 1,000,000 frames and 1,000 cuts"
 	@echo "make mutants   plant deliberate bugs, and show that a test catches each"
 	@echo "make lint      style of Python, and of the contract"
@@ -47,6 +48,10 @@ demo: $(BIN)/.ready $(PAGE)
 
 test: $(BIN)/.ready $(PAGE)
 	@$(BIN)/pytest
+
+# A part of `make test`; the table it prints stays in build/interop.md.
+interop: $(BIN)/.ready $(PAGE)
+	@$(BIN)/pytest tests/interop/test_matrix.py tests/interop/test_go_media.py tests/browser/test_page.py
 
 # Again with the faults of an earlier run: make checker SEED=…
 checker: $(BIN)/.ready
@@ -115,4 +120,4 @@ build/audit/.ready:
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build $(WEB)/node_modules $(WEB)/dist clients/kotlin/*/target
+	rm -rf $(VENV) build $(WEB)/node_modules $(WEB)/dist $(WEB)/LICENSE clients/kotlin/*/target

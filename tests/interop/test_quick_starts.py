@@ -3,9 +3,9 @@
 Only where the checkout is differs, and the port.
 """
 
+import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,11 +21,15 @@ def maven_repository() -> Path:
     """One that begins as the user's and keeps to itself what is installed into it."""
     own = ROOT / "build" / "m2"
     users = Path.home() / ".m2" / "repository"
-    own.mkdir(parents=True, exist_ok=True)
     if users.is_dir():
-        subprocess.run(["cp", "-rsn", f"{users}/.", own], check=True)
+        shutil.copytree(users, own, copy_function=link, dirs_exist_ok=True)
     shutil.rmtree(own / "dev" / "dyad", ignore_errors=True)
     return own
+
+
+def link(file: str, name: str) -> None:
+    if not os.path.lexists(name):
+        Path(name).symlink_to(file)
 
 
 @pytest.mark.timeout(PASTE)
@@ -44,3 +48,17 @@ async def test_a_quick_start_as_pasted_places_a_call(client: str, tmp_path: Path
     assert room, said
     lines = [room[0], "an offer from alice", room[0], "bob joined", "bob left: LEFT"]
     assert said.lower().splitlines()[-5:] == [line.lower() for line in lines], said
+
+
+@pytest.mark.parametrize(
+    ("client", "language"),
+    [("python", "python"), ("go", "go"), ("kotlin", "kotlin"), ("web", "ts")],
+)
+def test_a_snippet_in_the_clients_page_is_part_of_a_quick_start(client: str, language: str) -> None:
+    page = (ROOT / "docs" / "clients" / "README.md").read_text()
+    (snippet,) = re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert unindented(snippet) in unindented("".join(quick_start(client)))
+
+
+def unindented(text: str) -> str:
+    return "\n".join(line.strip() for line in text.splitlines())
