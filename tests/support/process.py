@@ -42,7 +42,7 @@ class Command:
     async def _read(self) -> None:
         assert self.process.stdout is not None
         while line := await self.process.stdout.readline():
-            self.said += line.decode()
+            self.said += line.decode("utf-8", "backslashreplace")
             self._news.set()
         self._news.set()
 
