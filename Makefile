@@ -10,11 +10,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 WEB := clients/web
 PAGE := build/web/index.html
 
-.PHONY: help demo test interop checker mutants lint types generate generate-go generate-kotlin drift contract audit clean
+.PHONY: help demo test fuzz soak interop checker mutants lint types generate generate-go generate-kotlin drift contract audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
 	@echo "make test      run the tests"
+	@echo "make fuzz      try FUZZ_CASES cases that nobody thought of (5000000)"
+	@echo "make soak      end calls in every way, LEAK_ROUNDS times, and watch memory (300)"
 	@echo "make interop   let every client meet every other one"
 	@echo "make checker   prove that nothing is lost, over 1,000,000 frames and 1,000 cuts"
 	@echo "make mutants   plant deliberate bugs, and show that a test catches each"
@@ -48,6 +50,14 @@ demo: $(BIN)/.ready $(PAGE)
 
 test: $(BIN)/.ready $(PAGE)
 	@$(BIN)/pytest
+
+# A part of `make test`, with other cases each time. It says its seed: FUZZ_SEED=… make fuzz
+# tries the same again.
+fuzz: $(BIN)/.ready
+	@FUZZ_CASES=$${FUZZ_CASES:-5000000} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -rP tests/fuzz
+
+soak: $(BIN)/.ready
+	@LEAK_ROUNDS=$${LEAK_ROUNDS:-300} $(BIN)/pytest -rP tests/faults/test_leaks.py -k plateau
 
 # A part of `make test`; the table it prints stays in build/interop.md.
 interop: $(BIN)/.ready $(PAGE)

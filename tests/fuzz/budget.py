@@ -1,0 +1,19 @@
+"""How much is tried, and by which seed it is tried again.
+
+`FUZZ_CASES` is how many cases there are in all; `FUZZ_SEED` decides what they are.
+"""
+
+import os
+
+CASES = int(os.environ.get("FUZZ_CASES", "200000"))
+SEED = os.environ.get("FUZZ_SEED", "1")
+
+OF_FRAMES = CASES * 60 // 100
+OF_BYTES = CASES * 20 // 100
+OF_TOKENS = CASES * 19 // 100
+OF_HTTP2 = CASES - OF_FRAMES - OF_BYTES - OF_TOKENS
+
+
+def said(cases: int, of: str) -> None:
+    """Say what was tried."""
+    print(f"{cases} cases of {of}: FUZZ_SEED={SEED} FUZZ_CASES={CASES}")

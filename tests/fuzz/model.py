@@ -1,0 +1,226 @@
+"""The contract as a model: what each input leads to, in the words of docs/protocol.md.
+
+It knows nothing of the server. A `World` plays both the same inputs, and whatever
+one says that the other does not is a bug of the one or the other.
+"""
+
+from dataclasses import dataclass, field
+
+from dyad.v1 import signaling_pb2 as pb
+
+ROOM_ID_CHARACTERS = 36
+
+
+@dataclass(frozen=True)
+class User:
+    name: str
+    claim: str = ""
+    """The only room that its token is good for."""
+
+    def said(self) -> pb.Participant:
+        return pb.Participant(user_id=self.name, email=f"{self.name}@x")
+
+
+@dataclass(eq=False)
+class Seat:
+    """One participant's session.
+
+    Attributes:
+        told: all that it is ever told, in order; the first has number 1.
+        written: how much of that was written to one of its connections.
+        forgotten: how much of that is kept no longer.
+        taken_in: the highest number that came from it.
+        room: where it sits; empty: nowhere.
+        tokens: what gives the seat back: the newest, and the one before that
+            until it has answered.
+        away: its connection is gone, and its seat is held.
+        ended: the session is over; the status, or "" where it went by itself.
+    """
+
+    user: User
+    told: list[pb.Frame] = field(default_factory=list)
+    written: int = 0
+    forgotten: int = 0
+    taken_in: int = 0
+    room: str = ""
+    polite: bool = False
+    resumable: bool = False
+    tokens: list[str] = field(default_factory=list)
+    spoke: bool = False
+    away: bool = False
+    ended: str | None = None
+
+    def tell(self, frame: pb.Frame) -> None:
+        self.told.append(frame)
+
+    def refuse(self, room: str, seq: int, code: "pb.Error.Code") -> None:
+        self.tell(pb.Frame(room_id=room, reply_to=seq, error=pb.Error(code=code)))
+
+    def wrote(self) -> None:
+        """What it was told is written: it has a connection."""
+        self.written = len(self.told)
+        if not self.resumable:
+            self.forgotten = self.written
+
+    def acknowledged(self, ack: int) -> bool:
+        if ack > self.written:
+            return False
+        self.forgotten = max(self.forgotten, ack)
+        return True
+
+
+class Model:
+    """All seats in all rooms."""
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, list[Seat]] = {}
+        self.new_room = ""
+
+    def take_in(self, seat: Seat, frame: pb.Frame) -> None:
+        """What is sent on a connection of this seat's, but not to resume."""
+        seat.spoke = True
+        del seat.tokens[1:]
+        seq = frame.seq
+        again = 0 < seq <= seat.taken_in
+        gap = seq > seat.taken_in + 1
+        if not again and not gap:
+            seat.taken_in = seq or seat.taken_in
+        if (frame.ack and not seat.acknowledged(frame.ack)) or gap:
+            seat.refuse(seat.room, seq, pb.Error.CODE_INVALID_FRAME)
+        elif not again:
+            self._act(seat, frame)
+
+    def resume(self, fresh: Seat, frame: pb.Frame) -> Seat | None:
+        """A `join_room` with a token, on a connection of `fresh`.
+
+        Returns:
+            The seat that the token is for; ended where what is missing is gone.
+        """
+        if fresh.spoke or frame.seq:
+            fresh.refuse(fresh.room, frame.seq, pb.Error.CODE_INVALID_FRAME)
+            return None
+        held = self._owner(frame.join_room.resume_token, fresh.user, frame.room_id)
+        fresh.ended = "" if held else "ABORTED"
+        if held is None:
+            return None
+        if not held.forgotten <= frame.ack <= held.written:
+            fresh.ended = "ABORTED"
+            self.end(held)
+            return held
+        held.acknowledged(frame.ack)
+        held.away = False
+        return held
+
+    def close(self, seat: Seat) -> None:
+        """Its connection is gone."""
+        if seat.room and seat.resumable:
+            seat.away = True
+        else:
+            self.end(seat)
+
+    def end(self, seat: Seat, status: str = "") -> None:
+        """Its session is over, and its seat free."""
+        seat.ended = status
+        self._leave(seat, pb.LeaveRoom.REASON_DISCONNECTED)
+
+    def peer(self, seat: Seat) -> Seat | None:
+        others = [other for other in self.rooms.get(seat.room, ()) if other is not seat]
+        return others[0] if others else None
+
+    def _owner(self, token: str, user: User, room: str) -> Seat | None:
+        for seat in self.rooms.get(room, ()):
+            if token in seat.tokens and seat.user == user:
+                return seat
+        return None
+
+    def _act(self, seat: Seat, frame: pb.Frame) -> None:
+        room, seq, event = frame.room_id, frame.seq, frame.WhichOneof("event")
+        inside = seat.room and room == seat.room
+        if event is None and frame.ack and not seq and len(room) <= ROOM_ID_CHARACTERS:
+            return
+        if len(room) > ROOM_ID_CHARACTERS or event in (None, "error"):
+            seat.refuse(seat.room, seq, pb.Error.CODE_INVALID_FRAME)
+        elif event == "join_room":
+            self._enter(seat, frame)
+        elif not inside:
+            seat.refuse(room, seq, pb.Error.CODE_NOT_IN_ROOM)
+        elif event == "leave_room":
+            seat.tell(pb.Frame(room_id=room, reply_to=seq, leave_room=pb.LeaveRoom()))
+            self._leave(seat, pb.LeaveRoom.REASON_LEFT)
+            if seat.away:
+                seat.ended = ""
+        elif (peer := self.peer(seat)) is None:
+            seat.refuse(room, seq, pb.Error.CODE_PEER_ABSENT)
+        else:
+            passed = pb.Frame()
+            passed.CopyFrom(frame)
+            passed.ack = passed.reply_to = 0
+            passed.sender.CopyFrom(seat.user.said())
+            peer.tell(passed)
+
+    def _enter(self, seat: Seat, frame: pb.Frame) -> None:
+        claim, room, seq = seat.user.claim, frame.room_id, frame.seq
+        if seat.room:
+            seat.refuse(seat.room, seq, pb.Error.CODE_INVALID_FRAME)
+            return
+        if claim and room not in ("", claim):
+            self.end(seat, "PERMISSION_DENIED")
+            return
+        create = not room or room == claim
+        # What a new room is called, only the server knows.
+        room = room or claim or self.new_room
+        there = self.rooms.get(room)
+        before = next((s for s in there or () if s.away and s.user == seat.user), None)
+        if there is None and not create:
+            seat.refuse(room, seq, pb.Error.CODE_ROOM_NOT_FOUND)
+        elif there is None:
+            self._sit(seat, room, frame, polite=False)
+        elif before is not None:
+            # Of two of one user's, the one that sat there longer.
+            there[there.index(before)] = seat
+            before.ended, before.tokens, before.room = "", [], ""
+            self._sit(seat, room, frame, polite=before.polite)
+            if peer := self.peer(seat):
+                _tell_left(peer, before, room, pb.LeaveRoom.REASON_REPLACED)
+                _tell_joined(peer, seat)
+        elif len(there) > 1:
+            seat.refuse(room, seq, pb.Error.CODE_ROOM_FULL)
+        else:
+            self._sit(seat, room, frame, polite=not there[0].polite)
+            _tell_joined(there[0], seat)
+
+    def _sit(self, seat: Seat, room: str, frame: pb.Frame, *, polite: bool) -> None:
+        seat.room, seat.polite = room, polite
+        seats = self.rooms.setdefault(room, [])
+        if seat not in seats:
+            seats.append(seat)
+        seat.resumable = frame.join_room.resumable
+        seat.tell(joined(self, seat, reply_to=frame.seq))
+
+    def _leave(self, seat: Seat, reason: "pb.LeaveRoom.Reason") -> None:
+        if not seat.room:
+            return
+        room, peer = seat.room, self.peer(seat)
+        self.rooms[room].remove(seat)
+        if peer is None:
+            del self.rooms[room]
+        else:
+            _tell_left(peer, seat, room, reason)
+        seat.room, seat.resumable, seat.tokens = "", False, []
+
+
+def joined(model: Model, seat: Seat, *, reply_to: int = 0, resumed: bool = False) -> pb.Frame:
+    """The acknowledgement, without its token."""
+    peer = model.peer(seat)
+    known = None if peer is None else peer.user.said()
+    join = pb.JoinRoom(peer=known, polite=seat.polite, resumed=resumed)
+    return pb.Frame(room_id=seat.room, reply_to=reply_to, join_room=join)
+
+
+def _tell_joined(seat: Seat, who: Seat) -> None:
+    seat.tell(pb.Frame(room_id=seat.room, sender=who.user.said(), join_room=pb.JoinRoom()))
+
+
+def _tell_left(seat: Seat, who: Seat, room: str, reason: "pb.LeaveRoom.Reason") -> None:
+    leave = pb.LeaveRoom(reason=reason)
+    seat.tell(pb.Frame(room_id=room, sender=who.user.said(), leave_room=leave))

@@ -1,0 +1,68 @@
+"""Whatever participants send, the hub does what the model of the contract does."""
+
+import asyncio
+import random
+import secrets
+import uuid
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz import budget
+from tests.fuzz.world import World
+
+STEPS = 60
+
+
+@pytest.fixture
+def chance(monkeypatch: pytest.MonkeyPatch) -> random.Random:
+    """What decides, also what rooms and tokens are called: so that a seed says all."""
+    rng = random.Random()
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=rng.getrandbits(128), version=4))
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda size: rng.randbytes(size).hex())
+    return rng
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize(
+    ("cases", "share_of_bytes", "of"),
+    [(budget.OF_FRAMES, 0.02, "frames"), (budget.OF_BYTES, 1.0, "bytes for frames")],
+    ids=["frames", "bytes"],
+)
+def test_what_comes_of_frames_is_what_the_contract_says(
+    chance: random.Random, cases: int, share_of_bytes: float, of: str
+) -> None:
+    async def play() -> int:
+        tried = worlds = 0
+        while tried < cases:
+            seed = f"{budget.SEED} {of} {worlds}"
+            chance.seed(seed)
+            world = World(chance, share_of_bytes)
+            try:
+                await world.play(STEPS)
+            except BaseException as error:
+                error.add_note(
+                    f"FUZZ_SEED={budget.SEED}, world {worlds}, after {world.inputs} inputs"
+                )
+                raise
+            tried += world.inputs
+            worlds += 1
+        return tried
+
+    tried = asyncio.run(play())
+    budget.said(tried, of)
+    assert tried >= cases
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(5, STEPS))
+def test_what_comes_of_few_frames_is_what_the_contract_says(rng: random.Random, steps: int) -> None:
+    """The same by Hypothesis, which finds the shortest way to what it finds."""
+    asyncio.run(World(rng, 0.1).play(steps))
+
+
+def test_all_cases_are_tried() -> None:
+    shares = (budget.OF_FRAMES, budget.OF_BYTES, budget.OF_TOKENS, budget.OF_HTTP2)
+    assert sum(shares) == budget.CASES
+    assert min(shares) > 0

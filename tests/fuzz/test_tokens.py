@@ -1,0 +1,103 @@
+"""Whatever comes as a token, the verifier says who it is or raises `Ended`."""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import random
+import time
+from typing import Any
+
+import pytest
+from dyad_server.auth import Verifier, mint
+from dyad_server.errors import Ended
+from dyad_server.inputs import Identity
+from dyad_server.keys import OneKey, secret_key
+
+from tests.fuzz import budget
+from tests.fuzz.frames import mutated
+
+SECRET = "s" * 32
+CLAIMS = ("sub", "exp", "nbf", "iat", "iss", "aud", "room", "email")
+HEADERS = ("alg", "typ", "kid", "crit", "b64", "cty", "HS256", "none", "JWT")
+WORDS = (*CLAIMS, *HEADERS, "1e999", "", "\ud800", "\0", "x" * 300)
+NUMBERS = [0, -1, 1, 2**31, 2**63, 10**30, -(10**30), 0.5, 1e308, float("nan"), float("inf")]
+GOOD = mint(SECRET, sub="alice", email="a@x", ttl=3600)
+
+
+def value(rng: random.Random, depth: int = 0) -> Any:
+    """Some JSON."""
+    match rng.randrange(7 if depth < 3 else 4):
+        case 0:
+            return rng.choice(NUMBERS)
+        case 1 | 2:
+            return rng.choice(WORDS)
+        case 3:
+            return rng.choice([None, True, False])
+        case 4:
+            return int(time.time()) + rng.randrange(-100, 100)
+        case 5:
+            return [value(rng, depth + 1) for _ in range(rng.randrange(4))]
+        case _:
+            return {rng.choice(WORDS): value(rng, depth + 1) for _ in range(rng.randrange(5))}
+
+
+def document(rng: random.Random, usual: dict[str, Any]) -> bytes:
+    """JSON for a header or for claims: nearly as usual, anything, or none."""
+    match rng.randrange(8):
+        case 0:
+            return json.dumps(value(rng)).encode()
+        case 1:
+            return rng.choice([b"[", b'{"a":', b'"']) * rng.choice([1, 500, 1500])
+        case 2:
+            return rng.randbytes(rng.randrange(40))
+        case 3:
+            # Said twice; digits without end.
+            return b'{"sub":"x","sub":"y","exp":' + b"9" * rng.choice([10, 400, 4400]) + b"}"
+        case _:
+            return json.dumps(usual | {rng.choice(WORDS): value(rng)}).encode()
+
+
+def signed(rng: random.Random) -> str:
+    """A token with the right signature over whatever it says."""
+    head = document(rng, {"alg": rng.choice(["HS256"] * 4 + ["none"]), "typ": "JWT"})
+    claims = document(rng, {"sub": "alice", "exp": int(time.time()) + 3600})
+    text = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (head, claims))
+    signature = hmac.new(SECRET.encode(), text, hashlib.sha256).digest()
+    return (text + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+def changed(rng: random.Random) -> str:
+    """A good token with some of it changed."""
+    return mutated(rng, GOOD.encode()).decode("utf-8", rng.choice(["replace", "surrogateescape"]))
+
+
+@pytest.mark.timeout(0)
+async def test_a_token_with_anything_in_it_raises_nothing_but_that_the_call_ended() -> None:
+    rng = random.Random(f"{budget.SEED} tokens")
+    verifier = Verifier(OneKey(secret_key(SECRET)))
+    good = 0
+    for n in range(budget.OF_TOKENS):
+        honest = n % 2 == 0
+        token = changed(rng) if honest else signed(rng)
+        with contextlib.suppress(Ended):
+            try:
+                identity = await verifier.verify(token)
+            except Ended:
+                raise
+            except BaseException as error:
+                error.add_note(f"FUZZ_SEED={budget.SEED}, token {n}: {token!r}")
+                raise
+            good += 1
+            # What is not signed anew says what it said, or nothing.
+            assert not honest or identity == Identity("alice", "a@x"), token
+    budget.said(budget.OF_TOKENS, f"tokens, {good} of them good")
+    assert 0 < good < budget.OF_TOKENS
+
+
+@pytest.mark.parametrize("value", ["Bearer ", b"Bearer \xff", "bearer\t x", "Bearer é", " ", ""])
+async def test_any_authorization_raises_nothing_but_that_the_call_ended(value: str | bytes) -> None:
+    verifier = Verifier(OneKey(secret_key(SECRET)))
+    with pytest.raises(Ended):
+        await verifier.verify_metadata([("authorization", value)])
