@@ -54,7 +54,8 @@ _CLUSTER = (
     "This is a Redis Cluster. Dyad needs a standalone Redis or Sentinel: rooms and leases must be "
     "seen in one step."
 )
-_FAILURES = (RedisError, OSError, TimeoutError, ValueError)
+# RuntimeError: what uvloop says of a connection that was reset.
+_FAILURES = (RedisError, OSError, TimeoutError, ValueError, RuntimeError)
 
 
 @dataclass(slots=True, eq=False)
@@ -333,10 +334,10 @@ class Bus:
                     await self._flush()
                 if self._stopping:
                     return
-            except _FAILURES as error:
+            except Exception as error:  # noqa: BLE001 - a node that fell silent would stay so
                 self._fell(error)
                 self._voiced = False
-                await self._client.connection_pool.disconnect(inuse_connections=True)
+                await _hang_up(self._client)
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._wake.set()
 
@@ -385,10 +386,10 @@ class Bus:
                 found = await self._reader.xread(
                     {key: self._last_id}, count=_READ_ENTRIES, block=_READ_BLOCK_MS
                 )
-            except _FAILURES as error:
+            except Exception as error:  # noqa: BLE001 - as above
                 self._fell(error)
                 self._forget_place()
-                await self._reader.connection_pool.disconnect(inuse_connections=True)
+                await _hang_up(self._reader)
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             for entry_id, fields in found[0][1] if found else ():
@@ -432,22 +433,31 @@ class Bus:
                     self._probed = now
                     self._fell(TimeoutError("probe"))
                     self._forget_place()
-                    await self._client.connection_pool.disconnect(inuse_connections=True)
-                    await self._reader.connection_pool.disconnect(inuse_connections=True)
+                    await _hang_up(self._client)
+                    await _hang_up(self._reader)
             if now >= renew_at:
                 renew_at = now + _RENEW_SECONDS
                 self._first(self._lease())
 
     def _fell(self, error: Exception) -> None:
         if self.up:
-            log.warning("redis is away why=%s", type(error).__name__)
+            unknown = None if isinstance(error, _FAILURES) else error
+            log.warning("redis is away why=%s", type(error).__name__, exc_info=unknown)
+            # Perhaps it is there again at once.
+            self._hurry.set()
         self.up = False
 
     async def _close(self) -> None:
         for client in (self._client, self._reader):
             if client is not None:
-                await client.connection_pool.disconnect(inuse_connections=True)
+                await _hang_up(client)
                 await client.aclose()
+
+
+async def _hang_up(client: Any) -> None:
+    # What was reset already fails to close.
+    with contextlib.suppress(*_FAILURES):
+        await client.connection_pool.disconnect(inuse_connections=True)
 
 
 def _connect(url: str, timeout: float) -> Any:

@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -82,8 +83,8 @@ class Node:
     async def health(self, service: str = SERVICE) -> str:
         """What it says of its health; of it as a whole where `service` is empty."""
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
-            check = health_pb2_grpc.HealthStub(channel).Check
-            answer = await check(health_pb2.HealthCheckRequest(service=service), timeout=2)
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            answer = await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=2)
             return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
     async def says(self, status: str, within: float) -> None:

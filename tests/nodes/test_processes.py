@@ -16,6 +16,7 @@ from tests.conftest import token
 from tests.faults.witness import channel
 from tests.nodes.fleet import Balancer, Fleet, Node, fleet
 from tests.support.ends import SignalEnd, candidate, join
+from tests.support.process import Served
 
 TOLD_SECONDS = 10.0
 LEASE_SECONDS = 6.0
@@ -23,7 +24,7 @@ TOKEN_SECONDS = 600
 
 
 @asynccontextmanager
-async def end(node: Node, sub: str) -> AsyncIterator[SignalEnd]:
+async def end(node: Node | Served, sub: str) -> AsyncIterator[SignalEnd]:
     """A participant on one connection, which does not come back."""
     async with channel(node.port) as own:
         there = SignalEnd(own, token(sub, ttl=TOKEN_SECONDS))
@@ -54,6 +55,7 @@ class Party:
 
     def __init__(self, connection: dyad.Connection, way: Balancer) -> None:
         self.connection = connection
+        self.room_id = ""
         self.way = way
         self.heard: list[str] = []
         self.told: list[dyad.Event] = []
@@ -99,6 +101,7 @@ async def pair(
         alice, bob = parties
         room = await alice.connection.create()
         await bob.connection.join(room.room_id)
+        alice.room_id = bob.room_id = room.room_id
         listening = [asyncio.create_task(party.listen()) for party in parties]
         await alice.is_told(dyad.PeerJoined)
         try:
@@ -168,7 +171,7 @@ async def test_a_short_freeze_loses_nothing() -> None:
 
 async def talk(speaker: Party, listener: Party, mark: str, over: asyncio.Event) -> None:
     """Say numbers until it is over; each is heard once, in order, and nothing else."""
-    said = []
+    said: list[str] = []
     while not over.is_set():
         said.append(f"{mark} {len(said)}")
         await speaker.connection.send_candidate(dyad.Candidate(said[-1]))

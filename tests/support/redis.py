@@ -15,7 +15,8 @@ from tests.support.needs import ROOT
 
 REDIS = shutil.which("redis-server")
 PASSWORD = "of-a-test"
-_RIGHTS = re.compile(r"^ACL SETUSER dyad on >PASSWORD (.+)$", re.MULTILINE)
+_SCALING = (ROOT / "docs" / "scaling.md").read_text()
+RIGHTS = re.findall(r"^ACL SETUSER dyad on >PASSWORD (.+)$", _SCALING, re.MULTILINE)[0]
 
 
 @dataclass
@@ -55,14 +56,12 @@ def free_port() -> int:
 async def redis_server(*options: str, port: int = 0) -> AsyncIterator[RedisServer]:
     port = port or free_port()
     assert REDIS is not None
-    rights = _RIGHTS.search((ROOT / "docs" / "scaling.md").read_text())
-    assert rights is not None
     # A replica writes there what it is sent.
     folder = tempfile.TemporaryDirectory(prefix="dyad-redis-")
     process = await asyncio.create_subprocess_exec(
         REDIS,
         *("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
-        *("--dir", folder.name, "--user", "dyad", "on", f">{PASSWORD}", *rights[1].split()),
+        *("--dir", folder.name, "--user", "dyad", "on", f">{PASSWORD}", *RIGHTS.split()),
         *options,
         stdout=asyncio.subprocess.PIPE,
     )

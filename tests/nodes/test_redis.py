@@ -1,0 +1,277 @@
+"""Redis as nodes find it: away, back, empty, another one; what they ask of it and leave in it."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+from redis.asyncio import Redis
+
+from tests.conftest import SECRET
+from tests.nodes.fleet import Fleet, Node, fleet
+from tests.nodes.test_processes import end, lost_nothing, meet, pair, talk
+from tests.support.certificates import certificate
+from tests.support.ends import SignalEnd, join, offer
+from tests.support.needs import needs
+from tests.support.process import DYAD, command, dyad_serve, run
+from tests.support.redis import PASSWORD, RIGHTS, free_port, redis_server
+
+SERVED_SECONDS = 5.0
+NOTICED_SECONDS = 3.0
+REFUSED_SECONDS = 2.0
+
+
+async def refused(there: SignalEnd) -> grpc.StatusCode:
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await there.send(join())
+    ended = await there.status()
+    assert ended is not None
+    code: grpc.StatusCode = ended.code()
+    return code
+
+
+@pytest.mark.parametrize("fault", ["killed", "stalled"])
+async def test_without_redis_joins_are_refused_pairs_of_one_node_go_on_and_health_says_so(
+    fault: str,
+) -> None:
+    async with fleet(count=2) as here, AsyncExitStack() as stack:
+        one = here.nodes[0]
+        alice = await stack.enter_async_context(end(one, "alice"))
+        bob = await stack.enter_async_context(end(one, "bob"))
+        room_id = await meet(alice, bob)
+        if fault == "killed":
+            await here.engine.redis.end()
+        else:
+            one.network.stall()
+        began = time.monotonic()
+        assert await refused(await stack.enter_async_context(end(one, "carol"))) is (
+            grpc.StatusCode.UNAVAILABLE
+        )
+        assert time.monotonic() - began < REFUSED_SECONDS
+        await one.says("NOT_SERVING", NOTICED_SECONDS)
+        # Past the lease too.
+        while time.monotonic() - began < 8:
+            assert await one.health("") == "SERVING"
+            await alice.send(offer(room_id, "still here"))
+            assert (await bob.hear()).offer.sdp == "still here"
+            await asyncio.sleep(0.5)
+        if fault == "killed":
+            await here.engine.restart()
+        else:
+            one.network.resume_forwarding()
+        await one.says("SERVING", SERVED_SECONDS)
+        await alice.send(offer(room_id, "and after"))
+        assert (await bob.hear()).offer.sdp == "and after"
+        carol = await stack.enter_async_context(end(here.nodes[1], "carol"))
+        await carol.send(join(room_id))
+        assert (await carol.hear()).error.code == pb.Error.CODE_ROOM_FULL
+
+
+async def answered(node: Node, room_id: str) -> pb.Error.Code:
+    """What Carol is answered who wants to join, as soon as rooms can be entered."""
+    async with asyncio.timeout(SERVED_SECONDS):
+        while True:
+            async with end(node, "carol") as carol:
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    await carol.send(join(room_id))
+                    return (await carol.hear()).error.code
+
+
+async def forget(here: Fleet) -> None:
+    await here.engine.flush()
+
+
+async def restart(here: Fleet) -> None:
+    await here.engine.restart()
+
+
+async def fail_over(here: Fleet) -> None:
+    await here.engine.promote(here.networks)
+    for network in here.networks:
+        await network.cut()
+
+
+async def stall(here: Fleet) -> None:
+    for network in here.networks:
+        network.stall()
+    await asyncio.sleep(3)
+    for network in here.networks:
+        network.resume_forwarding()
+
+
+async def cut(here: Fleet) -> None:
+    for network in here.networks:
+        await network.cut()
+
+
+@pytest.mark.parametrize("fault", [forget, restart, fail_over, stall, cut])
+async def test_redis_is_back_in_five_seconds_no_third_comes_in_and_no_call_notices(
+    fault: object,
+) -> None:
+    async with fleet() as here:
+        one, two, three = here.nodes
+        await here.engine.replicate()
+        async with pair(here, [one], [two]) as (alice, bob):
+            over = asyncio.Event()
+            async with asyncio.TaskGroup() as talking:
+                talking.create_task(talk(alice, bob, "a", over))
+                talking.create_task(talk(bob, alice, "b", over))
+                await asyncio.sleep(0.5)
+                assert callable(fault)
+                await fault(here)
+                assert await answered(three, alice.room_id) == pb.Error.CODE_ROOM_FULL
+                over.set()
+            assert lost_nothing(alice), alice.told
+            assert lost_nothing(bob), bob.told
+
+
+async def test_a_redis_cluster_is_refused_with_a_sentence() -> None:
+    needs("redis-server")
+    async with redis_server("--cluster-enabled", "yes") as redis:
+        status, said = await _try(redis.url)
+    assert status == 2
+    assert "dyad: This is a Redis Cluster. Dyad needs a standalone Redis or Sentinel" in said
+
+
+async def test_a_wrong_password_is_refused_with_a_sentence_that_does_not_say_it() -> None:
+    needs("redis-server")
+    async with redis_server() as redis:
+        for url in (
+            redis.url.replace(PASSWORD, "wrong-secret"),
+            f"redis://dyad:wrong/secret@127.0.0.1:{redis.port}",
+        ):
+            status, said = await _try(url)
+            assert status == 2
+            assert "dyad: " in said
+            assert "Redis" in said
+            assert "Traceback" not in said
+            assert "secret" not in said
+
+
+async def test_a_right_that_is_missing_is_noticed_at_the_start() -> None:
+    needs("redis-server")
+    async with redis_server("--user", "poor", "on", ">poor", "~dyad:*", "-@all", "+info") as redis:
+        status, said = await _try(f"redis://poor:poor@127.0.0.1:{redis.port}")
+    assert status == 2
+    assert "NoPermissionError" in said
+    assert "Traceback" not in said
+
+
+async def _try(url: str) -> tuple[int, str]:
+    return await run(DYAD, "serve", "--port", "0", "--redis", url, env={"DYAD_JWT_SECRET": SECRET})
+
+
+async def test_redis_over_tls_is_checked_and_used(tmp_path: Path) -> None:
+    needs("redis-server")
+    own, foreign = certificate(tmp_path, "redis"), certificate(tmp_path, "foreign")
+    port = free_port()
+    files = ("--tls-cert-file", own.cert, "--tls-key-file", own.key, "--tls-ca-cert-file", own.cert)
+    async with redis_server("--tls-port", str(port), *files, "--tls-auth-clients", "no") as redis:
+        secure = redis.through(port).replace("redis://", "rediss://")
+        async with dyad_serve(SECRET, "--redis", f"{secure}?ssl_ca_certs={own.cert}") as served:
+            assert "listening" in served.command.said
+        status, said = await _try(f"{secure}?ssl_ca_certs={foreign.cert}")
+    assert status == 2
+    assert "Redis does not serve" in said
+
+
+@asynccontextmanager
+async def sentinel(main: int, folder: Path) -> AsyncIterator[int]:
+    """A Sentinel that watches over the Redis on port `main`, and over its replica."""
+    port = free_port()
+    file = folder / "sentinel.conf"
+    file.write_text(
+        f"port {port}\nbind 127.0.0.1\n"
+        f"sentinel monitor mymaster 127.0.0.1 {main} 1\n"
+        "sentinel down-after-milliseconds mymaster 1000\n"
+        "sentinel failover-timeout mymaster 5000\n"
+    )
+    async with (
+        command("redis-server", str(file), "--sentinel") as watching,
+        Redis(port=port, decode_responses=True) as client,
+        asyncio.timeout(20),
+    ):
+        await watching.says(r"\+slave slave")
+        await client.ping()
+        yield port
+
+
+async def test_a_failover_by_sentinel_is_followed(tmp_path: Path) -> None:
+    needs("redis-server")
+    fast = ("--repl-diskless-sync-delay", "0")
+    async with (
+        redis_server(*fast) as main,
+        redis_server(*fast, "--replicaof", f"127.0.0.1 {main.port}"),
+        sentinel(main.port, tmp_path) as port,
+        AsyncExitStack() as stack,
+    ):
+        url = f"sentinel://dyad:{PASSWORD}@127.0.0.1:{port}/mymaster"
+        await main.settle()
+        nodes = [
+            await stack.enter_async_context(dyad_serve(SECRET, "--redis", url)) for _ in range(2)
+        ]
+        alice, bob = [
+            await stack.enter_async_context(end(node, name))
+            for node, name in zip(nodes, ("alice", "bob"), strict=True)
+        ]
+        await meet(alice, bob)
+        await main.end()
+        async with asyncio.timeout(20):
+            while True:
+                async with end(nodes[0], "carol") as carol, end(nodes[1], "dave") as dave:
+                    with contextlib.suppress(grpc.aio.AioRpcError, EOFError):
+                        await meet(carol, dave)
+                        return
+
+
+@pytest.mark.timeout(120)
+async def test_redis_holds_nothing_for_ever_and_every_right_is_needed() -> None:
+    async with fleet() as here:
+        nodes = here.nodes
+        async with Redis(port=here.engine.redis.port, decode_responses=True) as redis:
+            await redis.config_resetstat()
+            over = asyncio.Event()
+            async with AsyncExitStack() as stack, asyncio.TaskGroup() as talking:
+                pairs = [
+                    await stack.enter_async_context(pair(here, [nodes[n]], [nodes[m]]))
+                    for n in range(3)
+                    for m in range(3)
+                ]
+                for alice, bob in pairs:
+                    talking.create_task(talk(alice, bob, "a", over))
+                    talking.create_task(talk(bob, alice, "b", over))
+                    alice.way.nodes = bob.way.nodes = nodes
+                for turn in range(20):
+                    alice, bob = pairs[turn % 9]
+                    await alice.way.cut()
+                    async with (
+                        end(nodes[turn % 3], "carol") as carol,
+                        end(nodes[0], "dave") as dave,
+                    ):
+                        await meet(carol, dave)
+                    if turn == 10:
+                        await nodes[2].drain()
+                        await nodes[2].start()
+                        assert await _without_end(redis) == []
+                over.set()
+            assert await _without_end(redis) == []
+            for key in await redis.keys("dyad:in:*"):
+                # Three seconds of all that crosses, at the most.
+                assert await redis.xlen(key) < 2000
+            called = await redis.info("commandstats")
+            for node in nodes:
+                await node.kill()
+            assert await _without_end(redis) == []
+            for key in await redis.keys("*"):
+                assert await redis.pttl(key) <= (3_600_000 if key == "dyad:generation" else 120_000)
+    granted = {word[1:] for word in RIGHTS.split() if word.startswith("+")}
+    assert granted == {name.removeprefix("cmdstat_") for name in called} & granted
+
+
+async def _without_end(redis: Redis) -> list[str | bytes]:
+    return [key for key in await redis.keys("*") if await redis.pttl(key) == -1]
