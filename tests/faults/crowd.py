@@ -1,0 +1,134 @@
+"""Many calls at once, that end in each of the ways in which calls end.
+
+As a program it is a client to be killed: opens its calls, says so, and stays.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import grpc
+from dyad.v1 import signaling_pb2 as pb
+
+from tests.conftest import token
+from tests.faults.witness import channel
+from tests.support.ends import End, ListenEnd, SignalEnd, candidate, leave
+from tests.support.process import command
+from tests.support.proxy import Proxy
+
+Way = Callable[[int, type[End], list[str]], Coroutine[None, None, None]]
+DEADLINE = 1.2
+"""Long enough to be seated before it, also where others are seated at once."""
+_JOINING = pb.JoinRoom(resumable=True)
+
+
+async def enter(ends: Sequence[End]) -> list[str]:
+    """Seat them two by two, with a seat to be held, and let each say something; the rooms."""
+
+    async def pair(alice: End, bob: End) -> str:
+        await alice.send(pb.Frame(seq=1, join_room=_JOINING))
+        room_id = (await alice.hear()).room_id
+        await bob.send(pb.Frame(room_id=room_id, seq=1, join_room=_JOINING))
+        await bob.hear()
+        await alice.hear()
+        await alice.send(candidate(room_id, "x" * 1000, seq=2))
+        await bob.hear()
+        return room_id
+
+    couples = zip(ends[::2], ends[1::2], strict=True)
+    return await asyncio.gather(*(pair(alice, bob) for alice, bob in couples))
+
+
+async def close(end: Any) -> None:
+    """End a call as its client does that has hung up."""
+    if isinstance(end, SignalEnd):
+        await end.call.done_writing()
+        assert await end.status() is None
+    else:
+        end.cut()
+
+
+async def leaving(port: int, kind: type[End], tokens: list[str]) -> None:
+    """Each hangs up, and its call is over."""
+    async with channel(port) as own:
+        ends = [kind(own, proof) for proof in tokens]
+        rooms = await enter(ends)
+        for n, end in enumerate(ends):
+            await end.send(leave(rooms[n // 2]))
+            while not (await end.hear()).HasField("leave_room"):
+                pass
+        for end in ends:
+            await close(end)
+
+
+async def cancelling(port: int, kind: type[End], tokens: list[str]) -> None:
+    """Each call is cancelled."""
+    async with channel(port) as own:
+        ends = [kind(own, proof) for proof in tokens]
+        await enter(ends)
+        for end in ends:
+            end.cut()
+
+
+async def expiring(port: int, kind: type[End], tokens: list[str]) -> None:
+    """Each call has a deadline, and lives to see it."""
+    async with channel(port) as own:
+        ends = [kind(own, proof) for proof in tokens]
+        await asyncio.gather(*(_begin(end) for end in ends))
+        await enter(ends)
+        for end in ends:
+            ended = await end.status()
+            assert ended is not None
+            assert ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def resetting(port: int, kind: type[End], tokens: list[str]) -> None:
+    """The connection is reset under all of them."""
+    async with Proxy(port) as network, channel(network.port) as own:
+        ends = [kind(own, proof) for proof in tokens]
+        await enter(ends)
+        await network.cut()
+        for end in ends:
+            assert await end.status() is not None
+            end.cut()
+
+
+async def being_killed(port: int, kind: type[End], tokens: list[str]) -> None:
+    """Their process is killed."""
+    async with command(
+        sys.executable, "-m", __name__, str(port), kind.__name__, *tokens
+    ) as program:
+        await program.says("there")
+        program.process.send_signal(signal.SIGKILL)
+        await program.ended()
+
+
+WAYS: list[Way] = [leaving, cancelling, expiring, resetting, being_killed]
+
+
+def proofs(count: int) -> list[str]:
+    """Tokens of so many users."""
+    return [token(f"crowd-{n}", ttl=600) for n in range(count)]
+
+
+async def _begin(end: Any) -> None:
+    if isinstance(end, SignalEnd):
+        end.call = end.stub.Signal(metadata=end.metadata, timeout=DEADLINE)
+    else:
+        end.call = end.stub.Listen(pb.ListenRequest(), metadata=end.metadata, timeout=DEADLINE)
+        end.session_id = (await end.call.read()).session_id
+
+
+async def _main(port: int, kind: type[End], tokens: list[str]) -> None:
+    async with channel(port) as own:
+        ends = [kind(own, proof) for proof in tokens]
+        await enter(ends)
+        print("there", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    kinds: dict[str, type[End]] = {"SignalEnd": SignalEnd, "ListenEnd": ListenEnd}
+    asyncio.run(_main(int(sys.argv[1]), kinds[sys.argv[2]], sys.argv[3:]))

@@ -1,0 +1,62 @@
+"""Nothing is left of calls that ended, in whichever way: no task, no seat, no descriptor."""
+
+import asyncio
+import contextlib
+import gc
+
+import pytest
+from dyad_server import outlet, participant, rooms, session
+from dyad_server.app import Server
+
+from tests.conftest import serving
+from tests.faults.crowd import WAYS, Way, enter, proofs
+from tests.faults.witness import channel
+from tests.support.ends import End, ListenEnd, SignalEnd
+
+CALLS = 20
+ROUNDS = 3
+GRACE = 0.3
+KINDS = (
+    outlet.StreamOutlet,
+    participant.Connection,
+    participant.Participant,
+    rooms._Room,  # noqa: SLF001 - there is no other way to see that none is left
+    session.Session,
+)
+
+
+def there(server: Server) -> dict[str, int]:
+    """What lives in this process, of the server and of its clients."""
+    gc.collect()
+    objects = gc.get_objects()
+    counts = {kind.__name__: sum(type(o) is kind for o in objects) for kind in KINDS}
+    counts["tasks"] = len(asyncio.all_tasks())
+    counts["tokens"] = len(server.dyad.hub.roster.tokens)
+    return counts
+
+
+async def test_what_lives_is_counted() -> None:
+    async with serving(resume_grace=GRACE) as server, channel(server.port) as own:
+        before = there(server)
+        ends = [SignalEnd(own, proof) for proof in proofs(2)]
+        await enter(ends)
+        now = there(server)
+        assert all(now[name] > before[name] for name in before)
+        for end in ends:
+            end.cut()
+
+
+@pytest.mark.parametrize("transport", [SignalEnd, ListenEnd])
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+async def test_nothing_lives_on_of_calls_that_ended_by(way: Way, transport: type[End]) -> None:
+    async with serving(resume_grace=GRACE) as server:
+        before = there(server)
+        assert not any(before[kind.__name__] for kind in KINDS)
+        for _ in range(ROUNDS):
+            await way(server.port, transport, proofs(CALLS))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    # The grace time of the held ones, and what is still on its way.
+                    while there(server) != before:  # noqa: ASYNC110 - nobody tells of the last
+                        await asyncio.sleep(0.05)
+            assert there(server) == before
