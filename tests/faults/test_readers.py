@@ -47,15 +47,15 @@ async def given_up(site: Site, frames: int, room: str) -> None:
 
 async def refused(site: Site) -> bool:
     """Whether the server has no place for one more stream of Bob's."""
-    async with site.end("bob") as bob:
+    # By Listen, which has no write of its client's to hide the status.
+    async with site.end("bob", ListenEnd) as bob:
         try:
             await bob.send(join())
-            await bob.hear()
-        except grpc.aio.AioRpcError:
-            status = await bob.status()
-            assert status is not None
-            assert status.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise
             return True
+        await bob.hear()
     return False
 
 
