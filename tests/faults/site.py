@@ -66,7 +66,7 @@ class Site:
         """How many there are, the pair not counted."""
         return await self.metric("dyad_participants") - WITNESSES
 
-    async def has(self, participants: int, seconds: float = 5.0) -> None:
+    async def has(self, participants: int, seconds: float = _PROMISED) -> None:
         """Await that there are so many beside the pair; AssertionError after `seconds`."""
         there = await self.participants()
         with contextlib.suppress(TimeoutError):
@@ -77,12 +77,12 @@ class Site:
         assert there == participants
 
     async def empties(self) -> None:
-        """Await that only the pair is left, in descriptors too; AssertionError after 5 s."""
+        """Await that only the pair is left, in descriptors too; AssertionError after a while."""
         await self.has(0)
         # In this process a call holds its connection until it is collected.
         gc.collect()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(_PROMISED):
                 while self.process.num_fds() > self._files:  # noqa: ASYNC110 - it does not tell
                     await asyncio.sleep(_TURN)
         assert self.process.num_fds() <= self._files, "descriptors are left"
