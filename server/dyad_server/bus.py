@@ -361,7 +361,7 @@ class Bus:
         try:
             async with asyncio.timeout(_ROUND_TRIP_SECONDS):
                 answers = await pipe.execute(raise_on_error=False)
-        except _FAILURES:
+        except Exception:
             # Asked again, in the same order: scripts do the same thing once.
             self._first(*calls)
             raise

@@ -55,6 +55,16 @@ class Node:
         )
         self._served = await self._running.enter_async_context(started)
 
+    async def keep(self) -> None:
+        """Start it, and again where it gave up, as Redis was away: as whoever operates it would."""
+        while True:
+            try:
+                await self.start()
+            except AssertionError:
+                await asyncio.sleep(_TURN)
+            else:
+                return
+
     async def kill(self) -> None:
         """End it without a word."""
         self.process.kill()
@@ -68,8 +78,7 @@ class Node:
     async def ended(self) -> None:
         assert self._served is not None
         await self._served.command.ended()
-        await self._running.aclose()
-        self._served = None
+        await self.close()
 
     def freeze(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
@@ -78,7 +87,10 @@ class Node:
         self.process.send_signal(signal.SIGCONT)
 
     async def close(self) -> None:
+        """End it, and see that it met nothing unexpected."""
         await self._running.aclose()
+        served, self._served = self._served, None
+        assert served is None or "Traceback" not in served.command.said, served.command.said
 
     async def health(self, service: str = SERVICE) -> str:
         """What it says of its health; of it as a whole where `service` is empty."""

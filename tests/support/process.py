@@ -1,6 +1,7 @@
 """The command `dyad` as its user starts it, in a process of its own."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -61,9 +62,11 @@ async def command(*arguments: str, env: Mapping[str, str] | None = None) -> Asyn
     try:
         yield started
     finally:
-        if process.returncode is None:
-            # With all that it started.
-            os.killpg(process.pid, signal.SIGKILL)
+        # It may have ended by itself, and nobody was told yet.
+        with contextlib.suppress(ProcessLookupError):
+            if process.returncode is None:
+                # With all that it started.
+                os.killpg(process.pid, signal.SIGKILL)
         # To the end of the pipe, or its transport outlives the test.
         await started.ended()
 

@@ -1,0 +1,44 @@
+"""Nothing that pairs on several nodes say is lost without a word, whatever fails."""
+
+import os
+import secrets
+import time
+
+import pytest
+
+from tests.checker.ledger import Finding
+from tests.nodes.schedule import ALL, FORGETTING, MOVING, Weather
+from tests.nodes.storm import storm
+
+FAULTS = int(os.environ.get("DYAD_FAULTS", "40"))
+SEED = os.environ.get("DYAD_SEED") or secrets.token_hex(4)
+PAIRS = 4
+
+
+async def survived(weather: Weather) -> Finding:
+    """What came of a storm in which nothing was lost without a word."""
+    print(f"seed {SEED}")
+    began = time.monotonic()
+    outcome = await storm(SEED, weather, pairs=PAIRS, faults=FAULTS)
+    print(outcome, f"in {time.monotonic() - began:.0f} s")
+    finding = outcome.finding
+    if finding.faults or (weather is not ALL and (finding.broken or outcome.visits)):
+        print(*outcome.history, sep="\n")
+        pytest.fail(f"DYAD_SEED={SEED} has it again: {outcome}")
+    # It was a storm, and they talked.
+    assert outcome.faults.total() >= FAULTS - 2
+    assert finding.heard > 20 * FAULTS
+    return finding
+
+
+@pytest.mark.timeout(3600)
+async def test_nothing_is_lost_without_a_word_in_a_storm_of_all_faults() -> None:
+    finding = await survived(ALL)
+    assert finding.away > 0
+    assert finding.back > 0
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("weather", [MOVING, FORGETTING], ids=["moving", "forgetting"])
+async def test_no_call_breaks_where_nobody_is_away_for_long(weather: Weather) -> None:
+    await survived(weather)
