@@ -172,7 +172,6 @@ class Fleet:
             parked,
             _SCRIPT_SECONDS,
         )
-        participant.over = True
         if participant.connection is not None:
             self._hub.roster.disconnect(participant.connection, failure)
         self._hub.roster.remove(participant, None)

@@ -208,6 +208,34 @@ async def test_who_is_on_a_drained_node_goes_on_elsewhere_and_no_call_notices() 
         assert all(map(lost_nothing, (*both, *across))), [party.told for party in (*both, *across)]
 
 
+@pytest.mark.timeout(120)
+async def test_a_burst_that_a_drain_interrupts_is_taken_up_where_it_stopped() -> None:
+    async with fleet(count=2) as here, pair(here, here.nodes, here.nodes) as (alice, bob):
+        said = []
+        for turn in range(4):
+            node = here.nodes[turn % 2]
+            over = asyncio.Event()
+
+            async def talk_on(turn: int = turn, over: asyncio.Event = over) -> None:
+                while not over.is_set():
+                    # Less than is kept for one who is away.
+                    if len(said) - len(bob.heard) < 100:
+                        said.append(f"{turn} {len(said)}")
+                        await alice.connection.send_candidate(dyad.Candidate(said[-1]))
+                    await asyncio.sleep(0)
+
+            async with asyncio.TaskGroup() as talking:
+                talking.create_task(talk_on())
+                await asyncio.sleep(0.2)
+                await node.drain()
+                over.set()
+            await bob.hears(len(said), TOLD_SECONDS)
+            await node.start()
+        assert bob.heard == said
+        assert lost_nothing(alice), alice.told
+        assert lost_nothing(bob), bob.told
+
+
 async def test_who_comes_back_late_from_a_drained_node_still_loses_nothing() -> None:
     async with fleet(count=2) as here, pair(here, here.nodes[:1], here.nodes[1:]) as (alice, bob):
         await alice.way.refuse()
