@@ -389,7 +389,12 @@ class RedisBroker:
     # Handing over: see `fleet`.
 
     def release(self, member_id: str) -> tuple[Seat, list[Any]] | None:
-        """Let go of a seat that another node may take up: it, and what that node needs."""
+        """Let go of a seat that another node may take up.
+
+        Returns:
+            The seat, and what that node needs: which it is, the epoch, its peer
+            if it has one, the links between the two. None: it has no seat.
+        """
         seat = self._seats.get(member_id)
         if seat is None or not seat.seated:
             return None

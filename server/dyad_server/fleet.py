@@ -17,7 +17,7 @@ import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 
 from dyad_server.broker_redis import ROOM_LIFE_MS, RedisBroker
 from dyad_server.bus import Message
-from dyad_server.errors import Ended, OutOfStep, SessionNotFound, Unavailable
+from dyad_server.errors import Draining, Ended, OutOfStep, SessionNotFound, Unavailable
 from dyad_server.handover import Pack, Unpack, plain, restore
 from dyad_server.hub import Found, Hub
 from dyad_server.participant import Participant, node_of
@@ -136,8 +136,12 @@ class Fleet:
         participant = restore(data, hub.roster.new, self._unpack)
         hub.roster.add(participant)
         hub.roster.tokens.take_over(participant)
+        if seat[2] is None:
+            hub.await_peer(participant)
         self._broker.adopt(participant.member, room_id, seat, peer, term)
-        if not participant.over:
+        if hub.draining:
+            self._park(participant, Draining("The server is going away."))
+        elif not participant.over:
             hub.hold(participant)
         return participant
 

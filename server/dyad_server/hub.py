@@ -67,7 +67,7 @@ class Hub:
         self.claim: Claim | None = None
         self.can_park: Callable[[], bool] = lambda: False
         self.park: Callable[[Participant, Ended], None] = lambda *_: None
-        self._draining = False
+        self.draining = False
 
     def __len__(self) -> int:
         return len(self.roster)
@@ -78,7 +78,7 @@ class Hub:
     @property
     def ready(self) -> bool:
         """Whether rooms can be entered now."""
-        return not self._draining and self._broker.ready
+        return not self.draining and self._broker.ready
 
     async def start(self) -> None:
         """Begin; before the first participant.
@@ -99,7 +99,7 @@ class Hub:
             Draining: the server is going away.
             Overloaded: there are too many already.
         """
-        if self._draining:
+        if self.draining:
             raise Draining("The server is going away.")
         connection = self.roster.open(identity, outlet, address)
         self._await_join(connection.participant)
@@ -147,7 +147,7 @@ class Hub:
         participant = connection.participant
         if not connection.open:
             return
-        if participant.room_id and participant.resume_token and not self._draining:
+        if participant.room_id and participant.resume_token and not self.draining:
             self.roster.disconnect(connection, failure)
             if participant.connection is None:
                 self.roster.linger(connection)
@@ -191,7 +191,7 @@ class Hub:
 
         Who may resume can do so on another node, where there are some.
         """
-        self._draining = True
+        self.draining = True
         going = Draining("The server is going away.")
         staying = [p for p in self if p.resume_token and self.can_park()]
         ending = [p for p in self if p not in staying]
@@ -333,13 +333,13 @@ class Hub:
                     participant.session.resumable = True
                     self.roster.tokens.rotate(participant)
                 if peer is None:
-                    self._await_peer(participant)
+                    self.await_peer(participant)
                 else:
                     participant.wait(None)
             case PeerJoined():
                 participant.wait(None)
             case PeerLeft():
-                self._await_peer(participant)
+                self.await_peer(participant)
             case Left():
                 self._unseat(participant)
                 self.roster.rename(participant)
@@ -380,7 +380,8 @@ class Hub:
     def _await_join(self, participant: Participant) -> None:
         self._wait(participant, self._limits.join_timeout, "No join_room came in time.")
 
-    def _await_peer(self, participant: Participant) -> None:
+    def await_peer(self, participant: Participant) -> None:
+        """Let one who is alone be so for the time that it may."""
         self._wait(participant, self._limits.lone_timeout, "Nobody else came in time.")
 
     def _wait(self, participant: Participant, seconds: float, sentence: str) -> None:

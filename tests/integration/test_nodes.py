@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -50,12 +51,15 @@ def resumable(room_id: str = "", resume_token: str = "", ack: int = 0) -> pb.Fra
 
 
 @asynccontextmanager
-async def nodes(transport: type[End], count: int = 2) -> AsyncIterator[Nodes]:
+async def nodes(transport: type[End], count: int = 2, **settings: Any) -> AsyncIterator[Nodes]:
     needs("redis-server")
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server())
         await redis.settle()
-        servers = [await stack.enter_async_context(serving(redis=redis.url)) for _ in range(count)]
+        servers = [
+            await stack.enter_async_context(serving(redis=redis.url, **settings))
+            for _ in range(count)
+        ]
         here = Nodes(servers, transport, redis)
         for server in servers:
             channel = grpc.aio.insecure_channel(f"127.0.0.1:{server.port}")
