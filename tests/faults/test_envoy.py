@@ -81,11 +81,6 @@ async def test_when_envoy_is_killed_everybody_behind_it_is_gone_and_nobody_else(
             await site.has(1)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="deploy/envoy.yaml leaves Envoy's windows at 16 MiB a stream and 24 MiB for all: two "
-    "pages that do not read take it whole, and every other page behind that Envoy waits for ever",
-)
 async def test_pages_that_do_not_read_hold_up_no_other_page(watched: Watch) -> None:
     async with (
         watched(*UNBOUND) as site,
