@@ -6,9 +6,9 @@ import re
 import signal
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 
 import jwt
+import psutil
 import pytest
 
 from tests.support.needs import PAGE, needs
@@ -16,16 +16,6 @@ from tests.support.process import DYAD, command
 
 STEP = re.compile(r"^ *([\d.]+) ms  (alice|bob) +(.+)$", re.MULTILINE)
 LINK = re.compile(r"(Caller|Callee):  (http://localhost:\d+/)#token=([^&]+)&auto=1")
-
-
-def children(pid: int) -> set[int]:
-    """The processes that this one started, and those that they did."""
-    own = {
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    }
-    return own.union(*map(children, own))
 
 
 async def gone(pid: int) -> None:
@@ -91,11 +81,11 @@ async def test_its_end_leaves_no_process_behind(
     needs(PAGE)
     async with command(DYAD, "demo", "--port", "0") as demo:
         await demo.says(r"Ctrl-C ends it\.\n")
-        started = children(demo.process.pid)
+        started = psutil.Process(demo.process.pid).children(recursive=True)
         assert started, "Envoy runs, so there is a child"
         end(demo.process.pid, number)
         assert await demo.ended() == 0, demo.said
         for child in started:
-            await gone(child)
+            await gone(child.pid)
         assert demo.said.endswith("Ended.\n"), demo.said
         assert "Traceback" not in demo.said

@@ -164,8 +164,6 @@ def test_its_types_hold_in_an_app(app: App, module: str, resolution: str) -> Non
 
 @pytest.mark.parametrize("browser", ["chromium", "firefox"])
 async def test_a_script_tag_is_enough(app: App, browser: str, tmp_path: Path) -> None:
-    if browser == "firefox" and shutil.which(browser) is None:
-        pytest.skip("This test needs what is not here: firefox. CI does not bring it either.")
     needs(browser, PAGE)
     readme = (WEB / "README.md").read_text()
     (page,) = re.findall(r"^```html\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
