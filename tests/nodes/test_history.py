@@ -17,7 +17,7 @@ from tests.nodes.history import Operation, What, contradiction
 OPERATIONS = int(os.environ.get("DYAD_OPERATIONS", "20000"))
 SEED = int(os.environ.get("DYAD_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 CLIENTS = 48
-ROOMS_AT_ONCE = 8
+ROOMS_AT_ONCE = 12
 OPERATIONS_PER_ROOM = 120
 
 ALICE, BOB, CAROL = (Member(name, name) for name in ("alice", "bob", "carol"))
@@ -84,20 +84,26 @@ async def test_what_clients_on_all_nodes_are_answered_could_have_been_one_after_
 async def _crowd(here: Party) -> dict[str, list[Operation]]:
     """Clients that enter and leave a few rooms at a time, at random."""
     histories: dict[str, list[Operation]] = defaultdict(list)
-    clock, made = itertools.count(), itertools.count()
+    clock = itertools.count()
+    asked = 0
+
+    def ask(guest: Guest, what: What) -> Operation:
+        nonlocal asked
+        asked += 1
+        operation = Operation(guest.id, what, next(clock))
+        histories[guest.room].append(operation)
+        return operation
 
     def room(chance: random.Random) -> str:
         # The rooms in use move on, so that each one's history stays short.
-        era = next(made) // OPERATIONS_PER_ROOM
-        return str(uuid.UUID(int=(era - era % ROOMS_AT_ONCE) + chance.randrange(ROOMS_AT_ONCE)))
+        age = asked // (OPERATIONS_PER_ROOM * ROOMS_AT_ONCE)
+        return str(uuid.UUID(int=age * ROOMS_AT_ONCE + chance.randrange(ROOMS_AT_ONCE)))
 
     async def come_and_go(number: int) -> None:
         chance = random.Random(f"{SEED} {number}")
-        while next(made) < OPERATIONS:
+        while asked < OPERATIONS:
             guest = here.guest(f"user-{number}", chance.randrange(NODES), room(chance))
-            history = histories[guest.room]
-            entering = Operation(guest.id, chance.choice((What.CREATE, What.JOIN)), next(clock))
-            history.append(entering)
+            entering = ask(guest, chance.choice((What.CREATE, What.JOIN)))
             guest.enter(create=entering.what is What.CREATE)
             entering.answer = await _answer(guest, Joined, Refused)
             entering.answered = next(clock)
@@ -105,8 +111,7 @@ async def _crowd(here: Party) -> dict[str, list[Operation]]:
                 continue
             for _ in range(chance.randrange(4)):
                 await asyncio.sleep(0)
-            leaving = Operation(guest.id, What.LEAVE, next(clock))
-            history.append(leaving)
+            leaving = ask(guest, What.LEAVE)
             if chance.random() < 0.2:
                 guest.leave(Departure.DISCONNECTED)
                 continue

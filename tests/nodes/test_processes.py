@@ -211,7 +211,7 @@ async def test_who_is_on_a_drained_node_goes_on_elsewhere_and_no_call_notices() 
 @pytest.mark.timeout(120)
 async def test_a_burst_that_a_drain_interrupts_is_taken_up_where_it_stopped() -> None:
     async with fleet(count=2) as here, pair(here, here.nodes, here.nodes) as (alice, bob):
-        said = []
+        said: list[str] = []
         for turn in range(4):
             node = here.nodes[turn % 2]
             over = asyncio.Event()

@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
+# So that whoever it waits for has its turn.
+_TURN = 0.001
+
 
 async def until(holds: Callable[[], bool], seconds: float = 2.0) -> None:
     """Let the loop turn until `holds`; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - there is no event: the server does not tell
-            await asyncio.sleep(0)
+            await asyncio.sleep(_TURN)

@@ -1,0 +1,173 @@
+"""Never more than two in a room, and those two agree on it, while networks and Redis fail."""
+
+import asyncio
+import os
+import random
+import secrets
+import uuid
+
+import pytest
+from dyad_server.rooms import (
+    Departure,
+    Event,
+    Evicted,
+    Joined,
+    Left,
+    Lost,
+    PeerJoined,
+    PeerLeft,
+    Refused,
+    Unserved,
+)
+from redis.asyncio import Redis
+
+from tests.nodes.brokers import NODES, Guest, Node, Party, party
+from tests.support.proxy import Way
+from tests.support.until import until
+
+SECONDS = float(os.environ.get("DYAD_CROWD_SECONDS", "20"))
+SEED = os.environ.get("DYAD_SEED") or secrets.token_hex(4)
+CLIENTS = 60
+ROOMS = 20
+READY_SECONDS = 10.0
+WAYS: dict[str, tuple[Way, ...]] = {"away": (), "mute": (Way.OUT,), "deaf": (Way.BACK,)}
+FAULTS = ("flush", "cut", "given up", *WAYS)
+# What a node believes of a peer is looked after every 8 s.
+AGREED_SECONDS = 12.0
+
+
+class Crowd:
+    """Clients that enter rooms, stay a while and leave; who is inside, by what they were told."""
+
+    def __init__(self, here: Party) -> None:
+        self._here = here
+        self._rooms = [str(uuid.uuid4()) for _ in range(ROOMS)]
+        self.inside: dict[str, set[Guest]] = {room: set() for room in self._rooms}
+        self.peers: dict[Guest, str] = {}
+        self.over = asyncio.Event()
+        self.entered = 0
+
+    async def come_and_go(self, number: int) -> None:
+        chance = random.Random(f"{SEED} {number}")
+        while not self.over.is_set():
+            guest = self._here.guest(
+                f"user-{number}", chance.randrange(NODES), chance.choice(self._rooms)
+            )
+            guest.enter(create=chance.random() < 0.7)
+            answer = await guest.told()
+            while not isinstance(answer, Joined | Refused | Unserved):
+                self._note(guest, answer)
+                answer = await guest.told()
+            if not isinstance(answer, Joined):
+                await asyncio.sleep(chance.random() * 0.2)
+                continue
+            self._come(guest, answer)
+            await self._stay(guest, chance.random() * 0.5)
+
+    def _come(self, guest: Guest, answer: Joined) -> None:
+        self.entered += 1
+        inside = self.inside[guest.room]
+        inside.add(guest)
+        self.peers[guest] = answer.peer.id if answer.peer else ""
+        # One on a node without Redis may not know yet that it is lost.
+        counted = [each for each in inside if each.node.broker.ready]
+        assert len(counted) <= 2, [(each.id, each.node.broker.node) for each in counted]
+
+    async def _stay(self, guest: Guest, seconds: float) -> None:
+        """Hear what it is told; leave after so many seconds, unless all is over before."""
+        leaving = asyncio.get_running_loop().call_later(seconds, self._leave, guest)
+        while guest in self.inside[guest.room]:
+            self._note(guest, await guest.told(3600))
+        leaving.cancel()
+
+    def _leave(self, guest: Guest) -> None:
+        if not self.over.is_set() and guest in self.inside[guest.room]:
+            self.inside[guest.room].discard(guest)
+            guest.leave()
+
+    def _note(self, guest: Guest, event: Event) -> None:
+        match event:
+            case PeerJoined(who):
+                self.peers[guest] = who.id
+            case PeerLeft(who):
+                assert self.peers[guest] == who.id, "one left who was not there"
+                self.peers[guest] = ""
+            case Lost():
+                # As the hub does.
+                self.inside[guest.room].discard(guest)
+                guest.leave(Departure.DISCONNECTED)
+            case Left() | Evicted():
+                self.inside[guest.room].discard(guest)
+
+    def agrees(self) -> bool:
+        """Whether in each room are two at the most, who say so of each other."""
+        return all(
+            len(inside) <= 2
+            and all(self.peers[one] == "".join(two.id for two in inside - {one}) for one in inside)
+            for inside in self.inside.values()
+        )
+
+
+async def break_it(here: Party, seconds: float) -> int:
+    """Let networks and Redis fail for so long; how often."""
+    chance = random.Random(f"{SEED} faults")
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    count = 0
+    async with Redis(port=here.redis.port) as redis, asyncio.TaskGroup() as faults:
+        while loop.time() < end:
+            await asyncio.sleep(chance.random() * 1.5)
+            count += 1
+            node = chance.choice(here.nodes)
+            match chance.choices(FAULTS, (1, 5, 8, 4, 4, 8))[0]:
+                case "flush":
+                    await redis.flushall()
+                case "cut":
+                    await node.network.cut()
+                case "given up":
+                    faults.create_task(_stall(node, chance.random() * 2, new=False))
+                case which:
+                    faults.create_task(_stall(node, chance.random() * 3, *WAYS[which]))
+    return count
+
+
+async def _stall(node: Node, seconds: float, *ways: Way, new: bool = True) -> None:
+    node.network.stall(*ways, new=new)
+    await asyncio.sleep(seconds)
+    node.network.resume_forwarding()
+
+
+@pytest.mark.timeout(900)
+async def test_never_more_than_two_are_in_a_room_and_in_the_end_they_agree_on_it() -> None:
+    async with party(settle_seconds=3.0) as here:
+        crowd = Crowd(here)
+        async with asyncio.TaskGroup() as all_of_them:
+            clients = [all_of_them.create_task(crowd.come_and_go(n)) for n in range(CLIENTS)]
+            faults = await break_it(here, SECONDS)
+            await until(lambda: all(node.broker.ready for node in here.nodes), READY_SECONDS)
+            # With rooms that were entered after the last fault.
+            await asyncio.sleep(3)
+            crowd.over.set()
+            try:
+                await until(crowd.agrees, AGREED_SECONDS)
+            except TimeoutError:
+                pytest.fail(f"DYAD_SEED={SEED}: {crowd.inside} {crowd.peers}")
+            for client in clients:
+                client.cancel()
+        for room, inside in crowd.inside.items():
+            # And no seat is taken that nobody sits on.
+            assert await _free_seats(here, room) == 2 - len(inside), f"DYAD_SEED={SEED}"
+        print(f"seed {SEED}: {crowd.entered} entered, {faults} faults")
+        assert crowd.entered > SECONDS
+
+
+async def _free_seats(here: Party, room: str) -> int:
+    """How many more come in."""
+    count = 0
+    while count <= 2:
+        stranger = here.guest("stranger", count, room)
+        stranger.enter(create=True)
+        if not isinstance(await stranger.told(), Joined):
+            break
+        count += 1
+    return count
