@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import multiprocessing
 import signal
-import ssl
-from collections.abc import Iterable
 from types import ModuleType
 from typing import NoReturn
 
@@ -19,18 +17,18 @@ from dyad_server import servicer
 from dyad_server.acceptor import make_server
 from dyad_server.auth import Verifier
 from dyad_server.broker_memory import MemoryBroker
-from dyad_server.config import Config, read_file
-from dyad_server.errors import ConfigError, Ended
+from dyad_server.config import Config
+from dyad_server.errors import ConfigError
 from dyad_server.hub import Hub
 from dyad_server.jwks import PATIENCE_SECONDS, Jwks
 from dyad_server.keys import Keys, OneKey, public_key, secret_key
 from dyad_server.limits import Limits
 from dyad_server.logs import LogObserver, log
 from dyad_server.metrics import MetricsObserver
-from dyad_server.observer import Observer
+from dyad_server.observer import Observers
 from dyad_server.origin import Origin
-from dyad_server.rooms import Output
 from dyad_server.servicer import SERVICE, SignalingServicer, Terms
+from dyad_server.tls import server_credentials
 
 __all__ = ["Dyad", "Server", "add_to_server", "grpc_options", "runtime"]
 
@@ -39,31 +37,6 @@ _METADATA_BYTES = 16384
 _MESSAGE_BYTES = 524288
 _FRAMES_A_MESSAGE = 4
 _REPORT_SECONDS = 0.5
-
-
-class _Observers:
-    def __init__(self, observers: Iterable[Observer]) -> None:
-        self._observers = tuple(observers)
-
-    def opened(self, participants: int) -> None:
-        for observer in self._observers:
-            observer.opened(participants)
-
-    def closed(self, participants: int, failure: Ended | None) -> None:
-        for observer in self._observers:
-            observer.closed(participants, failure)
-
-    def held(self) -> None:
-        for observer in self._observers:
-            observer.held()
-
-    def resumed(self) -> None:
-        for observer in self._observers:
-            observer.resumed()
-
-    def delivered(self, output: Output) -> None:
-        for observer in self._observers:
-            observer.delivered(output)
 
 
 class Dyad:
@@ -102,7 +75,7 @@ class Dyad:
                 streams_per_user=config.max_streams_per_user,
                 streams_per_address=config.max_streams_per_address,
             ),
-            _Observers((self.metrics, LogObserver())),
+            Observers((self.metrics, LogObserver())),
         )
         self.servicer = SignalingServicer(
             self.hub,
@@ -226,7 +199,7 @@ class Server:
         address = f"{host}:{config.port}"
         try:
             self.port = (
-                self._server.add_secure_port(address, _credentials(config))
+                self._server.add_secure_port(address, server_credentials(config))
                 if config.tls_cert
                 else self._server.add_insecure_port(address)
             )
@@ -292,26 +265,3 @@ class Server:
         await self.start()
         await stopping.wait()
         await self.stop()
-
-
-def _credentials(config: Config) -> grpc.ServerCredentials:
-    key, cert = read_file("tls_key", config.tls_key), read_file("tls_cert", config.tls_cert)
-    client_ca = read_file("tls_client_ca", config.tls_client_ca) if config.tls_client_ca else None
-    # gRPC says of unfit files only that it cannot listen.
-    trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        trial.load_cert_chain(config.tls_cert, config.tls_key)
-    except ssl.SSLError:
-        raise ConfigError(
-            "--tls-cert and --tls-key are not a PEM certificate and its private key."
-        ) from None
-    if client_ca is not None:
-        try:
-            trial.load_verify_locations(config.tls_client_ca)
-        except ssl.SSLError:
-            raise ConfigError("--tls-client-ca is not a PEM certificate.") from None
-    return grpc.ssl_server_credentials(
-        [(key, cert)],
-        root_certificates=client_ca,
-        require_client_auth=client_ca is not None,
-    )

@@ -6,6 +6,9 @@ from typing import Protocol
 from dyad_server.rooms import Departure, Member, Output
 
 Deliver = Callable[[Output], None]
+# How a payload leaves this process, and comes into another one.
+Pack = Callable[[object], bytes]
+Unpack = Callable[[bytes], object]
 
 
 def nobody(output: Output) -> None:

@@ -1,7 +1,5 @@
-"""One node's connection to Redis: scripts, the nodes' inboxes, the node's lease.
+"""One node among others, on Redis: scripts about rooms, the nodes' inboxes, its lease.
 
-Everything that is asked goes out in order, what has gathered together in one
-round trip; so a node asks Redis in the order in which things happened to it.
 Messages to other nodes may be lost, repeated, or come twice: `links` repairs it.
 """
 
@@ -10,71 +8,33 @@ import contextlib
 import logging
 import secrets
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
-import redis.asyncio as redis
-from redis.asyncio.connection import parse_url
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
 
 from dyad_server.errors import ConfigError
+from dyad_server.lease import LEASE_SECONDS, Lease
+from dyad_server.pipeline import (
+    INBOX_MS,
+    RETRY_SECONDS,
+    ROUND_TRIP_SECONDS,
+    Call,
+    Message,
+    Pipeline,
+    Then,
+)
+from dyad_server.redis_client import FAILURES, connect, hang_up, refuse_cluster
 
 log = logging.getLogger("dyad.bus")
 
-Then = Callable[[Any], None]
-Message = list[Any]
-
-LEASE_SECONDS = 6.0
 _RENEW_SECONDS = 2.0
-# Off the lease's end, for the time that its renewal was on its way.
-_MARGIN_SECONDS = 0.5
-_ROUND_TRIP_SECONDS = 1.0
 _PROBE_SECONDS = 1.0
 _PROBE_LATE_SECONDS = 3.0
-_RETRY_SECONDS = 0.1
 _STOP_SECONDS = 2.0
 _GENERATION_MS = 3_600_000
-_INBOX_MS = 60_000
-_INBOX_ENTRIES = 20_000
 _READ_ENTRIES = 256
 _READ_BLOCK_MS = 500
-# So that one round trip stays far below its time limit.
-_CALLS_AT_ONCE = 500
-_SCRIPTS = ("enter", "leave", "seat", "watch", "assert", "park", "claim", "lease", "post")
-# The scripts that are not about a room.
-_ALONE = {"lease", "post"}
-_CLUSTER = (
-    "This is a Redis Cluster. Dyad needs a standalone Redis or Sentinel: rooms and leases must be "
-    "seen in one step."
-)
-# RuntimeError: what uvloop says of a connection that was reset.
-_FAILURES = (RedisError, OSError, TimeoutError, ValueError, RuntimeError)
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    add: Callable[[Any], None]
-    then: Then
-    # When the loop gives up waiting, and when asking.
-    timer: asyncio.TimerHandle | None = None
-    until: float = 0.0
-
-    def answer(self, answer: Any) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-            try:
-                self.then(answer)
-            except Exception:
-                # One that fails must not silence the node.
-                log.exception("an answer of redis was not understood")
 
 
 class Bus:
@@ -83,14 +43,7 @@ class Bus:
     Attributes:
         node: its name, new with each start.
         prefix: what all its keys begin with.
-        generation: of the data in Redis; another one: it has forgotten.
-        term: counts up when all who sit here must be asserted anew; what was
-            said in an earlier term is void.
-        lease_until: by `time.monotonic`: until then no other node believes
-            this one to be gone.
-        fenced: whether the lease ran out since the term began.
-        lapsed: whether Redis lost the lease before that.
-        up: whether the last round trip succeeded.
+        lease: how it stands.
     """
 
     def __init__(
@@ -106,37 +59,26 @@ class Bus:
         """Make one for the Redis at `url`.
 
         Args:
-            url: `redis://`, `rediss://`, or `sentinel://host:port,host:port/service`.
+            url: see `redis_client.connect`.
             hear: is given the messages to this node, in order.
             renewed: is called after each renewal of the lease.
             expired: is called when the lease may have run out.
             prefix: what all keys begin with.
             settle_seconds: how old a generation must be before anybody enters.
+
+        Raises:
+            ConfigError: that is no such URL.
         """
         self.node = secrets.token_hex(8)
         self.prefix = prefix
-        self.generation = ""
-        self.term = 1
-        self.lease_until = 0.0
-        self.fenced = False
-        self.lapsed = False
-        self.up = False
-        self._url = url
+        self.lease = Lease(settle_seconds)
         self._hear = hear
         self._renewed = renewed
         self._expired = expired
-        self._settle_seconds = settle_seconds
-        self._settled_at = 0.0
-        self._client: Any = None
-        self._reader: Any = None
-        self._shas: dict[str, str] = {}
-        self._calls: deque[_Call] = deque()
-        self._posts: dict[str, list[Message]] = defaultdict(list)
-        # Counts up when a connection is given up: what may still be on its way
-        # there must not take effect.
-        self._voice = 1
-        self._voiced = False
-        self._wake = asyncio.Event()
+        self._client = connect(url, ROUND_TRIP_SECONDS)
+        self._reader = connect(url, _READ_BLOCK_MS / 1000 + ROUND_TRIP_SECONDS)
+        # When Redis has fallen silent, perhaps it is there again at once.
+        self._pipeline = Pipeline(self._client, self._renewal, self.hurry)
         self._hurry = asyncio.Event()
         self._last_id = "0"
         self._probed = 0.0
@@ -144,14 +86,19 @@ class Bus:
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
+    def up(self) -> bool:
+        """Whether Redis answered last time."""
+        return self._pipeline.up
+
+    @property
     def settled(self) -> bool:
         """Whether all nodes have had time to notice the generation."""
-        return time.monotonic() >= self._settled_at
+        return not self.lease.unsettled_for(time.monotonic())
 
     @property
     def holds(self) -> bool:
         """Whether nobody can believe this node to be gone, nor did since the term began."""
-        return not self.fenced and time.monotonic() <= self.lease_until
+        return self.lease.holds(time.monotonic())
 
     async def start(self) -> None:
         """Connect, take a lease and begin, once the data in Redis has settled.
@@ -159,43 +106,40 @@ class Bus:
         Raises:
             ConfigError: Redis is not there, or is not fit.
         """
-        self._client = _connect(self._url, _ROUND_TRIP_SECONDS)
-        self._reader = _connect(self._url, _READ_BLOCK_MS / 1000 + _ROUND_TRIP_SECONDS)
         try:
-            async with asyncio.timeout(2 * _ROUND_TRIP_SECONDS):
-                cluster = (await self._client.info("cluster"))["cluster_enabled"]
-                if not cluster:
-                    await self._load()
-                    await self._flush()
-        except _FAILURES as error:
+            async with asyncio.timeout(2 * ROUND_TRIP_SECONDS):
+                await refuse_cluster(self._client)
+                await self._pipeline.load()
+                await self._pipeline.flush()
+        except FAILURES as error:
             await self._close()
             raise ConfigError(f"Redis does not serve: {type(error).__name__}.") from None
-        if cluster:
+        except ConfigError:
             await self._close()
-            raise ConfigError(_CLUSTER)
+            raise
         self._probed = time.monotonic()
         loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(self._write(), name="dyad-bus-write"),
+            loop.create_task(self._pipeline.keep_asking(), name="dyad-bus-ask"),
             loop.create_task(self._read(), name="dyad-bus-read"),
             loop.create_task(self._beat(), name="dyad-bus-beat"),
         ]
-        await asyncio.sleep(self._settled_at - time.monotonic())
+        await asyncio.sleep(self.lease.unsettled_for(time.monotonic()))
 
     async def stop(self) -> None:
         """Let what was asked go out, give the lease back, and end."""
-        # Ended by a flag: what is cancelled in the middle of a round trip
-        # leaves its connection open.
+        # By a flag, as the pipeline.
         self._stopping = True
-        self._wake.set()
+        self._pipeline.stop()
         self._hurry.set()
+        # Wakes the reader.
         self.post(self.node, ["probe"])
         await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(*_FAILURES):
-            async with asyncio.timeout(_ROUND_TRIP_SECONDS):
+        with contextlib.suppress(*FAILURES):
+            async with asyncio.timeout(ROUND_TRIP_SECONDS):
                 await self._client.delete(self.key("node", self.node), self.key("in", self.node))
         await self._close()
 
@@ -223,22 +167,24 @@ class Bus:
             seconds: how long it has.
             persist: for how long it is asked all the same, for its effect.
         """
-        self._put(self._script(name, keys, arguments, then), seconds, persist)
+        call = self._script(name, keys, arguments, then)
+        call.expect(seconds, persist)
+        self._pipeline.ask(call)
 
     def command(self, add: Callable[[Any], None], then: Then, seconds: float) -> None:
         """Ask what `add` puts into a pipeline (one command); as `script`."""
-        self._put(_Call(add, then), seconds, 0.0)
+        call = Call(add, then)
+        call.expect(seconds)
+        self._pipeline.ask(call)
 
     def begin_term(self, asserts: Iterable[tuple[list[str], list[Any], Then]]) -> None:
         """Declare void who sat here but those of `asserts`: each one's keys, arguments, then."""
-        self.term += 1
-        calls = [self._lease()]
-        for keys, arguments, then in asserts:
-            call = self._script("assert", keys, arguments, then)
-            self._time(call, LEASE_SECONDS, 0.0)
-            calls.append(call)
+        self.lease.begin_term()
+        calls = [self._script("assert", *seat) for seat in asserts]
+        for call in calls:
+            call.expect(LEASE_SECONDS)
         # Before what was asked already: others may not enter in between.
-        self._first(*calls)
+        self._pipeline.ask_first([self._renewal(), *calls])
 
     def hurry(self) -> None:
         """Renew the lease now: Redis has forgotten, it seems."""
@@ -246,138 +192,44 @@ class Bus:
 
     def check(self) -> None:
         """Take note if the lease may have run out."""
-        if time.monotonic() > self.lease_until and not self.fenced:
-            self.fenced = True
+        if self.lease.ran_out(time.monotonic()):
             self._expired()
-
-    def regain(self) -> None:
-        """Take note that all who sit here are asserted."""
-        if time.monotonic() <= self.lease_until:
-            self.fenced = self.lapsed = False
 
     def post(self, node: str, message: Message) -> None:
         """Send a message to a node, or lose it; to nobody where `node` is empty."""
         if node:
-            self._posts[node].append(message)
-            self._wake.set()
+            self._pipeline.post(self.key("node", node), self.key("in", node), message)
 
-    def _put(self, call: _Call, seconds: float, persist: float) -> None:
-        self._time(call, seconds, persist)
-        self._calls.append(call)
-        self._wake.set()
-
-    def _first(self, *calls: _Call) -> None:
-        self._calls.extendleft(reversed(calls))
-        self._wake.set()
-
-    def _time(self, call: _Call, seconds: float, persist: float) -> None:
-        call.until = time.monotonic() + seconds + persist
-        call.timer = asyncio.get_running_loop().call_later(seconds, lambda: call.answer(None))
-
-    def _script(self, name: str, keys: list[str], arguments: list[Any], then: Then) -> _Call:
+    def _script(self, name: str, keys: list[str], arguments: list[Any], then: Then) -> Call:
         def add(pipe: Any) -> None:
-            standing = (self.prefix, self.generation, self.node, self.term, self._voice)
-            pipe.evalsha(self._shas[name], len(keys), *keys, *standing, *arguments)
+            lease, pipeline = self.lease, self._pipeline
+            standing = (self.prefix, lease.generation, self.node, lease.term, pipeline.voice)
+            pipeline.run(pipe, name, keys, (*standing, *arguments))
 
-        return _Call(add, then)
+        return Call(add, then)
 
-    def _lease(self) -> _Call:
-        sent_at = time.monotonic()
+    def _renewal(self) -> Call:
+        asked_at = time.monotonic()
         keys = [self.key("node", self.node), self.key("generation"), self.key("in", self.node)]
 
         def add(pipe: Any) -> None:
-            pipe.evalsha(
-                self._shas["lease"],
-                len(keys),
-                *keys,
-                *(self.term, self._voice, int(LEASE_SECONDS * 1000), _GENERATION_MS, _INBOX_MS),
-                self._last_id,
-            )
+            standing = (self.lease.term, self._pipeline.voice)
+            times = (int(LEASE_SECONDS * 1000), _GENERATION_MS, INBOX_MS)
+            self._pipeline.run(pipe, "lease", keys, (*standing, *times, self._last_id))
 
-        def leased(answer: list[bytes] | None) -> None:
+        def renewed(answer: list[bytes] | None) -> None:
             if answer:
-                self._leased(sent_at, *answer)
+                if self.lease.ran_out(asked_at):
+                    self._expired()
+                now = time.monotonic()
+                generation, age_ms, gone = answer
+                age = int(age_ms) / 1000
+                self.lease.renewed(asked_at, now, generation.decode(), age, gone=gone == b"1")
+                self._renewed()
 
-        call = _Call(add, leased)
-        self._time(call, _ROUND_TRIP_SECONDS, 0.0)
+        call = Call(add, renewed)
+        call.expect(ROUND_TRIP_SECONDS)
         return call
-
-    def _leased(self, sent_at: float, generation: bytes, age: bytes, lapsed: bytes) -> None:
-        if self.generation != generation.decode():
-            self.generation = generation.decode()
-            # As far as the clocks of two Redis agree.
-            young = self._settle_seconds - max(0.0, int(age) / 1000)
-            self._settled_at = time.monotonic() + young
-        if self.lease_until:
-            if sent_at > self.lease_until:
-                self.check()
-            self.lapsed = self.lapsed or lapsed == b"1"
-        self.lease_until = sent_at + LEASE_SECONDS - _MARGIN_SECONDS
-        self._renewed()
-
-    async def _load(self) -> None:
-        folder = resources.files("dyad_server").joinpath("lua")
-        texts = {name: folder.joinpath(f"{name}.lua").read_text() for name in _SCRIPTS}
-        shared = folder.joinpath("node.lua").read_text()
-        texts |= {name: shared + texts[name] for name in texts.keys() - _ALONE}
-        pipe = self._client.pipeline(transaction=False)
-        for text in texts.values():
-            pipe.script_load(text)
-        self._shas = dict(zip(texts, await pipe.execute(), strict=True))
-
-    async def _write(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                while self._calls or self._posts:
-                    await self._flush()
-                if self._stopping:
-                    return
-            except Exception as error:  # noqa: BLE001 - a node that fell silent would stay so
-                self._fell(error)
-                self._voiced = False
-                await _hang_up(self._client)
-                await asyncio.sleep(_RETRY_SECONDS)
-                self._wake.set()
-
-    async def _flush(self) -> None:
-        if not self._voiced:
-            self._voice += 1
-            self._voiced = True
-            self._first(self._lease())
-        now = time.monotonic()
-        count = min(len(self._calls), _CALLS_AT_ONCE)
-        calls = [self._calls.popleft() for _ in range(count)]
-        calls = [call for call in calls if call.until > now]
-        posts, self._posts = self._posts, defaultdict(list)
-        pipe = self._client.pipeline(transaction=False)
-        for call in calls:
-            call.add(pipe)
-        for node, messages in posts.items():
-            keys = (self.key("node", node), self.key("in", node))
-            packed = msgpack.packb(messages)
-            pipe.evalsha(self._shas["post"], 2, *keys, packed, _INBOX_ENTRIES, _INBOX_MS)
-        try:
-            async with asyncio.timeout(_ROUND_TRIP_SECONDS):
-                answers = await pipe.execute(raise_on_error=False)
-        except Exception:
-            # Asked again, in the same order: scripts do the same thing once.
-            self._first(*calls)
-            raise
-        wrong = [answer for answer in answers if isinstance(answer, Exception)]
-        if not wrong and not self.up:
-            log.info("redis is there")
-            self.up = True
-        answered = list(zip(calls, answers, strict=False))
-        self._first(*(call for call, answer in answered if isinstance(answer, Exception)))
-        for call, answer in answered:
-            if not isinstance(answer, Exception):
-                call.answer(answer)
-        if wrong:
-            if any(isinstance(answer, NoScriptError) for answer in wrong):
-                await self._load()
-            raise wrong[0]
 
     async def _read(self) -> None:
         key = self.key("in", self.node)
@@ -386,11 +238,11 @@ class Bus:
                 found = await self._reader.xread(
                     {key: self._last_id}, count=_READ_ENTRIES, block=_READ_BLOCK_MS
                 )
-            except Exception as error:  # noqa: BLE001 - as above
-                self._fell(error)
+            except Exception as error:  # noqa: BLE001 - a node that fell deaf would stay so
+                self._pipeline.fall(error)
                 self._forget_place()
-                await _hang_up(self._reader)
-                await asyncio.sleep(_RETRY_SECONDS)
+                await hang_up(self._reader)
+                await asyncio.sleep(RETRY_SECONDS)
                 continue
             for entry_id, fields in found[0][1] if found else ():
                 self._last_id = entry_id.decode()
@@ -412,7 +264,7 @@ class Bus:
             try:
                 self._hear(others)
             except Exception:
-                # As above.
+                # One that fails must not silence the node.
                 log.exception("a message of another node was not understood")
 
     async def _beat(self) -> None:
@@ -431,61 +283,15 @@ class Bus:
                 if now - self._probed > _PROBE_LATE_SECONDS:
                     # Something on the way round is stuck: begin again on new connections.
                     self._probed = now
-                    self._fell(TimeoutError("probe"))
+                    self._pipeline.fall(TimeoutError("probe"))
                     self._forget_place()
-                    await _hang_up(self._client)
-                    await _hang_up(self._reader)
+                    await hang_up(self._client)
+                    await hang_up(self._reader)
             if now >= renew_at:
                 renew_at = now + _RENEW_SECONDS
-                self._first(self._lease())
-
-    def _fell(self, error: Exception) -> None:
-        if self.up:
-            unknown = None if isinstance(error, _FAILURES) else error
-            log.warning("redis is away why=%s", type(error).__name__, exc_info=unknown)
-            # Perhaps it is there again at once.
-            self._hurry.set()
-        self.up = False
+                self._pipeline.ask_first([self._renewal()])
 
     async def _close(self) -> None:
         for client in (self._client, self._reader):
-            if client is not None:
-                await _hang_up(client)
-                await client.aclose()
-
-
-async def _hang_up(client: Any) -> None:
-    # What was reset already fails to close.
-    with contextlib.suppress(*_FAILURES):
-        await client.connection_pool.disconnect(inuse_connections=True)
-
-
-def _connect(url: str, timeout: float) -> Any:
-    settings: dict[str, Any] = {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": _ROUND_TRIP_SECONDS,
-        # Asking again is this module's own business: it knows the order.
-        "retry": Retry(NoBackoff(), 0),
-        "client_name": "dyad",
-    }
-    try:
-        if url.startswith("sentinel://"):
-            return _through_sentinel(url.removeprefix("sentinel://"), settings)
-        return redis.from_url(url, **settings)
-    except ValueError:
-        # Its own words may quote a part of the password.
-        raise ConfigError("--redis is not a URL of Redis.") from None
-
-
-def _through_sentinel(address: str, settings: dict[str, Any]) -> Any:
-    authority, _, service = address.partition("/")
-    login, _, hosts = authority.rpartition("@")
-    sentinels = [
-        (host, int(port or 26379))
-        for host, _, port in (pair.partition(":") for pair in hosts.split(","))
-    ]
-    # Of Redis, not of the Sentinels.
-    credentials = parse_url(f"redis://{login}@{hosts.partition(',')[0]}")
-    names = {name: credentials[name] for name in ("username", "password") if name in credentials}
-    sentinel: Any = Sentinel
-    return sentinel(sentinels, **settings).master_for(service or "mymaster", **names)
+            await hang_up(client)
+            await client.aclose()

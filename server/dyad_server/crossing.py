@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
 
-from dyad_server.bus import Bus, Message
+from dyad_server.bus import Bus
 from dyad_server.links import Incoming, Outgoing, Pair
+from dyad_server.pipeline import Message
 
 _RESEND_SECONDS = 1.0
 _SILENT_SECONDS = 7.0

@@ -15,12 +15,15 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 
-from dyad_server.broker_redis import ROOM_LIFE_MS, RedisBroker
-from dyad_server.bus import Message
+from dyad_server.broker import Pack, Unpack
+from dyad_server.broker_redis import RedisBroker
 from dyad_server.errors import Draining, Ended, OutOfStep, SessionNotFound, Unavailable
-from dyad_server.handover import Pack, Unpack, plain, restore
-from dyad_server.hub import Found, Hub
+from dyad_server.handover import plain, restore
+from dyad_server.hub import Hub
 from dyad_server.participant import Participant, node_of
+from dyad_server.pipeline import Message
+from dyad_server.returning import Found
+from dyad_server.upkeep import ROOM_LIFE_MS
 
 _ASK_SECONDS = 3.0
 _ASK_AGAIN_SECONDS = 0.5
@@ -59,7 +62,7 @@ class Fleet:
         self._answers: OrderedDict[str, Any] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self.take_send: TakeSend = lambda *_: SessionNotFound("There is no such session.")
-        hub.claim = self._begin_claim
+        hub.returning.claim = self._begin_claim
         hub.can_park = lambda: self._bus.up
         hub.park = self._park
         broker.asked = self._heard

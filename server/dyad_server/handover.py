@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from dyad_server.broker import Pack, Unpack
 from dyad_server.inputs import Identity
 from dyad_server.participant import Participant
 from dyad_server.rooms import (
@@ -19,8 +20,6 @@ from dyad_server.rooms import (
     Refused,
 )
 
-Pack = Callable[[object], bytes]
-Unpack = Callable[[bytes], object]
 Plain = list[Any]
 
 

@@ -23,6 +23,7 @@ from dyad_server.inputs import Acknowledge, Enter, Event, Identity, Input, Inval
 from dyad_server.limits import Limits
 from dyad_server.observer import Observer
 from dyad_server.participant import Connection, Outlet, Participant
+from dyad_server.returning import Returning
 from dyad_server.rooms import (
     Departure,
     Evicted,
@@ -39,9 +40,6 @@ from dyad_server.rooms import (
 )
 from dyad_server.roster import Roster
 from dyad_server.session import Arrival
-
-Found = Callable[[Participant | Ended], None]
-Claim = Callable[[str, str, str, Found], None]
 
 # What an output counts besides its payload.
 _OUTPUT_BYTES = 128
@@ -62,9 +60,8 @@ class Hub:
         self._limits = limits
         self._observer = observer
         self.roster = Roster(limits, observer, broker.node)
-        self._returning: dict[str, Connection] = {}
+        self.returning = Returning(broker, self.roster, observer, self.end)
         # Set by the fleet, where there is one.
-        self.claim: Claim | None = None
         self.can_park: Callable[[], bool] = lambda: False
         self.park: Callable[[Participant, Ended], None] = lambda *_: None
         self.draining = False
@@ -120,7 +117,11 @@ class Hub:
             return
         event = what.event
         if isinstance(event, Enter) and event.resume_token:
-            self._resume(connection, what, event)
+            if participant.spoke or what.seq:
+                why = "A join_room that resumes comes first, without a number."
+                self._refuse(participant, what.seq, why)
+            else:
+                self.returning.begin(connection, what.ack, event)
             return
         participant.spoke = True
         self.roster.tokens.answered(participant)
@@ -179,10 +180,7 @@ class Hub:
     def _clear(self, participant: Participant, failure: Ended | None) -> None:
         if room_id := participant.room_id or participant.entering:
             self._broker.leave(room_id, participant.member.id, Departure.DISCONNECTED, reply_to=0)
-        for connection in (
-            participant.connection,
-            self._returning.pop(participant.member.id, None),
-        ):
+        for connection in (participant.connection, self.returning.give_up(participant)):
             if connection is not None:
                 self.roster.disconnect(connection, failure)
 
@@ -205,11 +203,9 @@ class Hub:
 
     def hold(self, participant: Participant) -> None:
         """Keep the seat of one that has no connection, for the grace time."""
-        participant.hold(
-            asyncio.get_running_loop().call_later(
-                self._limits.resume_grace, lambda: self.end(participant)
-            )
-        )
+        loop = asyncio.get_running_loop()
+        over = loop.call_later(self._limits.resume_grace, self.end, participant)
+        self.roster.hold(participant, over)
         self._broker.hold(participant.room_id, participant.member.id)
         self._observer.held()
 
@@ -230,52 +226,6 @@ class Hub:
             case Acknowledge():
                 pass
 
-    def _resume(self, connection: Connection, what: Input, event: Enter) -> None:
-        fresh = connection.participant
-        if fresh.spoke or what.seq:
-            self._refuse(fresh, what.seq, "A join_room that resumes comes first, without a number.")
-            return
-        held = self.roster.tokens.owner(event.resume_token, fresh.identity.user_id, event.room_id)
-        if held is None and self.claim is not None:
-            fresh.spoke = True
-            self.claim(
-                event.resume_token,
-                fresh.identity.user_id,
-                event.room_id,
-                lambda found: self._claimed(connection, what, event, found),
-            )
-            return
-        if held is None:
-            self.end(fresh, OutOfStep("That seat is no longer held: join again."))
-            return
-        if fresh.identity.room not in (None, held.room_id):
-            self.end(fresh, Forbidden("The token is for another room."))
-            return
-        self.roster.forget_broken(held)
-        for before in (held.connection, self._returning.get(held.member.id)):
-            if before is not None:
-                self.roster.disconnect(before, OutOfStep("The seat was taken over."))
-        if not held.session.rewind(what.ack):
-            self.end(held)
-            self.end(fresh, OutOfStep("What is missing is kept no longer: join again."))
-            return
-        # The session that this connection began with ends without a word.
-        fresh.connection = None
-        connection.participant = held
-        self.end(fresh)
-        self.roster.tokens.rotate(held, event.resume_token)
-        self._returning[held.member.id] = connection
-        self._broker.resume(held.room_id, held.member.id)
-
-    def _claimed(
-        self, connection: Connection, what: Input, event: Enter, found: Participant | Ended
-    ) -> None:
-        if isinstance(found, Ended):
-            self.end(connection.participant, found)
-        elif connection.open:
-            connection.participant.spoke = False
-            self._resume(connection, what, event)
-
     def _enter(self, participant: Participant, seq: int, enter: Enter) -> None:
         room_id = enter.room_id
         if participant.room_id or participant.entering:
@@ -291,6 +241,9 @@ class Hub:
                     participant, Forbidden("The token's room is not a UUID: it cannot be created.")
                 )
                 return
+        if self.roster.too_many(participant):
+            self.end(participant, Overloaded("This user has too many streams already."))
+            return
         # Whose token names a room makes it also by that name: so both can come
         # back to it after a server has forgotten.
         create = not room_id or (room_id == own and _is_uuid(own))
@@ -308,7 +261,7 @@ class Hub:
             return
         match output.event:
             case Joined(_, _, True):
-                self._back(participant, output)
+                self.returning.seated(participant, output)
             case Evicted():
                 self._unseat(participant)
                 self.end(participant, OutOfStep("The seat was taken over."))
@@ -358,19 +311,6 @@ class Hub:
             participant.connection.outlet.wake()
         if not fits:
             self.end(participant, Overloaded("Too much waits to be read."))
-
-    def _back(self, participant: Participant, output: Output) -> None:
-        connection = self._returning.pop(participant.member.id, None)
-        if connection is None or not connection.open:
-            if participant.connection is None:
-                # It is gone again: the grace time goes on.
-                self._broker.hold(participant.room_id, participant.member.id)
-            return
-        participant.hold(None)
-        participant.connection = connection
-        participant.session.put_first(output)
-        self._observer.resumed()
-        connection.outlet.wake()
 
     def _unseat(self, participant: Participant) -> None:
         participant.room_id = ""

@@ -72,9 +72,17 @@ class Quota:
         self._most = most
         self._held: Counter[str] = Counter()
 
-    def full(self, key: str) -> bool:
-        """Whether `key` may not have one more."""
-        return 0 < self._most <= self._held[key]
+    def full(self, key: str, *, spare: int = 0) -> bool:
+        """Whether `key` may not have one more, where so many do not count."""
+        return 0 < self._most <= self._held[key] - spare
+
+    def over(self, key: str) -> bool:
+        """Whether `key` has more than it may."""
+        return 0 < self._most < self._held[key]
+
+    def count(self, key: str) -> int:
+        """How many `key` has."""
+        return self._held[key]
 
     def take(self, key: str) -> None:
         """Count one more for `key`."""

@@ -1,5 +1,6 @@
 """What the hub tells whoever counts or logs; it knows neither metrics nor logs."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from dyad_server.errors import Ended
@@ -23,3 +24,35 @@ class Observer(Protocol):
 
     def delivered(self, output: Output) -> None:
         """Something was told to a participant."""
+
+
+class Observers:
+    """Several, told one after the other."""
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    def opened(self, participants: int) -> None:
+        """See `Observer.opened`."""
+        for observer in self._observers:
+            observer.opened(participants)
+
+    def closed(self, participants: int, failure: Ended | None) -> None:
+        """See `Observer.closed`."""
+        for observer in self._observers:
+            observer.closed(participants, failure)
+
+    def held(self) -> None:
+        """See `Observer.held`."""
+        for observer in self._observers:
+            observer.held()
+
+    def resumed(self) -> None:
+        """See `Observer.resumed`."""
+        for observer in self._observers:
+            observer.resumed()
+
+    def delivered(self, output: Output) -> None:
+        """See `Observer.delivered`."""
+        for observer in self._observers:
+            observer.delivered(output)

@@ -130,6 +130,11 @@ class Participant:
             self._patience.cancel()
         self._patience = timer
 
+    @property
+    def held(self) -> bool:
+        """Whether its seat is held, for want of a connection."""
+        return self._grace is not None
+
     def hold(self, timer: asyncio.TimerHandle | None) -> None:
         """Let `timer` say when its seat is held no longer; None: it is back."""
         if self._grace is not None:

@@ -1,5 +1,6 @@
 """Who is here: participants, their connections, and how many there may be."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 
@@ -19,7 +20,8 @@ class Roster:
     """The participants of this node, and the connections that they have.
 
     A user counts each participant, held ones too, and each connection that was
-    closed but not yet let go of by its transport.
+    closed but not yet let go of by its transport. For each that is held, one more
+    may connect, but not enter a room.
 
     Attributes:
         tokens: which resume token is whose.
@@ -33,6 +35,7 @@ class Roster:
         self._connections: dict[str, Connection] = {}
         self._streams = 0
         self._users = Quota(limits.streams_per_user)
+        self._away = Quota(0)
         self._addresses = Quota(limits.streams_per_address)
         self.tokens = ResumeTokens()
 
@@ -66,7 +69,8 @@ class Roster:
         limits = self._limits
         if self._streams >= limits.streams:
             raise Overloaded("The server is full.")
-        if self._users.full(identity.user_id):
+        # Whose connection broke may come back; `too_many` says of all others.
+        if self._users.full(identity.user_id, spare=self._away.count(identity.user_id)):
             raise Overloaded(f"This user has {limits.streams_per_user} streams already.")
         if self._addresses.full(address):
             raise Overloaded(f"This address has {limits.streams_per_address} streams already.")
@@ -107,10 +111,22 @@ class Roster:
         del self._participants[participant.member.id]
         self._users.give_back(participant.identity.user_id)
         participant.wait(None)
-        participant.hold(None)
+        self.hold(participant, None)
         self.tokens.revoke(participant)
         self.forget_broken(participant)
         self._observer.closed(len(self._participants), failure)
+
+    def hold(self, participant: Participant, over: asyncio.TimerHandle | None) -> None:
+        """Its seat is held until that timer says that it is `over`; None: no longer."""
+        if participant.held:
+            self._away.give_back(participant.identity.user_id)
+        participant.hold(over)
+        if participant.held:
+            self._away.take(participant.identity.user_id)
+
+    def too_many(self, participant: Participant) -> bool:
+        """Whether its user has more than may be in rooms."""
+        return self._users.over(participant.identity.user_id)
 
     def disconnect(self, connection: Connection, failure: Ended | None) -> None:
         """Take a connection from its participant; twice does no harm.

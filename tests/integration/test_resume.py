@@ -10,7 +10,7 @@ import pytest
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import ends, serving
-from tests.support.ends import End, candidate, join, leave, offer
+from tests.support.ends import End, candidate, end_of, join, leave, offer
 from tests.support.until import until
 
 
@@ -71,6 +71,24 @@ async def test_a_seat_is_resumed_before_any_frame_came_and_over_and_over(
             token = answer.join_room.resume_token
             await alice.send(candidate(room_id, str(n), seq=n + 1))
             assert (await bob.hear()).ice_candidate.candidate == str(n)
+
+
+async def test_one_whose_user_has_all_its_streams_comes_back_but_begins_nothing_new(
+    transport: type[End],
+) -> None:
+    async with serving(max_streams_per_user=1) as server, ends(server, transport) as connect:
+        alice, bob, room_id, token = await resumable_pair(connect)
+        bob.cut()
+        await until(lambda: any(each.held for each in server.dyad.hub))
+        more = await end_of(connect("bob"), joining())
+        assert more.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        back = connect("bob")
+        await back.send(joining(room_id, token, ack=1))
+        assert (await back.hear()).join_room.resumed
+        one_more = await end_of(connect("bob"))
+        assert one_more.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await alice.send(candidate(room_id, "still there", seq=2))
+        assert (await back.hear()).ice_candidate.candidate == "still there"
 
 
 async def test_the_old_stream_still_half_open_is_told_and_says_no_more(

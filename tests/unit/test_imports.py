@@ -18,16 +18,32 @@ FLOORS = {
     "broker": {"rooms"},
     "broker_memory": {"broker", "rooms"},
     "links": set(),
-    "bus": {"errors"},
-    "crossing": {"bus", "links"},
+    "lease": set(),
+    "redis_client": {"errors"},
+    "pipeline": {"redis_client"},
+    "bus": {"errors", "lease", "pipeline", "redis_client"},
+    "crossing": {"bus", "links", "pipeline"},
     "seats": {"rooms"},
-    "broker_redis": {"broker", "bus", "crossing", "rooms", "seats"},
-    "handover": {"inputs", "participant", "rooms"},
-    "fleet": {"broker_redis", "bus", "errors", "handover", "hub", "participant"},
+    "seating": {"broker", "bus", "crossing", "pipeline", "rooms", "seats"},
+    "upkeep": {"bus", "rooms", "seating", "seats"},
+    "broker_redis": {"broker", "bus", "pipeline", "rooms", "seating", "seats", "upkeep"},
+    "handover": {"broker", "inputs", "participant", "rooms"},
+    "fleet": {
+        "broker",
+        "broker_redis",
+        "errors",
+        "handover",
+        "hub",
+        "participant",
+        "pipeline",
+        "returning",
+        "upkeep",
+    },
     "several_nodes": {"broker_redis", "bus", "fleet", "hub", "servicer", "wire"},
     "participant": {"errors", "inputs", "limits", "rooms", "session"},
     "resume": {"participant"},
     "roster": {"errors", "inputs", "limits", "observer", "participant", "resume", "session"},
+    "returning": {"broker", "errors", "inputs", "observer", "participant", "rooms", "roster"},
     "hub": {
         "broker",
         "errors",
@@ -35,6 +51,7 @@ FLOORS = {
         "limits",
         "observer",
         "participant",
+        "returning",
         "rooms",
         "roster",
         "session",
@@ -60,6 +77,7 @@ FLOORS = {
     "logs": {"errors", "rooms"},
     "metrics": {"errors", "rooms"},
     "config": {"errors"},
+    "tls": {"config", "errors"},
     "workers": {"config", "errors"},
     "envoy": {"errors"},
 }
@@ -74,6 +92,7 @@ PLAIN = {
     "broker",
     "broker_memory",
     "links",
+    "lease",
     "config",
 }
 ROOT = Path(__file__).parents[2]
@@ -124,7 +143,9 @@ def test_a_module_imports_only_from_the_floors_below(module: str) -> None:
     assert own <= FLOORS[module], f"{module} may not import {own - FLOORS[module]}"
 
 
-@pytest.mark.parametrize("module", sorted(PLAIN | {"hub", "participant", "resume", "observer"}))
+@pytest.mark.parametrize(
+    "module", sorted(PLAIN | {"hub", "participant", "resume", "returning", "observer"})
+)
 def test_the_core_knows_no_network(module: str) -> None:
     foreign = {name.split(".")[0] for name in imports(SERVER / f"{module}.py")}
     forbidden = {"grpc", "google", "dyad", "jwt", "prometheus_client"}

@@ -1,0 +1,202 @@
+"""What a node asks of Redis: in order, what has gathered together in one round trip.
+
+A node asks in the order in which things happened to it. What a connection that
+failed was asked is asked again on the next one, in the same order: a script
+that ran already does nothing more, and what is still under way on a connection
+that was given up is void, for the next one has another voice.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
+from redis.exceptions import NoScriptError
+
+from dyad_server.redis_client import FAILURES, hang_up
+
+log = logging.getLogger("dyad.redis")
+
+Then = Callable[[Any], None]
+Message = list[Any]
+
+ROUND_TRIP_SECONDS = 1.0
+RETRY_SECONDS = 0.1
+INBOX_MS = 60_000
+_INBOX_ENTRIES = 20_000
+# So that one round trip stays far below its time limit.
+_CALLS_AT_ONCE = 500
+_SCRIPTS = ("enter", "leave", "seat", "watch", "assert", "park", "claim", "lease", "post")
+# The scripts that are not about a room.
+_ALONE = {"lease", "post"}
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One question.
+
+    Attributes:
+        add: puts the command into a pipeline of redis-py.
+        then: is given the answer, or None if none comes in time.
+    """
+
+    add: Callable[[Any], None]
+    then: Then
+    # When the loop gives up waiting, and when asking.
+    _timer: asyncio.TimerHandle | None = field(default=None, init=False)
+    _until: float = field(default=0.0, init=False)
+
+    def expect(self, seconds: float, persist: float = 0.0) -> None:
+        """Wait so long for the answer; then ask for so long all the same, for the effect."""
+        self._until = time.monotonic() + seconds + persist
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.answer, None)
+
+    def timely(self, now: float) -> bool:
+        """Whether it is still to be asked."""
+        return self._until > now
+
+    def answer(self, answer: Any) -> None:
+        """Pass the answer on; only the first one counts."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            try:
+                self.then(answer)
+            except Exception:
+                # One that fails must not silence the node.
+                log.exception("an answer of redis was not understood")
+
+
+class Pipeline:
+    """Asks one Redis.
+
+    Attributes:
+        voice: which connection speaks. Counts up when one is given up: what may
+            still be on its way there must not take effect.
+        up: whether the last round trip succeeded.
+    """
+
+    def __init__(self, client: Any, opening: Callable[[], Call], fell: Callable[[], None]) -> None:
+        """Make one.
+
+        Args:
+            client: of redis-py.
+            opening: what each connection is asked first.
+            fell: is called when Redis does not answer any more.
+        """
+        self.voice = 1
+        self.up = False
+        self._client = client
+        self._opening = opening
+        self._fell = fell
+        self._opened = False
+        self._shas: dict[str, str] = {}
+        self._calls: deque[Call] = deque()
+        self._posts: dict[tuple[str, str], list[Message]] = defaultdict(list)
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def ask(self, call: Call) -> None:
+        """Ask, after all that was asked before."""
+        self._calls.append(call)
+        self._wake.set()
+
+    def ask_first(self, calls: Iterable[Call]) -> None:
+        """Ask, before all that was asked before."""
+        self._calls.extendleft(reversed(list(calls)))
+        self._wake.set()
+
+    def post(self, lease: str, inbox: str, message: Message) -> None:
+        """Put a message into an inbox, if there is that lease; or lose it."""
+        self._posts[lease, inbox].append(message)
+        self._wake.set()
+
+    def run(self, pipe: Any, script: str, keys: list[str], arguments: Iterable[Any]) -> None:
+        """Add a script of `lua/` to a pipeline of redis-py."""
+        pipe.evalsha(self._shas[script], len(keys), *keys, *arguments)
+
+    async def load(self) -> None:
+        """Give Redis the scripts."""
+        folder = resources.files("dyad_server").joinpath("lua")
+        texts = {name: folder.joinpath(f"{name}.lua").read_text() for name in _SCRIPTS}
+        shared = folder.joinpath("node.lua").read_text()
+        texts |= {name: shared + texts[name] for name in texts.keys() - _ALONE}
+        pipe = self._client.pipeline(transaction=False)
+        for text in texts.values():
+            pipe.script_load(text)
+        self._shas = dict(zip(texts, await pipe.execute(), strict=True))
+
+    async def keep_asking(self) -> None:
+        """Ask whatever there is to ask; after `stop`, return once all of it is."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                while self._calls or self._posts:
+                    await self.flush()
+                if self._stopping:
+                    return
+            except Exception as error:  # noqa: BLE001 - a node that fell silent would stay so
+                self.fall(error)
+                self._opened = False
+                await hang_up(self._client)
+                await asyncio.sleep(RETRY_SECONDS)
+                self._wake.set()
+
+    def stop(self) -> None:
+        """End `keep_asking`.
+
+        By a flag: what is cancelled in the middle of a round trip leaves its
+        connection open.
+        """
+        self._stopping = True
+        self._wake.set()
+
+    def fall(self, error: Exception) -> None:
+        """Take note that Redis does not answer."""
+        if self.up:
+            unknown = None if isinstance(error, FAILURES) else error
+            log.warning("redis is away why=%s", type(error).__name__, exc_info=unknown)
+            self._fell()
+        self.up = False
+
+    async def flush(self) -> None:
+        """Ask what has gathered, in one round trip."""
+        if not self._opened:
+            self.voice += 1
+            self._opened = True
+            self.ask_first([self._opening()])
+        now = time.monotonic()
+        count = min(len(self._calls), _CALLS_AT_ONCE)
+        calls = [self._calls.popleft() for _ in range(count)]
+        calls = [call for call in calls if call.timely(now)]
+        posts, self._posts = self._posts, defaultdict(list)
+        pipe = self._client.pipeline(transaction=False)
+        for call in calls:
+            call.add(pipe)
+        for keys, messages in posts.items():
+            self.run(pipe, "post", [*keys], (msgpack.packb(messages), _INBOX_ENTRIES, INBOX_MS))
+        try:
+            async with asyncio.timeout(ROUND_TRIP_SECONDS):
+                answers = await pipe.execute(raise_on_error=False)
+        except Exception:
+            self.ask_first(calls)
+            raise
+        wrong = [answer for answer in answers if isinstance(answer, Exception)]
+        if not wrong and not self.up:
+            log.info("redis is there")
+            self.up = True
+        answered = list(zip(calls, answers, strict=False))
+        self.ask_first(call for call, answer in answered if isinstance(answer, Exception))
+        for call, answer in answered:
+            if not isinstance(answer, Exception):
+                call.answer(answer)
+        if wrong:
+            if any(isinstance(answer, NoScriptError) for answer in wrong):
+                await self.load()
+            raise wrong[0]

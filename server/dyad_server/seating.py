@@ -1,0 +1,260 @@
+"""Who sits on this node, and what each is told of its peer, on whichever node that is.
+
+Two on one node hear of each other at once; two on different nodes by messages
+over a `crossing`.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from dyad_server.broker import Deliver, Pack, Unpack, nobody
+from dyad_server.bus import Bus
+from dyad_server.crossing import Crossing, Presence
+from dyad_server.pipeline import Message
+from dyad_server.rooms import (
+    Departure,
+    Event,
+    Evicted,
+    Forwarded,
+    Joined,
+    Lost,
+    Member,
+    Output,
+    PeerJoined,
+    PeerLeft,
+)
+from dyad_server.seats import Peer, Seat, read
+
+_MOVED_SECONDS = 60.0
+
+
+class Seating:
+    """The seats of this node.
+
+    Attributes:
+        deliver: where outputs go.
+        crossing: the links to peers on other nodes.
+    """
+
+    def __init__(
+        self, bus: Bus, pack: Pack, unpack: Unpack, doubt: Callable[[Seat, Peer], None]
+    ) -> None:
+        """Make one, without any.
+
+        Args:
+            bus: reaches the other nodes.
+            pack: makes bytes of a payload, for them.
+            unpack: undoes it.
+            doubt: is called when a peer's node says that the two are not peers.
+        """
+        self.deliver: Deliver = nobody
+        self.crossing = Crossing(bus, self._presence, self._act, self._apart)
+        self._bus = bus
+        self._pack = pack
+        self._unpack = unpack
+        self._doubt = doubt
+        self._seats: dict[str, Seat] = {}
+        self._moved: dict[str, float] = {}
+
+    def __iter__(self) -> Iterator[Seat]:
+        return iter(tuple(self._seats.values()))
+
+    def get(self, member_id: str) -> Seat | None:
+        """The seat of that member, if it is here."""
+        return self._seats.get(member_id)
+
+    def has(self, seat: Seat) -> bool:
+        """Whether it is still here."""
+        return self._seats.get(seat.member.id) is seat
+
+    def add(self, seat: Seat) -> None:
+        """Have a seat here."""
+        self._seats[seat.member.id] = seat
+        self._moved.pop(seat.member.id, None)
+
+    def remove(self, seat: Seat) -> None:
+        """Have it no more."""
+        del self._seats[seat.member.id]
+
+    def crossed(self) -> list[Seat]:
+        """Those whose peer is not on this node."""
+        return [seat for seat in self if seat.peer and seat.peer.node != self._bus.node]
+
+    def tell(self, seat: Seat, event: Event, reply_to: int = 0) -> None:
+        """Tell a member something."""
+        self.deliver(Output(seat.member.id, seat.room_id, reply_to, event))
+
+    def lose(self, seat: Seat) -> None:
+        """Tell a member that it and its peer can no longer be kept in step."""
+        self.tell(seat, Lost())
+
+    # What one says to its peer, and the peer is told.
+
+    def relay(self, seat: Seat, peer: Peer, payload: object, size: int) -> None:
+        """Pass a payload to the peer."""
+        if peer.node == self._bus.node:
+            forwarded = Forwarded(seat.member, payload, size)
+            self.deliver(Output(peer.member.id, seat.room_id, 0, forwarded))
+        else:
+            self.send(seat, peer, ["relay", self._pack(payload)], size)
+
+    def come(self, seat: Seat, reply_to: int, evicted: Peer | None) -> None:
+        """Tell one who was just seated who is there, and whom else it concerns."""
+        if evicted is not None and evicted.node == self._bus.node:
+            self._evicted(evicted.member.id)
+        elif evicted is not None:
+            self.send(seat, evicted, ["evicted"])
+        peer = seat.peer
+        self.tell(seat, Joined(peer.member if peer else None, seat.polite), reply_to)
+        replaced = evicted is not None
+        if peer is not None and peer.node == self._bus.node:
+            self._peer_joined(peer.member.id, seat.member, self._bus.node, seat.epoch, replaced)
+        elif peer is not None:
+            news = ["joined", asdict(seat.member), self._bus.node, seat.epoch, replaced]
+            self.send(seat, peer, news)
+
+    def part(self, seat: Seat, peer: Peer, reason: Departure) -> None:
+        """Tell a peer that this one has left."""
+        if peer.node == self._bus.node:
+            self.peer_left(peer.member.id, seat.member.id, reason)
+        else:
+            self.send(seat, peer, ["left", reason.value])
+
+    def send(self, seat: Seat, to: Peer, message: Message, size: int = 0) -> None:
+        """Send a message of this member's to a peer on another node."""
+        if not self.crossing.send((seat.member.id, to.member.id), to.node, message, size):
+            self.lose(seat)
+
+    def peer_left(self, to: str, who: str, reason: Departure) -> None:
+        """Tell a member that its peer has left, if it is still its peer."""
+        seat = self._seats.get(to)
+        if seat is None or seat.peer is None or seat.peer_id != who:
+            return
+        peer, seat.peer = seat.peer.member, None
+        self.crossing.drop((to, who))
+        self.tell(seat, PeerLeft(peer, reason))
+
+    def peer_moved(self, seat: Seat, who: str, node: str) -> None:
+        """Take note that a peer is on another node now."""
+        if seat.peer is not None and seat.peer_id == who:
+            seat.peer.node = node
+            seat.peer.doubtful = False
+        self.crossing.reroute((seat.member.id, who), node)
+
+    def _peer_joined(self, to: str, member: Member, node: str, epoch: int, replaced: bool) -> None:  # noqa: FBT001 - as it comes over the bus
+        seat = self._seats.get(to)
+        if seat is None or epoch <= seat.epoch:
+            return
+        seat.epoch = epoch
+        reason = Departure.REPLACED if replaced else Departure.DISCONNECTED
+        self.peer_left(to, seat.peer_id, reason)
+        seat.peer = Peer(member, node)
+        self.tell(seat, PeerJoined(member))
+
+    def _evicted(self, member_id: str) -> None:
+        seat = self._seats.pop(member_id, None)
+        if seat is not None:
+            self.tell(seat, Evicted())
+
+    # For the links.
+
+    def _presence(self, member_id: str) -> Presence:
+        seat = self._seats.get(member_id)
+        if seat is not None:
+            return Presence.SEATED if seat.seated else Presence.ENTERING
+        return Presence.MOVED if member_id in self._moved else Presence.UNKNOWN
+
+    def _act(self, to: str, who: str, what: Message) -> bool:
+        seat = self._seats.get(to)
+        peers = seat is not None and seat.peer_id == who
+        match what:
+            case ["relay", bytes(packed)] if seat is not None and seat.peer is not None and peers:
+                if self._bus.holds:
+                    forwarded = Forwarded(seat.peer.member, self._unpack(packed), len(packed))
+                    self.tell(seat, forwarded)
+            case ["joined", dict(member), str(node), int(epoch), bool(replaced)]:
+                self._peer_joined(to, Member(**member), node, epoch, replaced)
+                return True
+            case ["left", str(reason)]:
+                self.peer_left(to, who, Departure(reason))
+                return True
+            case ["evicted"]:
+                self._evicted(to)
+                return True
+            case ["moved", str(node)] if seat is not None:
+                self.peer_moved(seat, who, node)
+            case ["moved", str(node)]:
+                # What one said who has gone since, and that it went.
+                self.crossing.reroute((to, who), node)
+        return peers
+
+    def _apart(self, member_id: str, peer_id: str) -> None:
+        seat = self._seats.get(member_id)
+        if seat is not None and seat.peer is not None and seat.peer_id == peer_id:
+            seat.peer.doubtful = True
+            self._doubt(seat, seat.peer)
+
+    # Handing over.
+
+    def release(self, member_id: str) -> tuple[Seat, list[Any]] | None:
+        """Let go of a seat that another node may take up.
+
+        Returns:
+            The seat, and what that node needs: which it is, the epoch, its peer
+            if it has one, the links between the two. None: it has no seat.
+        """
+        seat = self._seats.get(member_id)
+        if seat is None or not seat.seated:
+            return None
+        self.remove(seat)
+        self._moved[member_id] = time.monotonic()
+        peer = seat.peer
+        if peer is None:
+            return seat, [seat.polite, seat.epoch, None, []]
+        here = self._seats.get(peer.member.id)
+        if here is not None and here.peer is not None:
+            here.peer.node = ""
+        links = self.crossing.state(member_id, peer.member.id)
+        return seat, [seat.polite, seat.epoch, [asdict(peer.member), peer.node], links]
+
+    def adopt(self, member: Member, room_id: str, state: list[Any], there: bytes) -> Seat:
+        """Take up a seat that another node released.
+
+        Args:
+            member: whose.
+            room_id: where.
+            state: from `release`.
+            there: the peer, as Redis has it now.
+        """
+        polite, epoch, known, links = state
+        # What has changed since that epoch will be told, on the link that goes on.
+        seat = Seat(member, room_id, polite, epoch, held=True, seated=True)
+        self.add(seat)
+        if known is not None:
+            self._go_on(seat, Member(**known[0]), known[1], there, links)
+        return seat
+
+    def _go_on(self, seat: Seat, known: Member, node: str, there: bytes, links: list[Any]) -> None:
+        """Go on with a peer that was last on `node`."""
+        now = read(there)
+        if now is not None and now.member.id == known.id:
+            node = now.node
+        self.crossing.restore(seat.member.id, known.id, links)
+        here = self._seats.get(known.id)
+        if here is not None:
+            seat.peer = Peer(known, self._bus.node)
+            self.peer_moved(here, seat.member.id, self._bus.node)
+            self.crossing.reroute((seat.member.id, known.id), self._bus.node)
+        else:
+            seat.peer = Peer(known, node)
+            self.crossing.reroute((seat.member.id, known.id), node)
+            self.send(seat, seat.peer, ["moved", self._bus.node])
+
+    def forget(self, now: float) -> None:
+        """Forget who moved away long ago."""
+        self.crossing.forget(now)
+        for member_id, moved_at in tuple(self._moved.items()):
+            if now - moved_at > _MOVED_SECONDS:
+                del self._moved[member_id]

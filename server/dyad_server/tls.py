@@ -1,0 +1,36 @@
+"""The server's certificate, and whose clients it lets in."""
+
+import ssl
+
+import grpc
+
+from dyad_server.config import Config, read_file
+from dyad_server.errors import ConfigError
+
+
+def server_credentials(config: Config) -> grpc.ServerCredentials:
+    """What the server shows and asks for.
+
+    Raises:
+        ConfigError: a file is not there, or is not fit.
+    """
+    key, cert = read_file("tls_key", config.tls_key), read_file("tls_cert", config.tls_cert)
+    client_ca = read_file("tls_client_ca", config.tls_client_ca) if config.tls_client_ca else None
+    # gRPC says of unfit files only that it cannot listen.
+    trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        trial.load_cert_chain(config.tls_cert, config.tls_key)
+    except ssl.SSLError:
+        raise ConfigError(
+            "--tls-cert and --tls-key are not a PEM certificate and its private key."
+        ) from None
+    if client_ca is not None:
+        try:
+            trial.load_verify_locations(config.tls_client_ca)
+        except ssl.SSLError:
+            raise ConfigError("--tls-client-ca is not a PEM certificate.") from None
+    return grpc.ssl_server_credentials(
+        [(key, cert)],
+        root_certificates=client_ca,
+        require_client_auth=client_ca is not None,
+    )
