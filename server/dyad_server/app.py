@@ -89,8 +89,9 @@ class Dyad:
                 config.max_bytes_per_second,
             ),
         )
-        if several is not None:
-            several.join(self.hub, self.servicer, broker, config.resume_grace)
+        self._fleet = (
+            several.join(self.hub, self.servicer, broker, config.resume_grace) if several else None
+        )
 
     async def start(self) -> None:
         """Reach the engine, where one is configured; before the server starts.
@@ -102,6 +103,8 @@ class Dyad:
 
     async def stop(self) -> None:
         """Let go of the engine; after the server stopped."""
+        if self._fleet is not None:
+            await self._fleet.finish()
         await self.hub.stop()
 
     def drain(self) -> None:

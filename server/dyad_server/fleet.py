@@ -28,6 +28,7 @@ from dyad_server.upkeep import ROOM_LIFE_MS
 _ASK_SECONDS = 3.0
 _ASK_AGAIN_SECONDS = 0.5
 _REMEMBERED = 4096
+_FINISH_SECONDS = 3.0
 _SCRIPT_SECONDS = 2.0
 _PERSIST_SECONDS = 60.0
 # Longer than the lease of a node that is gone, shorter than a client waits.
@@ -67,6 +68,15 @@ class Fleet:
         hub.park = self._park
         broker.asked = self._heard
 
+    async def finish(self) -> None:
+        """Wait until nothing is under way; after the drain, before the bus stops.
+
+        What another node left for a client that came here as this node began to
+        drain is left for the next one.
+        """
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_FINISH_SECONDS)
+
     def elsewhere(self, session_id: str) -> bool:
         """Whether a session is another node's."""
         return node_of(session_id) not in ("", self._bus.node)
@@ -95,7 +105,7 @@ class Fleet:
         denied: set[str] = set()
         asked: asyncio.Future[Any] | None = None
         deadline = time.monotonic() + _CLAIM_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._hub.draining:
             if not self._broker.ready:
                 await asyncio.sleep(_ASK_AGAIN_SECONDS)
                 continue
@@ -179,8 +189,7 @@ class Fleet:
             parked,
             _SCRIPT_SECONDS,
         )
-        if participant.connection is not None:
-            self._hub.roster.disconnect(participant.connection, failure)
+        self._hub.disconnect(participant, failure)
         self._hub.roster.remove(participant, None)
         return True
 

@@ -180,6 +180,10 @@ class Hub:
     def _clear(self, participant: Participant, failure: Ended | None) -> None:
         if room_id := participant.room_id or participant.entering:
             self._broker.leave(room_id, participant.member.id, Departure.DISCONNECTED, reply_to=0)
+        self.disconnect(participant, failure)
+
+    def disconnect(self, participant: Participant, failure: Ended | None) -> None:
+        """End what connection it has, and the one that is just coming back to it."""
         for connection in (participant.connection, self.returning.give_up(participant)):
             if connection is not None:
                 self.roster.disconnect(connection, failure)

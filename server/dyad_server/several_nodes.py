@@ -15,7 +15,7 @@ def broker(url: str) -> RedisBroker:
     return RedisBroker(functools.partial(Bus, url), wire.pack, wire.unpack)
 
 
-def join(hub: Hub, servicer: SignalingServicer, redis: RedisBroker, grace: float) -> None:
+def join(hub: Hub, servicer: SignalingServicer, redis: RedisBroker, grace: float) -> Fleet:
     """Let `hub` and `servicer` work with the other nodes that `redis` reaches.
 
     Args:
@@ -23,7 +23,11 @@ def join(hub: Hub, servicer: SignalingServicer, redis: RedisBroker, grace: float
         servicer: its.
         redis: from `broker`.
         grace: seconds that a held seat waits for its participant.
+
+    Returns:
+        What is to `finish` before the hub stops.
     """
     fleet = Fleet(hub, redis, grace, wire.pack, wire.unpack)
     fleet.take_send = servicer.take_packed_send
     servicer.fleet = fleet
+    return fleet

@@ -2,14 +2,19 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
+from dyad_server.app import Server
+from redis.asyncio import Redis
 
 from tests.conftest import serving
-from tests.integration.test_nodes import nodes, resumable
-from tests.support.ends import End, SignalEnd, candidate, join, leave
+from tests.integration.test_nodes import Nodes, nodes, resumable
+from tests.support.ends import End, SignalEnd, candidate, end_of, join, leave
+from tests.support.until import until
 
 
 async def hear(end: End, event: str) -> pb.Frame:
@@ -40,6 +45,18 @@ async def test_one_who_leaves_and_joins_again_is_heard_again(transport: type[End
             assert (await hear(alice, "leave_room")).leave_room.reason == pb.LeaveRoom.REASON_LEFT
 
 
+@asynccontextmanager
+async def another(here: Nodes) -> AsyncIterator[Server]:
+    """One more node, and a channel to it."""
+    async with (
+        serving(redis=here.redis.url) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        here.channels.append(channel)
+        await channel.channel_ready()
+        yield server
+
+
 @pytest.mark.parametrize("milliseconds", range(8))
 async def test_one_who_comes_to_a_node_as_it_is_drained_goes_on_to_the_next(
     milliseconds: int,
@@ -59,6 +76,55 @@ async def test_one_who_comes_to_a_node_as_it_is_drained_goes_on_to_the_next(
             # What came after this is its newest token.
             resume_token = (await between.hear()).join_room.resume_token
         await channel.close()
+        await alice.send(candidate(room_id, "still here", seq=2))
+        back = here.connect("bob", 0)
+        await back.send(resumable(room_id, resume_token, ack=1))
+        assert (await back.hear()).join_room.resumed
+        assert (await hear(back, "ice_candidate")).ice_candidate.candidate == "still here"
+
+
+async def test_what_a_node_takes_up_as_it_ends_is_left_for_the_next() -> None:
+    async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as redis:
+        async with another(here):
+            alice, _, room_id, resume_token = await here.pair(0, 1)
+        async with another(here) as third:
+            await redis.client_pause(5000, all=False)
+            # So that what Bob's coming leads to waits for this to be answered.
+            await here.connect("carol", 2).send(join())
+            await until(lambda: any(participant.entering for participant in third.dyad.hub))
+            between = here.connect("bob", 2)
+            await between.send(resumable(room_id, resume_token, ack=1))
+            await until(lambda: [each.spoke for each in third.dyad.hub] == [True, True])
+            ending = asyncio.create_task(third.stop())
+            assert (await end_of(between)).code() is grpc.StatusCode.UNAVAILABLE
+            early, _ = await asyncio.wait({ending}, timeout=0.3)
+            assert not early, "it does not wait for what Redis will answer"
+            # Only now it gives Bob's seat to the third node.
+            await redis.client_unpause()
+            await ending
+        await alice.send(candidate(room_id, "still here", seq=2))
+        back = here.connect("bob", 0)
+        await back.send(resumable(room_id, resume_token, ack=1))
+        assert (await back.hear()).join_room.resumed
+        assert (await hear(back, "ice_candidate")).ice_candidate.candidate == "still here"
+
+
+async def test_one_who_is_just_coming_back_is_told_at_once_that_the_node_is_drained() -> None:
+    async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as redis:
+        async with another(here) as second:
+            alice, bob, room_id, resume_token = await here.pair(0, 1)
+            bob.cut()
+            await until(lambda: any(participant.held for participant in second.dyad.hub))
+            (held,) = second.dyad.hub
+            await redis.client_pause(5000, all=False)
+            between = here.connect("bob", 1)
+            await between.send(resumable(room_id, resume_token, ack=1))
+            await until(lambda: second.dyad.hub.returning.of(held) is not None)
+            ending = asyncio.create_task(second.stop())
+            async with asyncio.timeout(1):
+                assert (await end_of(between)).code() is grpc.StatusCode.UNAVAILABLE
+            await redis.client_unpause()
+            await ending
         await alice.send(candidate(room_id, "still here", seq=2))
         back = here.connect("bob", 0)
         await back.send(resumable(room_id, resume_token, ack=1))
