@@ -169,7 +169,7 @@ class Engine:
 
 
 class Balancer(Proxy):
-    """Leads each connection to one of the nodes, as a load balancer does.
+    """Leads each connection to one of the nodes that listen, as a load balancer does.
 
     Attributes:
         nodes: to which.
@@ -180,8 +180,8 @@ class Balancer(Proxy):
         self.nodes = list(nodes)
         self._chance = chance
 
-    def lead(self) -> int:
-        return self._chance.choice(self.nodes).port
+    def lead(self) -> list[int]:
+        return [node.port for node in self._chance.sample(self.nodes, len(self.nodes))]
 
 
 class Fleet:

@@ -1,8 +1,10 @@
 """A TCP proxy between a client and the server, which breaks the way networks break."""
 
 import asyncio
+import contextlib
 import socket
 import struct
+from collections.abc import Sequence
 from enum import Enum
 from types import TracebackType
 from typing import Self
@@ -96,9 +98,9 @@ class Proxy:
             self.port = self._listener.getsockname()[1]
             self._accepting = asyncio.create_task(self._accept(self._listener))
 
-    def lead(self) -> int:
-        """The port that the next connection is forwarded to."""
-        return self.target
+    def lead(self) -> Sequence[int]:
+        """The ports that the next connection is forwarded to: the first that takes it."""
+        return [self.target]
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -113,15 +115,12 @@ class Proxy:
 class _Link:
     """One connection of a client's and the one to the server that it is forwarded to."""
 
-    def __init__(self, client: socket.socket, target: int) -> None:
+    def __init__(self, client: socket.socket, targets: Sequence[int]) -> None:
         self._flowing = {way: asyncio.Event() for way in Way}
         self.resume()
-        self._client = client
-        self._server = socket.socket()
-        for end in (self._client, self._server):
-            end.settimeout(0)
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._forwarding = asyncio.create_task(self._forward(target))
+        self._client = _prompt(client)
+        self._server = _prompt(socket.socket())
+        self._forwarding = asyncio.create_task(self._forward(targets))
 
     def stall(self, ways: tuple[Way, ...]) -> None:
         for way in ways:
@@ -138,9 +137,20 @@ class _Link:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 end.close()
 
-    async def _forward(self, target: int) -> None:
+    async def _connect(self, targets: Sequence[int]) -> None:
+        loop = asyncio.get_running_loop()
+        *others, last = targets
+        for target in others:
+            with contextlib.suppress(ConnectionRefusedError):
+                await loop.sock_connect(self._server, ("127.0.0.1", target))
+                return
+            self._server.close()
+            self._server = _prompt(socket.socket())
+        await loop.sock_connect(self._server, ("127.0.0.1", last))
+
+    async def _forward(self, targets: Sequence[int]) -> None:
         try:
-            await asyncio.get_running_loop().sock_connect(self._server, ("127.0.0.1", target))
+            await self._connect(targets)
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pump(self._client, self._server, Way.OUT))
                 both.create_task(self._pump(self._server, self._client, Way.BACK))
@@ -155,6 +165,12 @@ class _Link:
             await self._flowing[way].wait()
             await loop.sock_sendall(sink, chunk)
         sink.shutdown(socket.SHUT_WR)
+
+
+def _prompt(end: socket.socket) -> socket.socket:
+    end.settimeout(0)
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return end
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:
