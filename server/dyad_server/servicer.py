@@ -1,6 +1,7 @@
 """The gRPC face: `Signal`, and `Listen` with `Send`, over the same hub."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -163,8 +164,10 @@ class SignalingServicer(pb_grpc.SignalingServicer):
     async def _read(
         self, connection: Connection, requests: AsyncIterator[pb.SignalRequest]
     ) -> None:
-        async for request in requests:
-            self._take_in(connection, request.frames)
+        # The outlet ended the call while a read was under way: it says how.
+        with contextlib.suppress(grpc.aio.AbortError):
+            async for request in requests:
+                self._take_in(connection, request.frames)
 
     def _take_in(self, connection: Connection, frames: Sequence[pb.Frame]) -> Ended | None:
         for frame in frames:
