@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 WEB := clients/web
 PAGE := build/web/index.html
 
-.PHONY: help demo test fuzz soak interop checker mutants lint types generate generate-go generate-kotlin drift contract audit clean
+.PHONY: help demo test fuzz soak interop checker storm mutants lint types generate generate-go generate-kotlin drift contract audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
@@ -19,6 +19,7 @@ help:
 	@echo "make soak      end calls in every way, LEAK_ROUNDS times, and watch memory (600)"
 	@echo "make interop   let every client meet every other one"
 	@echo "make checker   prove that nothing is lost, over 1,000,000 frames and 1,000 cuts"
+	@echo "make storm     the same for several nodes: 200,000 joins, three storms of 500 faults (an hour)"
 	@echo "make mutants   plant deliberate bugs, and show that a test catches each"
 	@echo "make lint      style of Python, and of the contract"
 	@echo "make types     strict types of Python and TypeScript"
@@ -66,6 +67,13 @@ interop: $(BIN)/.ready $(PAGE)
 # Again with the faults of an earlier run: make checker SEED=…
 checker: $(BIN)/.ready
 	@nice $(BIN)/python -m tests.checker $(if $(SEED),--seed '$(SEED)')
+
+# Parts of `make test`, longer and stricter. Again with the faults of an earlier run:
+# DYAD_SEED=… make storm
+storm: $(BIN)/.ready
+	@DYAD_OPERATIONS=$${DYAD_OPERATIONS:-200000} DYAD_CROWD_SECONDS=$${DYAD_CROWD_SECONDS:-120} \
+	  DYAD_FAULTS=$${DYAD_FAULTS:-500} $(BIN)/pytest -rP tests/nodes/test_history.py \
+	  tests/nodes/test_crowd.py tests/nodes/test_storm.py
 
 mutants: $(BIN)/.ready
 	@nice $(BIN)/python -m tests.mutants
