@@ -1,0 +1,36 @@
+"""Where `--redis` leads to, and what is said of a URL that leads nowhere."""
+
+import pytest
+from dyad_server.errors import ConfigError
+from dyad_server.redis_client import connect
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis",
+        "http://dyad:hush@redis:6379",
+        "redis://dyad:hush@redis:port",
+        "redis://dyad:hush@redis:6379?db=hush",
+        "sentinel://dyad:hush@one:26379,two:port/mymaster",
+    ],
+)
+def test_what_is_no_url_of_redis_is_refused_in_a_sentence_that_does_not_quote_it(url: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        connect(url, 1.0)
+    assert str(refused.value) == "--redis is not a URL of Redis."
+
+
+def test_the_name_and_the_password_are_for_redis_and_not_for_the_sentinels() -> None:
+    client = connect("sentinel://dyad:hush@one:26379,two/calls", 1.0)
+    pool = client.connection_pool
+    assert pool.service_name == "calls"
+    assert pool.connection_kwargs["username"] == "dyad"
+    assert pool.connection_kwargs["password"] == "hush"
+    sentinels = [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
+    assert [(each["host"], each["port"]) for each in sentinels] == [("one", 26379), ("two", 26379)]
+    assert not any(each.get("password") for each in sentinels)
+
+
+def test_who_names_no_service_means_the_usual_one() -> None:
+    assert connect("sentinel://one", 1.0).connection_pool.service_name == "mymaster"
