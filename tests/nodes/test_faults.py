@@ -20,7 +20,7 @@ from dyad_server.rooms import (
 )
 from redis.asyncio import Redis
 
-from tests.nodes.brokers import Guest, Party, party, said
+from tests.nodes.brokers import PATIENCE, Guest, Party, party, said
 from tests.support.proxy import Way
 from tests.support.redis import redis_server
 from tests.support.until import until
@@ -146,6 +146,29 @@ async def test_who_is_evicted_is_told_also_when_redis_answer_was_lost() -> None:
         assert await bob.told() == Evicted()
         assert await alice.told() == PeerLeft(bob.member, Departure.REPLACED)
         assert await alice.told() == PeerJoined(again.member)
+
+
+async def test_who_was_replaced_is_taken_for_gone_only_where_nobody_will_say_so() -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(0, 1)
+        bob.hold()
+        await talk(alice, bob, "held")
+        bus = here.nodes[0].broker.bus
+
+        async def watched() -> list[bytes]:
+            answer = asyncio.get_running_loop().create_future()
+            key = bus.key("room", alice.room)
+            bus.script("watch", [key], [bob.id], answer.set_result, PATIENCE)
+            found: list[bytes] = await answer
+            return found
+
+        assert (await watched())[0] == b"there"
+        again = here.guest("bob", 2, alice.room)
+        assert await entered(again) == Joined(alice.member, polite=True)
+        assert await watched() == [b"replaced"]
+        await silence(here, 2)
+        await redis.delete(bus.key("node", here.nodes[2].broker.node))
+        assert await watched() == [b"gone"]
 
 
 async def test_what_was_under_way_on_a_connection_that_was_given_up_seats_nobody() -> None:
