@@ -32,6 +32,7 @@ class StreamOutlet:
         self._connection: Connection | None = None
         self._close: Callable[[Ended], None] = _ignore
         self._failure: Ended | None = None
+        self._greeting: Message | None = None
         self._beat_due = False
         self._gone = False
         self._running: asyncio.Task[None] | None = None
@@ -41,6 +42,15 @@ class StreamOutlet:
         """Write for `connection`; `close` is what ends it when it cannot be written to."""
         self._connection = connection
         self._close = close
+
+    def greet(self, message: Message) -> None:
+        """Send this before anything else.
+
+        By the outlet too: where two write to one call at once, or one ends it
+        while another writes, gRPC sends no status and the client hangs.
+        """
+        self._greeting = message
+        self.wake()
 
     def wake(self) -> None:
         """See `participant.Outlet`."""
@@ -87,6 +97,9 @@ class StreamOutlet:
             self._gone = True
 
     def _next(self) -> Message | None:
+        if self._greeting is not None:
+            greeting, self._greeting = self._greeting, None
+            return greeting
         connection = self._connection
         if connection is None:
             return None

@@ -109,7 +109,7 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         session_id = connection.id
         self._leases[session_id] = time.monotonic()
         try:
-            await context.write(pb.ListenResponse(session_id=session_id))
+            outlet.greet(pb.ListenResponse(session_id=session_id))
             while not outlet.over.is_set():
                 lease_left = self._leases[session_id] + self._terms.lease - time.monotonic()
                 try:

@@ -9,11 +9,13 @@ import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.app import Server
+from dyad_server.errors import OutOfStep
 from dyad_server.status import STATUS
 from grpc import StatusCode
 
 from tests.conftest import ends, serving, token
 from tests.support.ends import End, ListenEnd, SignalEnd, end_of, join, offer, pair
+from tests.support.until import until
 
 BOTH = (SignalEnd, ListenEnd)
 Error = grpc.aio.AioRpcError
@@ -164,3 +166,15 @@ async def test_without_one_good_token_every_call_is_unauthenticated(
         with pytest.raises(Error) as refused:
             await stub.Send(pb.SendRequest(), metadata=metadata)
         assert refused.value.code() is StatusCode.UNAUTHENTICATED
+
+
+async def test_a_call_that_ends_as_it_begins_has_its_status_too(transport: type[End]) -> None:
+    # gRPC sends none where a call is ended while its first message is being written.
+    async with serving(max_streams_per_user=1000) as server, ends(server, transport) as connect:
+        for _ in range(200):
+            alice = connect("alice")
+            alice.open()
+            await until(lambda: len(server.dyad.hub) == 1)
+            (participant,) = server.dyad.hub
+            server.dyad.hub.end(participant, OutOfStep("At once."))
+            assert (await end_of(alice)).code() is grpc.StatusCode.ABORTED
