@@ -45,6 +45,7 @@ class Crowd:
         self.inside: dict[str, set[Guest]] = {room: set() for room in self._rooms}
         self.peers: dict[Guest, str] = {}
         self.over = asyncio.Event()
+        self.entering = 0
         self.entered = 0
 
     async def come_and_go(self, number: int) -> None:
@@ -53,11 +54,13 @@ class Crowd:
             guest = self._here.guest(
                 f"user-{number}", chance.randrange(NODES), chance.choice(self._rooms)
             )
+            self.entering += 1
             guest.enter(create=chance.random() < 0.7)
             answer = await guest.told()
             while not isinstance(answer, Joined | Refused | Unserved):
                 self._note(guest, answer)
                 answer = await guest.told()
+            self.entering -= 1
             if not isinstance(answer, Joined):
                 await asyncio.sleep(chance.random() * 0.2)
                 continue
@@ -100,8 +103,8 @@ class Crowd:
                 self.inside[guest.room].discard(guest)
 
     def agrees(self) -> bool:
-        """Whether in each room are two at the most, who say so of each other."""
-        return all(
+        """Whether all were answered, and in each room are two at the most, who say so."""
+        return not self.entering and all(
             len(inside) <= 2
             and all(self.peers[one] == "".join(two.id for two in inside - {one}) for one in inside)
             for inside in self.inside.values()
