@@ -45,6 +45,15 @@ async def test_one_who_leaves_and_joins_again_is_heard_again(transport: type[End
             assert (await hear(alice, "leave_room")).leave_room.reason == pb.LeaveRoom.REASON_LEFT
 
 
+async def comes_back(here: Nodes, alice: End, room_id: str, resume_token: str) -> None:
+    """See that Bob has his seat again on Alice's node, and hears what she says meanwhile."""
+    await alice.send(candidate(room_id, "still here", seq=2))
+    back = here.connect("bob", 0)
+    await back.send(resumable(room_id, resume_token, ack=1))
+    assert (await back.hear()).join_room.resumed
+    assert (await hear(back, "ice_candidate")).ice_candidate.candidate == "still here"
+
+
 @asynccontextmanager
 async def another(here: Nodes) -> AsyncIterator[Server]:
     """One more node, and a channel to it."""
@@ -76,11 +85,7 @@ async def test_one_who_comes_to_a_node_as_it_is_drained_goes_on_to_the_next(
             # What came after this is its newest token.
             resume_token = (await between.hear()).join_room.resume_token
         await channel.close()
-        await alice.send(candidate(room_id, "still here", seq=2))
-        back = here.connect("bob", 0)
-        await back.send(resumable(room_id, resume_token, ack=1))
-        assert (await back.hear()).join_room.resumed
-        assert (await hear(back, "ice_candidate")).ice_candidate.candidate == "still here"
+        await comes_back(here, alice, room_id, resume_token)
 
 
 async def test_what_a_node_takes_up_as_it_ends_is_left_for_the_next() -> None:
@@ -102,11 +107,7 @@ async def test_what_a_node_takes_up_as_it_ends_is_left_for_the_next() -> None:
             # Only now it gives Bob's seat to the third node.
             await redis.client_unpause()
             await ending
-        await alice.send(candidate(room_id, "still here", seq=2))
-        back = here.connect("bob", 0)
-        await back.send(resumable(room_id, resume_token, ack=1))
-        assert (await back.hear()).join_room.resumed
-        assert (await hear(back, "ice_candidate")).ice_candidate.candidate == "still here"
+        await comes_back(here, alice, room_id, resume_token)
 
 
 async def test_one_who_is_just_coming_back_is_told_at_once_that_the_node_is_drained() -> None:
@@ -125,11 +126,7 @@ async def test_one_who_is_just_coming_back_is_told_at_once_that_the_node_is_drai
                 assert (await end_of(between)).code() is grpc.StatusCode.UNAVAILABLE
             await redis.client_unpause()
             await ending
-        await alice.send(candidate(room_id, "still here", seq=2))
-        back = here.connect("bob", 0)
-        await back.send(resumable(room_id, resume_token, ack=1))
-        assert (await back.hear()).join_room.resumed
-        assert (await hear(back, "ice_candidate")).ice_candidate.candidate == "still here"
+        await comes_back(here, alice, room_id, resume_token)
 
 
 async def test_one_who_is_alone_is_so_no_longer_on_another_node_than_on_one() -> None:
