@@ -85,6 +85,7 @@ class Upkeep:
         def seen(answer: Answer) -> None:
             if seat.peer is not peer or not seating.has(seat):
                 return
+            # One that is parked, or replaced, another node will speak of.
             match answer:
                 case [b"gone"]:
                     seating.peer_left(seat.member.id, seat.peer_id, Departure.DISCONNECTED)
