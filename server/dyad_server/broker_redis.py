@@ -8,6 +8,7 @@ the same node speak to each other without it; two on different nodes over a
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from dyad_server.broker import Deliver, Pack, Unpack
@@ -208,6 +209,8 @@ class RedisBroker:
                 self._seating.tell(seat, Left(), reply_to)
             # Perhaps somebody came at the last moment, of whom this node had not heard.
             there = read(answer[1]) if answer and answer[0] == b"ok" else None
+            if answer == [b"moved"]:
+                return
             for peer in {p.member.id: p for p in (seat.peer, there) if p}.values():
                 self._seating.part(seat, peer, reason)
 
@@ -254,6 +257,10 @@ class RedisBroker:
         self._upkeep.look(seat, peer)
 
     # Handing over: see `fleet`.
+
+    def one_may_come(self) -> AbstractContextManager[None]:
+        """See `Seating.one_may_come`."""
+        return self._seating.one_may_come()
 
     def release(self, member_id: str) -> tuple[Seat, list[Any]] | None:
         """See `Seating.release`."""

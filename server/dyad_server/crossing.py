@@ -22,11 +22,14 @@ Apart = Callable[[str, str], None]
 
 
 class Presence(Enum):
-    """How a member stands to this node."""
+    """How a member stands to this node.
+
+    Away is one who was here, or is perhaps about to be.
+    """
 
     SEATED = "seated"
     ENTERING = "entering"
-    MOVED = "moved"
+    AWAY = "away"
     UNKNOWN = "unknown"
 
 
@@ -140,8 +143,8 @@ class Crossing:
         _, node, who, to, number, what = message
         pair = (who, to)
         presence = self._presence(to)
-        if presence is Presence.MOVED:
-            # Not acknowledged: its sender will hear where it is.
+        if presence is Presence.AWAY:
+            # Not acknowledged: its sender will hear where it is, or send it again.
             return
         if presence is Presence.ENTERING:
             self._early.setdefault(to, []).append(message)

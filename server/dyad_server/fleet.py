@@ -64,7 +64,6 @@ class Fleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self.take_send: TakeSend = lambda *_: SessionNotFound("There is no such session.")
         hub.returning.claim = self._begin_claim
-        hub.can_park = lambda: self._bus.up
         hub.park = self._park
         broker.asked = self._heard
 
@@ -97,7 +96,11 @@ class Fleet:
     # Handing over.
 
     def _begin_claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
-        self._run(self._claim(token, user_id, room_id, then))
+        async def claim() -> None:
+            with self._broker.one_may_come():
+                await self._claim(token, user_id, room_id, then)
+
+        self._run(claim())
 
     async def _claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
         """Take up what was left for `token`; have it left by the node that has it."""

@@ -62,8 +62,7 @@ class Hub:
         self.roster = Roster(limits, observer, broker.node)
         self.returning = Returning(broker, self.roster, observer, self.end)
         # Set by the fleet, where there is one.
-        self.can_park: Callable[[], bool] = lambda: False
-        self.park: Callable[[Participant, Ended], None] = lambda *_: None
+        self.park: Callable[[Participant, Ended], None] | None = None
         self.draining = False
 
     def __len__(self) -> int:
@@ -195,7 +194,8 @@ class Hub:
         """
         self.draining = True
         going = Draining("The server is going away.")
-        staying = [p for p in self if p.resume_token and self.can_park()]
+        park = self.park or self.end
+        staying = [p for p in self if self.park and p.resume_token]
         ending = [p for p in self if p not in staying]
         # All first, so that nobody is told of a peer that goes with it.
         for participant in ending:
@@ -203,7 +203,7 @@ class Hub:
         for participant in ending:
             self._clear(participant, going)
         for participant in staying:
-            self.park(participant, going)
+            park(participant, going)
 
     def hold(self, participant: Participant) -> None:
         """Keep the seat of one that has no connection, for the grace time."""

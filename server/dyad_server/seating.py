@@ -6,6 +6,7 @@ over a `crossing`.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -57,6 +58,7 @@ class Seating:
         self._doubt = doubt
         self._seats: dict[str, Seat] = {}
         self._moved: dict[str, float] = {}
+        self._coming = 0
 
     def __iter__(self) -> Iterator[Seat]:
         return iter(tuple(self._seats.values()))
@@ -78,9 +80,13 @@ class Seating:
         """Have it no more."""
         del self._seats[seat.member.id]
 
-    def crossed(self) -> list[Seat]:
-        """Those whose peer is not on this node."""
-        return [seat for seat in self if seat.peer and seat.peer.node != self._bus.node]
+    def is_here(self, peer: Peer) -> bool:
+        """Whether a peer is on this node: whatever Redis says, which is behind or ahead."""
+        return peer.member.id in self._seats
+
+    def crossed(self) -> list[tuple[Seat, Peer]]:
+        """Those whose peer is not on this node, and that peer."""
+        return [(seat, seat.peer) for seat in self if seat.peer and not self.is_here(seat.peer)]
 
     def tell(self, seat: Seat, event: Event, reply_to: int = 0) -> None:
         """Tell a member something."""
@@ -94,7 +100,7 @@ class Seating:
 
     def relay(self, seat: Seat, peer: Peer, payload: object, size: int) -> None:
         """Pass a payload to the peer."""
-        if peer.node == self._bus.node:
+        if self.is_here(peer):
             forwarded = Forwarded(seat.member, payload, size)
             self.deliver(Output(peer.member.id, seat.room_id, 0, forwarded))
         else:
@@ -102,14 +108,14 @@ class Seating:
 
     def come(self, seat: Seat, reply_to: int, evicted: Peer | None) -> None:
         """Tell one who was just seated who is there, and whom else it concerns."""
-        if evicted is not None and evicted.node == self._bus.node:
+        if evicted is not None and self.is_here(evicted):
             self._evicted(evicted.member.id)
         elif evicted is not None:
             self.send(seat, evicted, ["evicted"])
         peer = seat.peer
         self.tell(seat, Joined(peer.member if peer else None, seat.polite), reply_to)
         replaced = evicted is not None
-        if peer is not None and peer.node == self._bus.node:
+        if peer is not None and self.is_here(peer):
             self._peer_joined(peer.member.id, seat.member, self._bus.node, seat.epoch, replaced)
         elif peer is not None:
             news = ["joined", asdict(seat.member), self._bus.node, seat.epoch, replaced]
@@ -117,13 +123,14 @@ class Seating:
 
     def part(self, seat: Seat, peer: Peer, reason: Departure) -> None:
         """Tell a peer that this one has left."""
-        if peer.node == self._bus.node:
+        if self.is_here(peer):
             self.peer_left(peer.member.id, seat.member.id, reason)
         else:
             self.send(seat, peer, ["left", reason.value])
 
     def send(self, seat: Seat, to: Peer, message: Message, size: int = 0) -> None:
-        """Send a message of this member's to a peer on another node."""
+        """Send a message of this member's to a peer who is not here."""
+        to.node = self._elsewhere(to.node)
         if not self.crossing.send((seat.member.id, to.member.id), to.node, message, size):
             self.lose(seat)
 
@@ -137,7 +144,9 @@ class Seating:
         self.tell(seat, PeerLeft(peer, reason))
 
     def peer_moved(self, seat: Seat, who: str, node: str) -> None:
-        """Take note that a peer is on another node now."""
+        """Take note that a peer is on another node now, or has come to this one."""
+        if who not in self._seats:
+            node = self._elsewhere(node)
         if seat.peer is not None and seat.peer_id == who:
             seat.peer.node = node
             seat.peer.doubtful = False
@@ -153,6 +162,13 @@ class Seating:
         seat.peer = Peer(member, node)
         self.tell(seat, PeerJoined(member))
 
+    def _elsewhere(self, node: str) -> str:
+        """Where one who is not here is; empty: that is not known.
+
+        Redis may say that it is here: as it was until just now, or will be.
+        """
+        return "" if node == self._bus.node else node
+
     def _evicted(self, member_id: str) -> None:
         seat = self._seats.pop(member_id, None)
         if seat is not None:
@@ -164,7 +180,9 @@ class Seating:
         seat = self._seats.get(member_id)
         if seat is not None:
             return Presence.SEATED if seat.seated else Presence.ENTERING
-        return Presence.MOVED if member_id in self._moved else Presence.UNKNOWN
+        if member_id in self._moved or self._coming:
+            return Presence.AWAY
+        return Presence.UNKNOWN
 
     def _act(self, to: str, who: str, what: Message) -> bool:
         seat = self._seats.get(to)
@@ -174,6 +192,8 @@ class Seating:
                 if self._bus.holds:
                     forwarded = Forwarded(seat.peer.member, self._unpack(packed), len(packed))
                     self.tell(seat, forwarded)
+                else:
+                    self.lose(seat)
             case ["joined", dict(member), str(node), int(epoch), bool(replaced)]:
                 self._peer_joined(to, Member(**member), node, epoch, replaced)
                 return True
@@ -219,6 +239,15 @@ class Seating:
         links = self.crossing.state(member_id, peer.member.id)
         return seat, [seat.polite, seat.epoch, [asdict(peer.member), peer.node], links]
 
+    @contextmanager
+    def one_may_come(self) -> Iterator[None]:
+        """Until it is clear, whoever is not known here may be somebody who is about to be."""
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+
     def adopt(self, member: Member, room_id: str, state: list[Any], there: bytes) -> Seat:
         """Take up a seat that another node released.
 
@@ -248,9 +277,11 @@ class Seating:
             self.peer_moved(here, seat.member.id, self._bus.node)
             self.crossing.reroute((seat.member.id, known.id), self._bus.node)
         else:
-            seat.peer = Peer(known, node)
-            self.crossing.reroute((seat.member.id, known.id), node)
+            seat.peer = Peer(known, self._elsewhere(node))
+            self.crossing.reroute((seat.member.id, known.id), seat.peer.node)
             self.send(seat, seat.peer, ["moved", self._bus.node])
+            # Perhaps it left from this very node: its last words.
+            self.crossing.reroute((known.id, seat.member.id), self._bus.node)
 
     def forget(self, now: float) -> None:
         """Forget who moved away long ago."""

@@ -57,7 +57,7 @@ class Upkeep:
 
     def expired(self) -> None:
         """The lease may have run out: others may sit where peers on other nodes did."""
-        for seat in self._seating.crossed():
+        for seat, _ in self._seating.crossed():
             self._seating.lose(seat)
 
     async def _tick(self) -> None:
@@ -83,15 +83,15 @@ class Upkeep:
         seating = self._seating
 
         def seen(answer: Answer) -> None:
-            if seat.peer is not peer or not seating.has(seat):
+            if seat.peer is not peer or not seating.has(seat) or seating.is_here(peer):
                 return
             # One that is parked, or replaced, another node will speak of.
             match answer:
                 case [b"gone"]:
                     seating.peer_left(seat.member.id, seat.peer_id, Departure.DISCONNECTED)
-                case [b"there", node] if node.decode() != peer.node:
+                case [b"there", node] if node.decode() not in (peer.node, self._bus.node):
                     seating.peer_moved(seat, seat.peer_id, node.decode())
-                case [b"there", _] if silent or peer.doubtful:
+                case [b"there", node] if silent or (peer.doubtful and node.decode() == peer.node):
                     seating.lose(seat)
 
         # Until then its node may not have said again that it is there.
@@ -112,11 +112,11 @@ class Upkeep:
         """See whether the nodes of peers are there."""
         bus = self._bus
         peers: dict[str, list[Seat]] = {}
-        for seat in self._seating.crossed():
-            if seat.peer is not None and (seat.peer.doubtful or not seat.peer.node):
-                self.look(seat, seat.peer)
-            elif seat.peer is not None:
-                peers.setdefault(seat.peer.node, []).append(seat)
+        for seat, peer in self._seating.crossed():
+            if peer.doubtful or not peer.node:
+                self.look(seat, peer)
+            else:
+                peers.setdefault(peer.node, []).append(seat)
 
         def watched(seats: list[Seat], there: int | None) -> None:
             if there == 0:
@@ -140,7 +140,7 @@ class Upkeep:
                 lambda _: None,
                 _LOOK_SECONDS,
             )
-            if seat.peer is not None and seat.peer.node != bus.node:
+            if seat.peer is not None and not self._seating.is_here(seat.peer):
                 self.look(seat, seat.peer)
 
     # Saying again who sits here.
@@ -184,7 +184,7 @@ class Upkeep:
             if self._seating.has(seat):
                 if answer == [b"lost"]:
                     self._seating.lose(seat)
-                elif answer == [b"ok"] and seat.peer and seat.peer.node != self._bus.node:
+                elif answer == [b"ok"] and seat.peer and not self._seating.is_here(seat.peer):
                     # If that one was told otherwise, it says so.
                     self._seating.send(seat, seat.peer, ["here"])
             done(answer)

@@ -110,6 +110,21 @@ async def test_what_a_node_takes_up_as_it_ends_is_left_for_the_next() -> None:
         await comes_back(here, alice, room_id, resume_token)
 
 
+async def test_a_node_that_is_drained_while_redis_is_away_for_a_moment_leaves_all_the_same() -> (
+    None
+):
+    async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as redis:
+        async with another(here) as second:
+            alice, bob, room_id, resume_token = await here.pair(0, 1)
+            await redis.client_pause(5000, all=False)
+            await until(lambda: not second.dyad.hub.ready, seconds=4)
+            ending = asyncio.create_task(second.stop())
+            assert (await end_of(bob)).code() is grpc.StatusCode.UNAVAILABLE
+            await redis.client_unpause()
+            await ending
+        await comes_back(here, alice, room_id, resume_token)
+
+
 async def test_one_who_is_just_coming_back_is_told_at_once_that_the_node_is_drained() -> None:
     async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as redis:
         async with another(here) as second:

@@ -5,7 +5,11 @@
 if not standing() then return {'none'} end
 local id = ARGV[6]
 local polite, seat = seat_of(id)
-if not polite or seat.node ~= node then return {'none'} end
+if not polite then return {'none'} end
+if seat.node ~= node then
+  -- Asked again because the answer was lost; by now another node may have it.
+  return redis.call('HGET', KEYS[2], 'left') == ARGV[7] and {'ok'} or {'none'}
+end
 seat.node, seat.term, seat.held = '', '', true
 redis.call('HSET', KEYS[1], polite, cjson.encode(seat))
 redis.call('PEXPIRE', KEYS[1], ARGV[9])
