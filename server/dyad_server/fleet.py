@@ -123,7 +123,9 @@ class Fleet:
                 case [b"nodes", *names]:
                     nodes = {name.decode() for name in names} - denied
                     if not nodes:
-                        then(OutOfStep("That seat is no longer held: join again."))
+                        # Perhaps it was taken up here for an earlier try of its client's.
+                        here = self._hub.roster.tokens.owner(token, user_id, room_id)
+                        then(here or OutOfStep("That seat is no longer held: join again."))
                         return
                     question = ["claim", token, user_id, room_id]
                     # One that is gone does not answer, and is soon believed to be gone.

@@ -125,6 +125,23 @@ async def test_a_node_that_is_drained_while_redis_is_away_for_a_moment_leaves_al
         await comes_back(here, alice, room_id, resume_token)
 
 
+async def test_one_who_tries_again_before_the_first_try_is_answered_comes_back() -> None:
+    async with nodes(SignalEnd, 2) as here, Redis(port=here.redis.port) as redis:
+        alice, bob, room_id, resume_token = await here.pair(0, 1)
+        await here.servers[1].stop()
+        assert (await end_of(bob)).code() is grpc.StatusCode.UNAVAILABLE
+        await redis.client_pause(5000, all=False)
+        hub = here.servers[0].dyad.hub
+        for tries in (1, 2):
+            again = here.connect("bob", 0)
+            await again.send(resumable(room_id, resume_token, ack=1))
+            await until(lambda tries=tries: sum(each.spoke for each in hub) == 1 + tries)  # type: ignore[misc]
+        await redis.client_unpause()
+        assert (await again.hear()).join_room.resumed
+        await alice.send(candidate(room_id, "still here", seq=2))
+        assert (await hear(again, "ice_candidate")).ice_candidate.candidate == "still here"
+
+
 async def test_one_who_is_just_coming_back_is_told_at_once_that_the_node_is_drained() -> None:
     async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as redis:
         async with another(here) as second:
