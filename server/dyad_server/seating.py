@@ -81,8 +81,8 @@ class Seating:
         del self._seats[seat.member.id]
 
     def is_here(self, peer: Peer) -> bool:
-        """Whether a peer is on this node: whatever Redis says, which is behind or ahead."""
-        return peer.member.id in self._seats
+        """Whether a peer is on this node, and nothing said to it is still on its way."""
+        return peer.node == self._bus.node and peer.member.id in self._seats
 
     def crossed(self) -> list[tuple[Seat, Peer]]:
         """Those whose peer is not on this node, and that peer."""
@@ -101,6 +101,9 @@ class Seating:
     def relay(self, seat: Seat, peer: Peer, payload: object, size: int) -> None:
         """Pass a payload to the peer."""
         if self.is_here(peer):
+            if self._seats[peer.member.id].peer_id != seat.member.id:
+                self.lose(seat)
+                return
             forwarded = Forwarded(seat.member, payload, size)
             self.deliver(Output(peer.member.id, seat.room_id, 0, forwarded))
         else:
@@ -130,7 +133,7 @@ class Seating:
 
     def send(self, seat: Seat, to: Peer, message: Message, size: int = 0) -> None:
         """Send a message of this member's to a peer who is not here."""
-        to.node = self._elsewhere(to.node)
+        to.node = self.where(to.member.id, to.node)
         if not self.crossing.send((seat.member.id, to.member.id), to.node, message, size):
             self.lose(seat)
 
@@ -143,10 +146,16 @@ class Seating:
         self.crossing.drop((to, who))
         self.tell(seat, PeerLeft(peer, reason))
 
+    def where(self, member_id: str, node: str) -> str:
+        """The node of one whom Redis says to be on `node`; empty: it is on its way.
+
+        Of one who is said to be here that was so until just now, or soon will be.
+        """
+        return "" if node == self._bus.node and member_id not in self._seats else node
+
     def peer_moved(self, seat: Seat, who: str, node: str) -> None:
         """Take note that a peer is on another node now, or has come to this one."""
-        if who not in self._seats:
-            node = self._elsewhere(node)
+        node = self.where(who, node)
         if seat.peer is not None and seat.peer_id == who:
             seat.peer.node = node
             seat.peer.doubtful = False
@@ -161,13 +170,6 @@ class Seating:
         self.peer_left(to, seat.peer_id, reason)
         seat.peer = Peer(member, node)
         self.tell(seat, PeerJoined(member))
-
-    def _elsewhere(self, node: str) -> str:
-        """Where one who is not here is; empty: that is not known.
-
-        Redis may say that it is here: as it was until just now, or will be.
-        """
-        return "" if node == self._bus.node else node
 
     def _evicted(self, member_id: str) -> None:
         seat = self._seats.pop(member_id, None)
@@ -261,27 +263,33 @@ class Seating:
         # What has changed since that epoch will be told, on the link that goes on.
         seat = Seat(member, room_id, polite, epoch, held=True, seated=True)
         self.add(seat)
+        now = read(there)
         if known is not None:
-            self._go_on(seat, Member(**known[0]), known[1], there, links)
+            self._go_on(seat, Member(**known[0]), known[1], now, links)
+        if now is not None and (here := self._seats.get(now.member.id)) is not None:
+            self.peer_moved(here, member.id, self._bus.node)
         return seat
 
-    def _go_on(self, seat: Seat, known: Member, node: str, there: bytes, links: list[Any]) -> None:
-        """Go on with a peer that was last on `node`."""
-        now = read(there)
+    def _go_on(
+        self, seat: Seat, known: Member, node: str, now: Peer | None, links: list[Any]
+    ) -> None:
+        """Go on with a peer that was last on `node`; `now`: who is there as Redis has it."""
         if now is not None and now.member.id == known.id:
             node = now.node
-        self.crossing.restore(seat.member.id, known.id, links)
+        me = seat.member.id
         here = self._seats.get(known.id)
-        if here is not None:
-            seat.peer = Peer(known, self._bus.node)
-            self.peer_moved(here, seat.member.id, self._bus.node)
-            self.crossing.reroute((seat.member.id, known.id), self._bus.node)
-        else:
-            seat.peer = Peer(known, self._elsewhere(node))
-            self.crossing.reroute((seat.member.id, known.id), seat.peer.node)
+        seat.peer = Peer(known, self.where(known.id, self._bus.node if here else node))
+        self.crossing.restore(me, known.id, links)
+        self.crossing.reroute((me, known.id), seat.peer.node)
+        if here is None:
             self.send(seat, seat.peer, ["moved", self._bus.node])
             # Perhaps it left from this very node: its last words.
-            self.crossing.reroute((known.id, seat.member.id), self._bus.node)
+            self.crossing.reroute((known.id, me), self._bus.node)
+        elif here.peer_id == me:
+            self.peer_moved(here, me, self._bus.node)
+        else:
+            # That one was told that this one has gone.
+            self.lose(seat)
 
     def forget(self, now: float) -> None:
         """Forget who moved away long ago."""

@@ -89,9 +89,9 @@ class Upkeep:
             match answer:
                 case [b"gone"]:
                     seating.peer_left(seat.member.id, seat.peer_id, Departure.DISCONNECTED)
-                case [b"there", node] if node.decode() not in (peer.node, self._bus.node):
+                case [b"there", node] if seating.where(seat.peer_id, node.decode()) != peer.node:
                     seating.peer_moved(seat, seat.peer_id, node.decode())
-                case [b"there", node] if silent or (peer.doubtful and node.decode() == peer.node):
+                case [b"there", _] if silent or (peer.doubtful and peer.node):
                     seating.lose(seat)
 
         # Until then its node may not have said again that it is there.
@@ -164,7 +164,7 @@ class Upkeep:
             if answer is None or answer == [b"again"]:
                 self._generation = ""
 
-        if term != self._bus.lease.term:
+        if term != self._bus.lease.term and self._seating.has(seat):
             self._bus.script("assert", *self._assertion(seat, asserted), _LOOK_SECONDS)
 
     def _one_more(self, answer: Answer) -> None:

@@ -69,7 +69,9 @@ class Talker:
         while not both_done.is_set():
             try:
                 async with dyad.connect(f"127.0.0.1:{self._way.port}", proof) as connection:
-                    self._meet((await connection.create()).peer)
+                    room = await connection.create()
+                    self._tell(f"{self._me.sender} {room}")
+                    self._meet(room.peer)
                     await self._call(connection, over, both_done)
             except dyad.Refused:
                 # Others are there; or it is itself, on a node that is gone.
@@ -135,9 +137,11 @@ class Talker:
                 case dyad.Offer() | dyad.Answer() | dyad.Candidate():
                     self._take_in(event)
                 case dyad.PeerJoined(who):
+                    self._tell(f"{self._me.sender} {event}")
                     self._meet(who)
                 case dyad.PeerLeft(who, dyad.Departure.LEFT):
                     # One leaves only when all is said.
+                    self._tell(f"{self._me.sender} {event}")
                     self._peer = ""
                 case _:
                     self._note(event)
@@ -146,6 +150,7 @@ class Talker:
         sender = said.sender.user_id if said.sender else ""
         if sender != self._peer:
             # Nobody who is not in the room now may be heard.
+            self._tell(f"{self._me.sender} hears {sender or 'nobody'}, and {self._peer} is there")
             self._ledger.told(said)
         elif sender == self._partner and (label := self._ledger.heard(said)):
             self._heard = max(self._heard, label.number)

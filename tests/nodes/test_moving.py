@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
-from dyad_server.rooms import Departure, Joined, PeerJoined, PeerLeft
+import pytest
+from dyad_server.rooms import Departure, Event, Joined, Lost, PeerJoined, PeerLeft
 from redis.asyncio import Redis
 
 from tests.nodes.brokers import PATIENCE, Guest, Party, party, said
@@ -33,7 +34,9 @@ async def park(guest: Guest, state: list[Any]) -> list[bytes]:
 
 async def claim(guest: Guest) -> list[bytes]:
     """Have Redis give it to the node on which the guest is now."""
-    answer = await script(guest, "claim", [token(guest)], guest.id, guest.member.user_id, 1000)
+    answer = await script(
+        guest, "claim", [token(guest)], guest.id, guest.member.user_id, _MINUTE_MS
+    )
     assert answer[0] == b"ok"
     return answer
 
@@ -48,6 +51,11 @@ def adopt(guest: Guest, claimed: list[bytes]) -> None:
     _, term, state, peer = claimed
     unpacked = msgpack.unpackb(state)
     guest.node.broker.adopt(guest.member, guest.room, unpacked, peer, int(term))
+
+
+async def entered(guest: Guest) -> Event:
+    guest.enter()
+    return await guest.told()
 
 
 async def move(here: Party, guest: Guest, node: int) -> list[bytes]:
@@ -114,6 +122,63 @@ async def test_who_enters_as_the_other_one_leaves_the_node_is_told_of_on_the_nex
         adopt(alice, await claim(alice))
         assert await alice.told() == PeerJoined(bob.member)
         assert await alice.told() == said(bob, "hello")
+
+
+@pytest.mark.parametrize("asked", ["before", "after"])
+async def test_who_enters_on_the_node_to_which_the_other_one_is_coming_is_told_of_there(
+    asked: str,
+) -> None:
+    async with party() as here:
+        alice = here.guest("alice", 0)
+        alice.enter(create=True)
+        assert await alice.told() == Joined(None, polite=False)
+        bob = here.guest("bob", 1, alice.room)
+        if asked == "before":
+            coming = await move(here, alice, 1)
+            assert await entered(bob) == Joined(alice.member, polite=True)
+        else:
+            # Redis still says to Bob that Alice is on her way.
+            assert await park(alice, release(alice)) == [b"ok"]
+            assert await entered(bob) == Joined(alice.member, polite=True)
+            alice.node = here.nodes[1]
+            coming = await claim(alice)
+        bob.say("hello")
+        adopt(alice, coming)
+        bob.say("are you there?")
+        assert await alice.told() == PeerJoined(bob.member)
+        for text in ("hello", "are you there?"):
+            assert await alice.told() == said(bob, text)
+        alice.say("here")
+        assert await bob.told() == said(alice, "here")
+
+
+async def test_nobody_hears_one_of_whom_it_was_not_told_that_it_came() -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice = here.guest("alice", 0)
+        alice.enter(create=True)
+        assert await alice.told() == Joined(None, polite=False)
+        # As a Redis has it that forgot more than the nodes did.
+        await redis.hset(alice.node.broker.bus.key("room", alice.room), "epoch", "-5")  # type: ignore[misc]
+        bob = here.guest("bob", 0, alice.room)
+        assert await entered(bob) == Joined(alice.member, polite=True)
+        bob.say("hello")
+        assert await bob.told() == Lost()
+        assert alice.heard.empty()
+
+
+async def test_one_whom_its_peer_has_given_up_is_told_so_as_it_comes_to_that_ones_node() -> None:
+    async with party() as here:
+        alice, bob = await here.pair(0, 1)
+        coming = await move(here, bob, 0)
+        # As where Redis says for a while that Bob is nowhere.
+        async with Redis(port=here.redis.port) as redis:
+            room = alice.node.broker.bus.key("room", alice.room)
+            seat = await redis.hget(room, "1")  # type: ignore[misc]
+            await redis.hdel(room, "1")  # type: ignore[misc]
+            assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
+            await redis.hset(room, "1", seat)  # type: ignore[misc]
+        adopt(bob, coming)
+        assert await bob.told() == Lost()
 
 
 async def test_who_is_left_for_another_node_is_so_also_when_redis_answer_was_lost() -> None:
