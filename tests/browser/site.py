@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from tests.conftest import serving, token
 from tests.support.certificates import Pair
 from tests.support.needs import PAGE, ROOT
+from tests.support.ports import free_port
 
 FLAGS = [
     "--no-sandbox",
@@ -46,9 +46,7 @@ class Proxy:
     """The Envoy of `deploy/` before a server, which may go and come on its port."""
 
     def __init__(self, server_port: int, tls: Pair | None = None) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"{'https' if tls else 'http'}://localhost:{self.port}/"
         self._text = envoy.render(
             ROOT / "deploy" / ("envoy-tls.yaml" if tls else "envoy.yaml"),

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import re
-import socket
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,6 +15,7 @@ from dyad.v1 import signaling_pb2 as pb
 from tests.conftest import SECRET, token
 from tests.faults.witness import Witness, channel, witnessed
 from tests.support.ends import End, SignalEnd
+from tests.support.ports import free_port
 from tests.support.process import Served, dyad_serve
 
 WITNESSES = 2
@@ -117,11 +117,3 @@ async def told_of_the_end(end: End, within: float = _PROMISED) -> None:
     """Await that this one is told that its peer's connection has ended, and nothing else."""
     frame = await end.hear(within)
     assert frame.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED, frame.WhichOneof("event")
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -12,10 +12,11 @@ from dyad_server import envoy
 
 from tests.conftest import token
 from tests.faults.page import joined
-from tests.faults.site import UNBOUND, Site, Watch, free_port, told_of_the_end
+from tests.faults.site import UNBOUND, Site, Watch, told_of_the_end
 from tests.faults.witness import channel
 from tests.support.ends import ListenEnd, join, offer, pair
 from tests.support.needs import PAGE, ROOT, needs
+from tests.support.ports import free_port
 from tests.support.proxy import Proxy
 
 PLAIN = ROOT / "deploy" / "envoy.yaml"

@@ -1,7 +1,6 @@
 """What a browser is told through the real Envoy of deploy/ when the server goes away."""
 
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +10,7 @@ from dyad_server import envoy
 from tests.conftest import SECRET, serving, token
 from tests.support.grpc_web import Call
 from tests.support.needs import PAGE, ROOT, needs
+from tests.support.ports import free_port
 from tests.support.process import dyad_serve
 
 UNAVAILABLE = "14"
@@ -19,9 +19,7 @@ UNAVAILABLE = "14"
 @asynccontextmanager
 async def proxy(server_port: int) -> AsyncIterator[int]:
     needs(PAGE)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     text = envoy.render(
         ROOT / "deploy" / "envoy.yaml", listen_port=port, server_port=server_port, page=PAGE
     )

@@ -14,7 +14,7 @@ import pytest
 
 from tests.interop.conftest import build
 from tests.support.needs import ROOT, needs
-from tests.support.redis import free_port
+from tests.support.ports import free_port
 
 DOCUMENT = (ROOT / "docs" / "grpcurl.md").read_text()
 FOLDER = ROOT / "build" / "grpcurl"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.interop.pasting import PASTE, pasted, quick_start
 from tests.support.needs import ROOT, needs
-from tests.support.redis import free_port
+from tests.support.ports import free_port
 
 TOOLS = {"python": [], "go": ["go"], "kotlin": ["javac", "mvn"]}
 

@@ -20,8 +20,8 @@ from tests.browser.site import FLAGS, MEDIA_MS
 from tests.conftest import SECRET, token
 from tests.interop.pasting import PASTE, pasted, quick_start
 from tests.support.needs import PAGE, ROOT, needs
+from tests.support.ports import free_port
 from tests.support.process import command, dyad_serve
-from tests.support.redis import free_port
 
 WEB = ROOT / "clients" / "web"
 NPM = Path(sys.executable).parent / "npm"

@@ -15,9 +15,10 @@ from redis.exceptions import RedisError
 
 from tests.conftest import SECRET
 from tests.support.needs import needs
+from tests.support.ports import free_port
 from tests.support.process import Served, dyad_serve
 from tests.support.proxy import Proxy
-from tests.support.redis import RedisServer, free_port, redis_server
+from tests.support.redis import RedisServer, redis_server
 
 NODES = 3
 SERVICE = "dyad.v1.Signaling"

@@ -87,10 +87,14 @@ class Storm:
 
         async def end() -> None:
             await self._over.wait()
-            async with asyncio.timeout(_END_SECONDS):
-                while not (one.done.is_set() and other.done.is_set()):
-                    await one.done.wait()
-                    await other.done.wait()
+            try:
+                async with asyncio.timeout(_END_SECONDS):
+                    while not (one.done.is_set() and other.done.is_set()):
+                        await one.done.wait()
+                        await other.done.wait()
+            except TimeoutError:
+                print(*self.outcome.history, one, other, sep="\n")
+                raise
             both_done.set()
 
         async with asyncio.TaskGroup() as three:

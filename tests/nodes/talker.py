@@ -58,6 +58,11 @@ class Talker:
         self._known = 0  # How much of its own the partner has told.
         self._said_last = self._heard_last = False
 
+    def __str__(self) -> str:
+        last = f"said its last: {self._said_last}, heard the other's: {self._heard_last}"
+        numbers = f"said {self._number}, of which {self._known} are known; heard {self._heard}"
+        return f"{self._me.sender} with {self._peer or 'nobody'}: {last}; {numbers}"
+
     def finding(self, other: "Talker") -> Finding:
         """What comes to light when both ledgers are compared."""
         one, two = (talker._book.getvalue().splitlines() for talker in (self, other))  # noqa: SLF001 - of its own kind

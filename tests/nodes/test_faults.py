@@ -266,6 +266,25 @@ async def test_a_node_that_was_cut_off_for_longer_than_its_lease_hears_nothing_o
         assert bob.heard.empty()
 
 
+async def test_one_alone_that_was_cut_off_is_told_where_somebody_came_and_gave_it_up() -> None:
+    async with party() as here:
+        bob = here.guest("bob", 0)
+        assert await entered(bob) == Joined(None, polite=False)
+        network = here.nodes[0].network
+        network.stall()
+        alice = here.guest("alice", 1, bob.room)
+        assert await entered(alice) == Joined(bob.member, polite=True)
+        assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
+        network.resume_forwarding()
+        assert await bob.told() == Lost()
+        bob.leave(Departure.DISCONNECTED)
+        again = here.guest("bob", 0, alice.room)
+        await served(here, 0)
+        assert await entered(again) == Joined(alice.member, polite=False)
+        assert await alice.told() == PeerJoined(again.member)
+        await talk(alice, again, "anew")
+
+
 async def test_two_on_a_node_that_was_cut_off_go_on_and_come_back_into_their_room() -> None:
     async with party() as here:
         alice, bob = await here.pair(1, 1)

@@ -18,8 +18,9 @@ from tests.nodes.test_processes import end, lost_nothing, meet, pair, talk
 from tests.support.certificates import certificate
 from tests.support.ends import SignalEnd, join, offer
 from tests.support.needs import needs
+from tests.support.ports import free_port
 from tests.support.process import DYAD, command, dyad_serve, run
-from tests.support.redis import PASSWORD, RIGHTS, free_port, redis_server
+from tests.support.redis import PASSWORD, RIGHTS, redis_server
 
 SERVED_SECONDS = 5.0
 NOTICED_SECONDS = 3.0

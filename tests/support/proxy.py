@@ -9,6 +9,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
+from tests.support.ports import free_port
+
 _CHUNK = 65536
 _BACKLOG = 16
 # Close with a reset: linger, for 0 seconds.
@@ -93,9 +95,9 @@ class Proxy:
     async def accept(self) -> None:
         """End `refuse`."""
         if self._listener is None:
+            self.port = self.port or free_port()
             self._listener = socket.create_server(("127.0.0.1", self.port), backlog=_BACKLOG)
             self._listener.settimeout(0)
-            self.port = self._listener.getsockname()[1]
             self._accepting = asyncio.create_task(self._accept(self._listener))
 
     def lead(self) -> Sequence[int]:

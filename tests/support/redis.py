@@ -3,7 +3,6 @@
 import asyncio
 import re
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from tests.support.needs import ROOT
+from tests.support.ports import free_port
 
 REDIS = shutil.which("redis-server")
 PASSWORD = "of-a-test"
@@ -43,13 +43,6 @@ class RedisServer:
         """Kill it, now."""
         self.process.kill()
         await self.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

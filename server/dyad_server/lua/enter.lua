@@ -49,6 +49,11 @@ local peer = seats[other(mine)]
 member.node, member.term, member.peer = node, term, peer and peer.id or ''
 member.evicted = text(evicted)
 redis.call('HSET', KEYS[1], mine, cjson.encode(member))
+if peer then
+  -- Whoever sat here before has no peer any more, whatever that one asserts.
+  peer.peer = member.id
+  redis.call('HSET', KEYS[1], other(mine), cjson.encode(peer))
+end
 local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 redis.call('PEXPIRE', KEYS[1], ARGV[8])
 return {'ok', term, mine, tostring(epoch), text(peer), text(evicted)}

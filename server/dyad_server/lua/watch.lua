@@ -4,18 +4,22 @@
 -- and the node where that was will say so, {'gone'} or {'again'}.
 if not standing() then return {'again'} end
 local polite, seat = seat_of(ARGV[6])
-if not polite then
-  for _, polite in ipairs({'0', '1'}) do
-    local taken = seat_at(polite)
-    local evicted = taken and taken.evicted or ''
-    if evicted ~= '' and cjson.decode(evicted).id == ARGV[6] and live(taken) then
-      return {'replaced'}
-    end
-  end
-  return {'gone'}
+if polite then
+  if seat.node == '' and live(seat) then return {'parked'} end
+  if live(seat) then return {'there', seat.node} end
+  redis.call('HDEL', KEYS[1], polite)
+  redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 end
-if seat.node == '' and live(seat) then return {'parked'} end
-if live(seat) then return {'there', seat.node} end
-redis.call('HDEL', KEYS[1], polite)
-redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+for _, polite in ipairs({'0', '1'}) do
+  local left = seat_at(polite)
+  local evicted = left and left.evicted or ''
+  if evicted ~= '' and cjson.decode(evicted).id == ARGV[6] and live(left) then
+    return {'replaced'}
+  end
+  if left and left.peer == ARGV[6] then
+    -- Who is told that it has gone waits for it no longer: see assert.lua.
+    left.peer = ''
+    redis.call('HSET', KEYS[1], polite, cjson.encode(left))
+  end
+end
 return {'gone'}
