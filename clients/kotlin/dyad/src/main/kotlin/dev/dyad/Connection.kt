@@ -65,7 +65,7 @@ internal constructor(
         job.invokeOnCompletion {
             change {
                 closing = closing || end == null
-                finish(Ended(Status.Code.CANCELLED, "The connection is closed."))
+                finish(closed())
             }
             whenOver()
         }
@@ -178,6 +178,7 @@ internal constructor(
 
     /** Send a frame and await the server's answer to it. */
     private suspend fun ask(fill: Frame.Builder.() -> Frame.Builder): Frame {
+        checkNotCancelled()
         val reply = CompletableDeferred<Frame>()
         val seq = change { ask(Frame.newBuilder().fill(), reply) }
         try {
@@ -190,10 +191,18 @@ internal constructor(
     }
 
     private suspend fun send(fill: Frame.Builder.() -> Frame.Builder) {
+        checkNotCancelled()
         change { send(Frame.newBuilder().setRoomId(signaling.room()).fill()) }
         await { mayPut || end != null }
         change { end }?.let { throw it }
     }
+
+    /** What is said once its scope is cancelled goes nowhere, also before [job] has ended. */
+    private fun checkNotCancelled() {
+        if (job.isCancelled) throw closed()
+    }
+
+    private fun closed() = Ended(Status.Code.CANCELLED, "The connection is closed.")
 
     /** Connect, and come back as often as it takes. */
     private suspend fun stay() {
