@@ -86,8 +86,7 @@ class Party:
     async def pair(self, first: int, second: int) -> tuple[Guest, Guest]:
         """Alice on the one node, Bob on the other, in one room."""
         alice = self.guest("alice", first)
-        alice.enter(create=True)
-        assert await alice.told() == Joined(None, polite=False)
+        assert await entered(alice) == Joined(None, polite=False)
         bob = self.guest("bob", second, alice.room)
         bob.enter()
         assert await bob.told() == Joined(alice.member, polite=True)
@@ -98,6 +97,12 @@ class Party:
         guest = self._guests[output.to]
         assert guest.node is node, f"{output.to} is told something on another node"
         guest.heard.put_nowait(output.event)
+
+
+async def entered(guest: Guest) -> Event:
+    """What it is told that enters its room, or makes it."""
+    guest.enter(create=True)
+    return await guest.told()
 
 
 def said(by: Guest, text: str) -> Forwarded:

@@ -20,7 +20,7 @@ from dyad_server.rooms import (
 )
 from redis.asyncio import Redis
 
-from tests.nodes.brokers import PATIENCE, Guest, Party, party, said
+from tests.nodes.brokers import PATIENCE, Guest, Party, entered, party, said
 from tests.support.proxy import Way
 from tests.support.redis import redis_server
 from tests.support.until import until
@@ -109,11 +109,6 @@ async def until_replicated(redis: Redis, key: str) -> None:
     async with asyncio.timeout(5):
         while not await redis.exists(key):  # noqa: ASYNC110 - it does not tell
             await asyncio.sleep(0.01)
-
-
-async def entered(guest: Guest) -> Event:
-    guest.enter(create=True)
-    return await guest.told()
 
 
 async def test_who_takes_a_seat_anew_outlives_the_node_that_held_it() -> None:

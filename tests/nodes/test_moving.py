@@ -5,10 +5,10 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 import pytest
-from dyad_server.rooms import Departure, Event, Joined, Lost, PeerJoined, PeerLeft
+from dyad_server.rooms import Departure, Joined, Lost, PeerJoined, PeerLeft
 from redis.asyncio import Redis
 
-from tests.nodes.brokers import PATIENCE, Guest, Party, party, said
+from tests.nodes.brokers import PATIENCE, Guest, Party, entered, party, said
 
 _MINUTE_MS = 60_000
 
@@ -51,11 +51,6 @@ def adopt(guest: Guest, claimed: list[bytes]) -> None:
     _, term, state, peer = claimed
     unpacked = msgpack.unpackb(state)
     guest.node.broker.adopt(guest.member, guest.room, unpacked, peer, int(term))
-
-
-async def entered(guest: Guest) -> Event:
-    guest.enter()
-    return await guest.told()
 
 
 async def move(here: Party, guest: Guest, node: int) -> list[bytes]:
@@ -109,8 +104,7 @@ async def test_what_is_said_to_one_who_is_about_to_come_is_not_taken_for_heard()
 async def test_who_enters_as_the_other_one_leaves_the_node_is_told_of_on_the_next() -> None:
     async with party() as here:
         alice = here.guest("alice", 0)
-        alice.enter(create=True)
-        assert await alice.told() == Joined(None, polite=False)
+        assert await entered(alice) == Joined(None, polite=False)
         bob = here.guest("bob", 0, alice.room)
         bob.enter()
         # Redis has not been asked yet: it will say that Alice is here.
@@ -130,8 +124,7 @@ async def test_who_enters_on_the_node_to_which_the_other_one_is_coming_is_told_o
 ) -> None:
     async with party() as here:
         alice = here.guest("alice", 0)
-        alice.enter(create=True)
-        assert await alice.told() == Joined(None, polite=False)
+        assert await entered(alice) == Joined(None, polite=False)
         bob = here.guest("bob", 1, alice.room)
         if asked == "before":
             coming = await move(here, alice, 1)
@@ -155,8 +148,7 @@ async def test_who_enters_on_the_node_to_which_the_other_one_is_coming_is_told_o
 async def test_nobody_hears_one_of_whom_it_was_not_told_that_it_came() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice = here.guest("alice", 0)
-        alice.enter(create=True)
-        assert await alice.told() == Joined(None, polite=False)
+        assert await entered(alice) == Joined(None, polite=False)
         # As a Redis has it that forgot more than the nodes did.
         await redis.hset(alice.node.broker.bus.key("room", alice.room), "epoch", "-5")  # type: ignore[misc]
         bob = here.guest("bob", 0, alice.room)
