@@ -158,6 +158,8 @@ class Talker:
             self._tell(f"{self._me.sender} hears {sender or 'nobody'}, and {self._peer} is there")
             self._ledger.told(said)
         elif sender == self._partner and (label := self._ledger.heard(said)):
+            if label.number < self._heard:
+                self._tell(f"{self._me.sender} hears {label.number} after {self._heard}")
             self._heard = max(self._heard, label.number)
             self._known = max(self._known, label.heard)
             self._heard_last = label.last
@@ -178,6 +180,7 @@ class Talker:
         if self._peer == self._partner:
             self.met.set()
         self._known = self._number
+        self._tell(f"{self._me.sender} said {self._number}, heard {self._heard}")
         self._said_last = self._heard_last = False
         self._look_whether_done()
 

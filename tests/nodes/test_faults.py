@@ -29,6 +29,7 @@ TOLD_SECONDS = 10.0
 LEASE_SECONDS = 6.0
 SERVED_SECONDS = 5.0
 _ON_ITS_WAY_SECONDS = 0.2
+_AGAIN_SECONDS = 3.0
 
 
 async def served(here: Party, *nodes: int) -> None:
@@ -212,6 +213,41 @@ async def test_a_redis_that_forgot_all_is_told_again_before_anybody_enters() -> 
             assert code(answer) is Refusal.ROOM_FULL
         await talk(alice, bob, "still here")
         await talk(carol, dave, "still here")
+
+
+async def test_who_came_before_redis_forgot_is_not_heard_after_who_came_since() -> None:
+    async with party(settle_seconds=0.5) as here, Redis(port=here.redis.port) as redis:
+        alice = here.guest("alice", 0)
+        assert await entered(alice) == Joined(None, polite=False)
+        eve = here.guest("eve", 1, alice.room)
+        assert await entered(eve) == Joined(alice.member, polite=True)
+        eve.leave()
+        assert await alice.told() == PeerJoined(eve.member)
+        assert await alice.told() == PeerLeft(eve.member, Departure.LEFT)
+        here.nodes[0].network.stall()
+        bob = here.guest("bob", 1, alice.room)
+        assert await entered(bob) == Joined(alice.member, polite=True)
+        bob.say("old")
+        here.nodes[1].network.stall()
+        await redis.flushall()
+        here.nodes[0].network.resume_forwarding()
+        # Whom a node seats now, it seats after all who sat there before.
+        while isinstance(await entered(here.guest("dave", 0)), Unserved):
+            pass
+        carol = here.guest("carol", 2, alice.room)
+        while isinstance(answer := await entered(carol), Unserved):
+            pass
+        assert answer == Joined(alice.member, polite=True)
+        assert await alice.told() == PeerJoined(carol.member)
+        await talk(alice, carol, "new")
+        here.nodes[1].network.resume_forwarding()
+        assert await bob.told() == Lost()
+        bob.leave(Departure.DISCONNECTED)
+        began = time.monotonic()
+        # Until all of Bob's has been sent again.
+        while time.monotonic() - began < _AGAIN_SECONDS:
+            await talk(carol, alice, "still here")
+            await asyncio.sleep(0.1)
 
 
 async def test_a_peer_is_told_when_redis_forgot_one_whose_node_could_not_say_so() -> None:

@@ -54,6 +54,6 @@ if peer then
   peer.peer = member.id
   redis.call('HSET', KEYS[1], other(mine), cjson.encode(peer))
 end
-local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+local epoch = next_epoch()
 redis.call('PEXPIRE', KEYS[1], ARGV[8])
-return {'ok', term, mine, tostring(epoch), text(peer), text(evicted)}
+return {'ok', term, mine, epoch, text(peer), text(evicted)}

@@ -11,5 +11,5 @@ if not peer then
   redis.call('DEL', KEYS[1])
   return {'ok', ''}
 end
-redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+next_epoch()
 return {'ok', text(peer)}

@@ -34,4 +34,15 @@ local function live(seat)
     or redis.call('EXISTS', prefix .. 'parked:' .. seat.id) == 1
 end
 
+-- A number for what happens in a room, higher than all before it, also than what
+-- nodes still know of a room that Redis has forgotten: hence the time.
+local function next_epoch()
+  local now = redis.call('TIME')
+  local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+  local last = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
+  local epoch = string.format('%d', math.max(ms, last + 1))
+  redis.call('HSET', KEYS[1], 'epoch', epoch)
+  return epoch
+end
+
 local function text(seat) return seat and cjson.encode(seat) or '' end

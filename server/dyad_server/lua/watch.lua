@@ -8,7 +8,7 @@ if polite then
   if seat.node == '' and live(seat) then return {'parked'} end
   if live(seat) then return {'there', seat.node} end
   redis.call('HDEL', KEYS[1], polite)
-  redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+  next_epoch()
 end
 for _, polite in ipairs({'0', '1'}) do
   local left = seat_at(polite)
