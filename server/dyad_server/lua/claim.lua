@@ -7,9 +7,7 @@ if not standing() then return {'again'} end
 local token = redis.call('HMGET', KEYS[2], 'id', 'left', 'by')
 local id, left, by = token[1], token[2], token[3]
 local polite, seat = seat_of(id)
--- Also where it is asked again, after a park that was asked again too.
-local parked = polite and redis.call('DEL', prefix .. 'parked:' .. id) == 1
-if polite and (by == ARGV[6] or parked) then
+if polite and (by == ARGV[6] or redis.call('DEL', prefix .. 'parked:' .. id) == 1) then
   -- Kept for its time, in case this answer is lost.
   redis.call('HSET', KEYS[2], 'by', ARGV[6])
   seat.node, seat.term = node, term
