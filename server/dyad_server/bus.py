@@ -130,7 +130,7 @@ class Bus:
         """Let what was asked go out, give the lease back, and end."""
         # By a flag, as the pipeline.
         self._stopping = True
-        self._pipeline.stop()
+        self._pipeline.stop(_STOP_SECONDS)
         self._hurry.set()
         # Wakes the reader.
         self.post(self.node, ["probe"])

@@ -99,7 +99,8 @@ class Pipeline:
         self._calls: deque[Call] = deque()
         self._posts: dict[tuple[str, str], list[Message]] = defaultdict(list)
         self._wake = asyncio.Event()
-        self._stopping = False
+        # When `keep_asking` gives up a Redis that is away; None: never.
+        self._give_up_at: float | None = None
 
     def ask(self, call: Call) -> None:
         """Ask, after all that was asked before."""
@@ -132,29 +133,34 @@ class Pipeline:
         self._shas = dict(zip(texts, await pipe.execute(), strict=True))
 
     async def keep_asking(self) -> None:
-        """Ask whatever there is to ask; after `stop`, return once all of it is."""
+        """Ask whatever there is to ask; after `stop`, return once all of it is.
+
+        Or, where Redis is away, when that gives up.
+        """
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
                 while self._calls or self._posts:
                     await self.flush()
-                if self._stopping:
+                if self._give_up_at is not None:
                     return
             except Exception as error:  # noqa: BLE001 - a node that fell silent would stay so
                 self.fall(error)
                 self._opened = False
                 await hang_up(self._client)
+                if self._give_up_at is not None and time.monotonic() > self._give_up_at:
+                    return
                 await asyncio.sleep(RETRY_SECONDS)
                 self._wake.set()
 
-    def stop(self) -> None:
-        """End `keep_asking`.
+    def stop(self, seconds: float) -> None:
+        """End `keep_asking`; where Redis is away, after so many seconds.
 
         By a flag: what is cancelled in the middle of a round trip leaves its
-        connection open.
+        connection open, and Python 3.11's `wait_for`, in redis-py, can lose a cancel.
         """
-        self._stopping = True
+        self._give_up_at = time.monotonic() + seconds
         self._wake.set()
 
     def fall(self, error: Exception) -> None:

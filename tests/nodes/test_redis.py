@@ -10,6 +10,8 @@ from pathlib import Path
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
+from dyad_server.pipeline import Call, Pipeline
+from dyad_server.redis_client import connect
 from redis.asyncio import Redis
 
 from tests.conftest import SECRET
@@ -24,6 +26,7 @@ from tests.support.redis import PASSWORD, RIGHTS, redis_server
 
 SERVED_SECONDS = 5.0
 NOTICED_SECONDS = 3.0
+GIVEN_UP_SECONDS = 3.0
 REFUSED_SECONDS = 2.0
 
 
@@ -71,6 +74,23 @@ async def test_without_redis_joins_are_refused_pairs_of_one_node_go_on_and_healt
         carol = await stack.enter_async_context(end(here.nodes[1], "carol"))
         await carol.send(join(room_id))
         assert (await carol.hear()).error.code == pb.Error.CODE_ROOM_FULL
+
+
+async def test_a_node_that_ends_while_redis_is_away_gives_up_without_being_cancelled() -> None:
+    needs("redis-server")
+    async with redis_server() as redis:
+        client = connect(redis.url, timeout=1.0)
+        pipeline = Pipeline(client, lambda: Call(lambda _: None, lambda _: None), lambda: None)
+        await pipeline.load()
+        asking = asyncio.create_task(pipeline.keep_asking())
+        await redis.end()
+        call = Call(lambda pipe: pipe.exists("dyad:generation"), lambda _: None)
+        call.expect(seconds=0.1, persist=60.0)
+        pipeline.ask(call)
+        pipeline.stop(0.5)
+        await asyncio.wait({asking}, timeout=GIVEN_UP_SECONDS)
+        assert asking.done(), "it asks on"
+        await client.aclose()
 
 
 async def answered(node: Node, room_id: str) -> pb.Error.Code:
