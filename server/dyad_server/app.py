@@ -129,7 +129,9 @@ def _several_nodes() -> ModuleType:
     try:
         from dyad_server import several_nodes  # noqa: PLC0415 - its dependencies are an extra's
     except ModuleNotFoundError as error:
-        raise ConfigError("--redis needs: pip install 'dyad[server,redis]'.") from error
+        raise ConfigError(
+            "--redis needs more: in the checkout, pip install '.[server,redis]'."
+        ) from error
     return several_nodes
 
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-_MISSING = "This command needs the server's dependencies: pip install 'dyad[server]'."
+_MISSING = "This command needs the server's dependencies: in the checkout, pip install '.[server]'."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

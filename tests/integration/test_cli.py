@@ -99,5 +99,14 @@ async def test_without_the_servers_dependencies_it_says_what_to_install(tmp_path
     status, said = await run(sys.executable, "-m", "dyad_server.cli", "serve", env=env)
     assert (status, said) == (
         2,
-        "This command needs the server's dependencies: pip install 'dyad[server]'.\n",
+        "This command needs the server's dependencies: in the checkout, pip install '.[server]'.\n",
     )
+
+
+async def test_without_what_redis_needs_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "redis.py").write_text("raise ModuleNotFoundError(name='redis')")
+    env = KEYED | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    status, said = await run(DYAD, "serve", "--redis", "redis://127.0.0.1:1", env=env)
+    assert status == 2, said
+    assert "in the checkout, pip install '.[server,redis]'" in said
+    assert "Traceback" not in said
