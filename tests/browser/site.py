@@ -101,10 +101,11 @@ async def site(tls: Pair | None = None, **settings: Any) -> AsyncIterator[Site]:
             await browser.close()
 
 
-async def call(site: Site, *, bobs_url: str = "") -> tuple[Page, Page]:
-    """Two tabs, typed into as two people would."""
+async def call(site: Site, *, bobs_url: str = "", first: str = "null") -> tuple[Page, Page]:
+    """Two tabs, typed into as two people would; `first` is run in both before that."""
     alice, bob = await site.tab(), await site.tab(url=bobs_url)
     for page, who in ((alice, "alice"), (bob, "bob")):
+        await page.evaluate(first)
         await expect(page.locator("#status")).to_have_text("Disconnected")
         await page.fill("#token", token(who))
         await page.get_by_role("button", name="Connect", exact=True).click()
@@ -116,6 +117,15 @@ async def call(site: Site, *, bobs_url: str = "") -> tuple[Page, Page]:
     for page in (alice, bob):
         await expect(page.locator("#status")).to_have_text("Connected to peer", timeout=MEDIA_MS)
     return alice, bob
+
+
+REMOTE = 'document.getElementById("remoteVideo")'
+FRAMES = f"{REMOTE}.getVideoPlaybackQuality().totalVideoFrames"
+
+
+async def shows_moving_pictures(page: Page) -> None:
+    frames = await page.evaluate(FRAMES)
+    await page.wait_for_function(f"() => {FRAMES} > {frames} + 10", timeout=MEDIA_MS)
 
 
 # Fake cameras all show the same picture: a stream's id, which travels in the

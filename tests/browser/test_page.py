@@ -8,10 +8,29 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.site import DECODED, MEDIA_MS, STREAM, call, site
+from tests.browser.site import (
+    DECODED,
+    MEDIA_MS,
+    REMOTE,
+    STREAM,
+    call,
+    shows_moving_pictures,
+    site,
+)
 from tests.conftest import token
 from tests.support.certificates import certificate
 from tests.support.needs import ROOT
+
+# As where a person is asked, and answers by window.allow().
+ASKED_ABOUT_THE_CAMERA = """() => {
+  const devices = navigator.mediaDevices;
+  const open = devices.getUserMedia.bind(devices);
+  const allowed = new Promise((allow) => (window.allow = allow));
+  devices.getUserMedia = async (wanted) => (await allowed, open(wanted));
+}"""
+HEARD = """async () => [...(await window.calls[0].getStats()).values()].some(
+  ({ type, kind, packetsReceived }) =>
+    type === "inbound-rtp" && kind === "audio" && packetsReceived > 10)"""
 
 
 async def test_two_browsers_show_each_other_and_closing_one_tells_the_other() -> None:
@@ -26,6 +45,20 @@ async def test_two_browsers_show_each_other_and_closing_one_tells_the_other() ->
         assert await bob.evaluate(STREAM, "remoteVideo") == ids[alice]
         await bob.close()
         await expect(alice.locator("#status")).to_have_text("Connected", timeout=1000)
+
+
+async def test_a_camera_that_is_allowed_late_takes_no_picture_away() -> None:
+    async with site() as here:
+        pages = await call(here, first=ASKED_ABOUT_THE_CAMERA)
+        for page in pages:
+            await page.wait_for_function(DECODED, timeout=MEDIA_MS)
+            await page.evaluate(f"{REMOTE}.addEventListener('emptied', () => window.emptied = 1)")
+        for page in pages:
+            await page.evaluate("window.allow()")
+        for page in pages:
+            await page.wait_for_function(HEARD, timeout=MEDIA_MS)
+            assert not await page.evaluate("window.emptied"), "the picture was loaded again"
+            await shows_moving_pictures(page)
 
 
 async def test_hanging_up_lets_the_other_one_wait_for_the_next() -> None:

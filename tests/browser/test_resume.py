@@ -9,17 +9,12 @@ from dyad_server.app import Server
 from dyad_server.config import Config
 from playwright.async_api import Page, expect
 
-from tests.browser.site import DECODED, MEDIA_MS, Proxy, call, site
+from tests.browser.site import DECODED, MEDIA_MS, Proxy, call, shows_moving_pictures, site
 from tests.conftest import SECRET
 from tests.support import proxy as tcp
 
-FRAMES = 'document.getElementById("remoteVideo").getVideoPlaybackQuality().totalVideoFrames'
+ASKS_FOR_A_NEW_WAY = 'window.calls[0].signalingState === "have-local-offer"'
 UFRAG = "window.calls[0].localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]"
-
-
-async def shows_moving_pictures(page: Page) -> None:
-    frames = await page.evaluate(FRAMES)
-    await page.wait_for_function(f"() => {FRAMES} > {frames} + 10", timeout=MEDIA_MS)
 
 
 async def goes_on_alone(page: Page) -> None:
@@ -93,6 +88,19 @@ async def test_when_the_network_comes_back_a_new_way_is_negotiated_for_the_same_
             assert await page.evaluate("window.calls.length") == 1
 
 
+async def test_two_who_ask_for_a_new_way_at_once_go_on_seeing_each_other() -> None:
+    async with site() as here:
+        pages = await call(here)
+        before = [await page.evaluate(UFRAG) for page in pages]
+        await asyncio.gather(
+            *(page.evaluate("dispatchEvent(new Event('online'))") for page in pages)
+        )
+        for page, ufrag in zip(pages, before, strict=True):
+            await page.wait_for_function(f"() => {UFRAG} !== '{ufrag}'")
+            await shows_moving_pictures(page)
+            assert await page.evaluate("window.calls.length") == 1
+
+
 async def test_a_call_whose_room_the_server_forgot_goes_on_until_somebody_hangs_up() -> None:
     async with site() as here:
         alice, bob = await call(here)
@@ -111,6 +119,27 @@ async def test_a_call_whose_room_the_server_forgot_goes_on_until_somebody_hangs_
             await alice.get_by_role("button", name="Hang up").click()
             await expect(alice.locator("#status")).to_have_text("Disconnected")
             await expect(bob.locator("#status")).to_have_text("Disconnected", timeout=40_000)
+        finally:
+            await anew.stop()
+
+
+@pytest.mark.timeout(90)
+async def test_a_gap_between_the_two_as_the_server_forgets_their_room_ends_no_call() -> None:
+    async with site() as here:
+        alice, bob = await call(here)
+        await here.proxy.stop()
+        await here.server.stop()
+        await bob.evaluate("window.calls[0].close()")
+        await alice.wait_for_function("() => window.calls[0].connectionState === 'disconnected'")
+        anew = Server(Config(port=here.server.port, jwt_secret=SECRET))
+        await anew.start()
+        await here.proxy.start()
+        try:
+            goes_on = re.compile("no such room.*Your call goes on")
+            await expect(alice.locator("#message")).to_have_text(goes_on, timeout=20_000)
+            await alice.wait_for_function(f"() => {ASKS_FOR_A_NEW_WAY}")
+            await expect(alice.locator("#message")).to_have_text(goes_on)
+            await expect(alice.locator("#status")).to_have_text("Disconnected", timeout=40_000)
         finally:
             await anew.stop()
 

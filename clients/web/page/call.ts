@@ -24,9 +24,9 @@ export class Call {
     this.#peer = new Peer(pc, signaling, { polite, failed: events.fails });
   }
 
-  /** Whether the two see and hear each other. */
+  /** Whether the two see and hear each other, or did until a moment ago: a gap may mend by itself. */
   get running(): boolean {
-    return this.#pc.connectionState === "connected";
+    return ["connected", "disconnected"].includes(this.#pc.connectionState);
   }
 
   async take(event: NegotiationEvent): Promise<void> {

@@ -206,9 +206,14 @@ function startCall(current: Session, connection: Connection): Call | undefined {
   let call: Call;
   try {
     call = new Call(connection, connection.room.polite, view.stun.value, {
-      shows: (remote) => (view.remoteVideo.srcObject = remote),
+      shows: view.showRemote,
       becomes: (state) => current.call === call && callBecomes(current, state),
-      fails: callFailed,
+      // Once the server is lost there is nobody to negotiate with, which has been said.
+      fails: (reason) => {
+        if (current.last === undefined) {
+          callFailed(reason);
+        }
+      },
     });
   } catch {
     say("The STUN server in the settings is not an address. It looks like stun:host:3478.");
@@ -238,7 +243,7 @@ function endCall(current: Session): void {
   current.call?.close();
   current.call = undefined;
   current.last?.callEnded();
-  view.remoteVideo.srcObject = null;
+  view.showRemote(null);
   view.nameRemote(undefined);
   if (session === current) {
     show("Connected");

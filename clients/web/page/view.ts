@@ -18,7 +18,7 @@ export const createButton = element("create", HTMLButtonElement);
 export const joinButton = element("join", HTMLButtonElement);
 export const hangupButton = element("hangup", HTMLButtonElement);
 export const localVideo = element("localVideo", HTMLVideoElement);
-export const remoteVideo = element("remoteVideo", HTMLVideoElement);
+const remoteVideo = element("remoteVideo", HTMLVideoElement);
 const copyButton = element("copy", HTMLButtonElement);
 const remoteName = element("remoteName", HTMLElement);
 const status = element("status", HTMLElement);
@@ -44,6 +44,14 @@ export function showStatus(next: Status): void {
 
 export function nameRemote(peer: { userId: string; email: string } | undefined): void {
   remoteName.textContent = peer?.email || peer?.userId || "Nobody yet";
+}
+
+export function showRemote(stream: MediaStream | null): void {
+  // Setting the same stream again loads it again, and nothing is seen until
+  // each of its tracks flows: a new one may have to wait for signaling.
+  if (remoteVideo.srcObject !== stream) {
+    remoteVideo.srcObject = stream;
+  }
 }
 
 /** Shows the link to hand over; undefined: there is none. */

@@ -25,6 +25,10 @@ export type NegotiationEvent = Extract<ConnectionEvent, { type: "offer" | "answe
  * Negotiates one RTCPeerConnection, from either side, by the W3C's "perfect
  * negotiation" (https://www.w3.org/TR/webrtc/#perfect-negotiation-example).
  *
+ * In one thing it differs: the polite one sets what it offers only when that is
+ * answered, so that it has nothing to roll back when the two offer at once.
+ * Chromium shows and plays nothing more of the other one after a rollback.
+ *
  * Adding a track, or a data channel, is what makes the offer. When the way to
  * the other one is lost, or the network another one, it asks for a new way (an
  * ICE restart).
@@ -34,6 +38,8 @@ export class Peer {
   readonly #signaling: PeerSignaling;
   readonly #options: PeerOptions;
   #makingOffer = false;
+  /** What the polite one offered, and sets once it is answered. */
+  #offered: RTCSessionDescriptionInit | undefined;
   #settingAnswer = false;
   #held: RTCIceCandidateInit[] = [];
   readonly #unwatch: () => void;
@@ -75,10 +81,18 @@ export class Peer {
   }
 
   async #offer(): Promise<void> {
+    if (this.#offered !== undefined) {
+      return;
+    }
     try {
       this.#makingOffer = true;
-      await this.#pc.setLocalDescription();
-      this.#describe();
+      if (this.#options.polite) {
+        this.#offered = await this.#pc.createOffer();
+        this.#describe(this.#offered);
+      } else {
+        await this.#pc.setLocalDescription();
+        this.#describe(this.#pc.localDescription);
+      }
     } catch (reason) {
       this.#report(reason);
     } finally {
@@ -108,16 +122,19 @@ export class Peer {
     }
     this.#settingAnswer = type === "answer";
     try {
-      await pc.setRemoteDescription({ type, sdp });
+      // Without a wait between the two, where an offer could come and roll back.
+      const setting = type === "answer" && this.#offered ? [pc.setLocalDescription(this.#offered)] : [];
+      await Promise.all([...setting, pc.setRemoteDescription({ type, sdp })]);
     } finally {
       this.#settingAnswer = false;
+      this.#offered = undefined;
     }
     const held = this.#held;
     this.#held = [];
     await Promise.all(held.map((candidate) => this.#addCandidate(candidate)));
     if (type === "offer") {
       await pc.setLocalDescription();
-      this.#describe();
+      this.#describe(pc.localDescription);
     }
   }
 
@@ -138,9 +155,8 @@ export class Peer {
     }
   }
 
-  #describe(): void {
-    const description = this.#pc.localDescription;
-    if (this.#closed || description === null) {
+  #describe(description: RTCSessionDescriptionInit | null): void {
+    if (this.#closed || description?.sdp === undefined) {
       return;
     }
     if (description.type === "offer") {

@@ -11,6 +11,9 @@ class Connection extends EventTarget {
   iceConnectionState: RTCIceConnectionState = "connected";
   restarts = 0;
   readonly taken: string[] = [];
+  /** Which descriptions it was given, in order. */
+  readonly set: string[] = [];
+  #offers = 0;
 
   becomes(state: RTCIceConnectionState): void {
     this.iceConnectionState = state;
@@ -23,13 +26,28 @@ class Connection extends EventTarget {
 
   close(): void {}
 
+  async createOffer(): Promise<RTCSessionDescriptionInit> {
+    this.#offers += 1;
+    return { type: "offer", sdp: `my offer ${this.#offers}` };
+  }
+
   async setRemoteDescription(description: RTCSessionDescriptionInit): Promise<void> {
     this.remoteDescription = description;
     this.taken.push(description.type);
+    this.set.push(`remote: ${description.sdp}`);
   }
 
-  async setLocalDescription(): Promise<void> {
-    this.localDescription = { type: "answer", sdp: "an answer" };
+  async setLocalDescription(
+    description: RTCSessionDescriptionInit = { type: "answer", sdp: "an answer" },
+  ): Promise<void> {
+    this.localDescription = description;
+    this.set.push(`local: ${description.sdp}`);
+  }
+
+  /** As when a track was added; the offer is out when this resolves. */
+  async needsNegotiation(): Promise<void> {
+    this.dispatchEvent(new Event("negotiationneeded"));
+    await new Promise(setImmediate);
   }
 
   async addIceCandidate({ candidate = "" }: RTCIceCandidateInit): Promise<void> {
@@ -64,6 +82,35 @@ test("candidates that come before the offer are used after it, in order", async 
   await bob.take({ type: "candidate", candidate: { candidate: "third" } });
   assert.deepEqual(connection.taken, ["offer", "first", "second", "third"]);
   assert.deepEqual(said, ["an answer"]);
+});
+
+test("the polite one sets its offer when that is answered", async () => {
+  const { peer: bob, connection, said } = peer();
+  await connection.needsNegotiation();
+  await connection.needsNegotiation();
+  assert.deepEqual([said, connection.set], [["my offer 1"], []]);
+  await bob.take({ type: "answer", sdp: "her answer" });
+  assert.deepEqual(connection.set, ["local: my offer 1", "remote: her answer"]);
+});
+
+test("where both offer at once the polite one has nothing to roll back, and offers again", async () => {
+  const { peer: bob, connection, said } = peer();
+  await connection.needsNegotiation();
+  await bob.take({ type: "offer", sdp: "her offer" });
+  assert.deepEqual(connection.set, ["remote: her offer", "local: an answer"]);
+  await connection.needsNegotiation();
+  assert.deepEqual(said, ["my offer 1", "an answer", "my offer 2"]);
+  await bob.take({ type: "answer", sdp: "her answer" });
+  assert.deepEqual(connection.set.slice(2), ["local: my offer 2", "remote: her answer"]);
+});
+
+test("an offer that comes while its own is being made is answered, and it offers again", async () => {
+  const { peer: bob, connection, said } = peer();
+  const made = connection.needsNegotiation();
+  await bob.take({ type: "offer", sdp: "her offer" });
+  await made;
+  await connection.needsNegotiation();
+  assert.deepEqual(said, ["my offer 1", "an answer", "my offer 2"]);
 });
 
 test("when the way to the other one fails, a new one is asked for at once", () => {
