@@ -123,8 +123,11 @@ export class Peer {
     this.#settingAnswer = type === "answer";
     try {
       // Without a wait between the two, where an offer could come and roll back.
-      const setting = type === "answer" && this.#offered ? [pc.setLocalDescription(this.#offered)] : [];
-      await Promise.all([...setting, pc.setRemoteDescription({ type, sdp })]);
+      const answered = type === "answer" ? this.#offered : undefined;
+      await Promise.all([
+        answered && pc.setLocalDescription(answered),
+        pc.setRemoteDescription({ type, sdp }),
+      ]);
     } finally {
       this.#settingAnswer = false;
       this.#offered = undefined;
