@@ -5,12 +5,10 @@ import re
 import time
 
 import pytest
-from dyad_server.app import Server
-from dyad_server.config import Config
 from playwright.async_api import Page, expect
 
 from tests.browser.site import DECODED, MEDIA_MS, Proxy, call, shows_moving_pictures, site
-from tests.conftest import SECRET
+from tests.conftest import serving
 from tests.support import proxy as tcp
 
 ASKS_FOR_A_NEW_WAY = 'window.calls[0].signalingState === "have-local-offer"'
@@ -106,10 +104,8 @@ async def test_a_call_whose_room_the_server_forgot_goes_on_until_somebody_hangs_
         alice, bob = await call(here)
         await here.proxy.stop()
         await here.server.stop()
-        anew = Server(Config(port=here.server.port, jwt_secret=SECRET))
-        await anew.start()
-        await here.proxy.start()
-        try:
+        async with serving(port=here.server.port):
+            await here.proxy.start()
             for page in (alice, bob):
                 await expect(page.locator("#message")).to_have_text(
                     re.compile("no such room.*Your call goes on"), timeout=20_000
@@ -119,8 +115,6 @@ async def test_a_call_whose_room_the_server_forgot_goes_on_until_somebody_hangs_
             await alice.get_by_role("button", name="Hang up").click()
             await expect(alice.locator("#status")).to_have_text("Disconnected")
             await expect(bob.locator("#status")).to_have_text("Disconnected", timeout=40_000)
-        finally:
-            await anew.stop()
 
 
 @pytest.mark.timeout(90)
@@ -131,17 +125,13 @@ async def test_a_gap_between_the_two_as_the_server_forgets_their_room_ends_no_ca
         await here.server.stop()
         await bob.evaluate("window.calls[0].close()")
         await alice.wait_for_function("() => window.calls[0].connectionState === 'disconnected'")
-        anew = Server(Config(port=here.server.port, jwt_secret=SECRET))
-        await anew.start()
-        await here.proxy.start()
-        try:
+        async with serving(port=here.server.port):
+            await here.proxy.start()
             goes_on = re.compile("no such room.*Your call goes on")
             await expect(alice.locator("#message")).to_have_text(goes_on, timeout=20_000)
             await alice.wait_for_function(f"() => {ASKS_FOR_A_NEW_WAY}")
             await expect(alice.locator("#message")).to_have_text(goes_on)
             await expect(alice.locator("#status")).to_have_text("Disconnected", timeout=40_000)
-        finally:
-            await anew.stop()
 
 
 @pytest.mark.timeout(90)

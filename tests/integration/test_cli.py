@@ -92,10 +92,14 @@ async def test_a_mistake_ends_with_2_and_a_sentence(
     assert SECRET not in said
 
 
+def without(folder: Path, module: str) -> dict[str, str]:
+    """An environment in which this module is not there: `folder` is looked up first."""
+    (folder / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})")
+    return KEYED | {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+
+
 async def test_without_the_servers_dependencies_it_says_what_to_install(tmp_path: Path) -> None:
-    # A module that is not there, by a name that Python looks up first.
-    (tmp_path / "jwt.py").write_text("raise ModuleNotFoundError(name='jwt')")
-    env = KEYED | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    env = without(tmp_path, "jwt")
     status, said = await run(sys.executable, "-m", "dyad_server.cli", "serve", env=env)
     assert (status, said) == (
         2,
@@ -104,8 +108,7 @@ async def test_without_the_servers_dependencies_it_says_what_to_install(tmp_path
 
 
 async def test_without_what_redis_needs_it_says_what_to_install(tmp_path: Path) -> None:
-    (tmp_path / "redis.py").write_text("raise ModuleNotFoundError(name='redis')")
-    env = KEYED | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    env = without(tmp_path, "redis")
     status, said = await run(DYAD, "serve", "--redis", "redis://127.0.0.1:1", env=env)
     assert status == 2, said
     assert "in the checkout, pip install '.[server,redis]'" in said
