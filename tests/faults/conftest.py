@@ -15,7 +15,7 @@ def watched(record_property: Callable[[str, object], None]) -> Watch:
         async with site(*options) as watched_site:
             yield watched_site
         witness = watched_site.witness
-        record_property("witness", f"{witness.p99() * 1000:6.1f} ms of {len(witness.delays):5d}")
+        record_property("witness", f"{witness.p99 * 1000:6.1f} ms of {witness.frames:5d}")
 
     return watch
 

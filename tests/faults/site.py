@@ -33,7 +33,7 @@ class Site:
     Attributes:
         served: the process.
         process: the same, to be measured.
-        witness: what the pair beside it has seen up to now.
+        witness: what the pair beside it has seen, once the fault is over.
     """
 
     served: Served
@@ -107,7 +107,7 @@ async def site(*options: str) -> AsyncIterator[Site]:
     metrics_port = free_port()
     async with (
         dyad_serve(SECRET, "--metrics-port", str(metrics_port), *options) as served,
-        witnessed(served.port) as witness,
+        witnessed(served) as witness,
     ):
         process = psutil.Process(served.process.pid)
         yield Site(served, process, witness, metrics_port, process.num_fds())

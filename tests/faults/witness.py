@@ -1,118 +1,52 @@
-"""A pair that goes on with its call while something goes wrong beside it."""
+"""A pair that goes on with its call while something goes wrong beside it: `pair`."""
 
-import asyncio
-import contextlib
-import math
-import time
+import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import grpc
 
 from tests.conftest import token
-from tests.support.ends import SignalEnd, candidate, join
+from tests.support.process import Served, command
 
-_INTERVAL = 0.02
-_LEAST = 100
-"""Frames of each side: what p99 needs at the least."""
 _P99 = 0.250
-_GOODBYE = "goodbye"
 
 
 @dataclass
 class Witness:
-    """What the pair has seen.
+    """What the pair has seen, once its call is over.
 
     Attributes:
-        delays: of the frames that arrived, in seconds.
-        late: how much later than asked this process was woken, in seconds: the
-            machine was busy, whatever the server did.
+        frames: how many arrived, which are all that were said.
+        p99: the delay, in seconds, that one of a hundred exceeds; what it waited
+            for a processor that others had is not counted.
     """
 
-    delays: list[float] = field(default_factory=list)
-    late: list[float] = field(default_factory=list)
-
-    def p99(self) -> float:
-        """The delay, in seconds, that one frame in a hundred exceeds."""
-        return _p99(self.delays)
-
-    def bound(self) -> float:
-        """What `p99` must stay below, in seconds."""
-        return _P99 + _p99(self.late)
-
-
-def _p99(seconds: list[float]) -> float:
-    return sorted(seconds)[math.ceil(len(seconds) * 0.99) - 1]
-
-
-class _Side:
-    """One of the two: says numbers, and hears the other's."""
-
-    def __init__(self, end: SignalEnd, room_id: str, witness: Witness) -> None:
-        self.sent_at: list[float] = []
-        self._end = end
-        self._room_id = room_id
-        self._witness = witness
-
-    async def speak(self, over: asyncio.Event) -> None:
-        while not over.is_set() or len(self.sent_at) < _LEAST:
-            await self._say(str(len(self.sent_at)))
-            # The pace of a conversation: nothing is waited for.
-            asked = time.monotonic() + _INTERVAL
-            await asyncio.sleep(_INTERVAL)
-            self._witness.late.append(max(time.monotonic() - asked, 0))
-        await self._say(_GOODBYE)
-
-    async def listen(self, other: "_Side") -> None:
-        heard = 0
-        while (text := await self._hear()) != _GOODBYE:
-            assert text == str(heard), f"the witness waited for {heard}, and heard {text!r}"
-            self._witness.delays.append(time.monotonic() - other.sent_at[heard])
-            heard += 1
-        assert heard == len(other.sent_at) - 1, f"the witness heard only {heard}"
-
-    async def _say(self, text: str) -> None:
-        self.sent_at.append(time.monotonic())
-        await self._end.send(candidate(self._room_id, text, seq=len(self.sent_at) + 1))
-
-    async def _hear(self) -> str:
-        return (await self._end.hear()).ice_candidate.candidate
+    frames: int = 0
+    p99: float = 0
 
 
 @asynccontextmanager
-async def witnessed(port: int) -> AsyncIterator[Witness]:
-    """Let two participants talk through the server on `port` while the context lasts.
+async def witnessed(served: Served) -> AsyncIterator[Witness]:
+    """Let two participants talk through this server while the context lasts.
 
     Raises:
         AssertionError: a frame was lost, came twice or out of order, or one in
             a hundred took longer than 250 ms, on a machine that had time for it.
     """
-    async with contextlib.AsyncExitStack() as stack:
-        alice, bob = [
-            SignalEnd(await stack.enter_async_context(channel(port)), token(f"witness-{name}"))
-            for name in "ab"
-        ]
-        await alice.send(join(seq=1))
-        room_id = (await alice.hear()).room_id
-        await bob.send(join(room_id, seq=1))
-        await bob.hear()
-        await alice.hear()
-        witness, over = Witness(), asyncio.Event()
-        one, two = (_Side(end, room_id, witness) for end in (alice, bob))
-        async with asyncio.TaskGroup() as talking:
-            for side, other in ((one, two), (two, one)):
-                talking.create_task(side.speak(over))
-                talking.create_task(side.listen(other))
-            try:
-                yield witness
-            finally:
-                over.set()
-        assert witness.p99() < witness.bound(), (
-            f"the witness waited {witness.p99() * 1000:.0f} ms, of {witness.bound() * 1000:.0f}"
-        )
-        alice.cut()
-        bob.cut()
+    tokens = [token(f"witness-{name}") for name in "ab"]
+    which = (str(served.port), str(served.process.pid), *tokens)
+    async with command(sys.executable, "-m", "tests.faults.pair", *which) as pair:
+        await pair.says("talking")
+        witness = Witness()
+        yield witness
+        pair.process.terminate()
+        assert await pair.ended() == 0, pair.said
+        seen = json.loads(pair.said.splitlines()[-1])
+    witness.frames, witness.p99 = seen["frames"], seen["p99"]
+    assert witness.p99 < _P99, f"the witness waited {witness.p99 * 1000:.0f} ms"
 
 
 def channel(port: int) -> grpc.aio.Channel:

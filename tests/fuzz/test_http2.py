@@ -112,4 +112,4 @@ async def test_the_server_goes_on_whatever_bytes_come() -> None:
         await new_call(served.port, proof)
         await served.empties()
         assert "Traceback" not in served.served.command.said
-    budget.said(budget.OF_HTTP2, f"HTTP/2, p99 beside them {served.witness.p99() * 1000:.1f} ms")
+    budget.said(budget.OF_HTTP2, f"HTTP/2, p99 beside them {served.witness.p99 * 1000:.1f} ms")

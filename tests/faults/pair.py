@@ -1,0 +1,118 @@
+"""The witness: a pair that goes on with its call while something goes wrong beside it.
+
+In a process of its own, so that a frame waits for nothing that the test does,
+which may speak for thousands. It is given the server's port and process and the
+two's tokens, says "talking" when they are in their room, and when it is told to
+end (SIGTERM), what they have seen.
+"""
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from tests.faults.witness import channel
+from tests.support.ends import SignalEnd, candidate, join
+
+_INTERVAL = 0.02
+_LEAST = 100
+"""Frames of each side: what p99 needs at the least."""
+_GOODBYE = "goodbye"
+
+
+class _Clock:
+    """Stands still while one of these processes could go on and has no processor.
+
+    What others take of the machine is not what the server does to a frame.
+    """
+
+    def __init__(self, *processes: int) -> None:
+        self._threads = [Path(f"/proc/{process}/task") for process in processes]
+
+    def now(self) -> float:
+        """In seconds."""
+        return time.monotonic() - sum(map(_withheld, self._threads))
+
+
+def _withheld(threads: Path) -> float:
+    """Seconds for which these were ready to run and did not; 0 where the system does not tell."""
+    waited = 0
+    # A thread may end meanwhile.
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(threads):  # noqa: PTH208 - a hundred times a second
+            with contextlib.suppress(OSError):
+                waited += int((threads / thread / "schedstat").read_bytes().split()[1])
+    return waited / 1e9
+
+
+class _Side:
+    """One of the two: says numbers, and hears the other's.
+
+    Attributes:
+        sent_at: when it said each of its own, in the clock's seconds.
+        delays: of the frames that it heard, in seconds.
+    """
+
+    def __init__(self, end: SignalEnd, room_id: str, clock: _Clock) -> None:
+        self.sent_at: list[float] = []
+        self.delays: list[float] = []
+        self._end = end
+        self._room_id = room_id
+        self._clock = clock
+
+    async def speak(self, over: asyncio.Event) -> None:
+        while not over.is_set() or len(self.sent_at) < _LEAST:
+            await self._say(str(len(self.sent_at)))
+            # The pace of a conversation: nothing is waited for.
+            await asyncio.sleep(_INTERVAL)
+        await self._say(_GOODBYE)
+
+    async def listen(self, other: "_Side") -> None:
+        while (text := await self._hear()) != _GOODBYE:
+            heard = len(self.delays)
+            assert text == str(heard), f"the witness waited for {heard}, and heard {text!r}"
+            self.delays.append(self._clock.now() - other.sent_at[heard])
+        assert len(self.delays) == len(other.sent_at) - 1, f"it heard only {len(self.delays)}"
+
+    async def _say(self, text: str) -> None:
+        self.sent_at.append(self._clock.now())
+        await self._end.send(candidate(self._room_id, text, seq=len(self.sent_at) + 1))
+
+    async def _hear(self) -> str:
+        return (await self._end.hear()).ice_candidate.candidate
+
+
+async def _talk(port: int, server: int, *tokens: str) -> None:
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    async with AsyncExitStack() as stack:
+        alice, bob = [
+            SignalEnd(await stack.enter_async_context(channel(port)), token) for token in tokens
+        ]
+        await alice.send(join(seq=1))
+        room_id = (await alice.hear()).room_id
+        await bob.send(join(room_id, seq=1))
+        await bob.hear()
+        await alice.hear()
+        print("talking", flush=True)
+        clock = _Clock(server, os.getpid())
+        one, two = (_Side(end, room_id, clock) for end in (alice, bob))
+        async with asyncio.TaskGroup() as talking:
+            for side, other in ((one, two), (two, one)):
+                talking.create_task(side.speak(over))
+                talking.create_task(side.listen(other))
+        alice.cut()
+        bob.cut()
+    delays = sorted(one.delays + two.delays)
+    p99 = delays[math.ceil(len(delays) * 0.99) - 1]
+    print(json.dumps({"frames": len(delays), "p99": p99}))
+
+
+if __name__ == "__main__":
+    asyncio.run(_talk(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))
