@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+from collections.abc import Callable
 
 import pytest
 from dyad_server import outlet, participant, rooms, session
@@ -12,6 +13,7 @@ from tests.conftest import serving
 from tests.faults.crowd import WAYS, Way, enter, proofs
 from tests.faults.witness import channel
 from tests.support.ends import End, ListenEnd, SignalEnd
+from tests.support.until import until
 
 CALLS = 20
 ROUNDS = 3
@@ -35,18 +37,16 @@ def there(server: Server) -> dict[str, int]:
     return counts
 
 
-async def comes_back_to(before: dict[str, int], server: Server) -> None:
-    """Await that no more lives than before; AssertionError after a while."""
+def none(counts: dict[str, int]) -> bool:
+    """Whether none of the server's own lives."""
+    return not any(counts[kind.__name__] for kind in KINDS)
 
-    def left() -> dict[str, int]:
-        return {name: n for name, n in there(server).items() if n > before[name]}
 
+async def settled(holds: Callable[[], bool]) -> None:
+    """Await this, or some seconds: the grace time of the held ones, and what is on its way."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(5):
-            # The grace time of the held ones, and what is still on its way.
-            while left():  # noqa: ASYNC110 - nobody tells of the last
-                await asyncio.sleep(0.05)
-    assert not left(), f"of {before}"
+        # Seldom: to count is to collect what is to be counted.
+        await until(holds, 5, turn=0.05)
 
 
 async def test_what_lives_is_counted() -> None:
@@ -59,7 +59,8 @@ async def test_what_lives_is_counted() -> None:
         for end in ends:
             end.cut()
         # Or the next test would find what is left of these.
-        await comes_back_to(before, server)
+        await settled(lambda: none(there(server)))
+        assert none(there(server))
 
 
 @pytest.mark.parametrize("transport", [SignalEnd, ListenEnd])
@@ -67,7 +68,8 @@ async def test_what_lives_is_counted() -> None:
 async def test_nothing_lives_on_of_calls_that_ended_by(way: Way, transport: type[End]) -> None:
     async with serving(resume_grace=GRACE) as server:
         before = there(server)
-        assert not any(before[kind.__name__] for kind in KINDS)
+        assert none(before)
         for _ in range(ROUNDS):
             await way(server.port, transport, proofs(CALLS))
-            await comes_back_to(before, server)
+            await settled(lambda: there(server) == before)
+            assert there(server) == before

@@ -7,8 +7,8 @@ from collections.abc import Callable
 _TURN = 0.001
 
 
-async def until(holds: Callable[[], bool], seconds: float = 2.0) -> None:
-    """Let the loop turn until `holds`; TimeoutError after `seconds`."""
+async def until(holds: Callable[[], bool], seconds: float = 2.0, *, turn: float = _TURN) -> None:
+    """Let the loop turn until `holds`, asked every `turn` seconds; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - there is no event: the server does not tell
-            await asyncio.sleep(_TURN)
+            await asyncio.sleep(turn)
