@@ -32,7 +32,17 @@ class SignalingStub(object):
     <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
     with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
     RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`).
+    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+    is negative, another connection of the same user has the seat: do not come
+    back.
+
+    One user, one seat: a user that enters a room in which it already sits takes
+    its own seat, and the older stream ends with ABORTED. The newest wins.
+
+    A message without frames is a heartbeat. The server sends one where it has
+    sent or heard nothing for a while (10 s); a participant answers with any
+    message, an empty one will do. Who has numbered a frame and then sends
+    nothing for its lease (25 s) is treated as a broken connection.
     """
 
     def __init__(self, channel):
@@ -65,7 +75,17 @@ class SignalingServicer(object):
     <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
     with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
     RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`).
+    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+    is negative, another connection of the same user has the seat: do not come
+    back.
+
+    One user, one seat: a user that enters a room in which it already sits takes
+    its own seat, and the older stream ends with ABORTED. The newest wins.
+
+    A message without frames is a heartbeat. The server sends one where it has
+    sent or heard nothing for a while (10 s); a participant answers with any
+    message, an empty one will do. Who has numbered a frame and then sends
+    nothing for its lease (25 s) is treated as a broken connection.
     """
 
     def Signal(self, request_iterator, context):
@@ -123,7 +143,17 @@ class Signaling(object):
     <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
     with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
     RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`).
+    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+    is negative, another connection of the same user has the seat: do not come
+    back.
+
+    One user, one seat: a user that enters a room in which it already sits takes
+    its own seat, and the older stream ends with ABORTED. The newest wins.
+
+    A message without frames is a heartbeat. The server sends one where it has
+    sent or heard nothing for a while (10 s); a participant answers with any
+    message, an empty one will do. Who has numbered a frame and then sends
+    nothing for its lease (25 s) is treated as a broken connection.
     """
 
     @staticmethod

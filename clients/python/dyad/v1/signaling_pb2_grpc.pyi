@@ -8,8 +8,10 @@ candidates, and then talk to each other directly. The server pairs them and
 carries what they say; it never looks into it.
 
 The promise: a frame that the server has taken in reaches the peer exactly
-once and in order, or both ends are told: within 10 seconds, or where a seat
-is held, when its grace time is over.
+once and in order, or both ends are told. Nothing is lost silently. Told
+within: at once when a connection ends; 10 s when a direct connection falls
+silent; the lease (25 s) when one behind a proxy does; plus the grace time
+where a seat is held.
 """
 
 from collections import abc as _abc
@@ -42,7 +44,17 @@ class SignalingStub:
     <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
     with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
     RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`).
+    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+    is negative, another connection of the same user has the seat: do not come
+    back.
+
+    One user, one seat: a user that enters a room in which it already sits takes
+    its own seat, and the older stream ends with ABORTED. The newest wins.
+
+    A message without frames is a heartbeat. The server sends one where it has
+    sent or heard nothing for a while (10 s); a participant answers with any
+    message, an empty one will do. Who has numbered a frame and then sends
+    nothing for its lease (25 s) is treated as a broken connection.
     """
 
     @_typing.overload
@@ -66,7 +78,17 @@ class SignalingAsyncStub(SignalingStub):
     <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
     with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
     RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`).
+    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+    is negative, another connection of the same user has the seat: do not come
+    back.
+
+    One user, one seat: a user that enters a room in which it already sits takes
+    its own seat, and the older stream ends with ABORTED. The newest wins.
+
+    A message without frames is a heartbeat. The server sends one where it has
+    sent or heard nothing for a while (10 s); a participant answers with any
+    message, an empty one will do. Who has numbered a frame and then sends
+    nothing for its lease (25 s) is treated as a broken connection.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -86,7 +108,17 @@ class SignalingServicer(metaclass=_abc_1.ABCMeta):
     <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
     with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
     RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`).
+    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+    is negative, another connection of the same user has the seat: do not come
+    back.
+
+    One user, one seat: a user that enters a room in which it already sits takes
+    its own seat, and the older stream ends with ABORTED. The newest wins.
+
+    A message without frames is a heartbeat. The server sends one where it has
+    sent or heard nothing for a while (10 s); a participant answers with any
+    message, an empty one will do. Who has numbered a frame and then sends
+    nothing for its lease (25 s) is treated as a broken connection.
     """
 
     @_abc_1.abstractmethod

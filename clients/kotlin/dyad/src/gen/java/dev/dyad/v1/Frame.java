@@ -80,7 +80,8 @@ public  final class Frame extends
   /**
    * <pre>
    * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names).
+   * creates a room (or enters the one that the token names). It is compared
+   * without regard to case; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -93,7 +94,8 @@ public  final class Frame extends
   /**
    * <pre>
    * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names).
+   * creates a room (or enters the one that the token names). It is compared
+   * without regard to case; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -107,7 +109,8 @@ public  final class Frame extends
   /**
    * <pre>
    * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names).
+   * creates a room (or enters the one that the token names). It is compared
+   * without regard to case; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -122,7 +125,8 @@ public  final class Frame extends
   /**
    * <pre>
    * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names).
+   * creates a room (or enters the one that the token names). It is compared
+   * without regard to case; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -134,7 +138,8 @@ public  final class Frame extends
   /**
    * <pre>
    * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names).
+   * creates a room (or enters the one that the token names). It is compared
+   * without regard to case; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -885,7 +890,8 @@ public  final class Frame extends
     /**
      * <pre>
      * Which room this is about, a UUID. Empty only on the `join_room` that
-     * creates a room (or enters the one that the token names).
+     * creates a room (or enters the one that the token names). It is compared
+     * without regard to case; the server writes it in lower case.
      * </pre>
      *
      * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -898,7 +904,8 @@ public  final class Frame extends
     /**
      * <pre>
      * Which room this is about, a UUID. Empty only on the `join_room` that
-     * creates a room (or enters the one that the token names).
+     * creates a room (or enters the one that the token names). It is compared
+     * without regard to case; the server writes it in lower case.
      * </pre>
      *
      * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -912,7 +919,8 @@ public  final class Frame extends
     /**
      * <pre>
      * Which room this is about, a UUID. Empty only on the `join_room` that
-     * creates a room (or enters the one that the token names).
+     * creates a room (or enters the one that the token names). It is compared
+     * without regard to case; the server writes it in lower case.
      * </pre>
      *
      * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -928,7 +936,8 @@ public  final class Frame extends
     /**
      * <pre>
      * Which room this is about, a UUID. Empty only on the `join_room` that
-     * creates a room (or enters the one that the token names).
+     * creates a room (or enters the one that the token names). It is compared
+     * without regard to case; the server writes it in lower case.
      * </pre>
      *
      * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -942,7 +951,8 @@ public  final class Frame extends
     /**
      * <pre>
      * Which room this is about, a UUID. Empty only on the `join_room` that
-     * creates a room (or enters the one that the token names).
+     * creates a room (or enters the one that the token names). It is compared
+     * without regard to case; the server writes it in lower case.
      * </pre>
      *
      * <code>string room_id = 1 [json_name = "roomId"];</code>

@@ -13,7 +13,8 @@ public interface FrameOrBuilder extends
   /**
    * <pre>
    * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names).
+   * creates a room (or enters the one that the token names). It is compared
+   * without regard to case; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -23,7 +24,8 @@ public interface FrameOrBuilder extends
   /**
    * <pre>
    * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names).
+   * creates a room (or enters the one that the token names). It is compared
+   * without regard to case; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>

@@ -56,8 +56,8 @@ public  final class LeaveRoom extends
     REASON_DISCONNECTED(2),
     /**
      * <pre>
-     * They took their seat again without the state of the call: a "user
-     * joined" follows, and the two negotiate anew.
+     * They entered the room again without the state of the call, and so took
+     * their own seat: a "user joined" follows, and the two negotiate anew.
      * </pre>
      *
      * <code>REASON_REPLACED = 3;</code>
@@ -92,8 +92,8 @@ public  final class LeaveRoom extends
     public static final int REASON_DISCONNECTED_VALUE = 2;
     /**
      * <pre>
-     * They took their seat again without the state of the call: a "user
-     * joined" follows, and the two negotiate anew.
+     * They entered the room again without the state of the call, and so took
+     * their own seat: a "user joined" follows, and the two negotiate anew.
      * </pre>
      *
      * <code>REASON_REPLACED = 3;</code>

@@ -8,7 +8,7 @@ package dev.dyad.v1;
 /**
  * <pre>
  * What the server sends to a browser. With neither field set it is a
- * heartbeat, to be answered by an empty Send.
+ * heartbeat, to be answered by any Send.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.ListenResponse}
@@ -319,7 +319,7 @@ public  final class ListenResponse extends
   /**
    * <pre>
    * What the server sends to a browser. With neither field set it is a
-   * heartbeat, to be answered by an empty Send.
+   * heartbeat, to be answered by any Send.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.ListenResponse}

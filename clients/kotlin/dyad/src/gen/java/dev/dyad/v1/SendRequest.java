@@ -7,8 +7,7 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * What a browser sends. Without frames it is the browser's own heartbeat: a
- * session that has sent nothing for its lease (25 s) ends.
+ * What a browser sends. Without frames it answers a heartbeat.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.SendRequest}
@@ -324,8 +323,7 @@ public  final class SendRequest extends
 
   /**
    * <pre>
-   * What a browser sends. Without frames it is the browser's own heartbeat: a
-   * session that has sent nothing for its lease (25 s) ends.
+   * What a browser sends. Without frames it answers a heartbeat.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.SendRequest}

@@ -7,7 +7,8 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * What a participant sends on its stream.
+ * What a participant sends on its stream. Without frames it answers a
+ * heartbeat.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.SignalRequest}
@@ -255,7 +256,8 @@ public  final class SignalRequest extends
 
   /**
    * <pre>
-   * What a participant sends on its stream.
+   * What a participant sends on its stream. Without frames it answers a
+   * heartbeat.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.SignalRequest}

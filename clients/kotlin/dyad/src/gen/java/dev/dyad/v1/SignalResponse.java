@@ -7,7 +7,8 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * What the server sends on a participant's stream.
+ * What the server sends on a participant's stream. Without frames it is a
+ * heartbeat, to be answered by any SignalRequest.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.SignalResponse}
@@ -244,7 +245,8 @@ public  final class SignalResponse extends
 
   /**
    * <pre>
-   * What the server sends on a participant's stream.
+   * What the server sends on a participant's stream. Without frames it is a
+   * heartbeat, to be answered by any SignalRequest.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.SignalResponse}

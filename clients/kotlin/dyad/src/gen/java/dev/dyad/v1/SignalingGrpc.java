@@ -9,7 +9,15 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
  * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
  * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
  * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
- * again), UNAVAILABLE (after the trailer `retry-after-ms`).
+ * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+ * is negative, another connection of the same user has the seat: do not come
+ * back.
+ * One user, one seat: a user that enters a room in which it already sits takes
+ * its own seat, and the older stream ends with ABORTED. The newest wins.
+ * A message without frames is a heartbeat. The server sends one where it has
+ * sent or heard nothing for a while (10 s); a participant answers with any
+ * message, an empty one will do. Who has numbered a frame and then sends
+ * nothing for its lease (25 s) is treated as a broken connection.
  * </pre>
  */
 @io.grpc.stub.annotations.GrpcGenerated
@@ -176,7 +184,15 @@ public final class SignalingGrpc {
    * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
    * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`).
+   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+   * is negative, another connection of the same user has the seat: do not come
+   * back.
+   * One user, one seat: a user that enters a room in which it already sits takes
+   * its own seat, and the older stream ends with ABORTED. The newest wins.
+   * A message without frames is a heartbeat. The server sends one where it has
+   * sent or heard nothing for a while (10 s); a participant answers with any
+   * message, an empty one will do. Who has numbered a frame and then sends
+   * nothing for its lease (25 s) is treated as a broken connection.
    * </pre>
    */
   public interface AsyncService {
@@ -221,7 +237,15 @@ public final class SignalingGrpc {
    * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
    * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`).
+   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+   * is negative, another connection of the same user has the seat: do not come
+   * back.
+   * One user, one seat: a user that enters a room in which it already sits takes
+   * its own seat, and the older stream ends with ABORTED. The newest wins.
+   * A message without frames is a heartbeat. The server sends one where it has
+   * sent or heard nothing for a while (10 s); a participant answers with any
+   * message, an empty one will do. Who has numbered a frame and then sends
+   * nothing for its lease (25 s) is treated as a broken connection.
    * </pre>
    */
   public static abstract class SignalingImplBase
@@ -240,7 +264,15 @@ public final class SignalingGrpc {
    * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
    * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`).
+   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+   * is negative, another connection of the same user has the seat: do not come
+   * back.
+   * One user, one seat: a user that enters a room in which it already sits takes
+   * its own seat, and the older stream ends with ABORTED. The newest wins.
+   * A message without frames is a heartbeat. The server sends one where it has
+   * sent or heard nothing for a while (10 s); a participant answers with any
+   * message, an empty one will do. Who has numbered a frame and then sends
+   * nothing for its lease (25 s) is treated as a broken connection.
    * </pre>
    */
   public static final class SignalingStub
@@ -299,7 +331,15 @@ public final class SignalingGrpc {
    * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
    * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`).
+   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+   * is negative, another connection of the same user has the seat: do not come
+   * back.
+   * One user, one seat: a user that enters a room in which it already sits takes
+   * its own seat, and the older stream ends with ABORTED. The newest wins.
+   * A message without frames is a heartbeat. The server sends one where it has
+   * sent or heard nothing for a while (10 s); a participant answers with any
+   * message, an empty one will do. Who has numbered a frame and then sends
+   * nothing for its lease (25 s) is treated as a broken connection.
    * </pre>
    */
   public static final class SignalingBlockingV2Stub
@@ -359,7 +399,15 @@ public final class SignalingGrpc {
    * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
    * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`).
+   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+   * is negative, another connection of the same user has the seat: do not come
+   * back.
+   * One user, one seat: a user that enters a room in which it already sits takes
+   * its own seat, and the older stream ends with ABORTED. The newest wins.
+   * A message without frames is a heartbeat. The server sends one where it has
+   * sent or heard nothing for a while (10 s); a participant answers with any
+   * message, an empty one will do. Who has numbered a frame and then sends
+   * nothing for its lease (25 s) is treated as a broken connection.
    * </pre>
    */
   public static final class SignalingBlockingStub
@@ -406,7 +454,15 @@ public final class SignalingGrpc {
    * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
    * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`).
+   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
+   * is negative, another connection of the same user has the seat: do not come
+   * back.
+   * One user, one seat: a user that enters a room in which it already sits takes
+   * its own seat, and the older stream ends with ABORTED. The newest wins.
+   * A message without frames is a heartbeat. The server sends one where it has
+   * sent or heard nothing for a while (10 s); a participant answers with any
+   * message, an empty one will do. Who has numbered a frame and then sends
+   * nothing for its lease (25 s) is treated as a broken connection.
    * </pre>
    */
   public static final class SignalingFutureStub
