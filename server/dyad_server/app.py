@@ -5,7 +5,6 @@ from dyad_server import runtime  # isort: skip - before grpc is imported
 import asyncio
 import contextlib
 import multiprocessing
-import signal
 from types import ModuleType
 from typing import NoReturn
 
@@ -25,8 +24,10 @@ from dyad_server.keys import Keys, OneKey, public_key, secret_key
 from dyad_server.limits import Limits
 from dyad_server.logs import LogObserver, log
 from dyad_server.metrics import MetricsObserver
+from dyad_server.metrics_http import MetricsServer
 from dyad_server.observer import Observers
 from dyad_server.origin import Origin
+from dyad_server.runtime import stopping_signals
 from dyad_server.servicer import SERVICE, SignalingServicer, Terms
 from dyad_server.tls import server_credentials
 
@@ -184,6 +185,7 @@ class Server:
         self._config = config
         self._server = make_server(grpc_options(config))
         self.dyad = add_to_server(self._server, config)
+        self._metrics = MetricsServer(self.dyad.metrics.registry)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if config.reflection:
@@ -214,10 +216,11 @@ class Server:
             ) from None
         if config.metrics_port:
             try:
-                self.dyad.metrics.serve(config.host, config.metrics_port)
-            except OSError as error:
+                await self._metrics.start(config.metrics_host, config.metrics_port)
+            except OSError:
                 raise ConfigError(
-                    f"Cannot serve metrics on port {config.metrics_port}: {error.strerror}."
+                    f"Cannot serve metrics on {config.metrics_host}:{config.metrics_port}: "
+                    "the port is taken or the address is not this host's."
                 ) from None
         await self.dyad.start()
         await self._server.start()
@@ -240,6 +243,7 @@ class Server:
         await self._health.enter_graceful_shutdown()
         self.dyad.drain()
         await self._server.stop(self._config.drain_timeout)
+        await self._metrics.stop()
         await self.dyad.stop()
 
     async def _report(self) -> None:
@@ -254,14 +258,14 @@ class Server:
         await self._health.set(SERVICE, status.SERVING if ready else status.NOT_SERVING)
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then stop.
+        """Serve until one of `runtime.stopping_signals`, then stop.
 
         Raises:
             ConfigError: as `start`.
         """
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stopping_signals():
             loop.add_signal_handler(number, stopping.set)
         supervisor = multiprocessing.parent_process()
         if supervisor is not None:

@@ -60,11 +60,3 @@ class MetricsObserver:
     def delivered(self, output: Output) -> None:
         """See `observer.Observer`."""
         self._delivered[type(output.event)].inc()
-
-    def serve(self, host: str, port: int) -> None:
-        """Serve `/metrics` from a thread that ends with the process.
-
-        Raises:
-            OSError: the port is taken.
-        """
-        prometheus.start_http_server(port, addr=host, registry=self.registry)

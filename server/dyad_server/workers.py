@@ -17,6 +17,7 @@ from types import FrameType
 
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
+from dyad_server.runtime import stopping_signals
 
 log = logging.getLogger("dyad.workers")
 
@@ -29,7 +30,7 @@ _KILL_SECONDS = 5.0
 
 
 def run(config: Config, serve: Serve) -> None:
-    """Run `config.workers` processes, each of which calls `serve`, until SIGTERM or SIGINT.
+    """Run `config.workers` processes, each of which calls `serve`, until a signal ends them.
 
     Raises:
         ConfigError: the port is taken, or no worker can start.
@@ -56,14 +57,12 @@ class Supervisor:
         self._wake, self._woken = multiprocessing.Pipe()
 
     def run(self) -> None:
-        """Supervise until SIGTERM or SIGINT.
+        """Supervise until one of `runtime.stopping_signals`.
 
         Raises:
             ConfigError: workers end as soon as they start.
         """
-        before = {
-            number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        before = {number: signal.signal(number, self._stop) for number in stopping_signals()}
         try:
             for index in range(self._config.workers):
                 self._start(index)

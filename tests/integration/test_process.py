@@ -21,7 +21,7 @@ from tests.support.process import DYAD, dyad_serve, run
 PARTICIPANT = str(Path(__file__).with_name("participant.py"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_tells_everybody_and_ends_with_0(number: signal.Signals) -> None:
     async with (
         dyad_serve(SECRET) as served,
@@ -37,6 +37,22 @@ async def test_a_signal_tells_everybody_and_ends_with_0(number: signal.Signals) 
         assert "retry-after-ms" in dict(ended.trailing_metadata() or ())
         async with asyncio.timeout(10):
             assert await served.process.wait() == 0
+
+
+async def test_a_server_that_nohup_started_outlives_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        async with dyad_serve(SECRET) as served:
+            served.process.send_signal(signal.SIGHUP)
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel:
+                alice = SignalEnd(channel, token())
+                await alice.send(join())
+                assert (await alice.hear()).HasField("join_room")
+                alice.cut()
+            assert served.process.returncode is None
+            assert "draining" not in served.command.said
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def test_a_second_server_on_the_port_fails_with_a_sentence() -> None:

@@ -52,7 +52,8 @@ async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_repl
                 if len(now) == 2 and workers[0] not in now:
                     break
                 await asyncio.sleep(0.05)
-        served.process.send_signal(signal.SIGTERM)
+        # To the supervisor alone, though a terminal that closes tells the workers too.
+        served.process.send_signal(signal.SIGHUP)
         async with asyncio.timeout(10):
             assert await served.process.wait() == 0
         assert not [pid for pid in now if _command(pid)]

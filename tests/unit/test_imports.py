@@ -76,9 +76,10 @@ FLOORS = {
     },
     "logs": {"errors", "rooms"},
     "metrics": {"errors", "rooms"},
+    "metrics_http": set(),
     "config": {"errors"},
     "tls": {"config", "errors"},
-    "workers": {"config", "errors"},
+    "workers": {"config", "errors", "runtime"},
     "envoy": {"errors"},
 }
 TOP = {"app", "cli", "commands", "demo", "__init__", "__main__"}
