@@ -116,7 +116,7 @@ class Dyad:
 
     def _keys(self, config: Config) -> Keys:
         if config.jwt_jwks_url:
-            jwks = Jwks(config.jwt_jwks_url)
+            jwks = Jwks(config.jwt_jwks_url, timeout=config.jwks_timeout)
             self.ready = jwks.ready
             self._keeping = asyncio.get_running_loop().create_task(jwks.keep(), name="dyad-keys")
             return jwks

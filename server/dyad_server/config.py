@@ -33,6 +33,7 @@ class Config:
     jwt_secret: str = _secret("secret of HS256/384/512 tokens, at least 32 bytes")
     jwt_public_key: str = _setting("", "public key of RS256/ES256/EdDSA tokens: PEM, or its file")
     jwt_jwks_url: str = _setting("", "URL of the issuer's JWK Set, instead of a key: https")
+    jwks_timeout: float = _setting(10.0, "longest wait for that URL's answer")
     jwt_issuer: str = _setting("", "the `iss` that tokens must have")
     jwt_audience: str = _setting("", "the `aud` that tokens must have")
     redis: str = _setting(

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from dyad_server.errors import ConfigError
+from dyad_server.errors import ConfigError, Unauthenticated
 
 _SECRET_BYTES = 32
 _RSA_BITS = 2048
@@ -19,11 +19,11 @@ Key = bytes | PublicKey
 class Keys(Protocol):
     """Where the key to a token comes from."""
 
-    async def find(self, kid: str | None) -> Key:
-        """The key to a token with this `kid` in its header, or without one.
+    async def find(self, kid: str | None, algorithm: str) -> Key:
+        """The key to a token with this `alg` in its header, and this `kid` or without one.
 
         Raises:
-            Unauthenticated: there is none.
+            Unauthenticated: there is none, or the one there is is not for this algorithm.
             Unavailable: whether there is one cannot be said at present.
         """
 
@@ -34,9 +34,11 @@ class OneKey:
     def __init__(self, key: Key) -> None:
         self._key = key
 
-    async def find(self, kid: str | None) -> Key:
+    async def find(self, kid: str | None, algorithm: str) -> Key:
         """See `Keys.find`."""
         del kid
+        if algorithm not in algorithms(self._key):
+            raise Unauthenticated("The key is not for the token's algorithm.")
         return self._key
 
 

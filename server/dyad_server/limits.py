@@ -55,11 +55,6 @@ class Bucket:
         self._level -= amount
         return True
 
-    def empty(self, now: float) -> bool:
-        """Whether not even one could be taken."""
-        self._fill(now)
-        return self._level < 1
-
     def _fill(self, now: float) -> None:
         self._level = min(self._burst, self._level + (now - self._then) * self._rate)
         self._then = now
@@ -96,21 +91,12 @@ class Quota:
 
 
 class Throttle:
-    """A bucket for each key: those that fail, or take, too much are shut out a while."""
+    """A token bucket for each key."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = burst
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
-
-    def shut(self, key: str, now: float) -> bool:
-        """Whether `key` has failed too often of late."""
-        bucket = self._buckets.get(key)
-        return bucket is not None and bucket.empty(now)
-
-    def failed(self, key: str, now: float) -> None:
-        """Take note that `key` has failed."""
-        self.take(key, 1, now)
 
     def take(self, key: str, amount: float, now: float) -> bool:
         """Let `key` take `amount`; False, and nothing taken, when it has less."""

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 
 from dyad_server import status, wire
 from dyad_server.auth import Verifier
-from dyad_server.errors import Ended, OutOfTime, Overloaded, Unauthenticated
+from dyad_server.errors import Ended, OutOfTime, Overloaded
 from dyad_server.hub import Hub
 from dyad_server.inputs import Identity
 from dyad_server.limits import Throttle
@@ -27,9 +27,6 @@ Request = TypeVar("Request", bound=Message)
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 
-# Bad tokens that one address may try.
-_FAILURES_PER_SECOND = 1
-_FAILURES_AT_ONCE = 20
 # What a `Send` for another node's session costs on its way beside its bytes, and
 # how many seconds of a session's rate one user may pass on at once.
 _PASSING_BYTES = 1024
@@ -77,7 +74,6 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         self._verifier = verifier
         self._origin = origin
         self._terms = terms
-        self._failures = Throttle(_FAILURES_PER_SECOND, _FAILURES_AT_ONCE)
         self._passing = Throttle(terms.bytes_per_second, terms.bytes_per_second * _PASSING_SECONDS)
         self._leases: dict[str, float] = {}
         # Set where there are other nodes.
@@ -182,14 +178,8 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         return connection.failure
 
     async def _identify(self, context: Context) -> Identity:
-        metadata = context.invocation_metadata()
-        address = self._origin.address(context.peer(), metadata)
-        shut = self._failures.shut(address, time.monotonic())
         try:
-            return await self._verifier.verify_metadata(metadata, known_only=shut)
-        except Unauthenticated as failure:
-            self._failures.failed(address, time.monotonic())
-            await _abort(context, failure)
+            return await self._verifier.verify_metadata(context.invocation_metadata())
         except Ended as failure:
             await _abort(context, failure)
 

@@ -80,6 +80,7 @@ class Issuer:
         pause_from: which byte of the answer is the first that comes slowly.
         open: unset, to let whoever asks wait.
         asked: how many have asked.
+        user_agent: what the last one called itself.
     """
 
     url: str = ""
@@ -90,6 +91,7 @@ class Issuer:
     pause_from: int = 0
     open: threading.Event = field(default_factory=threading.Event)
     asked: int = 0
+    user_agent: str = ""
 
     def show(self, *keys: SigningKey) -> None:
         """Answer with these keys."""
@@ -109,6 +111,7 @@ def issuing(*keys: SigningKey, tls: Pair | None = None) -> Iterator[Issuer]:
         def do_GET(self) -> None:
             with count:
                 issuer.asked += 1
+                issuer.user_agent = self.headers.get("User-Agent", "")
             issuer.open.wait()
             head = [f"HTTP/1.0 {issuer.status} said"]
             head += [f"{name}: {value}" for name, value in issuer.headers.items()]

@@ -57,7 +57,7 @@ FLOORS = {
         "session",
     },
     "keys": {"errors"},
-    "jwks": {"errors", "keys"},
+    "jwks": {"errors", "keys", "limits"},
     "auth": {"errors", "inputs", "keys"},
     "wire": {"inputs", "rooms"},
     "status": {"errors"},

@@ -34,22 +34,17 @@ def test_a_quota_counts_each_key_for_itself() -> None:
     assert not quota.full("alice")
 
 
-def test_a_throttle_shuts_out_who_failed_too_often_and_for_a_while() -> None:
+def test_a_throttle_has_a_bucket_for_each_key() -> None:
     throttle = Throttle(rate=1, burst=3)
-    for _ in range(3):
-        assert not throttle.shut("here", 0)
-        throttle.failed("here", 0)
-    assert throttle.shut("here", 0.5)
-    assert not throttle.shut("elsewhere", 0.5)
-    assert not throttle.shut("here", 1.5)
+    assert throttle.take("here", 3, 0)
+    assert not throttle.take("here", 1, 0.5)
+    assert throttle.take("elsewhere", 1, 0.5)
+    assert throttle.take("here", 1, 1.5)
 
 
 def test_a_throttle_remembers_a_bounded_number_and_forgets_the_longest_silent() -> None:
     throttle = Throttle(rate=0.001, burst=1)
-    throttle.failed("first", 0)
-    throttle.failed("second", 0)
-    throttle.failed("first", 0)
-    for n in range(9_999):
-        throttle.failed(f"address {n}", 0)
-    assert throttle.shut("first", 0)
-    assert not throttle.shut("second", 0)
+    for key in ("first", "second", "first", *(f"address {n}" for n in range(9_999))):
+        throttle.take(key, 1, 0)
+    assert not throttle.take("first", 1, 0)
+    assert throttle.take("second", 1, 0)
