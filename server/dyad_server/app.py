@@ -81,7 +81,7 @@ class Dyad:
         self.servicer = SignalingServicer(
             self.hub,
             verifier,
-            Origin(config.proxies()),
+            Origin(config.proxies(), unix=config.trusts_unix(), hops=config.trusted_hops),
             Terms(
                 config.max_frame_bytes,
                 config.write_timeout,
@@ -202,6 +202,8 @@ class Server:
             ConfigError: the port is taken, or TLS files are not fit.
         """
         config = self._config
+        for warning in config.warnings():
+            log.warning("%s", warning)
         host = f"[{config.host}]" if ":" in config.host.strip("[]") else config.host
         address = f"{host}:{config.port}"
         try:

@@ -11,6 +11,12 @@ from dyad_server.errors import ConfigError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_LOOPBACK = "127.0.0.0/8,::1,unix"
+_MOST_HOPS = 16
+# By version: shorter than this is nearly everybody; longer than that, few.
+_REFUSED_PREFIX = {4: 8, 6: 16}
+_NARROW_PREFIX = {4: 24, 6: 64}
+
 
 def _setting(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
@@ -60,7 +66,10 @@ class Config:
     max_streams_per_user: int = _setting(16, "the same for one `sub`, held seats counted in")
     max_streams_per_address: int = _setting(1000, "the same for one address")
     trusted_proxies: str = _setting(
-        "127.0.0.0/8,::1", "whose x-forwarded-for is believed: networks, with commas"
+        _LOOPBACK, "whose x-forwarded-for is believed: networks, or unix, with commas"
+    )
+    trusted_hops: int = _setting(
+        0, "how many proxies in front are believed instead, wherever they are; 0: see above"
     )
     write_timeout: float = _setting(5.0, "longest that a reader may not read")
     join_timeout: float = _setting(10.0, "longest wait for a join_room")
@@ -113,13 +122,25 @@ class Config:
                 raise ConfigError(f"{_option(setting.name)} must be more than 0.")
             if setting.name.startswith("max_") and value <= 0:
                 raise ConfigError(f"{_option(setting.name)} must be more than 0.")
-        self.proxies()
+        self._check_proxies()
         if self.workers < 1:
             raise ConfigError("--workers must be at least 1.")
         if self.workers > 1 and not self.redis:
             raise ConfigError("--workers needs --redis: two participants may land on two workers.")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise ConfigError("--log-level is debug, info, warning or error.")
+
+    def _check_proxies(self) -> None:
+        if not 0 <= self.trusted_hops <= _MOST_HOPS:
+            raise ConfigError(f"--trusted-hops must be 0 to {_MOST_HOPS}.")
+        if self.trusted_hops and self.trusted_proxies != _LOOPBACK:
+            raise ConfigError("Set one of --trusted-hops and --trusted-proxies, not both.")
+        for network in self.proxies():
+            if network.prefixlen < _REFUSED_PREFIX[network.version]:
+                raise ConfigError(
+                    f"--trusted-proxies: {network} is nearly everybody, so any client could pose "
+                    "as any address. Behind proxies whose addresses change, use --trusted-hops."
+                )
 
     def proxies(self) -> list[Network]:
         """The networks whose `x-forwarded-for` is believed.
@@ -128,13 +149,24 @@ class Config:
             ConfigError: they are not networks.
         """
         try:
-            return [
-                ipaddress.ip_network(text.strip())
-                for text in self.trusted_proxies.split(",")
-                if text.strip()
-            ]
+            return [ipaddress.ip_network(text) for text in self._trusted_texts() if text != "unix"]
         except ValueError as error:
             raise ConfigError(f"--trusted-proxies: {error}.") from None
+
+    def trusts_unix(self) -> bool:
+        """Whether the `x-forwarded-for` of peers on a Unix socket is believed."""
+        return "unix" in self._trusted_texts()
+
+    def _trusted_texts(self) -> list[str]:
+        return [text.strip() for text in self.trusted_proxies.split(",") if text.strip()]
+
+    def warnings(self) -> list[str]:
+        """What works, but is likely not what was meant: a sentence each."""
+        return [
+            f"--trusted-proxies: whoever connects from {network} can pose as any address."
+            for network in self.proxies()
+            if network.prefixlen < _NARROW_PREFIX[network.version] and not network.is_loopback
+        ]
 
     def public_key_pem(self) -> str:
         """The text of the public key.

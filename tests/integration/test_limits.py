@@ -190,3 +190,33 @@ async def test_good_tokens_get_in_while_their_address_sends_calls_without_one(
                 for task in attacks:
                     task.cancel()
                 await asyncio.wait(attacks)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"trusted_hops": 1}], ids=["a trusted network", "a trusted hop"]
+)
+async def test_an_address_counts_whatever_port_a_gateway_writes_beside_it(
+    settings: dict[str, Any],
+) -> None:
+    async with (
+        serving(max_streams_per_address=1, **settings) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+
+        def behind_a_gateway(forwarded: str) -> SignalEnd:
+            end = SignalEnd(channel, token())
+            end.metadata = (*end.metadata, ("x-forwarded-for", forwarded))
+            return end
+
+        seated = [
+            behind_a_gateway(forwarded)
+            for forwarded in ("203.0.113.7:51008", "6.6.6.6, 203.0.113.8:1", "[2001:db8::7]:4444")
+        ]
+        for end in seated:
+            await end.send(join())
+            assert (await end.hear()).HasField("join_room")
+        for forwarded in ("203.0.113.7:51009", "203.0.113.8", "7.7.7.7, [2001:db8::8]:1"):
+            ended = await end_of(behind_a_gateway(forwarded))
+            assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        for end in seated:
+            end.cut()

@@ -35,6 +35,13 @@ SECRET = secrets.token_hex(32)
         ({"lease": float("nan")}, "--lease"),
         ({"max_frame_bytes": 0}, "--max-frame-bytes"),
         ({"log_level": "loud"}, "--log-level"),
+        ({"trusted_proxies": "10.0.0.1/8"}, "--trusted-proxies"),
+        ({"trusted_proxies": "proxy.example"}, "--trusted-proxies"),
+        ({"trusted_proxies": "0.0.0.0/0"}, "use --trusted-hops"),
+        ({"trusted_proxies": "10.0.0.1,::/0"}, "use --trusted-hops"),
+        ({"trusted_hops": -1}, "--trusted-hops must be 0 to 16"),
+        ({"trusted_hops": 17}, "--trusted-hops must be 0 to 16"),
+        ({"trusted_hops": 1, "trusted_proxies": "10.0.0.1"}, "not both"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused_with_a_sentence(
@@ -83,3 +90,22 @@ def test_a_variable_that_cannot_be_read_is_named(name: str, text: str) -> None:
 
 def test_the_secret_is_not_in_what_a_config_prints() -> None:
     assert SECRET not in repr(Config(jwt_secret=SECRET))
+
+
+@pytest.mark.parametrize(
+    ("proxies", "warned"),
+    [
+        ("127.0.0.0/8,::1,unix", []),
+        ("10.1.2.0/24, 2001:db8::/64,unix", []),
+        ("10.0.0.0/8,192.0.2.1", ["10.0.0.0/8"]),
+        ("172.16.0.0/12,2001:db8::/32", ["172.16.0.0/12", "2001:db8::/32"]),
+        ("", []),
+    ],
+)
+def test_a_wide_trusted_network_is_warned_about(proxies: str, warned: list[str]) -> None:
+    config = Config(jwt_secret=SECRET, trusted_proxies=proxies)
+    assert config.warnings() == [
+        f"--trusted-proxies: whoever connects from {network} can pose as any address."
+        for network in warned
+    ]
+    assert config.trusts_unix() is ("unix" in proxies)
