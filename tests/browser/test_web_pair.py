@@ -15,6 +15,9 @@ from tests.conftest import serving, token
 from tests.support import proxy as tcp
 from tests.support.needs import ROOT, needs
 
+# A few browsers at a time are enough for the machine.
+pytestmark = pytest.mark.xdist_group("browser page")
+
 NODE = Path(sys.executable).parent / "node"
 PROGRAM = ROOT / "build" / "web" / "dyad-pair.mjs"
 ALL = [*range(1, 202)]

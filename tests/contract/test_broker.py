@@ -29,8 +29,7 @@ from dyad_server.rooms import (
 
 from tests.support.needs import needs
 from tests.support.redis import redis_server
-
-PATIENCE = 5.0
+from tests.support.until import PATIENCE
 
 
 class Engine:

@@ -8,8 +8,8 @@ from dyad.v1 import signaling_pb2 as pb
 from google.protobuf.message import Message
 
 from tests.support.http2 import LISTEN, SEND, message
+from tests.support.until import PATIENCE
 
-_PATIENCE = 5.0
 _PREFIX = 5
 
 
@@ -27,7 +27,7 @@ class Answer:
         Raises:
             asyncio.IncompleteReadError: the connection is gone.
         """
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             while len(self._come) < _PREFIX or len(self._come) < self._size():
                 self._come += await self._piece()
         size = self._size()
@@ -64,7 +64,7 @@ async def post(port: int, path: str, token: str, body: Message) -> AsyncIterator
     )
     answer = Answer(reader, writer)
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 "), head
         yield answer

@@ -7,46 +7,21 @@ end (SIGTERM), what they have seen.
 """
 
 import asyncio
-import contextlib
 import json
 import math
 import os
 import signal
 import sys
-import time
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from tests.faults.witness import channel
+from tests.support.clock import FairClock
 from tests.support.ends import SignalEnd, candidate, join
 
 _INTERVAL = 0.02
 _LEAST = 100
 """Frames of each side: what p99 needs at the least."""
 _GOODBYE = "goodbye"
-
-
-class _Clock:
-    """Stands still while one of these processes could go on and has no processor.
-
-    What others take of the machine is not what the server does to a frame.
-    """
-
-    def __init__(self, *processes: int) -> None:
-        self._processes = [Path(f"/proc/{process}/task") for process in processes]
-        # By thread, and kept when it ends: or the clock would leap by all that it ever waited.
-        self._waited: dict[Path, int] = {}
-
-    def now(self) -> float:
-        """In seconds; where the system does not tell who waits, as any clock's."""
-        for threads in self._processes:
-            # One may end meanwhile.
-            with contextlib.suppress(OSError):
-                for thread in threads.iterdir():
-                    with contextlib.suppress(OSError):
-                        waited = (thread / "schedstat").read_bytes().split()[1]
-                        self._waited[thread] = int(waited)
-        return time.monotonic() - sum(self._waited.values()) / 1e9
 
 
 class _Side:
@@ -57,7 +32,7 @@ class _Side:
         delays: of the frames that it heard, in seconds.
     """
 
-    def __init__(self, end: SignalEnd, room_id: str, clock: _Clock) -> None:
+    def __init__(self, end: SignalEnd, room_id: str, clock: FairClock) -> None:
         self.sent_at: list[float] = []
         self.delays: list[float] = []
         self._end = end
@@ -99,7 +74,7 @@ async def _talk(port: int, server: int, *tokens: str) -> None:
         await bob.hear()
         await alice.hear()
         print("talking", flush=True)
-        clock = _Clock(server, os.getpid())
+        clock = FairClock(server, os.getpid())
         one, two = (_Side(end, room_id, clock) for end in (alice, bob))
         async with asyncio.TaskGroup() as talking:
             for side, other in ((one, two), (two, one)):

@@ -14,9 +14,11 @@ from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import SECRET, token
 from tests.faults.witness import Witness, channel, witnessed
+from tests.support.clock import within
 from tests.support.ends import End, SignalEnd
 from tests.support.ports import free_port
 from tests.support.process import Served, dyad_serve
+from tests.support.until import PATIENCE
 
 WITNESSES = 2
 UNBOUND = ("--max-frames-per-second", "1000000", "--max-bytes-per-second", "1000000000")
@@ -68,13 +70,9 @@ class Site:
 
     async def has(self, participants: int, seconds: float = _PROMISED) -> None:
         """Await that there are so many beside the pair; AssertionError after `seconds`."""
-        there = await self.participants()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while there != participants:
-                    await asyncio.sleep(_TURN)
-                    there = await self.participants()
-        assert there == participants
+        async with within(seconds):
+            while await self.participants() != participants:  # noqa: ASYNC110 - it does not tell
+                await asyncio.sleep(_TURN)
 
     async def empties(self) -> None:
         """Await that only the pair is left, in descriptors too; AssertionError after a while."""
@@ -82,14 +80,14 @@ class Site:
         # In this process a call holds its connection until it is collected.
         gc.collect()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PROMISED):
+            async with asyncio.timeout(PATIENCE):
                 while self.process.num_fds() > self._files:  # noqa: ASYNC110 - it does not tell
                     await asyncio.sleep(_TURN)
         assert self.process.num_fds() <= self._files, "descriptors are left"
 
     def _metrics(self) -> str:
         address = f"http://127.0.0.1:{self._metrics_port}/metrics"
-        with urllib.request.urlopen(address, timeout=5) as page:
+        with urllib.request.urlopen(address, timeout=PATIENCE) as page:
             text: str = page.read().decode()
         return text
 
@@ -113,7 +111,8 @@ async def site(*options: str) -> AsyncIterator[Site]:
         yield Site(served, process, witness, metrics_port, process.num_fds())
 
 
-async def told_of_the_end(end: End, within: float = _PROMISED) -> None:
+async def told_of_the_end(end: End, seconds: float = _PROMISED) -> None:
     """Await that this one is told that its peer's connection has ended, and nothing else."""
-    frame = await end.hear(within)
+    async with within(seconds):
+        frame = await end.hear()
     assert frame.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED, frame.WhichOneof("event")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import grpc
 import pytest
@@ -63,6 +64,7 @@ async def test_ten_thousand_frames_a_second_end_their_sender_and_the_peer_is_tol
         alice.say(stream, pb.SignalRequest(frames=[join(room_id)]))
         await bob.hear()
         sent = 0
+        began = time.monotonic()
         while stream not in alice.trailers and sent < 10_000:
             frames = [candidate("", str(n)) for n in range(sent, sent + 100)]
             for frame in frames:
@@ -71,13 +73,14 @@ async def test_ten_thousand_frames_a_second_end_their_sender_and_the_peer_is_tol
             sent += 100
             await asyncio.sleep(0.01)
         assert (await alice.ended(stream))["grpc-status"] == "8", "RESOURCE_EXHAUSTED"
+        took = time.monotonic() - began
         heard = 0
         while (frame := await bob.hear()).HasField("ice_candidate"):
             assert frame.ice_candidate.candidate == str(heard)
             heard += 1
         assert frame.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
         # Five seconds of a hundred, and what was allowed meanwhile.
-        assert 490 <= heard < 600
+        assert 490 <= heard <= 501 + 100 * took
         await site.has(1)
 
 
@@ -165,7 +168,7 @@ async def test_of_twenty_streams_with_one_resume_token_one_holds_the_seat(
         async def outcome(end: End) -> str:
             try:
                 await end.send(pb.Frame(room_id=room_id, ack=1, join_room=asked))
-                while not (frame := await end.hear(10)).HasField("offer"):
+                while not (frame := await end.hear()).HasField("offer"):
                     assert frame.join_room.resumed
             except grpc.aio.AioRpcError:
                 ended = await end.status()

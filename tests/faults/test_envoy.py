@@ -18,6 +18,7 @@ from tests.support.ends import ListenEnd, join, offer, pair
 from tests.support.needs import PAGE, ROOT, needs
 from tests.support.ports import free_port
 from tests.support.proxy import Proxy
+from tests.support.until import PATIENCE
 
 PLAIN = ROOT / "deploy" / "envoy.yaml"
 
@@ -43,7 +44,7 @@ async def test_the_peer_is_told_at_once_when_a_page_is_closed(watched: Watch) ->
         async with joined(port, token("bob"), room_id) as bob:
             assert (await alice.hear()).sender.user_id == "bob"
             bob.leave()
-            await told_of_the_end(alice, within=1)
+            await told_of_the_end(alice, seconds=1)
             await site.has(1)
 
 
@@ -76,7 +77,7 @@ async def test_when_envoy_is_killed_everybody_behind_it_is_gone_and_nobody_else(
             assert (await alice.hear()).sender.user_id == "bob"
             (proxy,) = (child for child in psutil.Process().children() if "envoy" in child.name())
             proxy.send_signal(signal.SIGKILL)
-            await told_of_the_end(alice, within=1)
+            await told_of_the_end(alice, seconds=1)
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await bob.read()
             await site.has(1)
@@ -99,10 +100,10 @@ async def test_pages_that_do_not_read_hold_up_no_other_page(watched: Watch) -> N
             bob = await stack.enter_async_context(joined(port, token(f"bob-{n}"), other_room))
             assert (await alice.hear()).sender.user_id == f"bob-{n}"
             bob.stop_reading()
-            given_up = asyncio.create_task(told_of_the_end(alice, within=30))
+            given_up = asyncio.create_task(told_of_the_end(alice, seconds=30))
             while not given_up.done():
                 await alice.send(offer(other_room, "x" * 60_000))
             await given_up
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await carol.send(offer(room_id))
             assert (await dave.hear()).offer.sdp == "v=0"

@@ -4,18 +4,19 @@ import asyncio
 import contextlib
 import resource
 import signal
-import time
 import uuid
 
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import SECRET, token
 from tests.faults.site import UNBOUND, Watch
+from tests.support.clock import within
 from tests.support.ends import candidate, join, offer
 from tests.support.http2 import SIGNAL, Http2, connected
 from tests.support.process import dyad_serve
 
 PAIRS = 50
+TOLD = 2.0
 DRAINED = 10.0
 SPARE = 4
 
@@ -62,18 +63,15 @@ async def test_sigterm_under_load_tells_everybody_and_ends_with_0_in_time() -> N
         for _, stream in pairs:
             # So that the load is there.
             await client.hear(stream, pb.SignalResponse)
-        served.process.send_signal(signal.SIGTERM)
-        began = time.monotonic()
-        for stream in (stream for pair in pairs for stream in pair):
-            trailers = await client.ended(stream)
+        async with within(DRAINED):
+            served.process.send_signal(signal.SIGTERM)
+            async with within(TOLD):
+                ended = [await client.ended(stream) for pair in pairs for stream in pair]
+            await loading
+            assert await served.command.ended() == 0
+        for trailers in ended:
             assert trailers["grpc-status"] == "14", "UNAVAILABLE"
             assert 200 <= int(trailers["retry-after-ms"]) <= 2000
-        told = time.monotonic() - began
-        await loading
-        async with asyncio.timeout(DRAINED):
-            assert await served.command.ended() == 0
-        assert told < 2, f"the last was told after {told:.1f} s"
-        assert time.monotonic() - began < DRAINED
 
 
 async def test_without_descriptors_it_serves_whom_it_has_and_others_when_some_go(
@@ -96,4 +94,4 @@ async def test_without_descriptors_it_serves_whom_it_has_and_others_when_some_go
             assert not any(client.heard for client in crowd[SPARE:])
         async with site.end("late") as late:
             await late.send(join())
-            assert (await late.hear(10)).HasField("join_room")
+            assert (await late.hear()).HasField("join_room")

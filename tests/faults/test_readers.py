@@ -17,6 +17,7 @@ from tests.support.ends import End, ListenEnd, SignalEnd, join, offer
 from tests.support.http2 import LISTEN, SEND, SIGNAL, Http2, connected
 from tests.support.process import command
 from tests.support.proxy import Proxy
+from tests.support.until import PATIENCE
 
 PARTICIPANT = str(Path(__file__).parents[1] / "integration" / "participant.py")
 BIG = "x" * 60_000
@@ -75,7 +76,7 @@ async def test_who_never_reads_is_ended_and_counts_until_it_hangs_up(
                 await site.has(0)
             # It is nobody's peer any longer, but what it never read is still kept.
             assert await refused(site)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while await refused(site):
                 pass
         await site.empties()

@@ -25,6 +25,7 @@ from tests.conftest import token
 from tests.faults.site import Site, Watch
 from tests.support.ends import join
 from tests.support.http2 import LISTEN, PREFACE, SEND, SIGNAL, WINDOW, connected, message
+from tests.support.until import PATIENCE
 
 FLOOD = 20_000
 HEADER_FLOOD = 1_000
@@ -163,7 +164,7 @@ async def test_what_does_not_begin_as_http2_is_hung_up_on(watched: Watch) -> Non
         async def until_hung_up(said: bytes) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
             writer.write(said)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 with contextlib.suppress(ConnectionError):
                     while await reader.read(WINDOW):
                         pass
@@ -200,7 +201,7 @@ async def test_what_is_no_message_harms_nobody_else_and_is_not_in_the_log(watche
             for what, body in (NO_MESSAGE | NO_GRPC).items():
                 async with connected(site.port) as client:
                     client.say(client.call(token(), path), body, end=True)
-                    async with asyncio.timeout(1):
+                    async with asyncio.timeout(PATIENCE):
                         await client.ping()
                 assert await served(site), f"nobody is served after {what}"
         await site.empties()

@@ -1,6 +1,5 @@
 """What the contract's tables promise, over both transports."""
 
-import asyncio
 import uuid
 
 import grpc
@@ -8,6 +7,7 @@ import pytest
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import ends, serving
+from tests.support.clock import advance, within
 from tests.support.ends import (
     End,
     ListenEnd,
@@ -95,7 +95,7 @@ async def test_hanging_up_is_acknowledged_and_told(transport: type[End]) -> None
 async def test_a_broken_stream_frees_its_seat_within_a_second(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
-        async with asyncio.timeout(1):
+        async with within(1):
             bob.cut()
             notice = await alice.hear()
         assert notice.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
@@ -193,10 +193,12 @@ async def test_a_frame_over_the_limit_ends_its_sender_only(transport: type[End])
 
 
 async def test_a_lone_room_ends_in_time_and_a_pair_does_not(transport: type[End]) -> None:
-    async with serving(lone_timeout=0.3) as server, ends(server, transport) as connect:
+    async with serving(lone_timeout=100) as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         lone = connect("lone")
         await lone.send(join())
+        await lone.hear()
+        advance(100)
         ended = await lone.status()
         assert ended is not None
         assert ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -205,7 +207,7 @@ async def test_a_lone_room_ends_in_time_and_a_pair_does_not(transport: type[End]
 
 
 async def test_listen_beats_and_ends_a_session_that_sends_nothing() -> None:
-    async with serving(heartbeat=0.1, lease=0.5) as server, ends(server, ListenEnd) as connect:
+    async with serving(heartbeat=0.1, lease=2) as server, ends(server, ListenEnd) as connect:
         alice = connect("alice")
         assert isinstance(alice, ListenEnd)
         await alice.send()

@@ -7,6 +7,7 @@ from dyad_server.servicer import SignalingServicer
 
 from tests.conftest import ends, serving
 from tests.support.ends import ListenEnd, pair
+from tests.support.until import PATIENCE
 
 
 async def test_a_call_that_is_cut_ends_as_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,5 +27,5 @@ async def test_a_call_that_is_cut_ends_as_cancelled(monkeypatch: pytest.MonkeyPa
     async with serving() as server, ends(server, ListenEnd) as connect:
         _, bob, _ = await pair(connect)
         bob.cut()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await cancelled.wait()

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.needs import PAGE, needs
 from tests.support.process import DYAD, command
+from tests.support.until import PATIENCE
 
 STEP = re.compile(r"^ *([\d.]+) ms  (alice|bob) +(.+)$", re.MULTILINE)
 LINK = re.compile(r"(Caller|Callee):  (http://localhost:\d+/)#token=([^&]+)&auto=1")
@@ -28,7 +29,7 @@ async def gone(pid: int) -> None:
     over = asyncio.Event()
     loop.add_reader(watched, over.set)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await over.wait()
     finally:
         loop.remove_reader(watched)
@@ -36,7 +37,7 @@ async def gone(pid: int) -> None:
 
 
 def fetch(url: str) -> tuple[str, str]:
-    with urllib.request.urlopen(url, timeout=5) as page:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as page:
         return page.headers["content-type"], page.read().decode()
 
 

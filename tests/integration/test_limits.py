@@ -10,8 +10,9 @@ from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
 
 from tests.conftest import ends, serving, token
+from tests.support.clock import within
 from tests.support.ends import End, SignalEnd, candidate, end_of, join, offer, pair
-from tests.support.until import until
+from tests.support.until import PATIENCE, until
 
 
 async def test_one_who_does_not_read_is_ended_and_the_peer_is_told(transport: type[End]) -> None:
@@ -44,7 +45,7 @@ async def test_what_waits_goes_out_together() -> None:
         alice, bob, room_id = await pair(connect)
         assert isinstance(bob, SignalEnd)
         await alice.send(*(candidate(room_id, str(n)) for n in range(10)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             message = await bob.call.read()
         assert [frame.ice_candidate.candidate for frame in message.frames] == [
             str(n) for n in range(10)
@@ -136,7 +137,7 @@ async def test_one_stream_too_many_is_refused_within_a_second(
             await end.hear()
         # A user at its limit may still come back: only its first frame shows that it does not.
         frames = [join()] if limit == "max_streams_per_user" else []
-        async with asyncio.timeout(1):
+        async with within(1):
             ended = await end_of(third, *frames)
         assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         first.cut()

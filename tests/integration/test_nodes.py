@@ -1,6 +1,5 @@
 """Several nodes on one Redis: what participants on different nodes see."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +11,7 @@ from dyad.v1 import signaling_pb2 as pb
 from dyad_server.app import Server
 
 from tests.conftest import serving, token
+from tests.support.clock import within
 from tests.support.ends import End, ListenEnd, candidate, join, leave, offer
 from tests.support.needs import needs
 from tests.support.redis import RedisServer, redis_server
@@ -162,7 +162,7 @@ async def test_when_redis_is_away_joins_are_refused_and_pairs_of_one_node_go_on(
         here.redis.process.kill()
         await here.redis.process.wait()
         carol = here.connect("carol", 1)
-        async with asyncio.timeout(2.5):
+        async with within(2.5):
             with contextlib.suppress(grpc.aio.AioRpcError):
                 await carol.send(join())
             ended = await carol.status()

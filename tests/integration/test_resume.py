@@ -10,6 +10,7 @@ import pytest
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import ends, serving
+from tests.support.clock import within
 from tests.support.ends import End, candidate, end_of, join, leave, offer
 from tests.support.until import until
 
@@ -176,7 +177,7 @@ async def test_a_seat_is_not_held_where_nobody_asked_or_the_server_does_not(
         assert created.join_room.resume_token == ""
         await bob.send(joining(created.room_id))
         await alice.hear()
-        async with asyncio.timeout(1):
+        async with within(1):
             bob.cut()
             assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
 

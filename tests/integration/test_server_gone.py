@@ -10,6 +10,7 @@ import dyad
 import pytest
 
 from tests.conftest import SECRET, token
+from tests.support.clock import within
 from tests.support.process import Served, dyad_serve
 from tests.support.proxy import Proxy
 
@@ -44,16 +45,17 @@ async def killed_and_started_again(served: Served) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("number", "within"), [(signal.SIGKILL, 1.0), (signal.SIGSTOP, 10.0)], ids=["killed", "frozen"]
+    ("number", "promised"),
+    [(signal.SIGKILL, 1.0), (signal.SIGSTOP, 10.0)],
+    ids=["killed", "frozen"],
 )
 async def test_both_are_told_of_a_server_that_is_gone(
-    number: signal.Signals, within: float
+    number: signal.Signals, promised: float
 ) -> None:
     async with dyad_serve(SECRET) as served, pair(served.port, resumable=False) as both:
         served.process.send_signal(number)
-        began = clock()
-        for connection in both:
-            async with asyncio.timeout_at(began + within):
+        async with within(promised):
+            for connection in both:
                 with pytest.raises(dyad.Unavailable):
                     await anext(connection)
 
@@ -101,6 +103,6 @@ async def test_the_time_to_notice_silence_and_the_grace_time_add_up() -> None:
         network.stall()
         began = clock()
         await alice.send_offer("to one who is gone")
-        async with asyncio.timeout(12):
+        async with within(12):
             assert await anext(alice) == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
         assert clock() - began > 2

@@ -12,6 +12,7 @@ from dyad_server.auth import mint
 from tests.support.needs import needs
 from tests.support.process import DYAD, dyad_serve, run
 from tests.support.redis import redis_server
+from tests.support.until import PATIENCE
 
 SECRET = secrets.token_hex(32)
 
@@ -46,7 +47,7 @@ async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_repl
                     heard = [await anext(aiter(alice)) for _ in range(2)]
                     assert [type(event).__name__ for event in heard] == ["PeerJoined", "Offer"]
         os.kill(workers[0], signal.SIGKILL)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 now = await asyncio.to_thread(_children, served.process.pid)
                 if len(now) == 2 and workers[0] not in now:
@@ -54,7 +55,7 @@ async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_repl
                 await asyncio.sleep(0.05)
         # To the supervisor alone, though a terminal that closes tells the workers too.
         served.process.send_signal(signal.SIGHUP)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await served.process.wait() == 0
         assert not [pid for pid in now if _command(pid)]
 

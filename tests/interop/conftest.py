@@ -1,10 +1,13 @@
 """The pair program of each client, built once, and the table of who met whom."""
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.interop.table import table
 from tests.support.needs import ROOT, needs
@@ -13,6 +16,27 @@ from tests.support.sides import Program
 GO = ROOT / "clients" / "go"
 KOTLIN = ROOT / "clients" / "kotlin"
 NODE = Path(sys.executable).parent / "node"
+
+
+def kotlin_build() -> FileLock:
+    """To hold while Maven runs: its builds share their `target` folders."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    return FileLock(ROOT / "build" / "kotlin.lock")
+
+
+def once(made: Path, make: Callable[[Path], None]) -> Path:
+    """Make this file or folder, unless another worker of this run already has.
+
+    Args:
+        made: what to make, in the folder that the workers share.
+        make: makes it at the path that it is given.
+    """
+    with FileLock(made.with_suffix(".lock")):
+        if not made.exists():
+            unfinished = made.with_suffix(".new")
+            make(unfinished)
+            unfinished.rename(made)
+    return made
 
 
 def build(*command: str, folder: Path) -> None:
@@ -29,18 +53,30 @@ def python_program() -> Program:
 
 
 @pytest.fixture(scope="session")
-def go_program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+def go_program(shared_folder: Path) -> Program:
     needs("go")
-    program = str(tmp_path_factory.mktemp("go") / "dyad-pair")
-    build("go", "build", "-o", program, "./cmd/dyad-pair", folder=GO)
-    return Program("go", (program,))
+
+    def make(program: Path) -> None:
+        build("go", "build", "-o", str(program), "./cmd/dyad-pair", folder=GO)
+
+    return Program("go", (str(once(shared_folder / "go-pair", make)),))
 
 
 @pytest.fixture(scope="session")
-def kotlin_program() -> Program:
+def kotlin_program(shared_folder: Path) -> Program:
+    """A copy: other tests build the client again meanwhile."""
     needs("javac", "mvn")
-    build("mvn", "-q", "-B", "package", "-DskipTests", folder=KOTLIN)
-    return Program("kotlin", (str(KOTLIN / "dyad-pair"),))
+
+    def make(copy: Path) -> None:
+        jar = Path("pair") / "target" / "dyad-pair.jar"
+        with kotlin_build():
+            build("mvn", "-q", "-B", "package", "-DskipTests", folder=KOTLIN)
+            (copy / jar).parent.mkdir(parents=True)
+            shutil.copy(KOTLIN / jar, copy / jar)
+        shutil.copy(KOTLIN / "dyad-pair", copy)
+
+    folder = once(shared_folder / "kotlin-pair", make)
+    return Program("kotlin", (str(folder / "dyad-pair"),))
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,9 @@ def _cells(reports: Mapping[str, Iterable[object]]) -> dict[str, str]:
         for report in reports.get(outcome, ()):
             if isinstance(report, pytest.TestReport):
                 passed = f"{report.duration:.2f} s"
-                cells[report.nodeid] = passed if outcome == "passed" else outcome
+                # pytest-xdist writes a test's group behind its name.
+                name = report.nodeid.partition("@")[0]
+                cells[name] = passed if outcome == "passed" else outcome
     return cells
 
 

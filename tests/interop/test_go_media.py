@@ -5,12 +5,14 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.site import DECODED, MEDIA_MS, Site, site
 from tests.conftest import serving, token
+from tests.interop.conftest import build, once
 from tests.support.needs import PAGE, ROOT, needs
 
 PION = ROOT / "clients" / "go" / "examples" / "pion_call"
@@ -18,24 +20,20 @@ AIORTC = ROOT / "clients" / "python" / "examples" / "aiortc_call.py"
 FRAMES = "30"
 # Fetching and compiling pion, on a machine that never did.
 BUILD = 600
-CALL = 40
+CALL = 120
 
-pytestmark = pytest.mark.timeout(BUILD)
+# A few browsers at a time are enough for the machine.
+pytestmark = [pytest.mark.timeout(BUILD), pytest.mark.xdist_group("browser interop")]
 
 
 @pytest.fixture(scope="module")
-async def pion(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+def pion(shared_folder: Path) -> tuple[str, ...]:
     needs("go")
-    program = str(tmp_path_factory.mktemp("pion") / "pion_call")
-    process = await asyncio.create_subprocess_exec(
-        *("go", "build", "-o", program),
-        cwd=PION,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == 0, out.decode()
-    return (program,)
+
+    def make(program: Path) -> None:
+        build("go", "build", "-o", str(program), folder=PION)
+
+    return (str(once(shared_folder / "pion-call", make)),)
 
 
 @pytest.fixture

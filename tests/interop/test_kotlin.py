@@ -6,6 +6,7 @@ from asyncio.subprocess import PIPE, STDOUT
 
 import pytest
 
+from tests.interop.conftest import kotlin_build
 from tests.support.needs import ROOT, needs
 from tests.support.process import DYAD
 
@@ -16,12 +17,13 @@ BUILD = 600
 @pytest.mark.timeout(BUILD)
 async def test_the_client_builds_without_a_warning_and_its_own_tests_pass() -> None:
     needs("javac", "mvn")
-    process = await asyncio.create_subprocess_exec(
-        *("mvn", "-q", "-B", "verify"),
-        cwd=ROOT / "clients" / "kotlin",
-        env=os.environ | {"DYAD_BIN": DYAD},
-        stdout=PIPE,
-        stderr=STDOUT,
-    )
-    out, _ = await process.communicate()
+    with kotlin_build():
+        process = await asyncio.create_subprocess_exec(
+            *("mvn", "-q", "-B", "verify"),
+            cwd=ROOT / "clients" / "kotlin",
+            env=os.environ | {"DYAD_BIN": DYAD},
+            stdout=PIPE,
+            stderr=STDOUT,
+        )
+        out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()

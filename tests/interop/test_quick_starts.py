@@ -6,10 +6,12 @@ Only where the checkout is differs, and the port.
 import os
 import re
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from tests.interop.conftest import kotlin_build
 from tests.interop.pasting import PASTE, pasted, quick_start
 from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port
@@ -38,12 +40,13 @@ async def test_a_quick_start_as_pasted_places_a_call(client: str, tmp_path: Path
     needs("bash", "openssl", *TOOLS[client])
     port = str(free_port())
     env = {"DYAD_PORT": port}
-    if client == "kotlin":
-        env["MAVEN_OPTS"] = f"-Dmaven.repo.local={maven_repository()}"
     (text,) = quick_start(client)
     text = text.replace("$HOME/dyad", str(ROOT)).replace("50051", port)
-    async with pasted(text, tmp_path, **env) as shell:
-        said = await shell.ends()
+    with kotlin_build() if client == "kotlin" else nullcontext():
+        if client == "kotlin":
+            env["MAVEN_OPTS"] = f"-Dmaven.repo.local={maven_repository()}"
+        async with pasted(text, tmp_path, **env) as shell:
+            said = await shell.ends()
     room = re.search(r"^room [0-9a-f-]{36}$", said, re.MULTILINE)
     assert room, said
     lines = [room[0], "an offer from alice", room[0], "bob joined", "bob left: LEFT"]

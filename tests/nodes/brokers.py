@@ -22,9 +22,9 @@ from dyad_server.rooms import (
 from tests.support.needs import needs
 from tests.support.proxy import Proxy
 from tests.support.redis import RedisServer, redis_server
+from tests.support.until import PATIENCE
 
 NODES = 3
-PATIENCE = 10.0
 
 
 @dataclass

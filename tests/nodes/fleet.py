@@ -14,11 +14,13 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tests.conftest import SECRET
+from tests.support.clock import within
 from tests.support.needs import needs
 from tests.support.ports import free_port
 from tests.support.process import Served, dyad_serve
 from tests.support.proxy import Proxy
 from tests.support.redis import RedisServer, redis_server
+from tests.support.until import PATIENCE
 
 NODES = 3
 SERVICE = "dyad.v1.Signaling"
@@ -97,12 +99,14 @@ class Node:
         """What it says of its health; of it as a whole where `service` is empty."""
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
             health: Any = health_pb2_grpc.HealthStub(channel)
-            answer = await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=2)
+            answer = await health.Check(
+                health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE
+            )
             return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
-    async def says(self, status: str, within: float) -> None:
+    async def says(self, status: str, seconds: float) -> None:
         """Await that it says this of `Signaling`."""
-        async with asyncio.timeout(within):
+        async with within(seconds):
             while await self._health() != status:  # noqa: ASYNC110 - asked, it does not tell
                 await asyncio.sleep(_TURN)
 
@@ -137,7 +141,7 @@ class Engine:
         """Start a replica, and await that it is one."""
         options = (*self._options, "--replicaof", f"127.0.0.1 {self.redis.port}")
         self.replica = await self._spare.enter_async_context(redis_server(*options))
-        async with Redis(port=self.replica.port) as client, asyncio.timeout(10):
+        async with Redis(port=self.replica.port) as client, asyncio.timeout(PATIENCE):
 
             async def state() -> str:
                 status: str = (await client.info("replication"))["master_link_status"]

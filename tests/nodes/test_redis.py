@@ -18,11 +18,13 @@ from tests.conftest import SECRET
 from tests.nodes.fleet import Fleet, Node, fleet
 from tests.nodes.test_processes import end, lost_nothing, meet, pair, talk
 from tests.support.certificates import certificate
+from tests.support.clock import within
 from tests.support.ends import SignalEnd, join, offer
 from tests.support.needs import needs
 from tests.support.ports import free_port
 from tests.support.process import DYAD, command, dyad_serve, run
 from tests.support.redis import PASSWORD, RIGHTS, redis_server
+from tests.support.until import PATIENCE
 
 SERVED_SECONDS = 5.0
 NOTICED_SECONDS = 3.0
@@ -53,10 +55,9 @@ async def test_without_redis_joins_are_refused_pairs_of_one_node_go_on_and_healt
         else:
             one.network.stall()
         began = time.monotonic()
-        assert await refused(await stack.enter_async_context(end(one, "carol"))) is (
-            grpc.StatusCode.UNAVAILABLE
-        )
-        assert time.monotonic() - began < REFUSED_SECONDS
+        carol = await stack.enter_async_context(end(one, "carol"))
+        async with within(REFUSED_SECONDS):
+            assert await refused(carol) is grpc.StatusCode.UNAVAILABLE
         await one.says("NOT_SERVING", NOTICED_SECONDS)
         # Past the lease too.
         while time.monotonic() - began < 8:
@@ -88,14 +89,15 @@ async def test_a_node_that_ends_while_redis_is_away_gives_up_without_being_cance
         call.expect(seconds=0.1, persist=60.0)
         pipeline.ask(call)
         pipeline.stop(0.5)
-        await asyncio.wait({asking}, timeout=GIVEN_UP_SECONDS)
+        async with within(GIVEN_UP_SECONDS):
+            await asyncio.wait({asking}, timeout=PATIENCE)
         assert asking.done(), "it asks on"
         await client.aclose()
 
 
 async def answered(node: Node, room_id: str) -> pb.Error.Code:
     """What Carol is answered who wants to join, as soon as rooms can be entered."""
-    async with asyncio.timeout(SERVED_SECONDS):
+    async with within(SERVED_SECONDS):
         while True:
             async with end(node, "carol") as carol:
                 with contextlib.suppress(grpc.aio.AioRpcError):
@@ -215,7 +217,7 @@ async def sentinel(main: int, folder: Path) -> AsyncIterator[int]:
     async with (
         command("redis-server", str(file), "--sentinel") as watching,
         Redis(port=port, decode_responses=True) as client,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
     ):
         await watching.says(r"\+slave slave")
         await client.ping()
@@ -242,7 +244,7 @@ async def test_a_failover_by_sentinel_is_followed(tmp_path: Path) -> None:
         ]
         await meet(alice, bob)
         await main.end()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 async with end(nodes[0], "carol") as carol, end(nodes[1], "dave") as dave:
                     with contextlib.suppress(grpc.aio.AioRpcError, EOFError):

@@ -8,7 +8,7 @@ import grpc
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
 
-PATIENCE = 5.0
+from tests.support.until import PATIENCE
 
 
 class End(Protocol):

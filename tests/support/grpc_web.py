@@ -7,7 +7,8 @@ from typing import Self
 
 from google.protobuf.message import Message
 
-PATIENCE = 5.0
+from tests.support.until import PATIENCE
+
 _TRAILERS = 0x80
 
 

@@ -19,6 +19,8 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
+from tests.support.until import PATIENCE
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 WINDOW = 65535
 """What each side may send unasked: all of a connection, and by default of a stream."""
@@ -28,7 +30,6 @@ SEND = "/dyad.v1.Signaling/Send"
 M = TypeVar("M", bound=Message)
 _FRAME_HEADER = 9
 _FRAME = 16_384
-_PATIENCE = 5.0
 
 
 def message(body: Message | bytes, *, compressed: bool = False, length: int | None = None) -> bytes:
@@ -116,7 +117,7 @@ class Http2:
     async def hear(self, stream: int, kind: type[M]) -> M:
         """The next message on a call, of this kind."""
         data = self.heard[stream]
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             while len(data) < 5 or len(data) < 5 + int.from_bytes(data[1:5]):
                 assert stream not in self.trailers, f"the call ended: {self.trailers[stream]}"
                 await self._more()
@@ -127,7 +128,7 @@ class Http2:
 
     async def ended(self, stream: int) -> dict[str, str]:
         """Await the end of a call; its trailers, or {} where it was reset or cut."""
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             while stream not in self.trailers and not self.closed:
                 await self._more()
         return self.trailers.get(stream, {})

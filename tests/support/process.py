@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.until import PATIENCE
+
 DYAD = str(Path(sys.executable).parent / "dyad")
-START = 15.0
 
 
 class Command:
@@ -27,7 +28,7 @@ class Command:
 
     async def says(self, pattern: str) -> re.Match[str]:
         """Await the first place where it says this."""
-        async with asyncio.timeout(START):
+        async with asyncio.timeout(PATIENCE):
             while (found := re.search(pattern, self.said)) is None:
                 assert not self._reading.done(), f"it never said {pattern}:\n{self.said}"
                 self._news.clear()
@@ -36,7 +37,7 @@ class Command:
 
     async def ended(self) -> int:
         """Await its end; its status, and all that it said is there."""
-        async with asyncio.timeout(START):
+        async with asyncio.timeout(PATIENCE):
             await self._reading
             return await self.process.wait()
 

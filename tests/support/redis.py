@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from tests.support.needs import ROOT
 from tests.support.ports import free_port
+from tests.support.until import PATIENCE
 
 REDIS = shutil.which("redis-server")
 PASSWORD = "of-a-test"
@@ -60,7 +61,7 @@ async def redis_server(*options: str, port: int = 0) -> AsyncIterator[RedisServe
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while b"Ready to accept connections" not in (line := await process.stdout.readline()):
                 assert line, "redis-server ended at once"
         yield RedisServer(process, port)

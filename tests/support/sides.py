@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-SCENARIO = 40
+SCENARIO = 120
 CANDIDATES = 200
 
 Line = dict[str, Any]

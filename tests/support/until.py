@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Callable
 
+PATIENCE = 60.0
+"""Seconds that a test waits for what must happen: so long that only a hang fails it."""
 # So that whoever it waits for has its turn.
 _TURN = 0.001
 
 
-async def until(holds: Callable[[], bool], seconds: float = 2.0, *, turn: float = _TURN) -> None:
+async def until(
+    holds: Callable[[], bool], seconds: float = PATIENCE, *, turn: float = _TURN
+) -> None:
     """Let the loop turn until `holds`, asked every `turn` seconds; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - there is no event: the server does not tell

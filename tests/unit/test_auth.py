@@ -333,7 +333,7 @@ async def test_a_token_with_a_wrong_signature_is_refused_before_the_library_deco
         ("room", 42, "claim room is a number"),
         ("room", "", "claim room is empty"),
         ("exp", "soon", "claim exp is not a number"),
-        ("exp", str(TOMORROW), "claim exp is not a number"),
+        ("exp", "4000000000", "claim exp is not a number"),
         ("exp", ABSENT, "no claim exp"),
         ("nbf", None, "claim nbf is not a number"),
         ("iat", "1", "claim iat is not a number"),
