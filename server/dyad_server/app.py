@@ -9,14 +9,15 @@ from types import ModuleType
 from typing import NoReturn
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
-from dyad_server import health, servicer
+from dyad_server import servicer
 from dyad_server.acceptor import make_server
 from dyad_server.auth import Verifier
 from dyad_server.broker_memory import MemoryBroker
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
-from dyad_server.health import Health
 from dyad_server.hub import Hub
 from dyad_server.jwks import PATIENCE_SECONDS, Jwks
 from dyad_server.keys import Keys, OneKey, public_key, secret_key
@@ -26,7 +27,6 @@ from dyad_server.metrics import MetricsObserver
 from dyad_server.metrics_http import MetricsServer
 from dyad_server.observer import Observers
 from dyad_server.origin import Origin
-from dyad_server.reflection import Reflection
 from dyad_server.runtime import stopping_signals
 from dyad_server.servicer import SERVICE, SignalingServicer, Terms
 from dyad_server.tls import server_credentials
@@ -38,7 +38,6 @@ _METADATA_BYTES = 16384
 _MESSAGE_BYTES = 524288
 _FRAMES_A_MESSAGE = 4
 _REPORT_SECONDS = 0.5
-_OTHERS_SECONDS = 1.0
 
 
 class Dyad:
@@ -63,22 +62,19 @@ class Dyad:
         self.metrics = MetricsObserver()
         several = _several_nodes() if config.redis else None
         broker = several.broker(config.redis) if several else MemoryBroker()
-        self.hub = Hub(
-            broker,
-            Limits(
-                join_timeout=config.join_timeout,
-                lone_timeout=config.lone_timeout,
-                resume_grace=config.resume_grace,
-                waiting_bytes=config.max_waiting_bytes,
-                waiting_frames=config.max_waiting_frames,
-                frames_per_second=config.max_frames_per_second,
-                bytes_per_second=config.max_bytes_per_second,
-                streams=config.max_streams,
-                streams_per_user=config.max_streams_per_user,
-                streams_per_address=config.max_streams_per_address,
-            ),
-            Observers((self.metrics, LogObserver())),
+        limits = Limits(
+            join_timeout=config.join_timeout,
+            lone_timeout=config.lone_timeout,
+            resume_grace=config.resume_grace,
+            waiting_bytes=config.max_waiting_bytes,
+            waiting_frames=config.max_waiting_frames,
+            frames_per_second=config.max_frames_per_second,
+            bytes_per_second=config.max_bytes_per_second,
+            streams=config.max_streams,
+            streams_per_user=config.max_streams_per_user,
+            streams_per_address=config.max_streams_per_address,
         )
+        self.hub = Hub(broker, limits, Observers((self.metrics, LogObserver())))
         self.servicer = SignalingServicer(
             self.hub,
             verifier,
@@ -89,6 +85,8 @@ class Dyad:
                 config.heartbeat,
                 config.lease,
                 config.max_bytes_per_second,
+                limits.frames_at_once,
+                limits.calls_per_user,
             ),
         )
         self._fleet = (
@@ -166,11 +164,12 @@ def grpc_options(config: Config) -> list[tuple[str, int]]:
             "grpc.max_receive_message_length",
             max(_MESSAGE_BYTES, _FRAMES_A_MESSAGE * config.max_frame_bytes),
         ),
+        # Against abuse only: past it a caller waits without a word. All the streams
+        # that there may be can come over one connection, a proxy's, each with a `Send`.
+        ("grpc.max_concurrent_streams", 2 * config.max_streams),
         # Equal, or what lies between is refused at random.
         ("grpc.max_metadata_size", _METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
-        # Measured, it opens windows of megabytes, for clients without a token too.
-        ("grpc.http2.bdp_probe", 0),
         ("grpc.keepalive_time_ms", int(config.keepalive_time * 1000)),
         # Either alone does not do it.
         ("grpc.keepalive_timeout_ms", int(config.keepalive_timeout * 1000)),
@@ -189,11 +188,12 @@ class Server:
         self._server = make_server(grpc_options(config))
         self.dyad = add_to_server(self._server, config)
         self._metrics = MetricsServer(self.dyad.metrics.registry)
-        origin = Origin(config.proxies())
-        self._health = Health(SERVICE, origin)
-        self._health.add(self._server)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if config.reflection:
-            Reflection((SERVICE, health.SERVICE), origin).add(self._server)
+            reflection.enable_server_reflection(
+                (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+            )
         self.port = 0
         self._reporting: asyncio.Task[None] | None = None
 
@@ -228,12 +228,12 @@ class Server:
                 ) from None
         await self.dyad.start()
         await self._server.start()
-        self._health.tell(health.WHOLE_SERVER, serving=True)
+        await self._health.set(health.OVERALL_HEALTH, health_pb2.HealthCheckResponse.SERVING)
         # Whoever looks right after the start should see what is so.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self.dyad.ready.wait()
-        self._say_health()
+        await self._say_health()
         self._reporting = asyncio.create_task(self._report(), name="dyad-health")
         log.info("listening address=%s:%d tls=%s", host, self.port, bool(config.tls_cert))
 
@@ -244,34 +244,22 @@ class Server:
             self._reporting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reporting
-        self._health.finish()
+        await self._health.enter_graceful_shutdown()
         self.dyad.drain()
-        await self._let_calls_end()
+        await self._server.stop(self._config.drain_timeout)
         await self._metrics.stop()
         await self.dyad.stop()
-
-    async def _let_calls_end(self) -> None:
-        """Wait for the participants' calls, and then for others no more than a moment.
-
-        Calls that need no token are not worth waiting for, and one whose client
-        does not read never ends by itself.
-        """
-        stopping = asyncio.create_task(self._server.stop(self._config.drain_timeout))
-        empty = asyncio.create_task(self.dyad.hub.roster.empty.wait())
-        await asyncio.wait({stopping, empty}, return_when=asyncio.FIRST_COMPLETED)
-        empty.cancel()
-        await self._server.stop(min(_OTHERS_SECONDS, self._config.drain_timeout))
-        await stopping
 
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(_REPORT_SECONDS)
-            self._say_health()
+            await self._say_health()
 
-    def _say_health(self) -> None:
+    async def _say_health(self) -> None:
         """Tell health checks of the service whether rooms can be entered here now."""
         ready = self.dyad.ready.is_set() and self.dyad.hub.ready
-        self._health.tell(SERVICE, serving=ready)
+        status = health_pb2.HealthCheckResponse
+        await self._health.set(SERVICE, status.SERVING if ready else status.NOT_SERVING)
 
     async def run(self) -> None:
         """Serve until one of `runtime.stopping_signals`, then stop.

@@ -6,9 +6,6 @@ from typing import Protocol
 from dyad_server.rooms import Departure, Member, Output
 
 Deliver = Callable[[Output], None]
-# How a payload leaves this process, and comes into another one.
-Pack = Callable[[object], bytes]
-Unpack = Callable[[bytes], object]
 
 
 def nobody(output: Output) -> None:
@@ -67,7 +64,5 @@ class Broker(Protocol):
     def resume(self, room_id: str, member_id: str) -> None:
         """Give its seat back to `member_id`, which is told `Joined` with `resumed`."""
 
-    def relay(
-        self, room_id: str, member_id: str, payload: object, *, size: int, reply_to: int
-    ) -> None:
-        """Pass `payload`, of `size` bytes, to the other one in the room."""
+    def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> None:
+        """Pass `payload` to the other one in the room."""

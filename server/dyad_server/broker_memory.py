@@ -51,11 +51,9 @@ class MemoryBroker:
         """See `Broker.resume`."""
         self._tell(self._rooms.resume(room_id, member_id))
 
-    def relay(
-        self, room_id: str, member_id: str, payload: object, *, size: int, reply_to: int
-    ) -> None:
+    def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> None:
         """See `Broker.relay`."""
-        self._tell(self._rooms.relay(room_id, member_id, payload, size=size, reply_to=reply_to))
+        self._tell(self._rooms.relay(room_id, member_id, payload, reply_to=reply_to))
 
     def _tell(self, outputs: list[Output]) -> None:
         # A delivery may free a seat, which is another input: what comes of it

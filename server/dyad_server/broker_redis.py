@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from dyad_server.broker import Deliver, Pack, Unpack
+from dyad_server.broker import Deliver
 from dyad_server.bus import Bus
 from dyad_server.pipeline import Message
 from dyad_server.rooms import (
@@ -50,10 +50,10 @@ class RedisBroker:
     may have run out delivers nothing that came from another node.
     """
 
-    def __init__(self, make_bus: MakeBus, pack: Pack, unpack: Unpack) -> None:
-        """Reach Redis by the bus that `make_bus` makes; `pack` payloads for other nodes."""
+    def __init__(self, make_bus: MakeBus) -> None:
+        """Reach Redis by the bus that `make_bus` makes."""
         self.bus = self._bus = make_bus(self._hear, self._renewed, self._expired)
-        self._seating = Seating(self._bus, pack, unpack, self._doubt)
+        self._seating = Seating(self._bus, self._doubt)
         self._upkeep = Upkeep(self._bus, self._seating)
         # Set by the fleet: what nodes ask each other.
         self.asked: Callable[[Message], None] = lambda _: None
@@ -130,21 +130,17 @@ class RedisBroker:
 
         self._mark(seat, marked, held=False)
 
-    def relay(
-        self, room_id: str, member_id: str, payload: object, *, size: int, reply_to: int
-    ) -> None:
+    def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> None:
         """See `Broker.relay`."""
         seat = self._seating.get(member_id)
         if seat is None or seat.room_id != room_id:
             self._refuse(room_id, member_id, reply_to, Refusal.NOT_IN_ROOM)
         elif not seat.seated:
-            seat.waiting.append(
-                lambda: self.relay(room_id, member_id, payload, size=size, reply_to=reply_to)
-            )
+            seat.waiting.append(lambda: self.relay(room_id, member_id, payload, reply_to=reply_to))
         elif seat.peer is None:
             self._refuse(room_id, member_id, reply_to, Refusal.PEER_ABSENT)
         else:
-            self._seating.relay(seat, seat.peer, payload, size)
+            self._seating.relay(seat, seat.peer, payload)
 
     def _refuse(self, room_id: str, member_id: str, reply_to: int, why: Refusal) -> None:
         self._seating.deliver(refuse(member_id, room_id, reply_to, why))

@@ -15,7 +15,6 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 
-from dyad_server.broker import Pack, Unpack
 from dyad_server.broker_redis import RedisBroker
 from dyad_server.errors import Draining, Ended, OutOfStep, SessionNotFound, Unavailable
 from dyad_server.handover import plain, restore
@@ -41,24 +40,18 @@ TakeSend = Callable[[str, bytes], Ended | None]
 class Fleet:
     """This node among the others of one Redis."""
 
-    def __init__(
-        self, hub: Hub, broker: RedisBroker, grace: float, pack: Pack, unpack: Unpack
-    ) -> None:
+    def __init__(self, hub: Hub, broker: RedisBroker, grace: float) -> None:
         """Join `hub` to the nodes that `broker` reaches.
 
         Args:
             hub: this node's.
             broker: its.
             grace: seconds that what a node leaves behind is good for.
-            pack: makes bytes of a payload.
-            unpack: undoes it.
         """
         self._hub = hub
         self._broker = broker
         self._bus = broker.bus
         self._grace_ms = int(grace * 1000)
-        self._pack = pack
-        self._unpack = unpack
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._answers: OrderedDict[str, Any] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -151,7 +144,7 @@ class Fleet:
     def _adopt(self, packed: bytes, room_id: str, peer: bytes, term: int) -> Participant:
         data, seat = msgpack.unpackb(packed)
         hub = self._hub
-        participant = restore(data, hub.roster.new, self._unpack)
+        participant = restore(data, hub.roster.new)
         hub.roster.add(participant)
         hub.roster.tokens.take_over(participant)
         if seat[2] is None:
@@ -186,7 +179,7 @@ class Fleet:
 
         user_id = participant.identity.user_id
         tokens = [t for t in (participant.resume_token, participant.spent_token) if t]
-        left = msgpack.packb([plain(participant, self._pack), state])
+        left = msgpack.packb([plain(participant), state])
         self._bus.script(
             "park",
             [self._bus.key("room", seat.room_id), *(self._token_key(t, user_id) for t in tokens)],

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from dyad_server.broker import Pack, Unpack
 from dyad_server.inputs import Identity
 from dyad_server.participant import Participant
 from dyad_server.rooms import (
@@ -23,7 +22,7 @@ from dyad_server.rooms import (
 Plain = list[Any]
 
 
-def plain(participant: Participant, pack: Pack) -> Plain:
+def plain(participant: Participant) -> Plain:
     """All that another node needs to go on with `participant`."""
     identity, member = participant.identity, participant.member
     return [
@@ -32,19 +31,16 @@ def plain(participant: Participant, pack: Pack) -> Plain:
         participant.room_id,
         participant.resume_token,
         participant.spent_token,
-        participant.session.state(lambda output: _plain_output(output, pack)),
+        participant.session.state(_plain_output),
     ]
 
 
-def restore(
-    data: Plain, participant_of: Callable[[Identity], Participant], unpack: Unpack
-) -> Participant:
+def restore(data: Plain, participant_of: Callable[[Identity], Participant]) -> Participant:
     """The participant that `plain` made `data` of.
 
     Args:
         data: from `plain`.
         participant_of: makes a new one, with this node's limits.
-        unpack: undoes what `pack` did.
     """
     (user_id, email, room), member_id, room_id, token, spent, session = data
     participant = participant_of(Identity(user_id, email, room))
@@ -54,23 +50,23 @@ def restore(
     participant.spent_token = spent
     participant.resumable = True
     participant.spoke = True
-    participant.session.restore(session, lambda output: _output(output, unpack))
+    participant.session.restore(session, _output)
     return participant
 
 
-def _plain_output(output: Output, pack: Pack) -> Plain:
-    return [output.to, output.room_id, output.reply_to, _plain_event(output.event, pack)]
+def _plain_output(output: Output) -> Plain:
+    return [output.to, output.room_id, output.reply_to, _plain_event(output.event)]
 
 
-def _output(data: Plain, unpack: Unpack) -> Output:
+def _output(data: Plain) -> Output:
     to, room_id, reply_to, event = data
-    return Output(to, room_id, reply_to, _event(event, unpack))
+    return Output(to, room_id, reply_to, _event(event))
 
 
-def _plain_event(event: Event, pack: Pack) -> Plain:
+def _plain_event(event: Event) -> Plain:
     match event:
-        case Forwarded(who, payload, size):
-            return ["forwarded", _plain_member(who), pack(payload), size]
+        case Forwarded(who, payload):
+            return ["forwarded", _plain_member(who), payload]
         case Joined(peer, polite, resumed):
             return ["joined", peer and _plain_member(peer), polite, resumed]
         case PeerJoined(who):
@@ -85,10 +81,10 @@ def _plain_event(event: Event, pack: Pack) -> Plain:
             raise TypeError("what ends a call is never kept")
 
 
-def _event(data: Plain, unpack: Unpack) -> Event:
+def _event(data: Plain) -> Event:
     match data:
-        case ["forwarded", who, payload, size]:
-            return Forwarded(Member(*who), unpack(payload), size)
+        case ["forwarded", who, payload]:
+            return Forwarded(Member(*who), payload)
         case ["joined", peer, polite, resumed]:
             return Joined(peer and Member(*peer), polite, resumed)
         case ["peer joined", who]:

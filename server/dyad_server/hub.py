@@ -105,15 +105,24 @@ class Hub:
         """See `Roster.find`."""
         return self.roster.find(session_id, user_id)
 
+    def charge(self, connection: Connection, frames: int, size: int) -> bool:
+        """Count a message of so many frames and bytes; False, and it is over, past its rate."""
+        participant = connection.participant
+        now = time.monotonic()
+        if participant.frames.take(frames, now) and participant.bytes.take(size, now):
+            return True
+        self.end(participant, Overloaded("Too much was sent in too short a time."))
+        return False
+
+    def hears(self, connection: Connection) -> bool:
+        """Whether an input of this connection still counts."""
+        return connection.open or connection.participant.broken is connection
+
     def take_in(self, connection: Connection, what: Input) -> None:
         """Act on one input; a number that was taken in before is passed over."""
+        if not self.hears(connection):
+            return
         participant = connection.participant
-        if not connection.open and participant.broken is not connection:
-            return
-        now = time.monotonic()
-        if not (participant.frames.take(1, now) and participant.bytes.take(what.size, now)):
-            self.end(participant, Overloaded("Too much was sent in too short a time."))
-            return
         event = what.event
         if isinstance(event, Enter) and event.resume_token:
             if participant.spoke or what.seq:
@@ -216,9 +225,7 @@ class Hub:
     def _act(self, participant: Participant, what: Input, event: Event) -> None:
         match event:
             case Relay(room_id, payload):
-                self._broker.relay(
-                    room_id, participant.member.id, payload, size=what.size, reply_to=what.seq
-                )
+                self._broker.relay(room_id, participant.member.id, payload, reply_to=what.seq)
             case Enter():
                 self._enter(participant, what.seq, event)
             case Leave(room_id):
@@ -307,7 +314,7 @@ class Hub:
                 pass
 
     def _tell(self, participant: Participant, output: Output) -> None:
-        payload_bytes = output.event.size if isinstance(output.event, Forwarded) else 0
+        payload_bytes = len(output.event.payload) if isinstance(output.event, Forwarded) else 0
         away = participant.connection is None
         fits = participant.session.put(output, _OUTPUT_BYTES + payload_bytes, away=away)
         self._observer.delivered(output)

@@ -30,10 +30,10 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Pass this to the peer."""
+    """Pass this to the peer: the frame as it came, serialized."""
 
     room_id: str
-    payload: object = field(repr=False)
+    payload: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

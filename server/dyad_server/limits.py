@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 # Keys remembered; the longest silent is forgotten first.
 _REMEMBERED = 10_000
+# What may come at once, in seconds of the rate.
+BURST_SECONDS = 5
+# For each stream a user has one `Send` under way; the rest is for what is on its way.
+_CALLS_PER_STREAM = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,21 @@ class Limits:
     streams: int
     streams_per_user: int
     streams_per_address: int
+
+    @property
+    def frames_at_once(self) -> int:
+        """The most frames that may come at once."""
+        return self.frames_per_second * BURST_SECONDS
+
+    @property
+    def bytes_at_once(self) -> int:
+        """The most bytes that may come at once."""
+        return self.bytes_per_second * BURST_SECONDS
+
+    @property
+    def calls_per_user(self) -> int:
+        """The most short calls of one user that may be under way."""
+        return self.streams_per_user * _CALLS_PER_STREAM
 
 
 class Bucket:

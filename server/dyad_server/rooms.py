@@ -80,11 +80,14 @@ class PeerLeft:
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """To the peer: what `who` said. The payload is whatever was handed in, of `size` bytes."""
+    """To the peer: what `who` said. The payload is whatever was handed in.
+
+    It is bytes, because an object that was parsed keeps all of the message alive
+    that it came in.
+    """
 
     who: Member
-    payload: object = field(repr=False)
-    size: int = 0
+    payload: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,10 +247,8 @@ class Rooms:
             outputs.insert(0, Output(member_id, room_id, reply_to, Left()))
         return outputs
 
-    def relay(
-        self, room_id: str, member_id: str, payload: object, *, size: int = 0, reply_to: int
-    ) -> list[Output]:
-        """Pass `payload`, of `size` bytes, to the other one in the room."""
+    def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> list[Output]:
+        """Pass `payload` to the other one in the room."""
         room = self._rooms.get(room_id)
         seat = room.seat_of(member_id) if room else None
         if room is None or seat is None:
@@ -255,7 +256,7 @@ class Rooms:
         peer = room.seats.get(not seat)
         if peer is None:
             return [refuse(member_id, room_id, reply_to, Refusal.PEER_ABSENT)]
-        return [Output(peer.id, room_id, 0, Forwarded(room.seats[seat], payload, size))]
+        return [Output(peer.id, room_id, 0, Forwarded(room.seats[seat], payload))]
 
 
 _SENTENCES = {

@@ -12,9 +12,6 @@ from dyad_server.participant import Connection, Outlet, Participant
 from dyad_server.resume import ResumeTokens
 from dyad_server.session import Session
 
-# What may come at once, in seconds of the rate.
-_BURST_SECONDS = 5
-
 
 class Roster:
     """The participants of this node, and the connections that they have.
@@ -25,7 +22,6 @@ class Roster:
 
     Attributes:
         tokens: which resume token is whose.
-        empty: set while no transport holds a connection of anybody here.
     """
 
     def __init__(self, limits: Limits, observer: Observer, node: str) -> None:
@@ -39,8 +35,6 @@ class Roster:
         self._away = Quota(0)
         self._addresses = Quota(limits.streams_per_address)
         self.tokens = ResumeTokens()
-        self.empty = asyncio.Event()
-        self.empty.set()
 
     def __len__(self) -> int:
         return len(self._participants)
@@ -82,7 +76,6 @@ class Roster:
         participant.connection = connection
         self._connections[connection.id] = connection
         self._streams += 1
-        self.empty.clear()
         self._addresses.take(address)
         self.add(participant)
         return connection
@@ -94,8 +87,8 @@ class Roster:
         return Participant(
             identity,
             Session(limits.waiting_bytes, limits.waiting_frames),
-            Bucket(limits.frames_per_second, limits.frames_per_second * _BURST_SECONDS, now),
-            Bucket(limits.bytes_per_second, limits.bytes_per_second * _BURST_SECONDS, now),
+            Bucket(limits.frames_per_second, limits.frames_at_once, now),
+            Bucket(limits.bytes_per_second, limits.bytes_at_once, now),
         )
 
     def rename(self, participant: Participant) -> None:
@@ -165,7 +158,5 @@ class Roster:
     def release(self, connection: Connection) -> None:
         """Count a connection no longer: it was closed, and its transport holds nothing of it."""
         self._streams -= 1
-        if not self._streams:
-            self.empty.set()
         self._users.give_back(connection.participant.identity.user_id)
         self._addresses.give_back(connection.address)

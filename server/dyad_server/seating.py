@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from dyad_server.broker import Deliver, Pack, Unpack, nobody
+from dyad_server.broker import Deliver, nobody
 from dyad_server.bus import Bus
 from dyad_server.crossing import Crossing, Presence
 from dyad_server.pipeline import Message
@@ -39,22 +39,16 @@ class Seating:
         crossing: the links to peers on other nodes.
     """
 
-    def __init__(
-        self, bus: Bus, pack: Pack, unpack: Unpack, doubt: Callable[[Seat, Peer], None]
-    ) -> None:
+    def __init__(self, bus: Bus, doubt: Callable[[Seat, Peer], None]) -> None:
         """Make one, without any.
 
         Args:
             bus: reaches the other nodes.
-            pack: makes bytes of a payload, for them.
-            unpack: undoes it.
             doubt: is called when a peer's node says that the two are not peers.
         """
         self.deliver: Deliver = nobody
         self.crossing = Crossing(bus, self._presence, self._act, self._apart)
         self._bus = bus
-        self._pack = pack
-        self._unpack = unpack
         self._doubt = doubt
         self._seats: dict[str, Seat] = {}
         self._moved: dict[str, float] = {}
@@ -98,16 +92,16 @@ class Seating:
 
     # What one says to its peer, and the peer is told.
 
-    def relay(self, seat: Seat, peer: Peer, payload: object, size: int) -> None:
+    def relay(self, seat: Seat, peer: Peer, payload: bytes) -> None:
         """Pass a payload to the peer."""
         if self.is_here(peer):
             if self._seats[peer.member.id].peer_id != seat.member.id:
                 self.lose(seat)
                 return
-            forwarded = Forwarded(seat.member, payload, size)
+            forwarded = Forwarded(seat.member, payload)
             self.deliver(Output(peer.member.id, seat.room_id, 0, forwarded))
         else:
-            self.send(seat, peer, ["relay", self._pack(payload)], size)
+            self.send(seat, peer, ["relay", payload], len(payload))
 
     def come(self, seat: Seat, reply_to: int, evicted: Peer | None) -> None:
         """Tell one who was just seated who is there, and whom else it concerns."""
@@ -190,10 +184,9 @@ class Seating:
         seat = self._seats.get(to)
         peers = seat is not None and seat.peer_id == who
         match what:
-            case ["relay", bytes(packed)] if seat is not None and seat.peer is not None and peers:
+            case ["relay", bytes(payload)] if seat is not None and seat.peer is not None and peers:
                 if self._bus.holds:
-                    forwarded = Forwarded(seat.peer.member, self._unpack(packed), len(packed))
-                    self.tell(seat, forwarded)
+                    self.tell(seat, Forwarded(seat.peer.member, payload))
                 else:
                     self.lose(seat)
             case ["joined", dict(member), str(node), int(epoch), bool(replaced)]:

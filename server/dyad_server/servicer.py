@@ -3,30 +3,36 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol
 
 import grpc
 from dyad.v1 import signaling_pb2 as pb
-from dyad.v1 import signaling_pb2_grpc as pb_grpc
-from google.protobuf.message import DecodeError, Message
 
-from dyad_server import status, wire
+from dyad_server import packed, status, wire
 from dyad_server.auth import Verifier
 from dyad_server.errors import Ended, OutOfTime, Overloaded
 from dyad_server.hub import Hub
 from dyad_server.inputs import Identity
-from dyad_server.limits import Throttle
+from dyad_server.limits import Quota, Throttle
 from dyad_server.origin import Origin
 from dyad_server.outlet import Pack, StreamOutlet
 from dyad_server.participant import Connection
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Request = TypeVar("Request", bound=Message)
+Handler = Callable[[object, Context], Awaitable[None]]
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 
+# Between the headers of a call and its first message.
+FIRST_MESSAGE_SECONDS = 5.0
+# An unreadable message is answered as a frame without an event.
+_UNREADABLE = [(pb.SignalRequest.FRAMES_FIELD_NUMBER, b"")]
+_SIGNAL_FRAMES = pb.SignalRequest.FRAMES_FIELD_NUMBER
+_SEND_FRAMES = pb.SendRequest.FRAMES_FIELD_NUMBER
+_SESSION = pb.SendRequest.SESSION_ID_FIELD_NUMBER
 # What a `Send` for another node's session costs on its way beside its bytes, and
 # how many seconds of a session's rate one user may pass on at once.
 _PASSING_BYTES = 1024
@@ -43,6 +49,9 @@ class Terms:
         heartbeat: seconds between the heartbeats of `Listen`.
         lease: seconds a session lives without a `Send`.
         bytes_per_second: that one user may send to sessions on other nodes.
+        frames_at_once: the most that one message may hold.
+        calls_per_user: `Send` calls under way, and `Listen` calls that wait for
+            their first message.
     """
 
     frame_bytes: int
@@ -50,6 +59,8 @@ class Terms:
     heartbeat: float
     lease: float
     bytes_per_second: int
+    frames_at_once: int
+    calls_per_user: int
 
 
 class Nodes(Protocol):
@@ -58,12 +69,16 @@ class Nodes(Protocol):
     def elsewhere(self, session_id: str) -> bool:
         """Whether a session is another node's."""
 
-    async def send(self, user_id: str, session_id: str, packed: bytes) -> None:
-        """Pass a `SendRequest` to the node whose session it is for; raises `Ended`."""
+    async def send(self, user_id: str, session_id: str, message: bytes) -> None:
+        """Pass a serialized `SendRequest` to the node whose session it is for; raises `Ended`."""
 
 
-class SignalingServicer(pb_grpc.SignalingServicer):
+class SignalingServicer:
     """Serves the contract's three calls.
+
+    Each handler takes a stream of messages, also where the contract has one
+    message: gRPC then calls it as soon as a call begins. It would read the one
+    message first, and who sends none would hold a call without a token for ever.
 
     A call ends with the status that `status.STATUS` gives its failure; a frame
     that is refused is answered by an `error` event and the call goes on.
@@ -75,16 +90,18 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         self._origin = origin
         self._terms = terms
         self._passing = Throttle(terms.bytes_per_second, terms.bytes_per_second * _PASSING_SECONDS)
+        self._calls = Quota(terms.calls_per_user)
         self._leases: dict[str, float] = {}
         # Set where there are other nodes.
         self.fleet: Nodes | None = None
 
-    async def Signal(  # type: ignore[override]  # noqa: N802 - writes by itself; the contract's name
-        self, request_iterator: AsyncIterator[pb.SignalRequest], context: Context
+    async def Signal(  # noqa: N802 - the contract's name
+        self, _: object, context: Context
     ) -> None:
         """One participant on one bidirectional stream."""
-        connection, outlet = await self._open(_signal_response, context)
-        reading = asyncio.create_task(self._read(connection, request_iterator))
+        identity = await self._identify(context)
+        connection, outlet = await self._open(identity, _signal_response, context)
+        reading = asyncio.create_task(self._read(connection, context))
         try:
             # grpc.aio leaks 150 bytes where a read is cancelled, as this call is
             # when its client is gone. The read ends by itself then.
@@ -96,12 +113,14 @@ class SignalingServicer(pb_grpc.SignalingServicer):
             await self._part(connection, outlet)
             await asyncio.wait({reading})
 
-    async def Listen(  # type: ignore[override]  # noqa: N802 - as Signal
-        self, request: pb.ListenRequest, context: Context
+    async def Listen(  # noqa: N802 - as Signal
+        self, _: object, context: Context
     ) -> None:
         """What `Signal` answers, for a client whose frames come by `Send`."""
-        del request
-        connection, outlet = await self._open(_listen_response, context)
+        identity = await self._identify(context)
+        async with self._under_way(identity, context):
+            await _first_message(context)
+        connection, outlet = await self._open(identity, _listen_response, context)
         session_id = connection.id
         self._leases[session_id] = time.monotonic()
         try:
@@ -122,60 +141,104 @@ class SignalingServicer(pb_grpc.SignalingServicer):
             del self._leases[session_id]
             await self._part(connection, outlet)
 
-    async def Send(  # noqa: N802 - the contract's name
-        self, request: pb.SendRequest, context: Context
+    async def Send(  # noqa: N802 - as Signal
+        self, _: object, context: Context
     ) -> pb.SendResponse:
         """What `Signal` takes, for a session that `Listen` opened."""
         identity = await self._identify(context)
-        try:
-            if self.fleet is not None and self.fleet.elsewhere(request.session_id):
-                packed = request.SerializeToString()
-                # Whose rate it counts for, only that node knows; it has cost by then.
-                cost = len(packed) + _PASSING_BYTES
-                if not self._passing.take(identity.user_id, cost, time.monotonic()):
-                    raise Overloaded("Too much was sent in too short a time.")
-                await self.fleet.send(identity.user_id, request.session_id, packed)
-            else:
-                self._take_send(identity.user_id, request)
-        except Ended as failure:
-            await _abort(context, failure)
+        async with self._under_way(identity, context):
+            message = await _first_message(context)
+            try:
+                await self._send(identity.user_id, message)
+            except Ended as failure:
+                await _abort(context, failure)
         return pb.SendResponse()
 
-    def take_packed_send(self, user_id: str, packed: bytes) -> Ended | None:
+    def take_packed_send(self, user_id: str, message: bytes) -> Ended | None:
         """Act on a `SendRequest` that landed on another node; what ended it, if anything."""
+        session_id, frames, count = self._parts_of_send(message)
         try:
-            self._take_send(user_id, pb.SendRequest.FromString(packed))
+            self._take_send(user_id, session_id, frames, count, len(message))
         except Ended as failure:
             return failure
         return None
 
-    def _take_send(self, user_id: str, request: pb.SendRequest) -> None:
-        connection = self._hub.find(request.session_id, user_id)
-        if request.session_id in self._leases:
-            self._leases[request.session_id] = time.monotonic()
-        failure = self._take_in(connection, request.frames)
-        if failure is not None:
-            raise failure
+    async def _send(self, user_id: str, message: bytes) -> None:
+        session_id, frames, count = self._parts_of_send(message)
+        if self.fleet is not None and self.fleet.elsewhere(session_id):
+            # Whose rate it counts for, only that node knows; it has cost by then.
+            cost = len(message) + _PASSING_BYTES
+            if not self._passing.take(user_id, cost, time.monotonic()):
+                raise Overloaded("Too much was sent in too short a time.")
+            await self.fleet.send(user_id, session_id, message)
+        else:
+            self._take_send(user_id, session_id, frames, count, len(message))
 
-    async def _read(
-        self, connection: Connection, requests: AsyncIterator[pb.SignalRequest]
+    def _parts_of_send(self, message: bytes) -> tuple[str, list[bytes], int]:
+        """The session that a `SendRequest` is for, its frames, and how many it counts as."""
+        fields = self._fields(message, beside=1)
+        sessions = [text for number, text in fields if number == _SESSION]
+        session_id = sessions[-1].decode("utf-8", "replace") if sessions else ""
+        frames = [frame for number, frame in fields if number == _SEND_FRAMES]
+        return session_id, frames, len(fields) - 1
+
+    def _take_send(
+        self, user_id: str, session_id: str, frames: Sequence[bytes], count: int, size: int
     ) -> None:
+        connection = self._hub.find(session_id, user_id)
+        if session_id in self._leases:
+            self._leases[session_id] = time.monotonic()
+        self._take_in(connection, frames, count, size)
+        if connection.failure is not None:
+            raise connection.failure
+
+    async def _read(self, connection: Connection, context: Context) -> None:
         # The outlet ended the call while a read was under way: it says how.
         with contextlib.suppress(grpc.aio.AbortError):
-            async for request in requests:
-                self._take_in(connection, request.frames)
+            while self._hub.hears(connection):
+                message = await context.read()
+                if message is grpc.aio.EOF:
+                    break
+                fields = self._fields(message)
+                frames = [frame for number, frame in fields if number == _SIGNAL_FRAMES]
+                self._take_in(connection, frames, len(fields), len(message))
+                # Keep nothing of it until the next one comes.
+                del message, fields, frames
 
-    def _take_in(self, connection: Connection, frames: Sequence[pb.Frame]) -> Ended | None:
+    def _fields(self, message: bytes, *, beside: int = 0) -> list[tuple[int, bytes]]:
+        """The fields of a message, all or more than it may have, `beside` so many others."""
+        try:
+            return packed.fields(message, self._terms.frames_at_once + beside)
+        except ValueError:
+            return _UNREADABLE
+
+    def _take_in(
+        self, connection: Connection, frames: Sequence[bytes], count: int, size: int
+    ) -> None:
+        """Take in a message of so many frames and bytes, until it ends its connection."""
+        if not self._hub.charge(connection, max(count, 1), size):
+            return
         for frame in frames:
-            size = frame.ByteSize()
-            if size > self._terms.frame_bytes:
+            if not self._hub.hears(connection):
+                break
+            if len(frame) > self._terms.frame_bytes:
                 self._hub.end(
                     connection.participant,
                     Overloaded(f"A frame is larger than {self._terms.frame_bytes} bytes."),
                 )
                 break
-            self._hub.take_in(connection, wire.read(frame, size))
-        return connection.failure
+            self._hub.take_in(connection, wire.read(frame))
+
+    @asynccontextmanager
+    async def _under_way(self, identity: Identity, context: Context) -> AsyncIterator[None]:
+        """Count a call of a user's, or end it where too many are under way."""
+        if self._calls.full(identity.user_id):
+            await _abort(context, Overloaded("Too many calls of this user are under way."))
+        self._calls.take(identity.user_id)
+        try:
+            yield
+        finally:
+            self._calls.give_back(identity.user_id)
 
     async def _identify(self, context: Context) -> Identity:
         try:
@@ -183,8 +246,9 @@ class SignalingServicer(pb_grpc.SignalingServicer):
         except Ended as failure:
             await _abort(context, failure)
 
-    async def _open(self, pack: Pack, context: Context) -> tuple[Connection, StreamOutlet]:
-        identity = await self._identify(context)
+    async def _open(
+        self, identity: Identity, pack: Pack, context: Context
+    ) -> tuple[Connection, StreamOutlet]:
         outlet = StreamOutlet(context, pack, self._terms.write_timeout)
         address = self._origin.address(context.peer(), context.invocation_metadata())
         try:
@@ -205,39 +269,58 @@ class SignalingServicer(pb_grpc.SignalingServicer):
 
 
 def add(servicer: SignalingServicer, server: grpc.aio.Server) -> None:
-    """Serve the contract's calls on `server`, also to clients that send what is no message.
-
-    The generated function has gRPC decode, which ends such a call, before
-    anybody asked for its token, with an exception in the log and in its status.
-    """
+    """Serve the contract's calls on `server`."""
     handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         "Signal": grpc.stream_stream_rpc_method_handler(
-            servicer.Signal,
-            _reading(pb.SignalRequest, otherwise=pb.SignalRequest(frames=[pb.Frame()])),
-            pb.SignalResponse.SerializeToString,
+            _streaming(servicer.Signal), None, pb.SignalResponse.SerializeToString
         ),
-        "Listen": grpc.unary_stream_rpc_method_handler(
-            servicer.Listen,
-            _reading(pb.ListenRequest, otherwise=pb.ListenRequest()),
-            pb.ListenResponse.SerializeToString,
+        "Listen": grpc.stream_stream_rpc_method_handler(
+            _streaming(servicer.Listen), None, pb.ListenResponse.SerializeToString
         ),
-        "Send": grpc.unary_unary_rpc_method_handler(
-            servicer.Send,
-            _reading(pb.SendRequest, otherwise=pb.SendRequest()),
-            pb.SendResponse.SerializeToString,
+        "Send": grpc.stream_unary_rpc_method_handler(
+            servicer.Send, None, pb.SendResponse.SerializeToString
         ),
     }
     server.add_registered_method_handlers(SERVICE, handlers)
 
 
-def _reading(kind: type[Request], *, otherwise: Request) -> Callable[[bytes], Request]:
-    def read(message: bytes) -> Request:
-        try:
-            return kind.FromString(message)
-        except DecodeError:
-            return otherwise
+def _streaming(handler: Handler) -> Callable[[object, Context], AsyncIterator[Any]]:
+    """The handler of a streaming call in the shape that interceptors know: a generator.
 
-    return read
+    It yields nothing, because the handler reads and writes by itself.
+    OpenTelemetry's interceptor, for one, iterates over what a handler returns.
+    """
+
+    async def generator(requests: object, context: Context) -> AsyncIterator[Any]:
+        await handler(requests, context)
+        nothing: list[Any] = []
+        for response in nothing:
+            yield response
+
+    return generator
+
+
+async def _first_message(context: Context) -> bytes:
+    """The first message of a call, empty if there is none; ends a call that is too slow.
+
+    Nobody reads what comes after it, so it stays with its sender.
+    """
+
+    async def read() -> bytes:
+        with contextlib.suppress(grpc.aio.AbortError):
+            message = await context.read()
+            return b"" if message is grpc.aio.EOF else message
+        return b""
+
+    # In a task, which is never cancelled, for the reason that `Signal` has too.
+    reading = asyncio.create_task(read())
+    try:
+        done, _ = await asyncio.wait({reading}, timeout=FIRST_MESSAGE_SECONDS)
+        if not done:
+            await _abort(context, OutOfTime("No message came in time."))
+    finally:
+        await asyncio.wait({reading})
+    return reading.result()
 
 
 def _signal_response(frames: list[pb.Frame]) -> pb.SignalResponse:

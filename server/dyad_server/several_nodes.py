@@ -2,7 +2,6 @@
 
 import functools
 
-from dyad_server import wire
 from dyad_server.broker_redis import RedisBroker
 from dyad_server.bus import Bus
 from dyad_server.fleet import Fleet
@@ -12,7 +11,7 @@ from dyad_server.servicer import SignalingServicer
 
 def broker(url: str) -> RedisBroker:
     """A broker whose rooms are in the Redis at `url`."""
-    return RedisBroker(functools.partial(Bus, url), wire.pack, wire.unpack)
+    return RedisBroker(functools.partial(Bus, url))
 
 
 def join(hub: Hub, servicer: SignalingServicer, redis: RedisBroker, grace: float) -> Fleet:
@@ -27,7 +26,7 @@ def join(hub: Hub, servicer: SignalingServicer, redis: RedisBroker, grace: float
     Returns:
         What is to `finish` before the hub stops.
     """
-    fleet = Fleet(hub, redis, grace, wire.pack, wire.unpack)
+    fleet = Fleet(hub, redis, grace)
     fleet.take_send = servicer.take_packed_send
     servicer.fleet = fleet
     return fleet

@@ -1,6 +1,7 @@
 """Where the contract's frames and the application's inputs and outputs meet."""
 
 from dyad.v1 import signaling_pb2 as pb
+from google.protobuf.message import DecodeError
 
 from dyad_server import rooms
 from dyad_server.inputs import Acknowledge, Enter, Event, Input, Invalid, Leave, Relay
@@ -32,21 +33,25 @@ _REASONS = {
 _ROOM_ID_CHARACTERS = 36
 
 
-def read(frame: pb.Frame, size: int) -> Input:
-    """What a client's frame, of `size` bytes, asks for."""
+def read(packed: bytes) -> Input:
+    """What a client's frame, serialized, asks for."""
+    try:
+        frame = pb.Frame.FromString(packed)
+    except DecodeError:
+        return Input(0, 0, len(packed), Invalid("The frame cannot be read."))
     if len(frame.room_id) > _ROOM_ID_CHARACTERS:
         # A refusal names the room, and is kept until it is read.
         event: Event = Invalid("The room_id is longer than a UUID.")
     else:
-        event = _event(frame)
-    return Input(frame.seq, frame.ack, size, event)
+        event = _event(frame, packed)
+    return Input(frame.seq, frame.ack, len(packed), event)
 
 
-def _event(frame: pb.Frame) -> Event:
+def _event(frame: pb.Frame, packed: bytes) -> Event:
     event = frame.WhichOneof("event")
     match event:
         case "offer" | "answer" | "ice_candidate":
-            return Relay(frame.room_id, frame)
+            return Relay(frame.room_id, packed)
         case "join_room":
             join = frame.join_room
             return Enter(frame.room_id, join.resumable, join.resume_token)
@@ -66,9 +71,7 @@ def write(output: Output, seq: int, resume_token: str) -> pb.Frame:
     if isinstance(event, Forwarded):
         # The sender's own frame goes on, with whatever this server does not
         # know of it; only what is the server's to say is overwritten.
-        if not isinstance(event.payload, pb.Frame):
-            raise TypeError("a payload is a Frame")
-        frame = event.payload
+        frame = pb.Frame.FromString(event.payload)
         frame.sender.CopyFrom(_participant(event.who))
         frame.ack = 0
     else:
@@ -99,18 +102,6 @@ def _frame(event: rooms.Event, resume_token: str) -> pb.Frame:
             return pb.Frame(error=pb.Error(code=_CODES[code], message=message))
         case _:
             raise TypeError("what ends a call is no frame")
-
-
-def pack(payload: object) -> bytes:
-    """A payload for another node."""
-    if not isinstance(payload, pb.Frame):
-        raise TypeError("a payload is a Frame")
-    return payload.SerializeToString()
-
-
-def unpack(packed: bytes) -> pb.Frame:
-    """The payload that another node packed."""
-    return pb.Frame.FromString(packed)
 
 
 def bare_ack(seq: int) -> pb.Frame:

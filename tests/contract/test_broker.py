@@ -79,10 +79,7 @@ async def engine(kind: str) -> AsyncIterator[Engine]:
             needs("redis-server")
             redis = await stack.enter_async_context(redis_server())
             bus = functools.partial(Bus, redis.url, settle_seconds=0)
-            here.nodes = [
-                RedisBroker(bus, str.encode, bytes.decode)  # type: ignore[arg-type]
-                for _ in range(int(kind.partition(" ")[2]))
-            ]
+            here.nodes = [RedisBroker(bus) for _ in range(int(kind.partition(" ")[2]))]
         for node in here.nodes:
             node.deliver_to(here.deliver)
             await node.start()
@@ -134,8 +131,8 @@ async def test_what_is_relayed_arrives_once_in_order_and_only_at_the_peer(kind: 
     async with engine(kind) as here:
         alice, bob, room = await here.pair()
         for n in range(500):
-            here.of(alice).relay(room, alice.id, f"a{n}", size=4, reply_to=n)
-            here.of(bob).relay(room, bob.id, f"b{n}", size=4, reply_to=n)
+            here.of(alice).relay(room, alice.id, b"a%d" % n, reply_to=n)
+            here.of(bob).relay(room, bob.id, b"b%d" % n, reply_to=n)
             if n % 50 == 0:
                 await asyncio.sleep(0)
         for who, peer in ((alice, bob), (bob, alice)):
@@ -143,7 +140,7 @@ async def test_what_is_relayed_arrives_once_in_order_and_only_at_the_peer(kind: 
             for n in range(500):
                 event = await here.told(who)
                 assert isinstance(event, Forwarded)
-                assert (event.who, event.payload) == (peer, f"{mark}{n}")
+                assert (event.who, event.payload) == (peer, f"{mark}{n}".encode())
         assert all(queue.empty() for queue in here.outputs.values())
 
 
@@ -151,8 +148,8 @@ async def test_relaying_to_nobody_is_refused(kind: str) -> None:
     async with engine(kind) as here:
         alice, room = here.member("alice"), str(uuid.uuid4())
         here.enter(alice, room, create=True)
-        here.of(alice).relay(room, alice.id, "x", size=1, reply_to=2)
-        here.of(alice).relay(str(uuid.uuid4()), alice.id, "x", size=1, reply_to=3)
+        here.of(alice).relay(room, alice.id, b"x", reply_to=2)
+        here.of(alice).relay(str(uuid.uuid4()), alice.id, b"x", reply_to=3)
         events = [await here.told(alice) for _ in range(3)]
         assert sorted(event.code.name for event in events if isinstance(event, Refused)) == [
             "NOT_IN_ROOM",
@@ -211,8 +208,8 @@ async def test_a_held_seat_is_resumed_and_the_peer_hears_nothing(kind: str) -> N
     async with engine(kind) as here:
         alice, bob, room = await here.pair()
         here.of(bob).hold(room, bob.id)
-        here.of(alice).relay(room, alice.id, "meanwhile", size=9, reply_to=2)
-        assert await here.told(bob) == Forwarded(alice, "meanwhile", 9)
+        here.of(alice).relay(room, alice.id, b"meanwhile", reply_to=2)
+        assert await here.told(bob) == Forwarded(alice, b"meanwhile")
         here.of(bob).resume(room, bob.id)
         assert await here.told(bob) == Joined(alice, polite=True, resumed=True)
         assert here.outputs[alice.id].empty()
@@ -230,5 +227,5 @@ async def test_a_held_seat_is_its_users_to_take_anew(kind: str) -> None:
         assert await here.told(bob) == Evicted()
         assert await here.told(alice) == PeerLeft(bob, Departure.REPLACED)
         assert await here.told(alice) == PeerJoined(again)
-        here.of(alice).relay(room, alice.id, "to the new one", size=14, reply_to=2)
-        assert await here.told(again) == Forwarded(alice, "to the new one", 14)
+        here.of(alice).relay(room, alice.id, b"to the new one", reply_to=2)
+        assert await here.told(again) == Forwarded(alice, b"to the new one")

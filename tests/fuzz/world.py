@@ -161,9 +161,7 @@ class World:
 
     async def _send(self, client: Client, frame: pb.Frame) -> None:
         self.inputs += 1
-        given = pb.Frame()
-        given.CopyFrom(frame)
-        self._hub.take_in(client.connection, wire.read(given, frame.ByteSize()))
+        self._hub.take_in(client.connection, wire.read(frame.SerializeToString()))
         if client.live or client.lingers:
             token = frame.join_room.resume_token
             if token and len(frame.room_id) <= ROOM_ID_CHARACTERS:

@@ -61,7 +61,7 @@ class Guest:
         self.node.broker.resume(self.room, self.id)
 
     def say(self, text: str) -> None:
-        self.node.broker.relay(self.room, self.id, text, size=len(text), reply_to=1)
+        self.node.broker.relay(self.room, self.id, text.encode(), reply_to=1)
 
     async def told(self, patience: float = PATIENCE) -> Event:
         async with asyncio.timeout(patience):
@@ -107,7 +107,7 @@ async def entered(guest: Guest) -> Event:
 
 def said(by: Guest, text: str) -> Forwarded:
     """What the peer is told when this one says that."""
-    return Forwarded(by.member, text, len(text))
+    return Forwarded(by.member, text.encode())
 
 
 @asynccontextmanager
@@ -121,7 +121,7 @@ async def party(*, settle_seconds: float = 0) -> AsyncIterator[Party]:
             network = await stack.enter_async_context(Proxy(redis.port))
             url = redis.through(network.port)
             bus = functools.partial(Bus, url, settle_seconds=settle_seconds)
-            nodes.append(Node(RedisBroker(bus, str.encode, bytes.decode), network))  # type: ignore[arg-type]
+            nodes.append(Node(RedisBroker(bus), network))
         here = Party(redis, nodes)
         for node in nodes:
             await node.broker.start()

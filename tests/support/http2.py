@@ -93,11 +93,10 @@ class Http2:
         return frame
 
     def call(self, token: str, path: str = SIGNAL) -> int:
-        """Begin a call, without a token where that is empty; the number of its stream."""
+        """Begin a call; the number of its stream."""
         stream = self._next_stream
         self._next_stream += 2
-        proof = [("authorization", f"Bearer {token}")] if token else []
-        self.write(self.headers(stream, *proof, path=path))
+        self.write(self.headers(stream, ("authorization", f"Bearer {token}"), path=path))
         return stream
 
     def say(self, stream: int, *bodies: Message | bytes, end: bool = False) -> None:

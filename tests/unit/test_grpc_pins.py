@@ -19,6 +19,10 @@ OPTIONS = {
         524_288,
         "A replay of all that may stand unacknowledged fits into one message.",
     ),
+    "grpc.max_concurrent_streams": (
+        20_000,
+        "Past it a caller waits without a word, so only abuse may reach it.",
+    ),
     "grpc.max_metadata_size": (
         16_384,
         "A token is refused at random where the two metadata limits differ.",
@@ -26,10 +30,6 @@ OPTIONS = {
     "grpc.absolute_max_metadata_size": (
         16_384,
         "A token is refused at random where the two metadata limits differ.",
-    ),
-    "grpc.http2.bdp_probe": (
-        0,
-        "With it windows grow, and 200 calls of 500 KB without a token leave 140 MB more behind.",
     ),
     "grpc.keepalive_time_ms": (7_000, "It is the setting keepalive_time."),
     "grpc.keepalive_timeout_ms": (

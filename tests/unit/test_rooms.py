@@ -34,7 +34,7 @@ class Pairing(RuleBasedStateMachine):
         self.seated: dict[str, list[Member]] = {}
         self.where: dict[Member, str] = {}
         self.polite: dict[Member, bool] = {}
-        self.payload = 0
+        self.said = 0
         # What each one was told of its peer, to be held against the truth.
         self.believes: dict[str, str | None] = defaultdict(lambda: None)
 
@@ -104,14 +104,15 @@ class Pairing(RuleBasedStateMachine):
 
     @rule(who=people, room_id=rooms)
     def relay(self, who: Member, room_id: str) -> None:
-        self.payload += 1
-        told = self.tell(self.machine.relay(room_id, who.id, self.payload, reply_to=4))
+        self.said += 1
+        payload = str(self.said).encode()
+        told = self.tell(self.machine.relay(room_id, who.id, payload, reply_to=4))
         if self.where.get(who) != room_id:
             assert _refusal(told) is Refusal.NOT_IN_ROOM
             return
         peers = [peer for peer in self.seated[room_id] if peer is not who]
         if peers:
-            assert told == [(peers[0].id, 0, Forwarded(who, self.payload))]
+            assert told == [(peers[0].id, 0, Forwarded(who, payload))]
         else:
             assert _refusal(told) is Refusal.PEER_ABSENT
 

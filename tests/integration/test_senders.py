@@ -1,0 +1,97 @@
+"""What one who sends, or only begins to, may cost the server and all others."""
+
+import contextlib
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+from dyad_server import servicer
+
+from tests.conftest import ends, serving, token
+from tests.support.ends import End, ListenEnd, candidate, offer, pair
+from tests.support.http2 import LISTEN, SEND, SIGNAL, connected, message
+from tests.support.until import until
+
+EMPTY_FRAMES = b"\x0a\x00" * 262_000
+RESOURCE_EXHAUSTED = str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
+
+
+@pytest.mark.parametrize("path", [SIGNAL, LISTEN, SEND])
+async def test_a_call_without_a_token_ends_as_it_begins(path: str) -> None:
+    async with serving() as server, connected(server.port) as mallory:
+        # Headers alone: the message that the contract asks for never comes.
+        for stream in range(1, 201, 2):
+            mallory.write(mallory.headers(stream, path=path))
+        for stream in range(1, 201, 2):
+            assert (await mallory.ended(stream))["grpc-status"] == "16", "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("path", [LISTEN, SEND])
+async def test_a_call_without_its_message_ends(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servicer, "FIRST_MESSAGE_SECONDS", 0.2)
+    async with serving() as server, connected(server.port) as mallory:
+        stream = mallory.call(token(), path)
+        assert (await mallory.ended(stream))["grpc-status"] == "4", "DEADLINE_EXCEEDED"
+        assert len(server.dyad.hub) == 0
+
+
+async def test_a_user_has_a_bounded_number_of_calls_under_way() -> None:
+    async with serving(max_streams_per_user=4) as server, connected(server.port) as mallory:
+        streams = [mallory.call(token(), SEND) for _ in range(100)]
+        await until(lambda: len(mallory.trailers) >= 84)
+        await mallory.ping()
+        refused = [stream for stream in streams if stream in mallory.trailers]
+        assert refused == streams[16:]
+        assert {mallory.trailers[s]["grpc-status"] for s in refused} == {RESOURCE_EXHAUSTED}
+        # What is over counts no more.
+        mallory.say(streams[0], pb.SendRequest(session_id="none"))
+        assert (await mallory.ended(streams[0]))["grpc-status"] == "5", "NOT_FOUND"
+        again = mallory.call(token(), SEND)
+        mallory.say(again, pb.SendRequest(session_id="none"))
+        assert (await mallory.ended(again))["grpc-status"] == "5", "NOT_FOUND"
+
+
+async def test_nothing_counts_after_the_one_message_of_a_call() -> None:
+    async with serving() as server, ends(server, ListenEnd) as connect:
+        alice, bob, room_id = await pair(connect)
+        assert isinstance(alice, ListenEnd)
+        async with connected(server.port) as second:
+            stream = second.call(token("alice"), SEND)
+            first, other = (
+                pb.SendRequest(session_id=alice.session_id, frames=[offer(room_id, sdp)])
+                for sdp in ("first", "second")
+            )
+            second.say(stream, first, other)
+            assert (await second.ended(stream))["grpc-status"] == "0"
+        await alice.send(offer(room_id, "third"))
+        assert [(await bob.hear()).offer.sdp for _ in range(2)] == ["first", "third"]
+
+
+async def test_more_frames_than_may_come_at_once_are_refused_unseen(
+    transport: type[End],
+) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob, room_id = await pair(connect)
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await alice.send(*(candidate(room_id, str(n)) for n in range(501)))
+        told = await bob.hear()
+        assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+        ended = await alice.status()
+        assert ended is not None
+        assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [(b"", 50), (b"\x7a\x80\x80\x01" + b"x" * 16_384, 1)],
+    ids=["empty", "large"],
+)
+async def test_messages_without_frames_count_too(text: bytes, times: int) -> None:
+    async with serving() as server, connected(server.port) as mallory:
+        stream = mallory.call(token(), SIGNAL)
+        for _ in range(20):
+            mallory.say(stream, *[message(text)] * times)
+            await mallory.ping()
+            if stream in mallory.trailers:
+                break
+        assert (await mallory.ended(stream))["grpc-status"] == RESOURCE_EXHAUSTED
