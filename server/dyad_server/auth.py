@@ -105,7 +105,7 @@ class Verifier:
             _text(claims, "sub"),
             # Some issuers write an empty text for a user without an address.
             _text(claims, "email") if claims.get("email") not in (None, "") else "",
-            _text(claims, "room") if claims.get("room") is not None else None,
+            _text(claims, "room").lower() if claims.get("room") is not None else None,
         )
         return _Proof(identity, signed.kid, signed.algorithm, key, exp + LEEWAY_SECONDS)
 

@@ -51,6 +51,9 @@ class Broker(Protocol):
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
         """Give `member` a seat, in a new room if `create` and there is none.
 
+        A user that already sits there takes its own seat: the session that had
+        it is told `Evicted`, the peer `PeerLeft` with REPLACED, then `PeerJoined`.
+
         A member enters once: who left enters as another one, or what was said
         to it before could be taken for what is said now.
         """
@@ -58,11 +61,11 @@ class Broker(Protocol):
     def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
         """Free the seat of `member_id`."""
 
-    def hold(self, room_id: str, member_id: str) -> None:
-        """Keep the seat of `member_id`, whose connection broke; it may `resume`."""
-
     def resume(self, room_id: str, member_id: str) -> None:
         """Give its seat back to `member_id`, which is told `Joined` with `resumed`."""
+
+    def seats_user(self, room_id: str, user_id: str, then: Callable[[bool | None], None]) -> None:
+        """Tell `then` whether a session of that user sits in that room; None: nobody can say."""
 
     def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> None:
         """Pass `payload` to the other one in the room."""

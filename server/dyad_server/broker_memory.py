@@ -1,6 +1,7 @@
 """Rooms in this process's memory: the default, for one node."""
 
 from collections import deque
+from collections.abc import Callable
 
 from dyad_server.broker import Deliver, nobody
 from dyad_server.rooms import Departure, Member, Output, Rooms
@@ -43,13 +44,13 @@ class MemoryBroker:
         """See `Broker.leave`."""
         self._tell(self._rooms.leave(room_id, member_id, reason, reply_to=reply_to))
 
-    def hold(self, room_id: str, member_id: str) -> None:
-        """See `Broker.hold`."""
-        self._tell(self._rooms.hold(room_id, member_id))
-
     def resume(self, room_id: str, member_id: str) -> None:
         """See `Broker.resume`."""
         self._tell(self._rooms.resume(room_id, member_id))
+
+    def seats_user(self, room_id: str, user_id: str, then: Callable[[bool | None], None]) -> None:
+        """See `Broker.seats_user`."""
+        then(self._rooms.seats_user(room_id, user_id))
 
     def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> None:
         """See `Broker.relay`."""

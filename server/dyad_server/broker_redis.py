@@ -17,6 +17,7 @@ from dyad_server.pipeline import Message
 from dyad_server.rooms import (
     Departure,
     Event,
+    Evicted,
     Joined,
     Left,
     Lost,
@@ -105,12 +106,6 @@ class RedisBroker:
         else:
             seat.gone = True
 
-    def hold(self, room_id: str, member_id: str) -> None:
-        """See `Broker.hold`."""
-        seat = self._seating.get(member_id)
-        if seat is not None and seat.room_id == room_id and seat.seated:
-            self._mark(seat, lambda _: None, held=True)
-
     def resume(self, room_id: str, member_id: str) -> None:
         """See `Broker.resume`."""
         seat = self._seating.get(member_id)
@@ -118,17 +113,32 @@ class RedisBroker:
             self._seating.deliver(Output(member_id, room_id, 0, Lost()))
             return
 
-        def marked(answer: Answer) -> None:
+        def answered(answer: Answer) -> None:
             if not self._seating.has(seat):
+                # What took the seat from it has told it so.
                 return
-            if answer == [b"none"] and self.ready:
-                # Its user has just taken it anew, on another node.
-                self._seating.lose(seat)
-                return
-            peer = seat.peer.member if seat.peer else None
-            self._seating.tell(seat, Joined(peer, seat.polite, resumed=True))
+            match answer:
+                case [b"other"] if self.ready:
+                    # Its user has just taken the seat, on another node.
+                    self._seating.evict(member_id)
+                case [b"none"] if self.ready:
+                    self._seating.lose(seat)
+                case _:
+                    peer = seat.peer.member if seat.peer else None
+                    self._seating.tell(seat, Joined(peer, seat.polite, resumed=True))
 
-        self._mark(seat, marked, held=False)
+        patience = _RESUME_SECONDS if self._bus.up else 0.0
+        arguments = [member_id, seat.member.user_id, ROOM_LIFE_MS]
+        self._script("seat", room_id, arguments, answered, patience)
+
+    def seats_user(self, room_id: str, user_id: str, then: Callable[[bool | None], None]) -> None:
+        """See `Broker.seats_user`."""
+
+        def answered(answer: Answer) -> None:
+            known = answer in ([b"other"], [b"none"])
+            then(answer == [b"other"] if known else None)
+
+        self._script("seat", room_id, ["", user_id, ROOM_LIFE_MS], answered, _RESUME_SECONDS)
 
     def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> None:
         """See `Broker.relay`."""
@@ -167,7 +177,8 @@ class RedisBroker:
                 self._entered(seat, reply_to, answer)
 
         if self.ready:
-            self._script("enter", seat, [written(seat.member), *terms], answered, left)
+            arguments = [written(seat.member), *terms]
+            self._script("enter", seat.room_id, arguments, answered, left)
         else:
             later()
 
@@ -211,25 +222,21 @@ class RedisBroker:
                 self._seating.part(seat, peer, reason)
 
         patience = _LEAVE_SECONDS if self._bus.up and self._bus.holds else 0.0
-        self._script("leave", seat, [seat.member.id], freed, patience, persist=_PERSIST_SECONDS)
-
-    def _mark(self, seat: Seat, then: Callable[[Answer], None], *, held: bool) -> None:
-        seat.held = held
-        arguments = [seat.member.id, int(held), ROOM_LIFE_MS]
-        patience = _RESUME_SECONDS if self._bus.up else 0.0
-        self._script("seat", seat, arguments, then, patience, persist=_PERSIST_SECONDS)
+        self._script(
+            "leave", seat.room_id, [seat.member.id], freed, patience, persist=_PERSIST_SECONDS
+        )
 
     def _script(
         self,
         name: str,
-        seat: Seat,
+        room_id: str,
         arguments: list[Any],
         then: Callable[[Answer], None],
         seconds: float,
         *,
         persist: float = 0.0,
     ) -> None:
-        key = self._bus.key("room", seat.room_id)
+        key = self._bus.key("room", room_id)
         self._bus.script(name, [key], arguments, then, seconds, persist=persist)
 
     # What the bus says.
@@ -284,5 +291,5 @@ def _answer(seat: Seat, reply_to: int, what: str) -> Output:
         return refuse(seat.member.id, seat.room_id, reply_to, Refusal.ROOM_FULL)
     if what == "not found":
         return refuse(seat.member.id, seat.room_id, reply_to, Refusal.ROOM_NOT_FOUND)
-    event: Event = Unserved()
+    event: Event = Evicted() if what == "replaced" else Unserved()
     return Output(seat.member.id, seat.room_id, reply_to, event)

@@ -38,7 +38,11 @@ class OutOfTime(Ended):
 
 
 class OutOfStep(Ended):
-    """The seat was taken over, or is lost: the two ends can no longer be kept in step."""
+    """The seat is lost: the two ends can no longer be kept in step."""
+
+
+class Replaced(OutOfStep):
+    """Another connection of the same user has the seat. Do not come back."""
 
 
 class Unavailable(Ended):

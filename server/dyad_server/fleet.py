@@ -16,12 +16,12 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 
 from dyad_server.broker_redis import RedisBroker
-from dyad_server.errors import Draining, Ended, OutOfStep, SessionNotFound, Unavailable
+from dyad_server.errors import Draining, Ended, Replaced, SessionNotFound, Unavailable
 from dyad_server.handover import plain, restore
 from dyad_server.hub import Hub
 from dyad_server.participant import Participant, node_of
 from dyad_server.pipeline import Message
-from dyad_server.returning import Found
+from dyad_server.returning import RESUMED, Found
 from dyad_server.upkeep import ROOM_LIFE_MS
 
 _ASK_SECONDS = 3.0
@@ -118,7 +118,7 @@ class Fleet:
                     if not nodes:
                         # Perhaps it was taken up here for an earlier try of its client's.
                         here = self._hub.roster.tokens.owner(token, user_id, room_id)
-                        then(here or OutOfStep("That seat is no longer held: join again."))
+                        then(here)
                         return
                     question = ["claim", token, user_id, room_id]
                     # One that is gone does not answer, and is soon believed to be gone.
@@ -195,7 +195,7 @@ class Fleet:
         """Leave the participant of a token in Redis; whether it is there."""
         participant = self._hub.roster.tokens.owner(token, user_id, room_id)
         left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        taken = OutOfStep("The seat was taken over.")
+        taken = Replaced(RESUMED)
         if participant is None or not self._leave(participant, taken, left.set_result):
             return False
         return await left
@@ -257,4 +257,8 @@ class Fleet:
         task.add_done_callback(self._tasks.discard)
 
 
-_KINDS: dict[str, type[Ended]] = {kind.__name__: kind for kind in Ended.__subclasses__()}
+_KINDS: dict[str, type[Ended]] = {
+    kind.__name__: kind
+    for base in Ended.__subclasses__()
+    for kind in (base, *base.__subclasses__())
+}

@@ -17,13 +17,14 @@ from dyad_server.errors import (
     OutOfStep,
     OutOfTime,
     Overloaded,
+    Replaced,
     Unavailable,
 )
 from dyad_server.inputs import Acknowledge, Enter, Event, Identity, Input, Invalid, Leave, Relay
 from dyad_server.limits import Limits
 from dyad_server.observer import Observer
 from dyad_server.participant import Connection, Outlet, Participant
-from dyad_server.returning import Returning
+from dyad_server.returning import GONE, REPLACED, Returning
 from dyad_server.rooms import (
     Departure,
     Evicted,
@@ -191,10 +192,15 @@ class Hub:
         self.disconnect(participant, failure)
 
     def disconnect(self, participant: Participant, failure: Ended | None) -> None:
-        """End what connection it has, and the one that is just coming back to it."""
-        for connection in (participant.connection, self.returning.give_up(participant)):
-            if connection is not None:
-                self.roster.disconnect(connection, failure)
+        """End what connection it has, and the one that is just coming back to it.
+
+        Also where the one before is gone and needs no `failure`, the one that is
+        coming back does: a stream without an answer or a status would stay open.
+        """
+        if (coming := self.returning.give_up(participant)) is not None:
+            self.roster.disconnect(coming, failure or OutOfStep(GONE))
+        if participant.connection is not None:
+            self.roster.disconnect(participant.connection, failure)
 
     def drain(self) -> None:
         """End every connection with `Draining` and open no more.
@@ -219,7 +225,6 @@ class Hub:
         loop = asyncio.get_running_loop()
         over = loop.call_later(self._limits.resume_grace, self.end, participant)
         self.roster.hold(participant, over)
-        self._broker.hold(participant.room_id, participant.member.id)
         self._observer.held()
 
     def _act(self, participant: Participant, what: Input, event: Event) -> None:
@@ -274,8 +279,9 @@ class Hub:
             case Joined(_, _, True):
                 self.returning.seated(participant, output)
             case Evicted():
+                participant.entering = ""
                 self._unseat(participant)
-                self.end(participant, OutOfStep("The seat was taken over."))
+                self.end(participant, Replaced(REPLACED))
             case Unserved():
                 participant.entering = ""
                 self.end(participant, Unavailable("Rooms are out of reach: come back soon."))

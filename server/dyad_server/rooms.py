@@ -32,7 +32,7 @@ class Member:
 
     Attributes:
         id: the session's, unique among all sessions.
-        user_id: the token's `sub`. Two sessions of one user may meet.
+        user_id: the token's `sub`. One user has one seat in a room.
         email: the token's `email`, or empty.
     """
 
@@ -67,7 +67,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Evicted:
-    """To one whose seat was held: its user took it again without resuming."""
+    """To one whose user took the seat with another session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,6 @@ class Output:
 class _Room:
     # Politeness is a seat's, not a member's: it stays while the other changes.
     seats: dict[bool, Member]
-    # The ids of those whose connection broke and who may come back.
-    held: set[str] = field(default_factory=set)
 
     def seat_of(self, member_id: str) -> bool | None:
         for polite, member in self.seats.items():
@@ -142,9 +140,9 @@ class _Room:
                 return polite
         return None
 
-    def held_seat_of_user(self, user_id: str) -> bool | None:
+    def seat_of_user(self, user_id: str) -> bool | None:
         for polite, member in self.seats.items():
-            if member.id in self.held and member.user_id == user_id:
+            if member.user_id == user_id:
                 return polite
         return None
 
@@ -159,7 +157,7 @@ class Rooms:
         return len(self._rooms)
 
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> list[Output]:
-        """Give `member` a seat: its user's own, if that is held; else a free one.
+        """Give `member` a seat: its user's own, if there is one; else a free one.
 
         Args:
             room_id: which room.
@@ -173,7 +171,7 @@ class Rooms:
                 return [refuse(member.id, room_id, reply_to, Refusal.ROOM_NOT_FOUND)]
             self._rooms[room_id] = _Room({False: member})
             return [Output(member.id, room_id, reply_to, Joined(None, polite=False))]
-        own = room.held_seat_of_user(member.user_id)
+        own = room.seat_of_user(member.user_id)
         if own is not None:
             return self._replace(room_id, own, member, reply_to)
         if len(room.seats) > 1:
@@ -195,7 +193,6 @@ class Rooms:
         room = self._rooms[room_id]
         before = room.seats[seat]
         room.seats[seat] = member
-        room.held.discard(before.id)
         peer = room.seats.get(not seat)
         outputs = [
             Output(before.id, room_id, 0, Evicted()),
@@ -208,12 +205,10 @@ class Rooms:
             ]
         return outputs
 
-    def hold(self, room_id: str, member_id: str) -> list[Output]:
-        """Keep the seat of one whose connection broke; nobody is told."""
+    def seats_user(self, room_id: str, user_id: str) -> bool:
+        """Whether a session of that user sits in that room."""
         room = self._rooms.get(room_id)
-        if room is not None and room.seat_of(member_id) is not None:
-            room.held.add(member_id)
-        return []
+        return room is not None and room.seat_of_user(user_id) is not None
 
     def resume(self, room_id: str, member_id: str) -> list[Output]:
         """Give its seat back to one who came back; the peer is not told."""
@@ -221,7 +216,6 @@ class Rooms:
         seat = room.seat_of(member_id) if room else None
         if room is None or seat is None:
             return [refuse(member_id, room_id, 0, Refusal.NOT_IN_ROOM)]
-        room.held.discard(member_id)
         peer = room.seats.get(not seat)
         return [Output(member_id, room_id, 0, Joined(peer, polite=seat, resumed=True))]
 
@@ -237,7 +231,6 @@ class Rooms:
         if room is None or seat is None:
             return [refuse(member_id, room_id, reply_to, Refusal.NOT_IN_ROOM)]
         member = room.seats.pop(seat)
-        room.held.discard(member_id)
         if not room.seats:
             del self._rooms[room_id]
         outputs = [

@@ -106,7 +106,7 @@ class Seating:
     def come(self, seat: Seat, reply_to: int, evicted: Peer | None) -> None:
         """Tell one who was just seated who is there, and whom else it concerns."""
         if evicted is not None and self.is_here(evicted):
-            self._evicted(evicted.member.id)
+            self.evict(evicted.member.id)
         elif evicted is not None:
             self.send(seat, evicted, ["evicted"])
         peer = seat.peer
@@ -165,10 +165,17 @@ class Seating:
         seat.peer = Peer(member, node)
         self.tell(seat, PeerJoined(member))
 
-    def _evicted(self, member_id: str) -> None:
-        seat = self._seats.pop(member_id, None)
-        if seat is not None:
-            self.tell(seat, Evicted())
+    def evict(self, member_id: str) -> None:
+        """Tell a member that its user took its seat with another session."""
+        seat = self._seats.get(member_id)
+        if seat is None:
+            return
+        if seat.seated:
+            self.remove(seat)
+        else:
+            # Redis may still answer that it has a seat, which is then freed.
+            seat.gone = True
+        self.tell(seat, Evicted())
 
     # For the links.
 
@@ -196,7 +203,7 @@ class Seating:
                 self.peer_left(to, who, Departure(reason))
                 return True
             case ["evicted"]:
-                self._evicted(to)
+                self.evict(to)
                 return True
             case ["moved", str(node)] if seat is not None:
                 self.peer_moved(seat, who, node)
@@ -254,7 +261,7 @@ class Seating:
         """
         polite, epoch, known, links = state
         # What has changed since that epoch will be told, on the link that goes on.
-        seat = Seat(member, room_id, polite, epoch, held=True, seated=True)
+        seat = Seat(member, room_id, polite, epoch, seated=True)
         self.add(seat)
         now = read(there)
         if known is not None:

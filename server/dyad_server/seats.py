@@ -32,7 +32,6 @@ class Seat:
         room_id: where.
         polite: which one.
         epoch: of the room, when what is known of it was so.
-        held: its participant's connection broke.
         seated: Redis has given it.
         gone: given up before that.
         peer: who sits on the other one, as far as is known.
@@ -43,7 +42,6 @@ class Seat:
     room_id: str
     polite: bool = False
     epoch: int = 0
-    held: bool = False
     seated: bool = False
     gone: bool = False
     peer: Peer | None = None
@@ -55,10 +53,9 @@ class Seat:
         return self.peer.member.id if self.peer else ""
 
 
-def written(member: Member, *, held: bool = False) -> str:
+def written(member: Member) -> str:
     """A seat of `member` as Redis keeps it, but for what the scripts add."""
-    who = {"id": member.id, "user": member.user_id, "email": member.email}
-    return json.dumps(who | {"held": held})
+    return json.dumps({"id": member.id, "user": member.user_id, "email": member.email})
 
 
 def read(text: bytes) -> Peer | None:

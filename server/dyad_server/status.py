@@ -11,6 +11,7 @@ from dyad_server.errors import (
     OutOfStep,
     OutOfTime,
     Overloaded,
+    Replaced,
     SessionNotFound,
     Unauthenticated,
     Unavailable,
@@ -23,16 +24,20 @@ STATUS: dict[type[Ended], grpc.StatusCode] = {
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OutOfTime: grpc.StatusCode.DEADLINE_EXCEEDED,
     OutOfStep: grpc.StatusCode.ABORTED,
+    Replaced: grpc.StatusCode.ABORTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     Draining: grpc.StatusCode.UNAVAILABLE,
 }
 
 # Clients that are all told at once come back spread over this long.
 _RETRY_AFTER_MS = (200, 2000)
+_NEVER = "-1"
 
 
 def trailers(failure: Ended) -> tuple[tuple[str, str], ...]:
-    """The trailing metadata: when to come back, where that is known."""
+    """The trailing metadata: when to come back, where that is known; negative: never."""
+    if isinstance(failure, Replaced):
+        return (("retry-after-ms", _NEVER),)
     if isinstance(failure, Unavailable):
         # Spreading load wants no secrecy of its numbers.
         return (("retry-after-ms", str(random.randint(*_RETRY_AFTER_MS))),)  # noqa: S311

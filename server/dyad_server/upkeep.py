@@ -182,13 +182,15 @@ class Upkeep:
     ) -> tuple[list[str], list[Any], Callable[[Answer], None]]:
         def asserted(answer: Answer) -> None:
             if self._seating.has(seat):
-                if answer == [b"lost"]:
+                if answer == [b"replaced"]:
+                    self._seating.evict(seat.member.id)
+                elif answer == [b"lost"]:
                     self._seating.lose(seat)
                 elif answer == [b"ok"] and seat.peer and not self._seating.is_here(seat.peer):
                     # If that one was told otherwise, it says so.
                     self._seating.send(seat, seat.peer, ["here"])
             done(answer)
 
-        member = written(seat.member, held=seat.held)
+        member = written(seat.member)
         arguments = [member, int(seat.polite), seat.epoch, seat.peer_id, ROOM_LIFE_MS]
         return [self._bus.key("room", seat.room_id)], arguments, asserted

@@ -49,14 +49,16 @@ def read(packed: bytes) -> Input:
 
 def _event(frame: pb.Frame, packed: bytes) -> Event:
     event = frame.WhichOneof("event")
+    # In any case: iOS writes a UUID in upper case.
+    room_id = frame.room_id.lower()
     match event:
         case "offer" | "answer" | "ice_candidate":
-            return Relay(frame.room_id, packed)
+            return Relay(room_id, packed)
         case "join_room":
             join = frame.join_room
-            return Enter(frame.room_id, join.resumable, join.resume_token)
+            return Enter(room_id, join.resumable, join.resume_token)
         case "leave_room":
-            return Leave(frame.room_id)
+            return Leave(room_id)
         case "error":
             return Invalid("Only the server sends an error.")
         case _ if frame.ack and not frame.seq:

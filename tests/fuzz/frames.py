@@ -79,6 +79,11 @@ def mutated(rng: random.Random, data: bytes) -> bytes:
 
 
 def _room(rng: random.Random, seat: Seat, rooms: Sequence[str]) -> str:
+    room = _some_room(rng, seat, rooms)
+    return room.upper() if rng.random() < 0.1 else room
+
+
+def _some_room(rng: random.Random, seat: Seat, rooms: Sequence[str]) -> str:
     chance = rng.random()
     if seat.room and chance < 0.93:
         return seat.room

@@ -99,7 +99,7 @@ class Model:
         if fresh.spoke or frame.seq:
             fresh.refuse(fresh.room, frame.seq, pb.Error.CODE_INVALID_FRAME)
             return None
-        held = self._owner(frame.join_room.resume_token, fresh.user, frame.room_id)
+        held = self._owner(frame.join_room.resume_token, fresh.user, frame.room_id.lower())
         fresh.ended = "" if held else "ABORTED"
         if held is None:
             return None
@@ -134,7 +134,7 @@ class Model:
         return None
 
     def _act(self, seat: Seat, frame: pb.Frame) -> None:
-        room, seq, event = frame.room_id, frame.seq, frame.WhichOneof("event")
+        room, seq, event = frame.room_id.lower(), frame.seq, frame.WhichOneof("event")
         inside = seat.room and room == seat.room
         if event is None and frame.ack and not seq and len(room) <= ROOM_ID_CHARACTERS:
             return
@@ -154,12 +154,13 @@ class Model:
         else:
             passed = pb.Frame()
             passed.CopyFrom(frame)
+            passed.room_id = room
             passed.ack = passed.reply_to = 0
             passed.sender.CopyFrom(seat.user.said())
             peer.tell(passed)
 
     def _enter(self, seat: Seat, frame: pb.Frame) -> None:
-        claim, room, seq = seat.user.claim, frame.room_id, frame.seq
+        claim, room, seq = seat.user.claim, frame.room_id.lower(), frame.seq
         if seat.room:
             seat.refuse(seat.room, seq, pb.Error.CODE_INVALID_FRAME)
             return
@@ -170,15 +171,14 @@ class Model:
         # What a new room is called, only the server knows.
         room = room or claim or self.new_room
         there = self.rooms.get(room)
-        before = next((s for s in there or () if s.away and s.user == seat.user), None)
+        before = next((s for s in there or () if s.user == seat.user), None)
         if there is None and not create:
             seat.refuse(room, seq, pb.Error.CODE_ROOM_NOT_FOUND)
         elif there is None:
             self._sit(seat, room, frame, polite=False)
         elif before is not None:
-            # Of two of one user's, the one that sat there longer.
             there[there.index(before)] = seat
-            before.ended, before.tokens, before.room = "", [], ""
+            before.ended, before.tokens, before.room = "ABORTED", [], ""
             self._sit(seat, room, frame, polite=before.polite)
             if peer := self.peer(seat):
                 _tell_left(peer, before, room, pb.LeaveRoom.REASON_REPLACED)

@@ -367,7 +367,7 @@ async def test_whose_token_names_a_room_learns_nothing_of_others(transport: type
         lone = connect("carol")
         await lone.send(join())
         with_one = (await lone.hear()).room_id
-        places = (full, with_one, str(uuid.uuid4()), "no uuid", own.upper())
+        places = (full, with_one, str(uuid.uuid4()), "no uuid")
         found = {
             (ended.code(), ended.details())
             for room_id in places
@@ -433,7 +433,7 @@ async def test_a_room_id_that_is_none_is_refused_and_not_quoted(
             answer = await alice.hear()
             assert answer.error.code == (pb.Error.CODE_INVALID_FRAME if too_long else code)
             assert room_id not in answer.error.message
-            assert answer.room_id == ("" if too_long else room_id)
+            assert answer.room_id == ("" if too_long else room_id.lower())
         ended = await end_of(connect("alice"), resumable("" if too_long else room_id, "x" * 43))
         assert ended.code() is StatusCode.ABORTED
         await alice.send(join())

@@ -81,6 +81,13 @@ async def a_resume_token_that_is_none(server: Server, connect: Connect) -> Error
     return await end_of(connect("alice"), pb.Frame(room_id=str(uuid.uuid4()), join_room=asked))
 
 
+async def the_same_user_elsewhere(server: Server, connect: Connect) -> Error:
+    _, bob, room_id = await pair(connect)
+    again = connect("bob")
+    await again.send(join(room_id))
+    return await end_of(bob)
+
+
 async def a_server_that_drains(server: Server, connect: Connect) -> Error:
     _, bob, _ = await pair(connect)
     server.dyad.drain()
@@ -98,6 +105,7 @@ class Row:
     provoke: Callable[[Server, Connect], Awaitable[Error]]
     transports: tuple[type[End], ...] = BOTH
     settings: dict[str, Any] = field(default_factory=dict)
+    retry_after_ms: str | None = None
 
 
 ROWS = [
@@ -111,6 +119,7 @@ ROWS = [
     Row(StatusCode.DEADLINE_EXCEEDED, nobody_else_in_time, BOTH, {"lone_timeout": 0.2}),
     Row(StatusCode.DEADLINE_EXCEEDED, nothing_sent_for_the_lease, (ListenEnd,), {"lease": 0.3}),
     Row(StatusCode.ABORTED, a_resume_token_that_is_none),
+    Row(StatusCode.ABORTED, the_same_user_elsewhere, retry_after_ms="-1"),
     Row(StatusCode.UNAVAILABLE, a_server_that_drains),
     Row(StatusCode.UNAVAILABLE, a_server_that_drains_already),
 ]
@@ -130,7 +139,7 @@ async def test_it_ends_with_its_status_and_a_sentence(row: Row, transport: type[
     if row.status is StatusCode.UNAVAILABLE:
         assert 200 <= int(str(told)) <= 2000
     else:
-        assert told is None, "only a server that is going away knows when to come back"
+        assert told == row.retry_after_ms, "only a server that is going away knows when"
 
 
 def test_every_status_of_the_server_is_provoked_here() -> None:

@@ -54,9 +54,6 @@ class Guest:
     def leave(self, reason: Departure = Departure.LEFT) -> None:
         self.node.broker.leave(self.room, self.id, reason, reply_to=1)
 
-    def hold(self) -> None:
-        self.node.broker.hold(self.room, self.id)
-
     def resume(self) -> None:
         self.node.broker.resume(self.room, self.id)
 

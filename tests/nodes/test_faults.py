@@ -1,6 +1,7 @@
 """What a node is told, and tells, when Redis or the way to it fails."""
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -120,11 +121,10 @@ async def until_replicated(redis: Redis, key: str) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_who_takes_a_seat_anew_outlives_the_node_that_held_it() -> None:
+async def test_who_takes_its_own_seat_outlives_the_node_of_the_session_before() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
-        bob.hold()
-        await talk(alice, bob, "held")
+        await talk(alice, bob, "here")
         await silence(here, 1)
         again = here.guest("bob", 2, alice.room)
         assert await entered(again) == Joined(alice.member, polite=True)
@@ -140,8 +140,7 @@ async def test_who_takes_a_seat_anew_outlives_the_node_that_held_it() -> None:
 async def test_who_is_evicted_is_told_also_when_redis_answer_was_lost() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
-        bob.hold()
-        await talk(alice, bob, "held")
+        await talk(alice, bob, "here")
         network = here.nodes[2].network
         network.stall(Way.BACK, new=False)
         again = here.guest("bob", 2, alice.room)
@@ -152,11 +151,39 @@ async def test_who_is_evicted_is_told_also_when_redis_answer_was_lost() -> None:
         assert await alice.told() == PeerJoined(again.member)
 
 
+async def test_an_entry_that_is_asked_again_does_not_take_the_seat_from_a_newer_one() -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice = here.guest("alice", 0)
+        assert await entered(alice) == Joined(None, polite=False)
+        network = here.nodes[1].network
+        network.stall(Way.BACK, new=False)
+        old = here.guest("bob", 1, alice.room)
+        old.enter()
+        # Redis has seated it, and the answer is lost on its way.
+        async with asyncio.timeout(PATIENCE):
+            while not await sits(redis, old):  # noqa: ASYNC110 - it does not tell
+                await asyncio.sleep(0.01)
+        new = here.guest("bob", 2, alice.room)
+        assert await entered(new) == Joined(alice.member, polite=True)
+        assert await old.told() == Evicted()
+        assert await alice.told() == PeerJoined(new.member)
+        await talk(alice, new, "with the newer one")
+        assert old.heard.empty()
+        assert new.heard.empty()
+        assert await sits(redis, new)
+        assert not await sits(redis, old)
+
+
+async def sits(redis: Redis, guest: Guest) -> bool:
+    """Whether Redis has a seat of this session."""
+    room = await redis.hgetall(f"dyad:room:{guest.room}")
+    return any(json.loads(room[seat])["id"] == guest.id for seat in room.keys() & {b"0", b"1"})
+
+
 async def test_who_was_replaced_is_taken_for_gone_only_where_nobody_will_say_so() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
-        bob.hold()
-        await talk(alice, bob, "held")
+        await talk(alice, bob, "here")
         bus = here.nodes[0].broker.bus
 
         async def watched() -> list[bytes]:
@@ -364,11 +391,10 @@ async def test_without_redis_an_enter_is_refused_within_two_seconds() -> None:
             await asyncio.sleep(0.3)
 
 
-async def test_a_held_seat_that_was_taken_anew_is_not_resumed() -> None:
+async def test_a_seat_that_its_user_has_taken_with_another_session_is_not_resumed() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
-        bob.hold()
-        await talk(alice, bob, "held")
+        await talk(alice, bob, "here")
         again = here.guest("bob", 2, alice.room)
         assert await entered(again) == Joined(alice.member, polite=True)
         bob.resume()

@@ -5,6 +5,7 @@ from typing import Any
 
 from dyad_server.rooms import (
     Departure,
+    Evicted,
     Forwarded,
     Joined,
     Left,
@@ -20,7 +21,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-PEOPLE = [Member(f"session-{n}", f"user-{n}") for n in range(5)]
+# Seven sessions of five users.
+PEOPLE = [Member(f"session-{n}", f"user-{n % 5}") for n in range(7)]
 people = st.sampled_from(PEOPLE)
 
 
@@ -49,7 +51,7 @@ class Pairing(RuleBasedStateMachine):
                 case PeerLeft(who):
                     assert self.believes[output.to] == who.id
                     self.believes[output.to] = None
-                case Left():
+                case Left() | Evicted():
                     self.believes[output.to] = None
                 case _:
                     pass
@@ -74,8 +76,21 @@ class Pairing(RuleBasedStateMachine):
             return
         there = self.seated.get(room_id, [])
         told = self.tell(self.machine.enter(room_id, who, create=False, reply_to=2))
+        own = next((one for one in there if one.user_id == who.user_id), None)
         if not there:
             assert _refusal(told) is Refusal.ROOM_NOT_FOUND
+        elif own is not None:
+            peer = next((one for one in there if one is not own), None)
+            self.polite[who] = self.polite[own]
+            told_peer = [] if peer is None else [PeerLeft(own, Departure.REPLACED), PeerJoined(who)]
+            assert told == [
+                (own.id, 0, Evicted()),
+                (who.id, 2, Joined(peer, polite=self.polite[who])),
+                *((peer.id, 0, event) for event in told_peer if peer is not None),
+            ]
+            there[there.index(own)] = who
+            del self.where[own]
+            self.where[who] = room_id
         elif len(there) > 1:
             assert _refusal(told) is Refusal.ROOM_FULL
         else:
@@ -120,6 +135,11 @@ class Pairing(RuleBasedStateMachine):
     def a_room_is_there_while_somebody_sits_in_it(self) -> None:
         assert len(self.machine) == len(self.seated)
         assert all(1 <= len(there) <= 2 for there in self.seated.values())
+
+    @invariant()
+    def no_user_has_two_seats_in_a_room(self) -> None:
+        for there in self.seated.values():
+            assert len({one.user_id for one in there}) == len(there)
 
     @invariant()
     def what_each_was_told_of_its_peer_is_true(self) -> None:

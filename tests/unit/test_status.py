@@ -6,7 +6,7 @@ import pkgutil
 import dyad_server
 import grpc
 import pytest
-from dyad_server.errors import Ended, Unavailable
+from dyad_server.errors import Ended, Replaced, Unavailable
 from dyad_server.status import STATUS, trailers
 
 
@@ -40,9 +40,13 @@ def test_no_failure_reads_as_well_or_as_one_of_grpcs_own() -> None:
 
 
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
-def test_only_who_is_to_come_back_soon_is_told_when(kind: type[Ended]) -> None:
+def test_only_who_is_to_come_back_soon_or_never_is_told_when(kind: type[Ended]) -> None:
     told = dict(trailers(kind("A sentence.")))
-    assert told.keys() == ({"retry-after-ms"} if issubclass(kind, Unavailable) else set())
+    if issubclass(kind, Unavailable):
+        assert int(told.pop("retry-after-ms")) > 0
+    elif kind is Replaced:
+        assert told.pop("retry-after-ms") == "-1"
+    assert not told
 
 
 def test_when_to_come_back_is_spread_over_its_bounds() -> None:

@@ -2,10 +2,16 @@
 -- over, or the node's lease ran out.
 -- KEYS[1]: the room. ARGV: as in node.lua; member (JSON), polite ('0'/'1'), epoch,
 -- id of its peer or '', room's life time in ms.
--- Answers {'ok'}, {'lost'}: others sit there now, or {'again'}.
+-- Answers {'ok'}, {'replaced'}: its user has taken the seat with another session,
+-- {'lost'}: others sit there now, or {'again'}.
 if not standing() then return {'again'} end
 local member, polite = cjson.decode(ARGV[6]), ARGV[7]
 local seat, peer = seat_at(polite), seat_at(other(polite))
+for _, there in ipairs({seat or false, peer or false}) do
+  if there and there.id ~= member.id and there.user == member.user and live(there) then
+    return {'replaced'}
+  end
+end
 if seat and seat.id ~= member.id and live(seat) then return {'lost'} end
 if peer and peer.id ~= ARGV[9] then
   -- One that this member has not heard of, and will not unless it knows of this one.

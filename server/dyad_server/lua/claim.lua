@@ -18,7 +18,7 @@ end
 local nodes = {'nodes'}
 for _, polite in ipairs({'0', '1'}) do
   local seat = seat_at(polite)
-  if seat and seat.user == ARGV[7] and seat.node ~= node and live(seat) then
+  if seat and seat.user == ARGV[7] and seat.node ~= '' and seat.node ~= node and live(seat) then
     nodes[#nodes + 1] = seat.node
   end
 end

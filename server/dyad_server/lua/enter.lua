@@ -1,5 +1,6 @@
 -- Give a member a seat of a room.
 -- KEYS[1]: the room. ARGV: as in node.lua; member (JSON), create (1/0), room's life time in ms.
+-- A user that already sits there takes its own seat, whoever holds it for now.
 -- Answers {'ok', term, polite, epoch, peer or '', evicted or ''} or {why}.
 if not standing() then return {'again'} end
 local member = cjson.decode(ARGV[6])
@@ -22,7 +23,10 @@ for _, polite in ipairs({'0', '1'}) do
     local epoch = redis.call('HGET', KEYS[1], 'epoch')
     return {'ok', term, polite, epoch, text(seats[other(polite)]), seat.evicted or ''}
   end
-  if seat and seat.held and seat.user == member.user and not mine then
+  if seat and seat.user == member.user then
+    -- The same, and by now its user has taken the seat with another session.
+    local before = seat.evicted or ''
+    if before ~= '' and cjson.decode(before).id == member.id then return {'replaced'} end
     mine, evicted = polite, seat
   end
 end

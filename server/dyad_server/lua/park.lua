@@ -10,7 +10,7 @@ if seat.node ~= node then
   -- Asked again because the answer was lost; by now another node may have it.
   return redis.call('HGET', KEYS[2], 'left') == ARGV[7] and {'ok'} or {'none'}
 end
-seat.node, seat.term, seat.held = '', '', true
+seat.node, seat.term = '', ''
 redis.call('HSET', KEYS[1], polite, cjson.encode(seat))
 redis.call('PEXPIRE', KEYS[1], ARGV[9])
 redis.call('SET', prefix .. 'parked:' .. id, '1', 'PX', ARGV[8])

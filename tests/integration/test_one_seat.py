@@ -1,0 +1,211 @@
+"""One user, one seat: what a user's own second connection does, over both transports."""
+
+import uuid
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+
+from tests.conftest import Connect, ends, serving, token
+from tests.support.ends import End, candidate, end_of, join, leave, offer
+from tests.support.proxy import Proxy
+from tests.support.until import until
+
+
+def resumable(room_id: str = "", resume_token: str = "", ack: int = 0) -> pb.Frame:
+    asked = pb.JoinRoom(resumable=True, resume_token=resume_token)
+    return pb.Frame(room_id=room_id, seq=0 if resume_token else 1, ack=ack, join_room=asked)
+
+
+async def pair(connect: Connect) -> tuple[End, End, str, str]:
+    """Alice and Bob, both told of each other; and what gives Bob his seat back."""
+    alice, bob = connect("alice"), connect("bob")
+    await alice.send(resumable())
+    room_id = (await alice.hear()).room_id
+    await bob.send(resumable(room_id))
+    resume_token = (await bob.hear()).join_room.resume_token
+    await alice.hear()
+    return alice, bob, room_id, resume_token
+
+
+async def is_told_of_the_new_one(peer: End, user: str) -> None:
+    left, came = await peer.hear(), await peer.hear()
+    assert left.leave_room.reason == pb.LeaveRoom.REASON_REPLACED
+    assert (left.sender.user_id, came.sender.user_id) == (user, user)
+    assert came.HasField("join_room")
+
+
+def retry_after_ms(ended: grpc.aio.AioRpcError | None) -> str | None:
+    """The trailer of a call that ended with ABORTED and a sentence."""
+    assert ended is not None
+    assert ended.code() is grpc.StatusCode.ABORTED
+    assert (ended.details() or "").endswith(".")
+    told = dict(ended.trailing_metadata() or ()).get("retry-after-ms")
+    return None if told is None else str(told)
+
+
+async def test_a_second_device_takes_its_users_seat_and_the_first_is_told_not_to_come_back(
+    transport: type[End],
+) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, phone, room_id, _ = await pair(connect)
+        laptop = connect("bob")
+        await laptop.send(resumable(room_id))
+        joined = (await laptop.hear()).join_room
+        assert (joined.peer.user_id, joined.polite, joined.resumed) == ("alice", True, False)
+        ended = await phone.status()
+        assert retry_after_ms(ended) == "-1"
+        assert ended is not None
+        assert ended.details() == "The same user joined this room from another connection."
+        await is_told_of_the_new_one(alice, "bob")
+        await alice.send(candidate(room_id, "to the laptop", seq=2))
+        assert (await laptop.hear()).ice_candidate.candidate == "to the laptop"
+        await laptop.send(offer(room_id, "from the laptop", seq=2))
+        assert (await alice.hear()).offer.sdp == "from the laptop"
+        assert len(server.dyad.hub) == 2
+
+
+async def test_a_link_that_is_opened_twice_does_not_pair_a_user_with_itself(
+    transport: type[End],
+) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        room_id = str(uuid.uuid4())
+        tabs = [connect("alice", room=room_id) for _ in range(3)]
+        for tab in tabs:
+            await tab.send(join())
+            joined = (await tab.hear()).join_room
+            assert not joined.HasField("peer")
+            assert not joined.polite
+        for tab in tabs[:-1]:
+            assert retry_after_ms(await tab.status()) == "-1"
+        bob = connect("bob", room=room_id)
+        await bob.send(join())
+        assert (await bob.hear()).join_room.peer.user_id == "alice"
+        assert (await tabs[-1].hear()).sender.user_id == "bob"
+
+
+async def test_a_connection_that_died_unnoticed_does_not_keep_its_user_out(
+    transport: type[End],
+) -> None:
+    # Nothing probes it within the test, as behind a proxy that answers for it.
+    quiet = {"keepalive_time": 600.0, "write_timeout": 600.0}
+    async with serving(**quiet) as server, ends(server, transport) as connect:
+        alice = connect("alice")
+        await alice.send(join())
+        room_id = (await alice.hear()).room_id
+        async with (
+            Proxy(server.port) as network,
+            grpc.aio.insecure_channel(f"127.0.0.1:{network.port}") as channel,
+        ):
+            dead = transport(channel, token("bob"))
+            await dead.send(join(room_id))
+            await dead.hear()
+            await alice.hear()
+            network.stall()
+            back = connect("bob")
+            await back.send(join(room_id))
+            assert (await back.hear()).join_room.peer.user_id == "alice"
+            await is_told_of_the_new_one(alice, "bob")
+            await alice.send(candidate(room_id, "still here"))
+            assert (await back.hear()).ice_candidate.candidate == "still here"
+            dead.cut()
+
+
+@pytest.mark.parametrize("gone", ["still connected", "its seat held", "its grace over"])
+async def test_a_device_that_wakes_up_does_not_throw_out_the_one_its_user_went_on_with(
+    transport: type[End], gone: str
+) -> None:
+    grace = 0.2 if gone == "its grace over" else 15.0
+    async with serving(resume_grace=grace) as server, ends(server, transport) as connect:
+        alice, laptop, room_id, resume_token = await pair(connect)
+        if gone != "still connected":
+            laptop.cut()
+            await until(lambda: any(each.held for each in server.dyad.hub))
+        if gone == "its grace over":
+            told = await alice.hear()
+            assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+        phone = connect("bob")
+        await phone.send(resumable(room_id))
+        await phone.hear()
+        woken = await end_of(connect("bob"), resumable(room_id, resume_token, ack=1))
+        assert retry_after_ms(woken) == "-1"
+        await phone.send(offer(room_id, "still here", seq=2))
+        while not (frame := await alice.hear()).HasField("offer"):
+            pass
+        assert frame.offer.sdp == "still here"
+
+
+async def test_one_who_came_back_with_its_token_ends_the_connection_before_for_good(
+    transport: type[End],
+) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        _, bob, room_id, resume_token = await pair(connect)
+        back = connect("bob")
+        await back.send(resumable(room_id, resume_token, ack=1))
+        assert (await back.hear()).join_room.resumed
+        assert retry_after_ms(await bob.status()) == "-1"
+
+
+async def test_one_whose_seat_nobody_has_may_join_again(transport: type[End]) -> None:
+    async with serving(resume_grace=0.2) as server, ends(server, transport) as connect:
+        alice, bob, room_id, resume_token = await pair(connect)
+        bob.cut()
+        assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+        late = await end_of(connect("bob"), resumable(room_id, resume_token, ack=1))
+        assert retry_after_ms(late) is None
+
+
+async def test_of_fifty_connections_of_one_user_the_newest_has_the_seat(
+    transport: type[End],
+) -> None:
+    async with serving(max_streams_per_user=100) as server, ends(server, transport) as connect:
+        alice = connect("alice")
+        await alice.send(join())
+        room_id = (await alice.hear()).room_id
+        many = [connect("bob") for _ in range(50)]
+        for each in many:
+            await each.send(join(room_id))
+        for each in many[:-1]:
+            assert retry_after_ms(await each.status()) == "-1"
+        assert (await many[-1].hear()).join_room.peer.user_id == "alice"
+        assert len(server.dyad.hub) == 2
+
+
+# Room ids in any case.
+
+
+async def test_a_room_id_means_the_same_room_in_any_case(transport: type[End]) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob = connect("alice"), connect("bob")
+        await alice.send(resumable())
+        room_id = (await alice.hear()).room_id
+        assert room_id == room_id.lower()
+        await bob.send(resumable(room_id.upper()))
+        joined = await bob.hear()
+        assert joined.join_room.peer.user_id == "alice"
+        assert joined.room_id == room_id
+        assert (await alice.hear()).room_id == room_id
+        await bob.send(offer(room_id.upper(), "from iOS", seq=2))
+        heard = await alice.hear()
+        assert (heard.offer.sdp, heard.room_id) == ("from iOS", room_id)
+        bob.cut()
+        back = connect("bob")
+        await back.send(resumable(room_id.upper(), joined.join_room.resume_token, ack=1))
+        resumed = await back.hear()
+        assert resumed.join_room.resumed
+        assert resumed.room_id == room_id
+        await back.send(leave(room_id.title(), seq=3))
+        left = await back.hear()
+        assert (left.reply_to, left.room_id) == (3, room_id)
+        assert left.HasField("leave_room")
+
+
+async def test_the_room_of_a_token_is_meant_in_any_case(transport: type[End]) -> None:
+    room_id = str(uuid.uuid4())
+    async with serving() as server, ends(server, transport) as connect:
+        alice = connect("alice", room=room_id.upper())
+        await alice.send(join())
+        assert (await alice.hear()).room_id == room_id
+        bob = connect("bob", room=room_id)
+        await bob.send(join(room_id.upper()))
+        assert (await bob.hear()).join_room.peer.user_id == "alice"
