@@ -9,15 +9,14 @@ from types import ModuleType
 from typing import NoReturn
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
-from dyad_server import servicer
+from dyad_server import health, servicer
 from dyad_server.acceptor import make_server
 from dyad_server.auth import Verifier
 from dyad_server.broker_memory import MemoryBroker
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
+from dyad_server.health import Health
 from dyad_server.hub import Hub
 from dyad_server.jwks import PATIENCE_SECONDS, Jwks
 from dyad_server.keys import Keys, OneKey, public_key, secret_key
@@ -27,6 +26,7 @@ from dyad_server.metrics import MetricsObserver
 from dyad_server.metrics_http import MetricsServer
 from dyad_server.observer import Observers
 from dyad_server.origin import Origin
+from dyad_server.reflection import Reflection
 from dyad_server.runtime import stopping_signals
 from dyad_server.servicer import SERVICE, SignalingServicer, Terms
 from dyad_server.tls import server_credentials
@@ -38,6 +38,7 @@ _METADATA_BYTES = 16384
 _MESSAGE_BYTES = 524288
 _FRAMES_A_MESSAGE = 4
 _REPORT_SECONDS = 0.5
+_OTHERS_SECONDS = 1.0
 
 
 class Dyad:
@@ -170,6 +171,8 @@ def grpc_options(config: Config) -> list[tuple[str, int]]:
         # Equal, or what lies between is refused at random.
         ("grpc.max_metadata_size", _METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
+        # Measured, it opens windows of megabytes, for clients without a token too.
+        ("grpc.http2.bdp_probe", 0),
         ("grpc.keepalive_time_ms", int(config.keepalive_time * 1000)),
         # Either alone does not do it.
         ("grpc.keepalive_timeout_ms", int(config.keepalive_timeout * 1000)),
@@ -188,12 +191,11 @@ class Server:
         self._server = make_server(grpc_options(config))
         self.dyad = add_to_server(self._server, config)
         self._metrics = MetricsServer(self.dyad.metrics.registry)
-        self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        origin = Origin(config.proxies())
+        self._health = Health(SERVICE, origin)
+        self._health.add(self._server)
         if config.reflection:
-            reflection.enable_server_reflection(
-                (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-            )
+            Reflection((SERVICE, health.SERVICE), origin).add(self._server)
         self.port = 0
         self._reporting: asyncio.Task[None] | None = None
 
@@ -228,12 +230,12 @@ class Server:
                 ) from None
         await self.dyad.start()
         await self._server.start()
-        await self._health.set(health.OVERALL_HEALTH, health_pb2.HealthCheckResponse.SERVING)
+        self._health.tell(health.WHOLE_SERVER, serving=True)
         # Whoever looks right after the start should see what is so.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self.dyad.ready.wait()
-        await self._say_health()
+        self._say_health()
         self._reporting = asyncio.create_task(self._report(), name="dyad-health")
         log.info("listening address=%s:%d tls=%s", host, self.port, bool(config.tls_cert))
 
@@ -244,22 +246,34 @@ class Server:
             self._reporting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reporting
-        await self._health.enter_graceful_shutdown()
+        self._health.finish()
         self.dyad.drain()
-        await self._server.stop(self._config.drain_timeout)
+        await self._let_calls_end()
         await self._metrics.stop()
         await self.dyad.stop()
+
+    async def _let_calls_end(self) -> None:
+        """Wait for the participants' calls, and then for others no more than a moment.
+
+        Calls that need no token are not worth waiting for, and one whose client
+        does not read never ends by itself.
+        """
+        stopping = asyncio.create_task(self._server.stop(self._config.drain_timeout))
+        empty = asyncio.create_task(self.dyad.hub.roster.empty.wait())
+        await asyncio.wait({stopping, empty}, return_when=asyncio.FIRST_COMPLETED)
+        empty.cancel()
+        await self._server.stop(min(_OTHERS_SECONDS, self._config.drain_timeout))
+        await stopping
 
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(_REPORT_SECONDS)
-            await self._say_health()
+            self._say_health()
 
-    async def _say_health(self) -> None:
+    def _say_health(self) -> None:
         """Tell health checks of the service whether rooms can be entered here now."""
         ready = self.dyad.ready.is_set() and self.dyad.hub.ready
-        status = health_pb2.HealthCheckResponse
-        await self._health.set(SERVICE, status.SERVING if ready else status.NOT_SERVING)
+        self._health.tell(SERVICE, serving=ready)
 
     async def run(self) -> None:
         """Serve until one of `runtime.stopping_signals`, then stop.

@@ -22,6 +22,7 @@ class Roster:
 
     Attributes:
         tokens: which resume token is whose.
+        empty: set while no transport holds a connection of anybody here.
     """
 
     def __init__(self, limits: Limits, observer: Observer, node: str) -> None:
@@ -35,6 +36,8 @@ class Roster:
         self._away = Quota(0)
         self._addresses = Quota(limits.streams_per_address)
         self.tokens = ResumeTokens()
+        self.empty = asyncio.Event()
+        self.empty.set()
 
     def __len__(self) -> int:
         return len(self._participants)
@@ -76,6 +79,7 @@ class Roster:
         participant.connection = connection
         self._connections[connection.id] = connection
         self._streams += 1
+        self.empty.clear()
         self._addresses.take(address)
         self.add(participant)
         return connection
@@ -158,5 +162,7 @@ class Roster:
     def release(self, connection: Connection) -> None:
         """Count a connection no longer: it was closed, and its transport holds nothing of it."""
         self._streams -= 1
+        if not self._streams:
+            self.empty.set()
         self._users.give_back(connection.participant.identity.user_id)
         self._addresses.give_back(connection.address)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.mutants.mutant import Mutant, mutants
 from tests.support.needs import ROOT
 
-_PARTS = ("server", "clients/python", "docs", "tests")
+_PARTS = ("server", "clients/python", "deploy", "docs", "tests")
 # pytest's own: tests ran, and some failed. Any other means that they did not run.
 _PASSED, _FAILED = 0, 1
 

@@ -93,10 +93,11 @@ class Http2:
         return frame
 
     def call(self, token: str, path: str = SIGNAL) -> int:
-        """Begin a call; the number of its stream."""
+        """Begin a call, without a token where that is empty; the number of its stream."""
         stream = self._next_stream
         self._next_stream += 2
-        self.write(self.headers(stream, ("authorization", f"Bearer {token}"), path=path))
+        proof = [("authorization", f"Bearer {token}")] if token else []
+        self.write(self.headers(stream, *proof, path=path))
         return stream
 
     def say(self, stream: int, *bodies: Message | bytes, end: bool = False) -> None:

@@ -60,6 +60,24 @@ def test_a_pod_starts_with_what_it_is_given_and_is_probed_where_it_listens() -> 
     assert pod["terminationGracePeriodSeconds"] > sleep + config.drain_timeout
 
 
+def test_envoy_with_tls_differs_in_tls_and_origins_only() -> None:
+    (plain,), (tls,) = documents("envoy.yaml"), documents("envoy-tls.yaml")
+    (chain,) = tls["static_resources"]["listeners"][0]["filter_chains"]
+    assert chain.pop("transport_socket")
+    text = yaml.safe_dump(plain).replace("exact: http:", "exact: https:")
+    assert tls == yaml.safe_load(text)
+
+
+def test_no_network_is_trusted_that_holds_more_than_proxies() -> None:
+    (compose,) = documents("compose.yaml")
+    trusted = compose["services"]["dyad-1"]["environment"]["DYAD_TRUSTED_PROXIES"]
+    (network,) = compose["services"]["envoy"]["networks"].values()
+    assert trusted == f"{network['ipv4_address']}/32"
+    # Where the proxies are is known to those who run them.
+    (pod,) = kubernetes("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert "DYAD_TRUSTED_PROXIES" not in {entry["name"] for entry in pod["env"]}
+
+
 def test_envoy_takes_the_file_that_compose_makes_of_its_own(tmp_path: Path) -> None:
     needs("envoy", PAGE)
     (compose,) = documents("compose.yaml")

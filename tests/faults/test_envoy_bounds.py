@@ -1,0 +1,254 @@
+"""What clients can take of the real Envoy of deploy/, and of the server behind it."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+from dyad_server import envoy
+from hyperframe.frame import DataFrame
+
+from tests.conftest import token
+from tests.faults.site import Site, Watch, told_of_the_end
+from tests.faults.witness import channel
+from tests.support.ends import ListenEnd, join, offer
+from tests.support.http2 import LISTEN, SEND, SIGNAL, Http2, connected, message
+from tests.support.needs import ROOT, needs
+from tests.support.ports import free_port
+from tests.support.until import until
+
+PLAIN = ROOT / "deploy" / "envoy.yaml"
+ANY = Path(__file__)
+"""No test here looks at the page that Envoy serves."""
+MIB = 1 << 20
+FASTER = 10
+"""By how much every time in Envoy's configuration is shortened, where a test waits for it."""
+LONGEST = 60 / FASTER
+CONNECTIONS = 10
+COOKIE = "c" * 100
+
+
+@pytest.fixture(autouse=True)
+def _envoy() -> None:
+    needs("envoy")
+
+
+@dataclass
+class Proxied:
+    """An Envoy before the server.
+
+    Attributes:
+        port: where it listens.
+        process: what it takes of the machine.
+    """
+
+    port: int
+    process: psutil.Process
+
+
+@asynccontextmanager
+async def proxied(site: Site, text: str | None = None) -> AsyncIterator[Proxied]:
+    """Run the Envoy of deploy/, or one with the configuration `text`, before this server."""
+    port = free_port()
+    rendered = envoy.render(PLAIN, listen_port=port, server_port=site.port, page=ANY)
+    before = set(psutil.Process().children())
+    async with envoy.running(rendered if text is None else text.replace("PORT", str(port)), port):
+        (process,) = set(psutil.Process().children()) - before
+        yield Proxied(port, process)
+
+
+def changed(site: Site, *changes: tuple[str, str]) -> str:
+    """The configuration of deploy/ with something in it changed; PORT is its port."""
+    text = envoy.render(PLAIN, listen_port=1, server_port=site.port, page=ANY)
+    for old, new in (("port_value: 1 }", "port_value: PORT }"), *changes):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
+def faster(site: Site) -> str:
+    """The configuration of deploy/ with every time in it shortened."""
+    times = re.compile(r"(?<=: )([1-9]\d*)s\b")
+    text, count = times.subn(lambda found: f"{int(found[1]) / FASTER}s", changed(site))
+    assert count
+    return text
+
+
+def flood(attacker: Http2, path: str, requests: int, *more: tuple[str, str]) -> None:
+    """Begin so many requests that never complete, without a token."""
+    # Encoded once, on a fresh connection, so that every one stands by itself.
+    headers = attacker.headers(1, *more, path=path)
+    for stream in range(1, 2 * requests, 2):
+        headers.stream_id = stream
+        attacker.write(headers)
+
+
+async def answers(attacker: Http2) -> None:
+    """Await that all it sent is taken in, or that it was hung up on."""
+    async with asyncio.timeout(30):
+        await attacker.drain()
+        await attacker.ping()
+
+
+@pytest.mark.parametrize("path", [SEND, LISTEN])
+async def test_ten_thousand_requests_that_never_complete_take_little_of_either_process(
+    watched: Watch, path: str
+) -> None:
+    async with watched() as site, proxied(site) as proxy, contextlib.AsyncExitStack() as stack:
+        server, before = site.process.memory_info().rss, proxy.process.memory_info().rss
+        attackers = [
+            await stack.enter_async_context(connected(proxy.port)) for _ in range(CONNECTIONS)
+        ]
+        for attacker in attackers:
+            flood(attacker, path, 10_000 // CONNECTIONS)
+        for attacker in attackers:
+            await answers(attacker)
+        assert site.process.memory_info().rss - server < 8 * MIB
+        assert proxy.process.memory_info().rss - before < 32 * MIB
+
+
+async def test_requests_with_large_headers_take_no_more_of_envoy_than_its_heap_may_be(
+    watched: Watch,
+) -> None:
+    heap = 64 * MIB
+    async with (
+        watched() as site,
+        proxied(site, changed(site, ("_bytes: 1073741824\n", f"_bytes: {heap}\n"))) as proxy,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        before = proxy.process.memory_info().rss
+        attackers = []
+        # 84 MB of headers in streams that each connection may have.
+        for _ in range(60):
+            attackers.append(await stack.enter_async_context(connected(proxy.port)))
+            flood(attackers[-1], SEND, 100, ("x-more", "m" * 14_000))
+            # Not for long: at its bound Envoy takes no more connections.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await attackers[-1].drain()
+        await until(lambda: any(attacker.trailers for attacker in attackers), 20, turn=0.05)
+        assert proxy.process.memory_info().rss - before < 1.5 * heap
+
+
+async def test_connections_past_the_limit_are_closed_until_others_are(watched: Watch) -> None:
+    limit = 20
+    async with (
+        watched() as site,
+        proxied(site, changed(site, ("connections: 10000\n", f"connections: {limit}\n"))) as proxy,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        clients = [
+            await stack.enter_async_context(connected(proxy.port)) for _ in range(limit + 10)
+        ]
+        for client in clients:
+            await answers(client)
+        inside = [client for client in clients if not client.closed]
+        assert 0 < len(inside) <= limit
+        for client in inside:
+            await client.close()
+
+        async def another_gets_in() -> None:
+            while True:
+                async with connected(proxy.port) as another:
+                    await another.ping()
+                    if not another.closed:
+                        return
+
+        async with asyncio.timeout(5):
+            await another_gets_in()
+
+
+@pytest.mark.parametrize("path", [SEND, LISTEN, SIGNAL])
+async def test_20_kb_of_a_sites_cookies_harm_no_call(watched: Watch, path: str) -> None:
+    cookies = [("cookie", f"n{n}={COOKIE}") for n in range(190)]
+    async with watched() as site, proxied(site) as proxy, connected(proxy.port) as page:
+        proof = ("authorization", f"Bearer {token()}")
+        request = {SEND: pb.SendRequest(), LISTEN: pb.ListenRequest(), SIGNAL: pb.SignalRequest()}
+        # gRPC does not count the first headers of a connection.
+        for stream in (1, 3):
+            page.write(page.headers(stream, proof, *cookies, path=path))
+            page.say(stream, request[path], end=path != SIGNAL)
+            if path == LISTEN:
+                assert (await page.hear(stream, pb.ListenResponse)).session_id
+            elif path == SEND:
+                assert (await page.ended(stream))["grpc-status"] == "5", (
+                    "it went through: NOT_FOUND"
+                )
+            else:
+                page.say(stream, pb.SignalRequest(frames=[join()]))
+                assert (await page.hear(stream, pb.SignalResponse)).frames[0].room_id
+
+
+async def test_a_listen_lives_beyond_every_timeout_of_envoy(watched: Watch) -> None:
+    async with (
+        watched("--heartbeat", "1", "--lease", "30") as site,
+        proxied(site, faster(site)) as proxy,
+        channel(proxy.port) as behind,
+        site.end("bob") as bob,
+    ):
+        alice = ListenEnd(behind, token("alice"))
+        await alice.send(join())
+        room_id = (await alice.hear()).room_id
+        until_then = asyncio.get_running_loop().time() + LONGEST * 1.5
+        while asyncio.get_running_loop().time() < until_then:
+            response = await alice.call.read()
+            assert isinstance(response, pb.ListenResponse), "it was cut"
+        await bob.send(join(room_id), offer(room_id))
+        assert (await alice.hear()).sender.user_id == "bob"
+        assert (await alice.hear()).offer.sdp == "v=0"
+
+
+@pytest.mark.parametrize("path", [SEND, LISTEN])
+async def test_a_request_that_never_completes_is_ended(watched: Watch, path: str) -> None:
+    async with (
+        watched() as site,
+        proxied(site, faster(site)) as proxy,
+        connected(proxy.port) as attacker,
+    ):
+        attacker.write(attacker.headers(1, path=path))
+        async with asyncio.timeout(LONGEST * 2):
+            while 1 not in attacker.trailers and not attacker.closed:
+                await attacker.ping()
+                await asyncio.sleep(0.1)
+
+
+async def test_a_send_that_trickles_in_is_ended_all_the_same(watched: Watch) -> None:
+    async with (
+        watched() as site,
+        proxied(site, faster(site)) as proxy,
+        connected(proxy.port) as attacker,
+    ):
+        attacker.write(attacker.headers(1, path=SEND))
+        # Half of the time for one that says nothing at all.
+        async with asyncio.timeout(LONGEST / 2):
+            for byte in message(b"x" * 1000):
+                if 1 in attacker.trailers or attacker.closed:
+                    break
+                attacker.write(DataFrame(1, bytes([byte])))
+                await attacker.drain()
+                await asyncio.sleep(0.1)
+        assert 1 in attacker.trailers or attacker.closed
+
+
+async def test_a_native_client_that_vanishes_behind_envoy_is_noticed_by_its_pings(
+    watched: Watch,
+) -> None:
+    async with (
+        watched() as site,
+        proxied(site, faster(site)) as proxy,
+        site.end("alice") as alice,
+        connected(proxy.port) as bob,
+    ):
+        await alice.send(join())
+        room_id = (await alice.hear()).room_id
+        stream = bob.call(token("bob"))
+        bob.say(stream, pb.SignalRequest(frames=[join(room_id)]))
+        assert (await alice.hear()).sender.user_id == "bob"
+        bob.stop_reading()
+        await told_of_the_end(alice)

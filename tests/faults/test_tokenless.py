@@ -1,0 +1,221 @@
+"""Health and reflection, which need no token: what somebody without one can do through them."""
+
+import asyncio
+import signal
+from functools import partial
+from typing import Any
+
+import grpc
+import pytest
+from dyad_server import jwks, reflection
+from dyad_server.app import SERVICE
+from dyad_server.health import Health
+from dyad_server.origin import Origin
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from tests.conftest import SECRET, serving, token
+from tests.faults.site import Watch
+from tests.faults.witness import channel
+from tests.support.ends import SignalEnd, join
+from tests.support.http2 import Http2, connected
+from tests.support.issuer import es256, issuing
+from tests.support.process import dyad_serve
+from tests.support.until import until
+
+CHECK = "/grpc.health.v1.Health/Check"
+WATCH = "/grpc.health.v1.Health/Watch"
+REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+RESOURCE_EXHAUSTED = "8"
+DEADLINE_EXCEEDED = "4"
+ROOMY = 32 * 1024 * 1024
+
+Request = health_pb2.HealthCheckRequest
+Response = health_pb2.HealthCheckResponse
+
+
+async def watching(client: Http2, service: str = SERVICE) -> int:
+    """A `Watch` that the server has seen."""
+    stream = client.call("", WATCH)
+    client.say(stream, Request(service=service), end=True)
+    await client.ping()
+    return stream
+
+
+def has_ended(client: Http2, streams: int) -> bool:
+    return len(client.trailers) == streams
+
+
+async def lets_in(client: Http2) -> bool:
+    """Whether the server takes one more `Watch`."""
+    stream = await watching(client)
+    await until(lambda: bool(client.heard[stream]) or stream in client.trailers, 10)
+    return stream not in client.trailers
+
+
+async def test_a_watcher_that_does_not_read_holds_up_neither_a_change_nor_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jwks, "RETRY_SECONDS", 0.05)
+    with issuing(es256("key")) as issuer:
+        issuer.status = 503
+        async with (
+            serving(jwt_secret="", jwt_jwks_url=issuer.url) as server,
+            connected(server.port, window=0) as deaf,
+            connected(server.port) as client,
+        ):
+            await watching(deaf)
+            stream = await watching(client)
+            assert (await client.hear(stream, Response)).status == Response.NOT_SERVING
+            issuer.status = 200
+            assert (await client.hear(stream, Response)).status == Response.SERVING
+
+
+async def test_a_watcher_that_does_not_read_does_not_hold_up_the_end() -> None:
+    async with (
+        dyad_serve(SECRET, "--drain-timeout", "60") as served,
+        connected(served.port, window=0) as deaf,
+        connected(served.port) as client,
+    ):
+        for service in ("", SERVICE):
+            await watching(deaf, service)
+        stream = await watching(client)
+        assert (await client.hear(stream, Response)).status == Response.SERVING
+        served.process.send_signal(signal.SIGTERM)
+        assert (await client.hear(stream, Response)).status == Response.NOT_SERVING
+        assert (await client.ended(stream))["grpc-status"] == "0"
+        # Long before the drain's time is over.
+        assert await served.command.ended() == 0
+
+
+async def test_watchers_past_the_bound_are_refused_and_cost_nothing(watched: Watch) -> None:
+    async with watched() as site, connected(site.port) as client:
+        kept: list[int] = []
+        for _ in range(8):
+            # Not all at once: gRPC itself cancels those past the first thousand that wait.
+            streams = [client.call("", WATCH) for _ in range(500)]
+            for stream in streams:
+                client.say(stream, Request(service=SERVICE), end=True)
+            ended = len(client.trailers) + len(streams) - (0 if kept else 20)
+            await until(partial(has_ended, client, ended), 20)
+            kept += [stream for stream in streams if stream not in client.trailers]
+        statuses = {trailers["grpc-status"] for trailers in client.trailers.values()}
+        assert statuses == {RESOURCE_EXHAUSTED}
+        assert (await client.hear(kept[0], Response)).status == Response.SERVING
+        check = client.call("", CHECK)
+        client.say(check, Request(), end=True)
+        assert (await client.hear(check, Response)).status == Response.SERVING
+
+
+async def test_names_of_half_a_megabyte_are_not_kept(watched: Watch) -> None:
+    async with watched() as site, channel(site.port) as own:
+        health: Any = health_pb2_grpc.HealthStub(own)
+        before = site.process.memory_info().rss
+        watches = [health.Watch(Request(service="x" * 500_000)) for _ in range(200)]
+        told = await asyncio.gather(*(watch.read() for watch in watches), return_exceptions=True)
+        kept = [one.status for one in told if isinstance(one, Response)]
+        assert kept == [Response.SERVICE_UNKNOWN] * 20
+        assert site.process.memory_info().rss - before < ROOMY
+        for watch in watches:
+            watch.cancel()
+
+
+@pytest.mark.parametrize("path", [CHECK, WATCH])
+async def test_a_health_call_that_asks_nothing_ends_after_a_second(
+    watched: Watch, path: str
+) -> None:
+    async with watched() as site, connected(site.port) as client:
+        streams = [client.call("", path) for _ in range(100)]
+        ended = [(await client.ended(stream))["grpc-status"] for stream in streams]
+        assert set(ended) == {RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED}
+        assert ended.count(DEADLINE_EXCEEDED) == (50 if path == CHECK else 20)
+        stream = client.call("", path)
+        client.say(stream, Request(), end=True)
+        assert (await client.hear(stream, Response)).status == Response.SERVING
+
+
+async def test_checks_whose_answer_is_not_read_are_bounded(watched: Watch) -> None:
+    async with watched() as site, connected(site.port, window=0) as deaf:
+        streams = [deaf.call("", CHECK) for _ in range(500)]
+        for stream in streams:
+            deaf.say(stream, Request(), end=True)
+        await until(lambda: len(deaf.trailers) == len(streams) - 50, 20)
+        async with site.end("alice") as alice:
+            await alice.send(join())
+            assert (await alice.hear()).HasField("join_room")
+
+
+async def test_places_are_free_again_once_their_clients_are_gone() -> None:
+    async with serving() as server:
+        for _ in range(3):
+            async with connected(server.port, window=0) as deaf:
+                for _ in range(20):
+                    await watching(deaf)
+                assert not deaf.trailers
+            async with connected(server.port) as client:
+                # The server has seen the other connection's end when it takes this one.
+                while not await lets_in(client):
+                    pass
+
+
+async def test_a_name_that_is_not_known_is_answered_as_the_health_protocol_says() -> None:
+    async with serving() as server, channel(server.port) as own:
+        health: Any = health_pb2_grpc.HealthStub(own)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await health.Check(Request(service="x"))
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+        watch = health.Watch(Request(service="x"))
+        assert (await watch.read()).status == Response.SERVICE_UNKNOWN
+        assert not watch.done()
+        watch.cancel()
+
+
+async def test_who_watches_is_woken_by_a_change_alone() -> None:
+    health = Health("service", Origin([]))
+    before = health._changed  # noqa: SLF001 - what a watcher awaits
+    for _ in range(3):
+        health.tell("service", serving=False)
+    assert not before.is_set()
+    health.tell("service", serving=True)
+    assert before.is_set()
+
+
+async def test_reflection_ends_whom_it_hears_nothing_of_and_takes_small_requests_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reflection, "_SECONDS_BETWEEN", 0.3)
+    async with (
+        serving(reflection=True) as server,
+        connected(server.port) as client,
+        channel(server.port) as own,
+    ):
+        streams = [client.call("", REFLECT) for _ in range(30)]
+        ended = [(await client.ended(stream))["grpc-status"] for stream in streams]
+        assert (ended.count(DEADLINE_EXCEEDED), ended.count(RESOURCE_EXHAUSTED)) == (10, 20)
+
+        call = reflection_pb2_grpc.ServerReflectionStub(own).ServerReflectionInfo()
+        ask = reflection_pb2.ServerReflectionRequest
+        await call.write(ask(file_containing_symbol=SERVICE))
+        assert (await call.read()).HasField("file_descriptor_response")
+        await call.write(ask(file_containing_symbol="x" * 2000))
+        answer = await call.read()
+        assert answer.HasField("error_response")
+        assert answer.ByteSize() < 100
+        call.cancel()
+
+
+async def test_a_call_goes_on_beside_deaf_watchers_at_the_end_too() -> None:
+    async with (
+        dyad_serve(SECRET, "--drain-timeout", "60") as served,
+        connected(served.port, window=0) as deaf,
+        channel(served.port) as own,
+    ):
+        await watching(deaf)
+        alice = SignalEnd(own, token())
+        await alice.send(join())
+        await alice.hear()
+        served.process.send_signal(signal.SIGTERM)
+        ended = await alice.status()
+        assert ended is not None
+        assert ended.code() is grpc.StatusCode.UNAVAILABLE
+        assert await served.command.ended() == 0
