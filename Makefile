@@ -78,10 +78,10 @@ checker: $(BIN)/.ready
 	@nice $(BIN)/python -m tests.checker $(if $(SEED),--seed '$(SEED)')
 
 # Parts of `make test`, longer and stricter. Again with the faults of an earlier run:
-# DYAD_SEED=… make storm
+# STORM_SEED=… make storm
 storm: $(BIN)/.ready
-	@DYAD_OPERATIONS=$${DYAD_OPERATIONS:-200000} DYAD_CROWD_SECONDS=$${DYAD_CROWD_SECONDS:-120} \
-	  DYAD_FAULTS=$${DYAD_FAULTS:-500} $(BIN)/pytest -rP tests/nodes/test_history.py \
+	@STORM_OPERATIONS=$${STORM_OPERATIONS:-200000} STORM_CROWD_SECONDS=$${STORM_CROWD_SECONDS:-120} \
+	  STORM_FAULTS=$${STORM_FAULTS:-500} $(BIN)/pytest -rP tests/nodes/test_history.py \
 	  tests/nodes/test_crowd.py tests/nodes/test_storm.py
 
 mutants: $(BIN)/.ready

@@ -27,7 +27,7 @@ const (
 // and in CI fails.
 func program(t *testing.T) string {
 	t.Helper()
-	path := os.Getenv("DYAD_BIN")
+	path := os.Getenv("TEST_DYAD")
 	if path == "" {
 		path = "../../.venv/bin/dyad"
 	}

@@ -11,9 +11,12 @@ from typing import Any
 from dyad_server import demo, logs, workers
 from dyad_server.app import Server
 from dyad_server.auth import Verifier, mint
-from dyad_server.config import Config, load, variable
+from dyad_server.config import Config, option, variable
+from dyad_server.environment import load, secret, warnings
 from dyad_server.errors import ConfigError, DyadError
 from dyad_server.keys import OneKey, secret_key
+
+_MOST_SECONDS = 100 * 365 * 24 * 3600
 
 
 def run(arguments: Sequence[str] | None) -> int:
@@ -54,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--ttl", type=int, default=3600, metavar="SECONDS", help="default 3600")
     token.add_argument("--room", default="", metavar="TEXT", help="the only room it is good for")
     token.add_argument("--jwt-secret", metavar="TEXT", help="instead of DYAD_JWT_SECRET")
+    token.add_argument("--jwt-secret-file", metavar="FILE", help="the same, in a file")
     show = commands.add_parser(
         "demo", help="show a call in the browser, from a checkout after `make demo`"
     )
@@ -65,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_setting(serve: argparse.ArgumentParser, setting: Field[Any]) -> None:
-    flag = "--" + setting.name.replace("_", "-")
+    flag = option(setting.name)
     text = (
         f"{setting.metadata['help']} [{variable(setting.name)}; default {_shown(setting.default)}]"
     )
@@ -76,6 +80,10 @@ def _add_setting(serve: argparse.ArgumentParser, setting: Field[Any]) -> None:
         kind = type(setting.default)
         metavar = {str: "TEXT", int: "N", float: "SECONDS"}[kind]
         serve.add_argument(flag, help=text, type=kind, metavar=metavar)
+    if setting.metadata.get("secret"):
+        file = f"{setting.name}_file"
+        text = f"file that holds it, instead [{variable(file)}; default none]"
+        serve.add_argument(option(file), help=text, metavar="FILE")
 
 
 def _shown(default: Any) -> str:
@@ -86,8 +94,10 @@ def _shown(default: Any) -> str:
 
 def _serve(options: argparse.Namespace) -> None:
     config = load(vars(options), os.environ)
+    logs.configure(config.log_level)
+    for warning in warnings(vars(options)):
+        logs.log.warning("%s", warning)
     if config.workers > 1:
-        logs.configure(config.log_level)
         workers.run(config, serve)
     else:
         serve(config)
@@ -110,15 +120,19 @@ def serve(config: Config) -> None:
 
 
 def _token(options: argparse.Namespace) -> None:
-    secret = options.jwt_secret or os.environ.get("DYAD_JWT_SECRET", "")
-    if not secret:
+    key = secret("jwt_secret", vars(options), os.environ)
+    if not key:
         raise ConfigError(
             "No secret to sign with: set DYAD_JWT_SECRET to the server's (`openssl rand -hex 32` "
             "makes one)."
         )
-    token = mint(secret, sub=options.sub, email=options.email, ttl=options.ttl, room=options.room)
+    if abs(options.ttl) > _MOST_SECONDS:
+        raise ConfigError(f"--ttl must be at most {_MOST_SECONDS:,} seconds.")
+    for warning in warnings(vars(options)):
+        print(f"dyad: {warning}", file=sys.stderr)
+    token = mint(key, sub=options.sub, email=options.email, ttl=options.ttl, room=options.room)
     # Better told here than by the server.
-    asyncio.run(Verifier(OneKey(secret_key(secret))).verify(token))
+    asyncio.run(Verifier(OneKey(secret_key(key))).verify(token))
     print(token)
 
 

@@ -1,7 +1,6 @@
-"""All settings, checked when made. Nothing else reads the environment."""
+"""All settings, checked when made."""
 
 import ipaddress
-from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,24 @@ _REFUSED_PREFIX = {4: 8, 6: 16}
 _NARROW_PREFIX = {4: 24, 6: 64}
 
 
-def _setting(default: Any, help_text: str) -> Any:
-    return field(default=default, metadata={"help": help_text})
+# What gRPC and the system's timers take: 32 bits, of milliseconds too.
+_MOST = 2**31 - 1
+_LEAST_SECONDS = 0.001
+_MOST_SECONDS = _MOST // 1000
+_LARGEST_PORT = 65535
+_LARGEST_FILE = 65536
+
+
+def _setting(
+    default: Any, help_text: str, *, least: float | None = None, most: float | None = None
+) -> Any:
+    """A setting; of a number also its bounds, where they are not those of its kind."""
+    return field(default=default, metadata={"help": help_text, "least": least, "most": most})
 
 
 def _secret(help_text: str) -> Any:
-    return field(default="", metadata={"help": help_text}, repr=False)
+    """A setting that no output shows, and that a file can hold: see `environment`."""
+    return field(default="", metadata={"help": help_text, "secret": True}, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,27 +46,29 @@ class Config:
     """
 
     host: str = _setting("127.0.0.1", "address to listen on")
-    port: int = _setting(50051, "port to listen on; 0 picks a free one")
+    port: int = _setting(50051, "port to listen on; 0 picks a free one", most=_LARGEST_PORT)
     jwt_secret: str = _secret("secret of HS256/384/512 tokens, at least 32 bytes")
     jwt_public_key: str = _setting("", "public key of RS256/ES256/EdDSA tokens: PEM, or its file")
     jwt_jwks_url: str = _setting("", "URL of the issuer's JWK Set, instead of a key: https")
     jwks_timeout: float = _setting(10.0, "longest wait for that URL's answer")
     jwt_issuer: str = _setting("", "the `iss` that tokens must have")
     jwt_audience: str = _setting("", "the `aud` that tokens must have")
-    redis: str = _setting(
-        "", "for several nodes: redis://, rediss:// or sentinel://host,host/service; none: memory"
+    redis: str = _secret(
+        "for several nodes: redis://, rediss:// or sentinel://host,host/service; none: memory"
     )
-    workers: int = _setting(1, "processes on this port; more than one need --redis")
+    workers: int = _setting(
+        1, "processes on this port; more than one need --redis", least=1, most=1024
+    )
     tls_cert: str = _setting("", "PEM file of the server's certificate chain")
     tls_key: str = _setting("", "PEM file of its private key")
     tls_client_ca: str = _setting("", "PEM file of the CA that clients' certificates need (mTLS)")
     allow_plaintext: bool = _setting(default=False, help_text="listen beyond loopback without TLS")
     reflection: bool = _setting(default=False, help_text="let clients ask for the schema")
     metrics_host: str = _setting("127.0.0.1", "address that Prometheus metrics are served on")
-    metrics_port: int = _setting(0, "port of Prometheus metrics; 0: none")
+    metrics_port: int = _setting(0, "port of Prometheus metrics; 0: none", most=_LARGEST_PORT)
     log_level: str = _setting("info", "debug, info, warning or error")
-    max_frame_bytes: int = _setting(65536, "largest frame")
-    max_token_bytes: int = _setting(6144, "longest token")
+    max_frame_bytes: int = _setting(65536, "largest frame", most=2**28)
+    max_token_bytes: int = _setting(6144, "longest token", most=15 * 1024)
     max_waiting_bytes: int = _setting(262144, "most that may wait for a slow reader")
     max_waiting_frames: int = _setting(256, "the same in frames, for one that may resume")
     max_frames_per_second: int = _setting(100, "most that one may send, on average over 5 s")
@@ -69,12 +82,16 @@ class Config:
         _LOOPBACK, "whose x-forwarded-for is believed: networks, or unix, with commas"
     )
     trusted_hops: int = _setting(
-        0, "how many proxies in front are believed instead, wherever they are; 0: see above"
+        0,
+        "how many proxies in front are believed instead, wherever they are; 0: see above",
+        most=_MOST_HOPS,
     )
     write_timeout: float = _setting(5.0, "longest that a reader may not read")
     join_timeout: float = _setting(10.0, "longest wait for a join_room")
     lone_timeout: float = _setting(3600.0, "longest stay alone in a room")
-    resume_grace: float = _setting(15.0, "how long a broken connection's seat is held; 0: not")
+    resume_grace: float = _setting(
+        15.0, "how long a broken connection's seat is held; 0: not", least=0
+    )
     heartbeat: float = _setting(10.0, "time between the heartbeats of Listen")
     lease: float = _setting(25.0, "longest life of a session without a Send")
     keepalive_time: float = _setting(5.0, "silence after which a connection is probed")
@@ -83,6 +100,8 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check what can be checked without opening anything."""
+        for setting in fields(self):
+            _check(setting, getattr(self, setting.name))
         self._check_key()
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ConfigError("--tls-cert and --tls-key go together.")
@@ -111,28 +130,15 @@ class Config:
             raise ConfigError("--jwt-jwks-url is not an https URL (or http, of loopback).")
 
     def _check_values(self) -> None:
-        for name in ("port", "metrics_port"):
-            if not 0 <= getattr(self, name) <= 65535:  # noqa: PLR2004 - the largest port
-                raise ConfigError(f"{_option(name)} is not a port: {getattr(self, name)}.")
-        for setting in fields(self):
-            value = getattr(self, setting.name)
-            if setting.name == "resume_grace" and value == 0:
-                continue
-            if isinstance(setting.default, float) and not 0 < value < float("inf"):
-                raise ConfigError(f"{_option(setting.name)} must be more than 0.")
-            if setting.name.startswith("max_") and value <= 0:
-                raise ConfigError(f"{_option(setting.name)} must be more than 0.")
         self._check_proxies()
-        if self.workers < 1:
-            raise ConfigError("--workers must be at least 1.")
         if self.workers > 1 and not self.redis:
             raise ConfigError("--workers needs --redis: two participants may land on two workers.")
+        if self.metrics_port and self.metrics_port + self.workers - 1 > _LARGEST_PORT:
+            raise ConfigError("--metrics-port is too high: each worker takes the next one.")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise ConfigError("--log-level is debug, info, warning or error.")
 
     def _check_proxies(self) -> None:
-        if not 0 <= self.trusted_hops <= _MOST_HOPS:
-            raise ConfigError(f"--trusted-hops must be 0 to {_MOST_HOPS}.")
         if self.trusted_hops and self.trusted_proxies != _LOOPBACK:
             raise ConfigError("Set one of --trusted-hops and --trusted-proxies, not both.")
         for network in self.proxies():
@@ -176,19 +182,30 @@ class Config:
         """
         if "-----BEGIN" in self.jwt_public_key:
             return self.jwt_public_key
-        return read_file("jwt_public_key", self.jwt_public_key).decode("utf-8", "replace")
+        return read_file("jwt_public_key", self.jwt_public_key.strip()).decode("utf-8", "replace")
 
 
 def read_file(name: str, path: str) -> bytes:
     """The content of the file that the setting `name` gives.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: it cannot be read, or is far too large.
     """
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
     except OSError as error:
-        raise ConfigError(f"{_option(name)}: {path}: {error.strerror}.") from None
+        raise ConfigError(f"{option(name)}: {path}: {error.strerror}.") from None
+    except ValueError:
+        raise ConfigError(f"{option(name)} is not the path of a file.") from None
+    if len(content) > _LARGEST_FILE:
+        raise ConfigError(f"{option(name)}: {path} is larger than {_LARGEST_FILE} bytes.")
+    return content
+
+
+def option(name: str) -> str:
+    """The command-line option of a setting."""
+    return "--" + name.replace("_", "-")
 
 
 def variable(name: str) -> str:
@@ -196,37 +213,44 @@ def variable(name: str) -> str:
     return f"DYAD_{name.upper()}"
 
 
-def load(options: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
-    """Settings from options that were given, else the environment, else the defaults.
+def _check(setting: Field[Any], value: object) -> None:
+    """Check one setting by itself."""
+    name, kind = option(setting.name), type(setting.default)
+    if kind is float and type(value) is int:
+        value = float(value) if abs(value) <= _MOST else float("inf")
+    if type(value) is not kind:
+        kinds = {bool: "yes or no", int: "a whole number", float: "a number", str: "a text"}
+        raise ConfigError(f"{name} must be {kinds[kind]}.")
+    if isinstance(value, str):
+        _check_text(name, value, several_lines=setting.name == "jwt_public_key")
+    elif isinstance(value, int | float) and kind is not bool:
+        least, most = _bounds(setting)
+        # Also false for NaN.
+        if not least <= value <= most:
+            unit = " seconds" if kind is float else ""
+            raise ConfigError(f"{name} must be {least:g} to {most:,}{unit}.")
 
-    Raises:
-        ConfigError: a value is of the wrong kind, or they do not go together.
-    """
-    values: dict[str, Any] = {}
-    for setting in fields(Config):
-        if options.get(setting.name) is not None:
-            values[setting.name] = options[setting.name]
-        elif (text := environment.get(variable(setting.name), "")) != "":
-            values[setting.name] = _parse(setting, text)
-    return Config(**values)
+
+def _bounds(setting: Field[Any]) -> tuple[float, float]:
+    least: float | None = setting.metadata["least"]
+    most: float | None = setting.metadata["most"]
+    if isinstance(setting.default, float):
+        kinds = _LEAST_SECONDS, _MOST_SECONDS
+    else:
+        kinds = int(setting.name.startswith("max_")), _MOST
+    return kinds[0] if least is None else least, kinds[1] if most is None else most
 
 
-def _parse(setting: Field[Any], text: str) -> Any:
-    kind: Any = type(setting.default)
-    if kind is bool:
-        if text.lower() in ("1", "true", "yes", "on"):
-            return True
-        if text.lower() in ("0", "false", "no", "off"):
-            return False
-        raise ConfigError(f"{variable(setting.name)} is not yes or no: {text}.")
+def _check_text(name: str, value: str, *, several_lines: bool) -> None:
+    # A newline from a file, in a secret or an audience, would make every token fail.
+    if not several_lines and value != value.strip():
+        raise ConfigError(f"{name} begins or ends with white space: a newline, perhaps?")
+    if not several_lines and any(character < " " for character in value):
+        raise ConfigError(f"{name} has control characters in it.")
     try:
-        return kind(text)
-    except ValueError:
-        raise ConfigError(f"{variable(setting.name)} is not a number: {text}.") from None
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
+        value.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name} is not valid Unicode.") from None
 
 
 def _is_trusted(url: str) -> bool:

@@ -58,8 +58,11 @@ def secret_key(secret: str) -> bytes:
     """A secret for HS256, HS384 and HS512.
 
     Raises:
-        ConfigError: it is too short, or a PEM key, which is no secret.
+        ConfigError: it is too short, has white space around it, or is a PEM key, which is no
+            secret.
     """
+    if secret != secret.strip():
+        raise ConfigError("The JWT secret begins or ends with white space: a newline, perhaps?")
     key = secret.encode()
     if b"-----BEGIN" in key:
         raise ConfigError("The JWT secret is a PEM key: give it as --jwt-public-key.")

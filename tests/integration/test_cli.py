@@ -53,13 +53,24 @@ async def test_a_minted_token_says_what_was_asked_for_and_the_server_takes_it() 
     assert claims.keys() == {"sub", "email", "room", "iat", "exp"}
 
 
-async def test_a_token_has_no_claim_that_was_not_asked_for() -> None:
+async def test_a_token_has_no_claim_that_was_not_asked_for(tmp_path: Path) -> None:
     other = secrets.token_hex(32)
-    status, said = await run(DYAD, "token", "--sub", "bob", "--jwt-secret", other, env=KEYED)
+    file = tmp_path / "secret"
+    file.write_text(f"{other}\n")
+    arguments = ("--sub", "bob", "--jwt-secret-file", str(file))
+    status, said = await run(DYAD, "token", *arguments, env=KEYED)
     assert status == 0, said
     claims = jwt.decode(said.rstrip("\n"), other, algorithms=["HS256"])
     assert claims.keys() == {"sub", "iat", "exp"}
     assert claims["exp"] - claims["iat"] == 3600
+
+
+async def test_a_secret_on_the_command_line_works_and_is_warned_about() -> None:
+    arguments = ("--sub", "bob", "--jwt-secret", secrets.token_hex(32))
+    status, said = await run(DYAD, "token", *arguments, env=BARE)
+    assert status == 0, said
+    assert "dyad: --jwt-secret shows the secret" in said
+    assert arguments[-1] not in said
 
 
 @pytest.mark.parametrize(
@@ -69,11 +80,20 @@ async def test_a_token_has_no_claim_that_was_not_asked_for() -> None:
         (("sing",), KEYED, "invalid choice: 'sing'"),
         (("serve", "--no-such-option"), KEYED, "--no-such-option"),
         (("serve", "--port", "x"), KEYED, "argument --port"),
-        (("serve", "--port", "70000"), KEYED, "--port is not a port: 70000."),
+        (("serve", "--port", "70000"), KEYED, "--port must be 0 to 65,535."),
         (("serve",), KEYED | {"DYAD_LEASE": "long"}, "DYAD_LEASE is not a number: long."),
         (("serve",), BARE, "set DYAD_JWT_SECRET (`openssl rand -hex 32` makes one)"),
         (("serve",), BARE | {"DYAD_JWT_SECRET": "short"}, "it needs at least 32"),
         (("serve", "--jwt-public-key", "/no/file"), BARE, "--jwt-public-key: /no/file: No such"),
+        (("serve",), KEYED | {"DYAD_JWT_AUDIANCE": "x"}, "did you mean DYAD_JWT_AUDIENCE?"),
+        (("serve", "--lease", "1e400"), KEYED, "--lease must be 0.001 to 2,147,483 seconds."),
+        (("serve", "--lease", "nan"), KEYED, "--lease must be 0.001 to 2,147,483 seconds."),
+        (("serve", "--max-frame-bytes", "9" * 40), KEYED, "--max-frame-bytes must be 1 to"),
+        (("serve", "--max-streams", "9" * 5000), KEYED, "argument --max-streams"),
+        (("serve",), BARE | {"DYAD_JWT_SECRET": f"{SECRET}\n"}, "a newline, perhaps?"),
+        (("serve", "--jwt-secret-file", "/no/file"), BARE, "--jwt-secret-file: /no/file: No such"),
+        (("token", "--sub", "a"), BARE | {"DYAD_JWT_SECRET": f"{SECRET}\n"}, "a newline, perhaps?"),
+        (("token", "--sub", "a", "--ttl", "9" * 4300), KEYED, "--ttl must be at most"),
         (("token",), KEYED, "--sub"),
         (("token", "--sub", "a"), BARE, "set DYAD_JWT_SECRET"),
         (("token", "--sub", "a"), BARE | {"DYAD_JWT_SECRET": "short"}, "it needs at least 32"),

@@ -28,7 +28,7 @@ async def run(program: str, *arguments: str, folder: Path) -> str:
         program,
         *arguments,
         cwd=folder,
-        env=os.environ | {"DYAD_BIN": DYAD},
+        env=os.environ | {"TEST_DYAD": DYAD},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

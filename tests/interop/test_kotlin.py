@@ -21,7 +21,7 @@ async def test_the_client_builds_without_a_warning_and_its_own_tests_pass() -> N
         process = await asyncio.create_subprocess_exec(
             *("mvn", "-q", "-B", "verify"),
             cwd=ROOT / "clients" / "kotlin",
-            env=os.environ | {"DYAD_BIN": DYAD},
+            env=os.environ | {"TEST_DYAD": DYAD},
             stdout=PIPE,
             stderr=STDOUT,
         )

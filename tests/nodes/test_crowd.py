@@ -25,8 +25,8 @@ from tests.nodes.brokers import NODES, Guest, Node, Party, party
 from tests.support.proxy import Way
 from tests.support.until import until
 
-SECONDS = float(os.environ.get("DYAD_CROWD_SECONDS", "20"))
-SEED = os.environ.get("DYAD_SEED") or secrets.token_hex(4)
+SECONDS = float(os.environ.get("STORM_CROWD_SECONDS", "20"))
+SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
 CLIENTS = 60
 ROOMS = 20
 READY_SECONDS = 10.0
@@ -154,12 +154,12 @@ async def test_never_more_than_two_are_in_a_room_and_in_the_end_they_agree_on_it
             try:
                 await until(crowd.agrees, AGREED_SECONDS)
             except TimeoutError:
-                pytest.fail(f"DYAD_SEED={SEED}: {crowd.inside} {crowd.peers}")
+                pytest.fail(f"STORM_SEED={SEED}: {crowd.inside} {crowd.peers}")
             for client in clients:
                 client.cancel()
         for room, inside in crowd.inside.items():
             # And no seat is taken that nobody sits on.
-            assert await _free_seats(here, room) == 2 - len(inside), f"DYAD_SEED={SEED}"
+            assert await _free_seats(here, room) == 2 - len(inside), f"STORM_SEED={SEED}"
         print(f"seed {SEED}: {crowd.entered} entered, {faults} faults")
         assert crowd.entered > SECONDS
 

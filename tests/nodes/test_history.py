@@ -15,8 +15,8 @@ from dyad_server.rooms import Departure, Joined, Left, Member, Refusal, Refused
 from tests.nodes.brokers import NODES, Guest, Party, party
 from tests.nodes.history import Operation, What, contradiction
 
-OPERATIONS = int(os.environ.get("DYAD_OPERATIONS", "20000"))
-SEED = os.environ.get("DYAD_SEED") or secrets.token_hex(4)
+OPERATIONS = int(os.environ.get("STORM_OPERATIONS", "20000"))
+SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
 CLIENTS = 50
 ROOMS_AT_ONCE = 12
 OPERATIONS_PER_ROOM = 120
@@ -75,7 +75,7 @@ async def test_what_clients_on_all_nodes_are_answered_could_have_been_one_after_
     asked = time.monotonic()
     for operations in histories.values():
         wrong = "\n".join(map(str, contradiction(operations)))
-        assert not wrong, f"DYAD_SEED={SEED}:\n{wrong}"
+        assert not wrong, f"STORM_SEED={SEED}:\n{wrong}"
     print(
         f"{sum(map(len, histories.values()))} operations in {len(histories)} rooms, "
         f"seed {SEED}: {asked - began:.1f} s, checked in {time.monotonic() - asked:.1f} s"

@@ -10,11 +10,11 @@ from tests.checker.ledger import Finding
 from tests.nodes.schedule import ALL, FORGETTING, MOVING, Weather
 from tests.nodes.storm import storm
 
-FAULTS = int(os.environ.get("DYAD_FAULTS", "40"))
-SEED = os.environ.get("DYAD_SEED") or secrets.token_hex(4)
+FAULTS = int(os.environ.get("STORM_FAULTS", "40"))
+SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
 # On a busy machine who is not away for long may still be away for too long;
 # then both are told, and that is no loss. A long run is made on a quiet one.
-QUIET = "DYAD_FAULTS" in os.environ
+QUIET = "STORM_FAULTS" in os.environ
 PAIRS = 4
 
 
@@ -28,7 +28,7 @@ async def survived(weather: Weather) -> Finding:
     strict = QUIET and weather is not ALL
     if finding.faults or (strict and (finding.broken or outcome.visits)):
         print(*outcome.history, sep="\n")
-        pytest.fail(f"DYAD_SEED={SEED} has it again: {outcome}")
+        pytest.fail(f"STORM_SEED={SEED} has it again: {outcome}")
     # It was a storm, and they talked.
     assert outcome.faults.total() >= FAULTS - 2
     assert finding.heard > 20 * FAULTS

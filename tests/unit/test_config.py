@@ -1,15 +1,27 @@
+"""Each setting by itself and together with others: it works, or a sentence says what is wrong."""
+
+import math
 import secrets
+from contextlib import suppress
+from dataclasses import Field, fields
 from typing import Any
 
+import grpc
 import pytest
-from dyad_server.config import Config, load
+from dyad_server.app import grpc_options
+from dyad_server.config import Config
 from dyad_server.errors import ConfigError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import ends, serving
+from tests.support.ends import SignalEnd, join
 
 SECRET = secrets.token_hex(32)
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("chosen", "says"),
     [
         ({"jwt_secret": ""}, "DYAD_JWT_SECRET"),
         ({"jwt_public_key": "key.pem"}, "not two"),
@@ -33,6 +45,28 @@ SECRET = secrets.token_hex(32)
         ({"lease": 0.0}, "--lease"),
         ({"lease": float("inf")}, "--lease"),
         ({"lease": float("nan")}, "--lease"),
+        ({"lease": 1e-9}, "--lease must be 0.001 to 2,147,483 seconds"),
+        ({"lease": 1e9}, "--lease must be 0.001 to 2,147,483 seconds"),
+        ({"lease": 10**400}, "--lease must be 0.001 to 2,147,483 seconds"),
+        ({"resume_grace": -1.0}, "--resume-grace must be 0 to 2,147,483 seconds"),
+        ({"port": 10**30}, "--port must be 0 to 65,535"),
+        ({"port": "50051"}, "--port must be a whole number"),
+        ({"port": True}, "--port must be a whole number"),
+        ({"lease": "25"}, "--lease must be a number"),
+        ({"host": None}, "--host must be a text"),
+        ({"reflection": 1}, "--reflection must be yes or no"),
+        ({"max_streams": 2**31}, "--max-streams must be 1 to 2,147,483,647"),
+        ({"max_frame_bytes": 2**29}, "--max-frame-bytes must be 1 to 268,435,456"),
+        ({"max_token_bytes": 16384}, "--max-token-bytes must be 1 to 15,360"),
+        ({"workers": 0}, "--workers must be 1 to 1,024"),
+        ({"workers": 2}, "--workers needs --redis"),
+        ({"workers": 9, "redis": "redis://r", "metrics_port": 65530}, "--metrics-port is too high"),
+        ({"jwt_audience": "dyad\n"}, "--jwt-audience begins or ends with white space"),
+        ({"jwt_issuer": " app"}, "--jwt-issuer begins or ends with white space"),
+        ({"jwt_secret": SECRET + "\n"}, "--jwt-secret begins or ends with white space"),
+        ({"redis": "redis://:password@r\n"}, "--redis begins or ends with white space"),
+        ({"host": "127.0.0.1\0x"}, "--host has control characters"),
+        ({"host": "\ud800"}, "--host is not valid Unicode"),
         ({"max_frame_bytes": 0}, "--max-frame-bytes"),
         ({"log_level": "loud"}, "--log-level"),
         ({"trusted_proxies": "10.0.0.1/8"}, "--trusted-proxies"),
@@ -45,10 +79,10 @@ SECRET = secrets.token_hex(32)
     ],
 )
 def test_settings_that_do_not_go_together_are_refused_with_a_sentence(
-    settings: dict[str, Any], says: str
+    chosen: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(ConfigError) as refused:
-        Config(**({"jwt_secret": SECRET} | settings))
+        Config(**({"jwt_secret": SECRET} | chosen))
     assert says in str(refused.value)
     assert SECRET not in str(refused.value)
 
@@ -63,29 +97,6 @@ def test_keys_come_over_tls_or_from_this_host(url: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost", "127.9.9.9"])
 def test_loopback_needs_no_tls(host: str) -> None:
     assert Config(jwt_secret=SECRET, host=host).host == host
-
-
-def test_an_option_comes_before_the_environment_and_that_before_the_default() -> None:
-    environment = {"DYAD_JWT_SECRET": SECRET, "DYAD_PORT": "1", "DYAD_LEASE": "2.5"}
-    config = load({"port": 2, "lease": None}, environment)
-    assert (config.port, config.lease, config.heartbeat) == (2, 2.5, 10.0)
-
-
-@pytest.mark.parametrize(("text", "value"), [("yes", True), ("0", False), ("TRUE", True)])
-def test_yes_and_no_are_read_from_the_environment(text: str, *, value: bool) -> None:
-    config = load({}, {"DYAD_JWT_SECRET": SECRET, "DYAD_REFLECTION": text})
-    assert config.reflection is value
-
-
-@pytest.mark.parametrize(("name", "text"), [("PORT", "x"), ("LEASE", ""), ("REFLECTION", "2")])
-def test_a_variable_that_cannot_be_read_is_named(name: str, text: str) -> None:
-    environment = {"DYAD_JWT_SECRET": SECRET, f"DYAD_{name}": text}
-    if text == "":
-        # Empty is not set: so a deployment can pass every variable through.
-        assert load({}, environment).lease == 25.0
-        return
-    with pytest.raises(ConfigError, match=f"DYAD_{name}"):
-        load({}, environment)
 
 
 def test_the_secret_is_not_in_what_a_config_prints() -> None:
@@ -109,3 +120,77 @@ def test_a_wide_trusted_network_is_warned_about(proxies: str, warned: list[str])
         for network in warned
     ]
     assert config.trusts_unix() is ("unix" in proxies)
+
+
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-(2**70), 2**70).map(lambda n: n * 10**400),
+    st.floats(),
+    st.sampled_from([2**31 - 1, 2**31, 2**63, 65535, 65536, math.inf, math.nan, 5e-324, -0.0]),
+    st.text(),
+    st.sampled_from(["", "::1", "[::1", "https://[", "https://x:99999/", "0/0", "unix", "\0"]),
+    st.binary(),
+    st.lists(st.integers()),
+)
+GOOD = {"jwt_secret": SECRET, "allow_plaintext": True}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([setting.name for setting in fields(Config)]), ANYTHING, max_size=2
+    )
+)
+@settings(max_examples=300, derandomize=True, deadline=None)
+def test_any_settings_make_a_config_or_are_refused_with_a_sentence(drawn: dict[str, Any]) -> None:
+    try:
+        config = Config(**(GOOD | drawn))
+    except ConfigError as refused:
+        assert str(refused).endswith((".", "?"))  # noqa: PT017 - not every draw is refused
+        return
+    assert grpc_options(config)
+    assert config.warnings() is not None
+    for setting in fields(config):
+        assert type(getattr(config, setting.name)) in (type(setting.default), int)
+
+
+NUMBERS = [setting for setting in fields(Config) if type(setting.default) in (int, float)]
+TAKEN_BY_A_TEST = {"port", "metrics_port", "workers"}
+
+
+def edge(setting: Field[Any], outside: float) -> Any:
+    """The number next to `outside`, a refused one, that is taken."""
+    kind = type(setting.default)
+    inside = setting.default
+    while (
+        middle := kind((inside + outside) / 2 if kind is float else (inside + outside) // 2)
+    ) not in (
+        inside,
+        outside,
+    ):
+        try:
+            Config(**GOOD, **{setting.name: middle})
+            inside = middle
+        except ConfigError:
+            outside = middle
+    return inside
+
+
+@pytest.mark.parametrize("outside", [-1.0, 1e12], ids=["least", "most"])
+@pytest.mark.parametrize(
+    "setting",
+    [setting for setting in NUMBERS if setting.name not in TAKEN_BY_A_TEST],
+    ids=lambda setting: setting.name,
+)
+async def test_a_server_serves_with_the_least_and_the_most_of_each_number(
+    setting: Field[Any], outside: float
+) -> None:
+    value = edge(setting, type(setting.default)(outside))
+    async with serving(**{setting.name: value}) as server, ends(server, SignalEnd) as connect:
+        end = connect("alice")
+        with suppress(grpc.aio.AioRpcError, EOFError):
+            await end.send(join())
+            await end.hear()
+        end.cut()
+        assert server.port

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from dyad_server.config import Config, load, variable
+from dyad_server.config import Config, variable
+from dyad_server.environment import load, secrets
 from google.protobuf.descriptor_pool import Default
 
 from tests.support.needs import PAGE, needs
@@ -17,6 +18,7 @@ from tests.support.needs import PAGE, needs
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FILES = ["compose.yaml", "kubernetes.yaml", "Containerfile"]
 SETTINGS = {variable(setting.name) for setting in fields(Config)}
+SETTINGS |= {variable(f"{name}_file") for name in secrets()}
 
 
 def documents(name: str) -> list[Any]:

@@ -82,6 +82,7 @@ FLOORS = {
     "metrics": {"errors", "rooms"},
     "metrics_http": set(),
     "config": {"errors"},
+    "environment": {"config", "errors"},
     "tls": {"config", "errors"},
     "workers": {"config", "errors", "runtime"},
     "envoy": {"errors"},
@@ -100,6 +101,7 @@ PLAIN = {
     "links",
     "lease",
     "config",
+    "environment",
 }
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server" / "dyad_server"

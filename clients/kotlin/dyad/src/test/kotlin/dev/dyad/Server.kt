@@ -8,7 +8,7 @@ import kotlin.concurrent.thread
 import org.junit.jupiter.api.Assertions.fail
 import org.junit.jupiter.api.Assumptions.assumeTrue
 
-private val DYAD = File(System.getenv("DYAD_BIN") ?: "../../../.venv/bin/dyad")
+private val DYAD = File(System.getenv("TEST_DYAD") ?: "../../../.venv/bin/dyad")
 
 /** `dyad serve` as its user starts it, in a process of its own. */
 internal class Server(vararg options: String) : AutoCloseable {
@@ -59,6 +59,6 @@ internal class Server(vararg options: String) : AutoCloseable {
 /** Where there is no server to test with, skip with a sentence; in CI, fail. */
 private fun needsServer() {
     if (DYAD.canExecute()) return
-    val sentence = "This needs the server: `make test` brings it, or DYAD_BIN says where it is."
+    val sentence = "This needs the server: `make test` brings it, or TEST_DYAD says where it is."
     if (System.getenv("CI").isNullOrEmpty()) assumeTrue(false, sentence) else fail<Unit>(sentence)
 }

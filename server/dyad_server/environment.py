@@ -1,0 +1,135 @@
+"""Settings from the command line and the environment. Nothing else reads the environment."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from dyad_server.config import Config, option, read_file, variable
+from dyad_server.errors import ConfigError
+
+# Of a Service called `dyad`, or `dyad-…`, Kubernetes tells every pod beside it.
+_SERVICE_LINK = re.compile(
+    r"DYAD_.*(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)"
+)
+
+
+def secrets() -> list[str]:
+    """The settings that a file can hold: its path is the setting `…_file`."""
+    return [setting.name for setting in fields(Config) if setting.metadata.get("secret")]
+
+
+def load(options: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
+    """Settings from options that were given, else the environment, else the defaults.
+
+    A secret may be in a file: `--jwt-secret-file`, `DYAD_JWT_SECRET_FILE`. A
+    newline at its end is not part of the secret.
+
+    Raises:
+        ConfigError: a value is of the wrong kind, a variable is not known, a
+            file cannot be read, or settings do not go together.
+    """
+    environment = {name: text for name, text in environment.items() if not _is_link(name, text)}
+    _check_known(environment)
+    values: dict[str, Any] = {}
+    for setting in fields(Config):
+        value = (
+            secret(setting.name, options, environment)
+            if setting.metadata.get("secret")
+            else options.get(setting.name)
+        )
+        if value is not None:
+            values[setting.name] = value
+        elif text := environment.get(variable(setting.name), ""):
+            values[setting.name] = _parse(setting, text)
+    return Config(**values)
+
+
+def secret(name: str, options: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
+    """The secret of this setting, wherever it was given; None: nowhere.
+
+    Raises:
+        ConfigError: it was given twice, or its file cannot be read.
+    """
+    file = f"{name}_file"
+    for text, path, spell in (
+        (options.get(name), options.get(file), option),
+        # Empty is not set.
+        (
+            environment.get(variable(name)) or None,
+            environment.get(variable(file)) or None,
+            variable,
+        ),
+    ):
+        if text is not None and path is not None:
+            raise ConfigError(f"Set one of {spell(name)} and {spell(file)}, not both.")
+        if text is not None:
+            return str(text)
+        if path is not None:
+            return _read_secret(file, path)
+    return None
+
+
+def warnings(options: Mapping[str, Any]) -> list[str]:
+    """What is not wrong with these options, but not wise either: a sentence each."""
+    return [
+        f"{option(name)} shows the secret to everybody on this machine who can list processes: "
+        f"give {option(name + '_file')} or {variable(name)} instead."
+        for name in secrets()
+        if options.get(name) and (name != "redis" or _has_password(options[name]))
+    ]
+
+
+def _read_secret(name: str, path: str) -> str:
+    try:
+        text = read_file(name, path).decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{option(name)}: {path} is not a text in UTF-8.") from None
+    text = text.rstrip("\r\n")
+    if not text:
+        raise ConfigError(f"{option(name)}: {path} is empty.")
+    return text
+
+
+def _check_known(environment: Mapping[str, str]) -> None:
+    names = [setting.name for setting in fields(Config)]
+    names += [f"{name}_file" for name in secrets()]
+    known = {variable(name) for name in names}
+    for name, text in environment.items():
+        if name.startswith("DYAD_") and name not in known and text:
+            close = difflib.get_close_matches(name.removeprefix("DYAD_").lower(), names, n=1)
+            hint = (
+                f"did you mean {variable(close[0])}?"
+                if close
+                else "`dyad serve --help` lists them."
+            )
+            raise ConfigError(f"{name} is not a setting: {hint}")
+
+
+def _is_link(name: str, text: str) -> bool:
+    return bool(_SERVICE_LINK.fullmatch(name)) or (
+        name.startswith("DYAD_") and name.endswith("PORT") and "://" in text
+    )
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return urlsplit(url).password is not None
+    except ValueError:
+        return True
+
+
+def _parse(setting: Field[Any], text: str) -> Any:
+    kind: Any = type(setting.default)
+    if kind is bool:
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off"):
+            return False
+        raise ConfigError(f"{variable(setting.name)} is not yes or no: {text}.")
+    try:
+        return kind(text)
+    except ValueError:
+        raise ConfigError(f"{variable(setting.name)} is not a number: {text}.") from None

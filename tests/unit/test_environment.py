@@ -1,0 +1,144 @@
+"""Settings from the command line, the environment and files."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dyad_server.environment import load, warnings
+from dyad_server.errors import ConfigError
+from dyad_server.keys import secret_key
+
+SECRET = secrets.token_hex(32)
+
+
+def test_an_option_comes_before_the_environment_and_that_before_the_default() -> None:
+    environment = {"DYAD_JWT_SECRET": SECRET, "DYAD_PORT": "1", "DYAD_LEASE": "2.5"}
+    config = load({"port": 2, "lease": None}, environment)
+    assert (config.port, config.lease, config.heartbeat) == (2, 2.5, 10.0)
+
+
+@pytest.mark.parametrize(("text", "value"), [("yes", True), ("0", False), ("TRUE", True)])
+def test_yes_and_no_are_read_from_the_environment(text: str, *, value: bool) -> None:
+    config = load({}, {"DYAD_JWT_SECRET": SECRET, "DYAD_REFLECTION": text})
+    assert config.reflection is value
+
+
+@pytest.mark.parametrize(("name", "text"), [("PORT", "x"), ("LEASE", ""), ("REFLECTION", "2")])
+def test_a_variable_that_cannot_be_read_is_named(name: str, text: str) -> None:
+    environment = {"DYAD_JWT_SECRET": SECRET, f"DYAD_{name}": text}
+    if text == "":
+        # Empty is not set: so a deployment can pass every variable through.
+        assert load({}, environment).lease == 25.0
+        return
+    with pytest.raises(ConfigError, match=f"DYAD_{name}"):
+        load({}, environment)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("DYAD_JWT_AUDIANCE", "did you mean DYAD_JWT_AUDIENCE?"),
+        ("DYAD_JWT_SECRET_PATH", "did you mean DYAD_JWT_SECRET?"),
+        ("DYAD_TLS_CERT_FILE", "did you mean DYAD_TLS_CERT?"),
+        ("DYAD_X", "`dyad serve --help` lists them."),
+    ],
+)
+def test_a_variable_that_is_not_a_setting_is_refused(name: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load({}, {"DYAD_JWT_SECRET": SECRET, name: "dyad"})
+    assert str(refused.value) == f"{name} is not a setting: {hint}"
+    assert load({}, {"DYAD_JWT_SECRET": SECRET, name: ""}), "empty is not set"
+
+
+def test_what_kubernetes_says_of_a_service_called_dyad_is_not_a_setting() -> None:
+    links = {
+        "DYAD_SERVICE_HOST": "10.0.0.1",
+        "DYAD_SERVICE_PORT": "50051",
+        "DYAD_SERVICE_PORT_GRPC": "50051",
+        "DYAD_PORT": "tcp://10.0.0.1:50051",
+        "DYAD_PORT_50051_TCP": "tcp://10.0.0.1:50051",
+        "DYAD_PORT_50051_TCP_ADDR": "10.0.0.1",
+        "DYAD_REDIS_PORT": "tcp://10.0.0.2:6379",
+        "DYAD_REDIS_SERVICE_HOST": "10.0.0.2",
+        "KUBERNETES_PORT": "tcp://10.0.0.3:443",
+    }
+    config = load({}, links | {"DYAD_JWT_SECRET": SECRET})
+    assert (config.port, config.redis) == (50051, "")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_a_secret_may_be_in_a_file_with_a_newline_at_its_end(
+    by: str, end: str, tmp_path: Path
+) -> None:
+    key, redis = tmp_path / "key", tmp_path / "redis"
+    key.write_bytes(f"{SECRET}{end}".encode())
+    redis.write_bytes(f"redis://:password@r{end}".encode())
+    if by == "option":
+        config = load({"jwt_secret_file": str(key), "redis_file": str(redis)}, {})
+    else:
+        config = load({}, {"DYAD_JWT_SECRET_FILE": str(key), "DYAD_REDIS_FILE": str(redis)})
+    assert (config.jwt_secret, config.redis) == (SECRET, "redis://:password@r")
+    assert "password" not in repr(config)
+
+
+def test_an_option_for_a_secret_comes_before_a_variable_of_either_form(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(SECRET)
+    other = secrets.token_hex(32)
+    assert load({"jwt_secret_file": str(file)}, {"DYAD_JWT_SECRET": other}).jwt_secret == SECRET
+    assert load({"jwt_secret": other}, {"DYAD_JWT_SECRET_FILE": str(file)}).jwt_secret == other
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "No such file"),
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"\xff" * 40, "is not a text in UTF-8"),
+        (b"s" * 65537, "is larger than 65536 bytes"),
+        (f" {SECRET}".encode(), "begins or ends with white space"),
+        (b"short", "needs at least 32"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_refused_and_not_quoted(
+    content: bytes | None, says: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=says) as refused:
+        secret_key(load({}, {"DYAD_JWT_SECRET_FILE": str(file)}).jwt_secret)
+    assert SECRET not in str(refused.value)
+
+
+def test_a_secret_is_given_once() -> None:
+    with pytest.raises(ConfigError, match="Set one of DYAD_JWT_SECRET and DYAD_JWT_SECRET_FILE"):
+        load({}, {"DYAD_JWT_SECRET": SECRET, "DYAD_JWT_SECRET_FILE": "key"})
+    with pytest.raises(ConfigError, match="Set one of --redis and --redis-file, not both"):
+        load({"redis": "redis://r", "redis_file": "r"}, {"DYAD_JWT_SECRET": SECRET})
+
+
+def test_a_newline_that_a_variable_brings_is_named() -> None:
+    with pytest.raises(ConfigError, match="--jwt-secret begins or ends with white space"):
+        load({}, {"DYAD_JWT_SECRET": f"{SECRET}\n"})
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ({"jwt_secret": SECRET}, ["--jwt-secret"]),
+        ({"redis": "redis://:password@r"}, ["--redis"]),
+        ({"redis": "redis://r"}, []),
+        ({"jwt_secret_file": "key", "redis_file": "r", "port": 1}, []),
+    ],
+)
+def test_a_secret_on_the_command_line_is_warned_about(
+    options: dict[str, Any], warned: list[str]
+) -> None:
+    said = warnings(options)
+    assert [sentence.partition(" ")[0] for sentence in said] == warned
+    assert all("list processes" in sentence for sentence in said)
+    assert not any(secret in " ".join(said) for secret in (SECRET, "password"))
