@@ -43,6 +43,20 @@ def test_these_ends_are_final(code: grpc.StatusCode) -> None:
     assert final.value is end
 
 
+@pytest.mark.parametrize("code", [CODE.ABORTED, CODE.UNAVAILABLE, CODE.UNAUTHENTICATED])
+def test_an_end_that_the_server_calls_final_is(code: grpc.StatusCode) -> None:
+    ours, end = comeback(), ended(code, "", "-1")
+    with pytest.raises(Ended) as final:
+        ours.lost(end, progress=0, now=0)
+    assert final.value is end
+    ours.lost(CUT, progress=0, now=0)
+    for how in How:
+        with pytest.raises(Ended) as final:
+            ours.failed(how, end, leaving=False, now=1)
+        assert final.value is end
+        assert ours.failed(how, end, leaving=True, now=1) is None
+
+
 def test_one_refused_its_seat_joins_again() -> None:
     ours = comeback()
     ours.lost(CUT, progress=0, now=0)

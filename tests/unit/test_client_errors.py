@@ -47,6 +47,13 @@ def test_when_to_come_back_is_said_in_seconds(trailer: str | None, seconds: floa
     assert ended(CODE.UNAVAILABLE, "", trailer).retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("trailer", "final"), [(None, False), ("0", False), ("1500", False), ("-1", True)]
+)
+def test_a_negative_time_to_come_back_says_never(trailer: str | None, *, final: bool) -> None:
+    assert ended(CODE.ABORTED, "", trailer).final is final
+
+
 def test_what_only_a_newer_server_says_reads_as_not_said() -> None:
     assert Refusal(99) is Refusal.UNSPECIFIED
     assert Departure(99) is Departure.UNSPECIFIED

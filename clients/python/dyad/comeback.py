@@ -106,9 +106,9 @@ class Comeback:
             Ended: the end is final.
         """
         refused = how is How.RESUME and isinstance(end, TakenOver)
-        if leaving and (refused or how is How.REJOIN):
+        if leaving and (refused or end.final or how is How.REJOIN):
             return None
-        if not refused:
+        if end.final or not refused:
             return self._again(how, end, now)
         if isinstance(self._cause, Overloaded | TimedOut):
             raise self._cause
@@ -120,6 +120,8 @@ class Comeback:
 
     def _again(self, how: How, end: Ended, now: float) -> Try:
         match end:
+            case Ended(final=True):
+                raise end
             case Unauthenticated():
                 if self._denied or not self._new_tokens:
                     raise end

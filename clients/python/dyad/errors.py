@@ -61,17 +61,25 @@ class Ended(DyadError):  # noqa: N818 - it names what happened to the call
         should_retry: whether to come back just like that.
         retry_after: how many seconds to wait before that, where the server
             said so. Add some jitter.
+        final: whether the server said not to come back, because the same user
+            has the seat on another connection.
     """
 
     should_retry: ClassVar[bool] = False
 
     def __init__(
-        self, code: grpc.StatusCode, message: str, retry_after: float | None = None
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        retry_after: float | None = None,
+        *,
+        final: bool = False,
     ) -> None:
         super().__init__(code, message, retry_after)
         self.code = code
         self.message = message
         self.retry_after = retry_after
+        self.final = final
 
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}"
@@ -96,7 +104,11 @@ class TimedOut(Ended):
 
 
 class TakenOver(Ended):
-    """The seat was taken over, or the two ends can no longer be kept in step."""
+    """The seat was taken over, or the two ends can no longer be kept in step.
+
+    With `final`, the same user took the seat on another connection: another
+    tab or another device. Tell the person, and join again only if they ask to.
+    """
 
 
 class Unavailable(Ended):
@@ -125,9 +137,14 @@ def ended(code: grpc.StatusCode, message: str, retry_after_ms: str | None = None
     Args:
         code: the status.
         message: its details.
-        retry_after_ms: the trailer of that name, where there was one.
+        retry_after_ms: the trailer of that name, where there was one; a
+            negative one says not to come back.
     """
-    retry_after = None
-    if retry_after_ms is not None and retry_after_ms.isdecimal():
-        retry_after = int(retry_after_ms) / 1000
-    return _KINDS.get(code, Ended)(code, message, retry_after)
+    try:
+        retry_after = None if retry_after_ms is None else int(retry_after_ms) / 1000
+    except ValueError:
+        retry_after = None
+    kind = _KINDS.get(code, Ended)
+    if retry_after is not None and retry_after < 0:
+        return kind(code, message, final=True)
+    return kind(code, message, retry_after)

@@ -16,6 +16,11 @@ from dyad.v1 import signaling_pb2 as pb
 
 # How long a try to come back may go without an answer.
 _TRY_SECONDS: Final = 8.0
+# The server sends something at least every 10 s. A proxy that answers pings for
+# a server that is gone does not.
+_SILENCE_SECONDS: Final = 25.0
+# How often to show that this side is there while what the server sends waits unread.
+_BEAT_SECONDS: Final = 10.0
 
 
 class Link:
@@ -64,6 +69,7 @@ class Link:
         self._back = back
         self._closing = False
         self._to_write = asyncio.Event()
+        self._beat_due = False  # The server waits to hear that this side is there.
         self._patience = asyncio.Timeout(None)
 
     def put(self, frame: pb.Frame) -> None:
@@ -88,6 +94,8 @@ class Link:
         """
         end = await self._carry(self.session, token)
         while True:
+            if self.leaving and end.final:
+                return end
             if self._closing or not self.session.resume_token:
                 raise end
             progress = self.session.acknowledged + self.session.taken_in
@@ -135,6 +143,7 @@ class Link:
 
     async def _carry(self, session: Session, token: str) -> Ended:
         """Carry `session` on one stream; how that ended."""
+        self._beat_due = False
         async with self._dial(token) as stream:
             writing = asyncio.create_task(self._write(stream, session), name="dyad-write")
             try:
@@ -150,11 +159,15 @@ class Link:
         while True:
             self._to_write.clear()
             request = session.take()
+            if request is None and self._beat_due and self.connected:
+                request = pb.SignalRequest()
             if request is not None:
                 if not await stream.write(request):
                     # However much waits for the app, the reader shall know.
                     self.may_read.set()
                     return
+                # A write under way as a heartbeat came is the answer to it.
+                self._beat_due = False
                 self._note_space()
             elif self._closing:
                 await stream.finish()
@@ -163,14 +176,25 @@ class Link:
                 await self._to_write.wait()
 
     async def _read(self, stream: Stream, session: Session) -> None:
-        while (response := await stream.read()) is not None:
+        while (response := await _hear(stream)) is not None:
+            if not response.frames:
+                self._beat_due = True
             for frame in response.frames:
                 if session.arrive(frame):
                     self._arrived(session, frame)
             self._to_write.set()
             self._note_space()
-            if not self._closing:
+            while not (self._closing or self.may_read.is_set()):
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Leave the server's messages unread for a while; its heartbeats are among them."""
+        try:
+            async with asyncio.timeout(_BEAT_SECONDS):
                 await self.may_read.wait()
+        except TimeoutError:
+            self._beat_due = True
+            self._to_write.set()
 
     def _arrived(self, session: Session, frame: pb.Frame) -> None:
         if self.connected:
@@ -194,6 +218,20 @@ class Link:
     def _note_space(self) -> None:
         if not self.session.full:
             self.may_put.set()
+
+
+async def _hear(stream: Stream) -> pb.SignalResponse | None:
+    """The next message; None: the server ended the call, and all is well.
+
+    Raises:
+        Ended: it ended otherwise, or the server has fallen silent.
+    """
+    try:
+        async with asyncio.timeout(_SILENCE_SECONDS):
+            return await stream.read()
+    except TimeoutError:
+        sentence = f"Nothing came from the server for {_SILENCE_SECONDS:.0f} s."
+        raise ended(grpc.StatusCode.UNAVAILABLE, sentence) from None
 
 
 def _now() -> float:

@@ -1,0 +1,161 @@
+"""The Python client shows that it is there, and notices a server that is not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import dyad
+import grpc
+import pytest
+from dyad import link
+from dyad.v1 import signaling_pb2 as pb
+from dyad.v1 import signaling_pb2_grpc as pb_grpc
+
+from tests.conftest import serving, token
+from tests.support.clock import within
+
+ROOM = "6f2c0b1e-0000-4000-8000-000000000000"
+HEARTBEAT = pb.SignalResponse()
+
+
+class Fake(pb_grpc.SignalingServicer):
+    """A server that says what the test has it say, which the real one cannot be made to.
+
+    Attributes:
+        heard: what came on each stream.
+        to_say: what goes out next; None: nothing more ever does.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[asyncio.Queue[pb.SignalRequest]] = []
+        self.to_say: asyncio.Queue[pb.SignalResponse] = asyncio.Queue()
+        self.opened = asyncio.Condition()
+
+    async def Signal(  # noqa: N802 - gRPC's name
+        self,
+        request_iterator: AsyncIterator[pb.SignalRequest],
+        context: grpc.aio.ServicerContext[pb.SignalRequest, pb.SignalResponse],
+    ) -> AsyncIterator[pb.SignalResponse]:
+        heard: asyncio.Queue[pb.SignalRequest] = asyncio.Queue()
+        async with self.opened:
+            self.heard.append(heard)
+            self.opened.notify_all()
+        saying = asyncio.create_task(self._say(context))
+        try:
+            async for request in request_iterator:
+                for frame in request.frames:
+                    if frame.HasField("join_room"):
+                        await context.write(self._answer(frame))
+                heard.put_nowait(request)
+        finally:
+            saying.cancel()
+        return
+        yield HEARTBEAT  # Makes this a generator, as gRPC expects of it.
+
+    async def streams(self, count: int) -> None:
+        """Await that so many were opened."""
+        async with self.opened:
+            await self.opened.wait_for(lambda: len(self.heard) >= count)
+
+    async def _say(
+        self, context: grpc.aio.ServicerContext[pb.SignalRequest, pb.SignalResponse]
+    ) -> None:
+        while True:
+            await context.write(await self.to_say.get())
+
+    def _answer(self, asked: pb.Frame) -> pb.SignalResponse:
+        resumed = bool(asked.join_room.resume_token)
+        answer = pb.Frame(
+            room_id=ROOM,
+            reply_to=asked.seq,
+            ack=asked.seq,
+            seq=0 if resumed else 1,
+            join_room=pb.JoinRoom(resume_token="t", resumed=resumed),
+        )
+        return pb.SignalResponse(frames=[answer])
+
+
+@asynccontextmanager
+async def faked() -> AsyncIterator[tuple[Fake, dyad.Connection]]:
+    """A client in a room of that server."""
+    fake, server = Fake(), grpc.aio.server()
+    pb_grpc.add_SignalingServicer_to_server(fake, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with dyad.connect(f"127.0.0.1:{port}", "token") as connection:
+            await connection.create()
+            assert (await fake.heard[0].get()).frames
+            yield fake, connection
+    finally:
+        await server.stop(0)
+
+
+async def test_a_heartbeat_is_answered_by_one_empty_message() -> None:
+    async with faked() as (fake, _):
+        for _beat in range(3):
+            fake.to_say.put_nowait(HEARTBEAT)
+            async with within(1):
+                assert await fake.heard[0].get() == pb.SignalRequest()
+        assert fake.heard[0].empty()
+
+
+async def test_one_whose_app_takes_no_events_shows_that_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link, "_BEAT_SECONDS", 0.05)
+    async with faked() as (fake, _):
+        frames = [
+            pb.Frame(room_id=ROOM, seq=seq, offer=pb.SessionDescription(sdp="v=0"))
+            for seq in range(2, 2002)
+        ]
+        fake.to_say.put_nowait(pb.SignalResponse(frames=frames))
+        # Its acknowledgement, and then what it says of its own accord.
+        assert (await fake.heard[0].get()).frames[0].ack == 2001
+        for _beat in range(3):
+            assert await fake.heard[0].get() == pb.SignalRequest()
+
+
+async def test_a_server_that_falls_silent_is_left_and_the_seat_taken_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link, "_SILENCE_SECONDS", 0.5)
+    async with faked() as (fake, connection):
+        events = aiter(connection)
+        async with within(2):
+            assert isinstance(await anext(events), dyad.Reconnecting)
+            back = await anext(events)
+        assert isinstance(back, dyad.Reconnected)
+        assert back.resumed
+        await fake.streams(2)
+        assert (await fake.heard[1].get()).frames[0].join_room.resume_token == "t"
+
+
+async def test_a_client_that_only_receives_lives_beyond_its_lease() -> None:
+    async with (
+        serving(heartbeat=0.2, lease=1) as server,
+        dyad.connect(f"127.0.0.1:{server.port}", token("alice")) as alice,
+        dyad.connect(f"127.0.0.1:{server.port}", token("bob")) as bob,
+    ):
+        room = await alice.create()
+        await bob.join(room.room_id)
+        for n in range(30):
+            await bob.send_offer(str(n))
+            await asyncio.sleep(0.1)
+        events = aiter(alice)
+        assert isinstance(await anext(events), dyad.PeerJoined)
+        for n in range(30):
+            heard = await anext(events)
+            assert isinstance(heard, dyad.Offer), heard
+            assert heard.sdp == str(n)
+
+
+async def test_a_quiet_client_lives_beyond_its_lease() -> None:
+    async with (
+        serving(heartbeat=0.2, lease=1) as server,
+        dyad.connect(f"127.0.0.1:{server.port}", token("alice")) as alice,
+    ):
+        await alice.create()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3):
+                await anext(aiter(alice))
