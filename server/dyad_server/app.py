@@ -4,17 +4,20 @@ from dyad_server import runtime  # isort: skip - before grpc is imported
 
 import asyncio
 import contextlib
+import logging
 import multiprocessing
+import time
 from types import ModuleType
 from typing import NoReturn
 
 import grpc
 
-from dyad_server import health, servicer
+from dyad_server import draining, health, servicer
 from dyad_server.acceptor import make_server
 from dyad_server.auth import Verifier
 from dyad_server.broker_memory import MemoryBroker
 from dyad_server.config import Config
+from dyad_server.draining import Drained
 from dyad_server.errors import ConfigError
 from dyad_server.health import Health
 from dyad_server.hub import Hub
@@ -39,6 +42,8 @@ _MESSAGE_BYTES = 524288
 _FRAMES_A_MESSAGE = 4
 _REPORT_SECONDS = 0.5
 _OTHERS_SECONDS = 1.0
+# For the statuses to be written, also where the hand-over took all the time there was.
+_LAST_WORDS_SECONDS = 1.0
 
 
 class Dyad:
@@ -54,6 +59,7 @@ class Dyad:
     def __init__(self, config: Config) -> None:
         self.ready = asyncio.Event()
         self._keeping: asyncio.Task[NoReturn] | None = None
+        self._drain_timeout = config.drain_timeout
         verifier = Verifier(
             self._keys(config),
             issuer=config.jwt_issuer,
@@ -67,6 +73,7 @@ class Dyad:
             join_timeout=config.join_timeout,
             lone_timeout=config.lone_timeout,
             resume_grace=config.resume_grace,
+            drain_spread=config.spread(),
             waiting_bytes=config.max_waiting_bytes,
             waiting_frames=config.max_waiting_frames,
             frames_per_second=config.max_frames_per_second,
@@ -75,7 +82,8 @@ class Dyad:
             streams_per_user=config.max_streams_per_user,
             streams_per_address=config.max_streams_per_address,
         )
-        self.hub = Hub(broker, limits, Observers((self.metrics, LogObserver())))
+        self._observers = Observers((self.metrics, LogObserver()))
+        self.hub = Hub(broker, limits, self._observers)
         self.servicer = SignalingServicer(
             self.hub,
             verifier,
@@ -108,11 +116,28 @@ class Dyad:
             await self._fleet.finish()
         await self.hub.stop()
 
-    def drain(self) -> None:
-        """End every call with UNAVAILABLE and take no more; then stop the server."""
-        self.hub.drain()
+    async def drain(self) -> Drained:
+        """End every call with UNAVAILABLE and take no more; then stop the server.
+
+        Where there are other nodes, the seats of those who may resume are handed
+        over to them, within `drain_timeout`.
+
+        Returns:
+            How many were handed over, and how many were not.
+        """
+        began = time.monotonic()
+        drained = await draining.drain(self.hub, self._observers, self._drain_timeout)
         if self._keeping is not None:
             self._keeping.cancel()
+        log.log(
+            logging.WARNING if drained.lost else logging.INFO,
+            "drained handed_over=%d lost=%d ended=%d seconds=%.1f",
+            drained.handed_over,
+            drained.lost,
+            drained.ended,
+            time.monotonic() - began,
+        )
+        return drained
 
     def _keys(self, config: Config) -> Keys:
         if config.jwt_jwks_url:
@@ -247,22 +272,24 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reporting
         self._health.finish()
-        self.dyad.drain()
-        await self._let_calls_end()
+        began = time.monotonic()
+        await self.dyad.drain()
+        left = self._config.drain_timeout - (time.monotonic() - began)
+        await self._let_calls_end(max(_LAST_WORDS_SECONDS, left))
         await self._metrics.stop()
         await self.dyad.stop()
 
-    async def _let_calls_end(self) -> None:
-        """Wait for the participants' calls, and then for others no more than a moment.
+    async def _let_calls_end(self, seconds: float) -> None:
+        """Wait for the participants' calls, at most so long, and for others only a moment.
 
         Calls that need no token are not worth waiting for, and one whose client
         does not read never ends by itself.
         """
-        stopping = asyncio.create_task(self._server.stop(self._config.drain_timeout))
+        stopping = asyncio.create_task(self._server.stop(seconds))
         empty = asyncio.create_task(self.dyad.hub.roster.empty.wait())
         await asyncio.wait({stopping, empty}, return_when=asyncio.FIRST_COMPLETED)
         empty.cancel()
-        await self._server.stop(min(_OTHERS_SECONDS, self._config.drain_timeout))
+        await self._server.stop(min(_OTHERS_SECONDS, seconds))
         await stopping
 
     async def _report(self) -> None:

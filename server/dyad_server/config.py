@@ -8,6 +8,10 @@ from urllib.parse import urlsplit
 
 from dyad_server.errors import ConfigError
 
+# A client waits up to so much longer than it is told to.
+_PATIENCE = 1.5
+_SPREAD_WITHOUT_GRACE = 5.0
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LOOPBACK = "127.0.0.0/8,::1,unix"
@@ -96,7 +100,12 @@ class Config:
     lease: float = _setting(25.0, "longest life of a session without a Send")
     keepalive_time: float = _setting(5.0, "silence after which a connection is probed")
     keepalive_timeout: float = _setting(3.0, "longest wait for the probe's answer")
-    drain_timeout: float = _setting(5.0, "longest wait for calls to end on shutdown")
+    drain_timeout: float = _setting(15.0, "longest wait for calls to end on shutdown")
+    drain_spread: float = _setting(
+        0.0,
+        "those sent away on shutdown come back spread over at most this; 0: half of the grace",
+        least=0,
+    )
 
     def __post_init__(self) -> None:
         """Check what can be checked without opening anything."""
@@ -131,6 +140,7 @@ class Config:
 
     def _check_values(self) -> None:
         self._check_proxies()
+        self._check_times()
         if self.workers > 1 and not self.redis:
             raise ConfigError("--workers needs --redis: two participants may land on two workers.")
         if self.metrics_port and self.metrics_port + self.workers - 1 > _LARGEST_PORT:
@@ -147,6 +157,17 @@ class Config:
                     f"--trusted-proxies: {network} is nearly everybody, so any client could pose "
                     "as any address. Behind proxies whose addresses change, use --trusted-hops."
                 )
+
+    def _check_times(self) -> None:
+        if self.resume_grace and self.drain_spread * _PATIENCE > self.resume_grace:
+            raise ConfigError(
+                "--drain-spread is too long for --resume-grace: clients wait up to half as long "
+                "again, and their seats would be gone."
+            )
+
+    def spread(self) -> float:
+        """Seconds over which those who are sent away on shutdown come back, at most."""
+        return self.drain_spread or self.resume_grace / 2 or _SPREAD_WITHOUT_GRACE
 
     def proxies(self) -> list[Network]:
         """The networks whose `x-forwarded-for` is believed.

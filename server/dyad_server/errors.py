@@ -46,7 +46,13 @@ class Replaced(OutOfStep):
 
 
 class Unavailable(Ended):
-    """Nothing is wrong with the call, but it cannot be served at present. Come back in a while."""
+    """Nothing is wrong with the call, but it cannot be served at present. Come back in a while.
+
+    Attributes:
+        within: seconds over which those who are told so come back.
+    """
+
+    within = 2.0
 
 
 class Draining(Unavailable):

@@ -16,7 +16,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 
 from dyad_server.broker_redis import RedisBroker
-from dyad_server.errors import Draining, Ended, Replaced, SessionNotFound, Unavailable
+from dyad_server.errors import Ended, Replaced, SessionNotFound, Unavailable
 from dyad_server.handover import plain, restore
 from dyad_server.hub import Hub
 from dyad_server.participant import Participant, node_of
@@ -54,7 +54,9 @@ class Fleet:
         self._grace_ms = int(grace * 1000)
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._answers: OrderedDict[str, Any] = OrderedDict()
-        self._tasks: set[asyncio.Task[None]] = set()
+        # What is just being handed over, by the keys of its resume tokens.
+        self._leaving: dict[str, asyncio.Future[bool]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
         self.take_send: TakeSend = lambda *_: SessionNotFound("There is no such session.")
         hub.returning.claim = self._begin_claim
         hub.park = self._park
@@ -151,54 +153,64 @@ class Fleet:
             hub.await_peer(participant)
         self._broker.adopt(participant.member, room_id, seat, peer, term)
         if hub.draining:
-            self._park(participant, Draining("The server is going away."))
+            self._run(self._park(participant, hub.going(), _SCRIPT_SECONDS))
         elif not participant.over:
             hub.hold(participant)
         return participant
 
-    def _park(self, participant: Participant, failure: Ended) -> None:
-        if not self._leave(participant, failure, lambda _: None):
+    async def _park(self, participant: Participant, failure: Ended, seconds: float) -> bool:
+        """Hand a participant over to the node that its client comes to; whether it is done."""
+        left = self._leave(participant, failure, seconds)
+        if left is None:
             self._hub.end(participant, failure)
+            return False
+        return await left
 
     def _leave(
-        self, participant: Participant, failure: Ended, then: Callable[[bool], None]
-    ) -> bool:
-        """Leave a participant in Redis, its connection ends with `failure`; False: it has no seat.
+        self, participant: Participant, failure: Ended, seconds: float
+    ) -> asyncio.Future[bool] | None:
+        """Leave a participant in Redis, its connection ends with `failure`; None: it has no seat.
 
         Its peer is not told.
         """
         released = self._broker.release(participant.member.id)
         if released is None:
-            return False
+            return None
         seat, state = released
-
-        def parked(answer: list[bytes] | None) -> None:
-            if answer != [b"ok"]:
-                self._broker.forsake(seat)
-            then(answer == [b"ok"])
-
         user_id = participant.identity.user_id
         tokens = [t for t in (participant.resume_token, participant.spent_token) if t]
+        keys = [self._token_key(token, user_id) for token in tokens]
         left = msgpack.packb([plain(participant), state])
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._leaving.update(dict.fromkeys(keys, done))
+
+        def parked(answer: list[bytes] | None) -> None:
+            for key in keys:
+                self._leaving.pop(key, None)
+            if answer != [b"ok"]:
+                self._broker.forsake(seat)
+            done.set_result(answer == [b"ok"])
+
         self._bus.script(
             "park",
-            [self._bus.key("room", seat.room_id), *(self._token_key(t, user_id) for t in tokens)],
+            [self._bus.key("room", seat.room_id), *keys],
             [seat.member.id, left, self._grace_ms, max(ROOM_LIFE_MS, self._grace_ms)],
             parked,
-            _SCRIPT_SECONDS,
+            seconds,
         )
         self._hub.disconnect(participant, failure)
         self._hub.roster.remove(participant, None)
-        return True
+        return done
 
     async def _give(self, token: str, user_id: str, room_id: str) -> bool:
         """Leave the participant of a token in Redis; whether it is there."""
         participant = self._hub.roster.tokens.owner(token, user_id, room_id)
-        left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        taken = Replaced(RESUMED)
-        if participant is None or not self._leave(participant, taken, left.set_result):
-            return False
-        return await left
+        if participant is None:
+            # Perhaps this node is just handing it over.
+            left = self._leaving.get(self._token_key(token, user_id))
+        else:
+            left = self._leave(participant, Replaced(RESUMED), _SCRIPT_SECONDS)
+        return left is not None and await left
 
     # Questions and answers.
 
@@ -251,7 +263,7 @@ class Fleet:
         digest = hashlib.sha256(f"{user_id}\0{token}".encode()).hexdigest()
         return self._bus.key("token", digest)
 
-    def _run(self, work: Awaitable[None]) -> None:
+    def _run(self, work: Awaitable[Any]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

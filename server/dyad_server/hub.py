@@ -7,7 +7,7 @@ its `Outlet`, that something is to be written or that the connection is over.
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from dyad_server.broker import Broker
 from dyad_server.errors import (
@@ -42,6 +42,12 @@ from dyad_server.rooms import (
 from dyad_server.roster import Roster
 from dyad_server.session import Arrival
 
+# Hand over the seat of a participant, whose connection ends with that failure, to
+# another node within so many seconds; whether that succeeded.
+Park = Callable[[Participant, Ended, float], Awaitable[bool]]
+
+# So many may come back to the next node at once after a drain.
+_RETURNS_PER_SECOND = 1000
 # What an output counts besides its payload.
 _OUTPUT_BYTES = 128
 
@@ -63,8 +69,9 @@ class Hub:
         self.roster = Roster(limits, observer, broker.node)
         self.returning = Returning(broker, self.roster, observer, self.end)
         # Set by the fleet, where there is one.
-        self.park: Callable[[Participant, Ended], None] | None = None
+        self.park: Park | None = None
         self.draining = False
+        self._spread = Draining.within
 
     def __len__(self) -> int:
         return len(self.roster)
@@ -97,7 +104,7 @@ class Hub:
             Overloaded: there are too many already.
         """
         if self.draining:
-            raise Draining("The server is going away.")
+            raise self.going()
         connection = self.roster.open(identity, outlet, address)
         self._await_join(connection.participant)
         return connection
@@ -157,11 +164,14 @@ class Hub:
         participant = connection.participant
         if not connection.open:
             return
-        if participant.room_id and participant.resume_token and not self.draining:
+        handed_over = self.draining and self.park is not None
+        may_resume = handed_over or not self.draining
+        if participant.room_id and participant.resume_token and may_resume:
             self.roster.disconnect(connection, failure)
             if participant.connection is None:
                 self.roster.linger(connection)
-            self.hold(participant)
+            if not handed_over:
+                self.hold(participant)
         else:
             self.end(participant, failure)
             # One that was just coming back has no seat to free, but is over.
@@ -179,14 +189,17 @@ class Hub:
             failure: what its connection is to be told; None when that is gone.
         """
         if not participant.over:
-            self._strike(participant, failure)
-            self._clear(participant, failure)
+            self.strike(participant, failure)
+            self.clear(participant, failure)
 
-    def _strike(self, participant: Participant, failure: Ended | None) -> None:
-        participant.over = True
-        self.roster.remove(participant, failure)
+    def strike(self, participant: Participant, failure: Ended | None) -> None:
+        """Strike a participant off, so that it is told nothing more; then `clear` it."""
+        if not participant.over:
+            participant.over = True
+            self.roster.remove(participant, failure)
 
-    def _clear(self, participant: Participant, failure: Ended | None) -> None:
+    def clear(self, participant: Participant, failure: Ended | None) -> None:
+        """Free the seat of a participant that was struck off, and end its connection."""
         if room_id := participant.room_id or participant.entering:
             self._broker.leave(room_id, participant.member.id, Departure.DISCONNECTED, reply_to=0)
         self.disconnect(participant, failure)
@@ -202,23 +215,19 @@ class Hub:
         if participant.connection is not None:
             self.roster.disconnect(participant.connection, failure)
 
-    def drain(self) -> None:
-        """End every connection with `Draining` and open no more.
+    def go_away(self) -> None:
+        """Open no more connections; those that are open are for `draining` to end."""
+        if not self.draining:
+            self.draining = True
+            # The more there are, the longer the next node needs to take them in.
+            spread = max(Draining.within, len(self) / _RETURNS_PER_SECOND)
+            self._spread = min(self._limits.drain_spread, spread)
 
-        Who may resume can do so on another node, where there are some.
-        """
-        self.draining = True
-        going = Draining("The server is going away.")
-        park = self.park or self.end
-        staying = [p for p in self if self.park and p.resume_token]
-        ending = [p for p in self if p not in staying]
-        # All first, so that nobody is told of a peer that goes with it.
-        for participant in ending:
-            self._strike(participant, going)
-        for participant in ending:
-            self._clear(participant, going)
-        for participant in staying:
-            park(participant, going)
+    def going(self) -> Draining:
+        """What those are told who are sent away."""
+        failure = Draining("The server is going away.")
+        failure.within = self._spread
+        return failure
 
     def hold(self, participant: Participant) -> None:
         """Keep the seat of one that has no connection, for the grace time."""

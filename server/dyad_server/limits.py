@@ -19,6 +19,7 @@ class Limits:
         join_timeout: for a `join_room`.
         lone_timeout: for somebody else to come into a room.
         resume_grace: for one whose connection broke; 0: none is waited for.
+        drain_spread: over which those who are sent away come back.
         waiting_bytes: kept for one who reads slowly, or not at present.
         waiting_frames: the same in frames, for one who may resume.
         frames_per_second: that it sends.
@@ -31,6 +32,7 @@ class Limits:
     join_timeout: float
     lone_timeout: float
     resume_grace: float
+    drain_spread: float
     waiting_bytes: int
     waiting_frames: int
     frames_per_second: int

@@ -43,5 +43,9 @@ class LogObserver:
         """See `observer.Observer`."""
         log.debug("seat resumed")
 
+    def handed_over(self, *, kept: bool) -> None:
+        """See `observer.Observer`."""
+        log.debug("seat handed over" if kept else "seat lost")
+
     def delivered(self, output: Output) -> None:
         """See `observer.Observer`."""

@@ -24,6 +24,13 @@ class MetricsObserver:
         self._resumed = prometheus.Counter(
             "dyad_seats_resumed", "Participants that came back.", registry=self.registry
         )
+        handed_over = prometheus.Counter(
+            "dyad_seats_handed_over",
+            "Seats that a drain was to hand over, by what became of them.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._handed_over = {True: handed_over.labels("kept"), False: handed_over.labels("lost")}
         delivered = prometheus.Counter(
             "dyad_events", "Events told to participants, by kind.", ["kind"], registry=self.registry
         )
@@ -56,6 +63,10 @@ class MetricsObserver:
     def resumed(self) -> None:
         """See `observer.Observer`."""
         self._resumed.inc()
+
+    def handed_over(self, *, kept: bool) -> None:
+        """See `observer.Observer`."""
+        self._handed_over[kept].inc()
 
     def delivered(self, output: Output) -> None:
         """See `observer.Observer`."""

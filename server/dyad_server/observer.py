@@ -22,6 +22,9 @@ class Observer(Protocol):
     def resumed(self) -> None:
         """A participant took its seat again."""
 
+    def handed_over(self, *, kept: bool) -> None:
+        """A seat was to be handed over to the other nodes; `kept`: it was."""
+
     def delivered(self, output: Output) -> None:
         """Something was told to a participant."""
 
@@ -51,6 +54,11 @@ class Observers:
         """See `Observer.resumed`."""
         for observer in self._observers:
             observer.resumed()
+
+    def handed_over(self, *, kept: bool) -> None:
+        """See `Observer.handed_over`."""
+        for observer in self._observers:
+            observer.handed_over(kept=kept)
 
     def delivered(self, output: Output) -> None:
         """See `Observer.delivered`."""

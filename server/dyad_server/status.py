@@ -29,8 +29,7 @@ STATUS: dict[type[Ended], grpc.StatusCode] = {
     Draining: grpc.StatusCode.UNAVAILABLE,
 }
 
-# Clients that are all told at once come back spread over this long.
-_RETRY_AFTER_MS = (200, 2000)
+_RETRY_AFTER_MS = 200
 _NEVER = "-1"
 
 
@@ -39,6 +38,8 @@ def trailers(failure: Ended) -> tuple[tuple[str, str], ...]:
     if isinstance(failure, Replaced):
         return (("retry-after-ms", _NEVER),)
     if isinstance(failure, Unavailable):
+        # Clients that are all told at once come back spread over this long.
+        longest = max(_RETRY_AFTER_MS, int(failure.within * 1000))
         # Spreading load wants no secrecy of its numbers.
-        return (("retry-after-ms", str(random.randint(*_RETRY_AFTER_MS))),)  # noqa: S311
+        return (("retry-after-ms", str(random.randint(_RETRY_AFTER_MS, longest))),)  # noqa: S311
     return ()

@@ -37,6 +37,8 @@ class Upkeep:
         self._generation = ""
         self._asserted = 0
         self._asserting = 0
+        # Whose peers are being looked for.
+        self._looking: set[str] = set()
         self._ticker: asyncio.Task[None] | None = None
 
     @property
@@ -83,6 +85,7 @@ class Upkeep:
         seating = self._seating
 
         def seen(answer: Answer) -> None:
+            self._looking.discard(seat.member.id)
             if seat.peer is not peer or not seating.has(seat) or seating.is_here(peer):
                 return
             # One that is parked, or replaced, another node will speak of.
@@ -95,7 +98,9 @@ class Upkeep:
                     seating.lose(seat)
 
         # Until then its node may not have said again that it is there.
-        if self.ready:
+        if self.ready and seat.member.id not in self._looking:
+            # Once at a time: where Redis is slow, more questions make it slower.
+            self._looking.add(seat.member.id)
             key = self._bus.key("room", seat.room_id)
             self._bus.script("watch", [key], [peer.member.id], seen, _LOOK_SECONDS)
 

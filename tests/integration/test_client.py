@@ -138,7 +138,7 @@ async def test_waiting_too_long_ends_as_timed_out() -> None:
 async def test_a_draining_server_ends_as_unavailable_and_says_when_to_come_back() -> None:
     async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
         await alice.create(resumable=False)
-        server.dyad.drain()
+        await server.dyad.drain()
         with pytest.raises(dyad.Unavailable) as end:
             await _last(alice)
         assert end.value.retry_after is not None

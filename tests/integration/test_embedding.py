@@ -37,7 +37,7 @@ async def test_what_the_readme_shows_serves_a_call_and_drains_it(transport: type
             await alice.send(offer(room_id, "embedded"))
             assert (await bob.hear()).offer.sdp == "embedded"
 
-            dyad.drain()
+            await dyad.drain()
             for end in (alice, bob):
                 ended = await end.status()
                 assert ended is not None

@@ -57,7 +57,7 @@ async def test_a_listen_is_told_that_the_server_goes_away_and_when_to_come_back(
 
 async def test_who_comes_while_the_server_drains_is_told_in_headers_that_a_page_may_read() -> None:
     async with serving() as server, proxy(server.port) as port:
-        server.dyad.drain()
+        await server.dyad.drain()
         call = await listen(port)
         try:
             assert await call.read() is None

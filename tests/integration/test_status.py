@@ -90,12 +90,12 @@ async def the_same_user_elsewhere(server: Server, connect: Connect) -> Error:
 
 async def a_server_that_drains(server: Server, connect: Connect) -> Error:
     _, bob, _ = await pair(connect)
-    server.dyad.drain()
+    await server.dyad.drain()
     return await end_of(bob)
 
 
 async def a_server_that_drains_already(server: Server, connect: Connect) -> Error:
-    server.dyad.drain()
+    await server.dyad.drain()
     return await end_of(connect("alice"))
 
 

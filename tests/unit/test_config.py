@@ -194,3 +194,11 @@ async def test_a_server_serves_with_the_least_and_the_most_of_each_number(
             await end.hear()
         end.cut()
         assert server.port
+
+
+def test_who_is_sent_away_is_back_before_its_seat_is_gone() -> None:
+    assert Config(jwt_secret=SECRET).spread() == 7.5
+    assert Config(jwt_secret=SECRET, resume_grace=0).spread() == 5.0
+    assert Config(jwt_secret=SECRET, resume_grace=30, drain_spread=20).spread() == 20
+    with pytest.raises(ConfigError, match="--drain-spread is too long for --resume-grace"):
+        Config(jwt_secret=SECRET, resume_grace=15, drain_spread=10.5)

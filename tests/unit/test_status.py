@@ -6,7 +6,7 @@ import pkgutil
 import dyad_server
 import grpc
 import pytest
-from dyad_server.errors import Ended, Replaced, Unavailable
+from dyad_server.errors import Draining, Ended, Replaced, Unavailable
 from dyad_server.status import STATUS, trailers
 
 
@@ -54,3 +54,12 @@ def test_when_to_come_back_is_spread_over_its_bounds() -> None:
     assert min(times) >= 200
     assert max(times) <= 2000
     assert max(times) - min(times) > 1500, "Clients that come back all at once do it again."
+
+
+def test_after_the_drain_of_a_full_node_it_is_spread_over_longer() -> None:
+    going = Draining("A sentence.")
+    going.within = 7.5
+    times = [int(dict(trailers(going))["retry-after-ms"]) for _ in range(2000)]
+    assert min(times) >= 200
+    assert max(times) <= 7500
+    assert max(times) - min(times) > 6500, "the next node is stormed"

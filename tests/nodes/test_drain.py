@@ -1,0 +1,217 @@
+"""A full node that is drained: no seat is lost, and those sent away come back spread over time."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from dyad_server.app import Dyad
+from dyad_server.config import Config
+from dyad_server.errors import Draining, Ended, Unavailable
+from dyad_server.inputs import Enter, Identity, Input
+from dyad_server.participant import Connection
+from redis.asyncio import Redis
+
+from tests.conftest import SECRET
+from tests.support.needs import needs
+from tests.support.redis import RedisServer, redis_server
+
+SEATS = 10_000
+GRACE_SECONDS = 600.0
+PATIENCE = 60.0
+_MOST_IN_A_TURN = 500
+_AT_ONCE = 200
+
+
+class Turns:
+    """How many are sent away in one turn of the loop, which everything else waits for."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._now = 0
+
+    def count(self) -> None:
+        if not self._now:
+            asyncio.get_running_loop().call_soon(self._over)
+        self._now += 1
+
+    def _over(self) -> None:
+        self.most = max(self.most, self._now)
+        self._now = 0
+
+
+class Guest:
+    """A participant without a transport: the writing side of its connection."""
+
+    def __init__(self, user: str) -> None:
+        self.identity = Identity(user)
+        self.connection: Connection
+        self.ended: Ended | None = None
+        self._dyad: Dyad | None = None
+        self._news = asyncio.Event()
+        self.turns: Turns | None = None
+
+    def wake(self) -> None:
+        """See `participant.Outlet`."""
+        self._news.set()
+
+    def end(self, failure: Ended) -> None:
+        self.ended = failure
+        if self.turns is not None:
+            self.turns.count()
+        self._news.set()
+
+    def connect(self, dyad: Dyad, enter: Enter) -> None:
+        if self.ended is not None and self._dyad is dyad:
+            # As its transport does.
+            dyad.hub.release(self.connection)
+        self._dyad = dyad
+        self.ended = None
+        self.connection = dyad.hub.open(self.identity, self, "192.0.2.1")
+        dyad.hub.take_in(self.connection, Input(0, 0, 100, enter))
+
+    async def is_seated(self, dyad: Dyad, enter: Enter) -> None:
+        """Connect, again where Redis does not answer a busy machine in time, and be seated."""
+        self.connect(dyad, enter)
+        async with asyncio.timeout(4 * PATIENCE):
+            while not self._is_seated():
+                self._news.clear()
+                await self._news.wait()
+                if self.ended is not None:
+                    assert isinstance(self.ended, Unavailable), self.ended
+                    self.connect(dyad, enter)
+
+    def _is_seated(self) -> bool:
+        participant = self.connection.participant
+        return participant.connection is self.connection and bool(participant.room_id)
+
+
+@asynccontextmanager
+async def node(redis: RedisServer | None, **settings: float) -> AsyncIterator[Dyad]:
+    """One node without a transport."""
+    dyad = Dyad(
+        Config(
+            jwt_secret=SECRET,
+            redis=redis.url if redis else "",
+            max_streams=SEATS + 1,
+            max_streams_per_address=SEATS + 1,
+            resume_grace=GRACE_SECONDS,
+            drain_timeout=settings.pop("drain_timeout", 4 * PATIENCE),
+            **settings,  # type: ignore[arg-type]
+        )
+    )
+    await dyad.start()
+    try:
+        yield dyad
+    finally:
+        await dyad.stop()
+
+
+async def all_seated(dyad: Dyad, guests: list[Guest], enters: list[Enter]) -> None:
+    """No more at once than Redis answers in time."""
+    for start in range(0, len(guests), _AT_ONCE):
+        batch = slice(start, start + _AT_ONCE)
+        await asyncio.gather(
+            *(
+                guest.is_seated(dyad, enter)
+                for guest, enter in zip(guests[batch], enters[batch], strict=True)
+            )
+        )
+
+
+async def seated(dyad: Dyad, count: int) -> list[Guest]:
+    """So many who may resume, each in a room of its own."""
+    guests = [Guest(f"user-{number}") for number in range(count)]
+    await all_seated(dyad, guests, [Enter("", resumable=True) for _ in guests])
+    return guests
+
+
+@pytest.mark.timeout(300)
+async def test_ten_thousand_seats_are_handed_over_without_a_loss_and_all_come_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    needs("redis-server")
+    caplog.set_level(logging.INFO, "dyad")
+    async with redis_server() as redis, Redis(port=redis.port) as client:
+        await redis.settle()
+        async with node(redis) as first, node(redis) as second:
+            guests = await seated(first, SEATS)
+            tokens = [guest.connection.participant.resume_token for guest in guests]
+            rooms = [guest.connection.participant.room_id for guest in guests]
+            turns = Turns()
+            for guest in guests:
+                guest.turns = turns
+            began = time.process_time()
+            drained = await first.drain()
+            spent = time.process_time() - began
+            assert (drained.handed_over, drained.lost, drained.ended) == (SEATS, 0, 0)
+            assert f"drained handed_over={SEATS} lost=0 ended=0" in caplog.text
+            counted = first.metrics.registry.get_sample_value
+            assert counted("dyad_seats_handed_over_total", {"outcome": "kept"}) == SEATS
+            assert counted("dyad_seats_handed_over_total", {"outcome": "lost"}) == 0
+            assert 0 < turns.most <= _MOST_IN_A_TURN
+            assert len(first.hub) == 0
+            assert len(await client.keys("dyad:parked:*")) == SEATS
+            # What it costs, and not how busy the machine is, must fit into the time.
+            assert spent < Config(jwt_secret=SECRET).drain_timeout
+            for guest in guests:
+                assert isinstance(guest.ended, Draining)
+                assert guest.ended.within == SEATS / 1000
+            enters = [
+                Enter(room, resume_token=token) for room, token in zip(rooms, tokens, strict=True)
+            ]
+            await all_seated(second, guests, enters)
+            resumed = second.metrics.registry.get_sample_value
+            assert resumed("dyad_seats_resumed_total") == SEATS
+
+
+async def test_what_cannot_be_handed_over_in_time_is_counted_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    needs("redis-server")
+    caplog.set_level(logging.INFO, "dyad")
+    async with redis_server() as redis, Redis(port=redis.port) as client:
+        await redis.settle()
+        async with node(redis, drain_timeout=0.5) as here:
+            guests = await seated(here, 300)
+            await client.client_pause(5000, all=False)
+            drained = await here.drain()
+            assert (drained.handed_over, drained.lost) == (0, 300)
+            assert "WARNING" in caplog.text
+            assert "drained handed_over=0 lost=300" in caplog.text
+            counted = here.metrics.registry.get_sample_value
+            assert counted("dyad_seats_handed_over_total", {"outcome": "lost"}) == 300
+            assert all(isinstance(guest.ended, Draining) for guest in guests)
+            await client.client_unpause()
+
+
+async def test_who_breaks_off_while_its_node_is_drained_keeps_its_seat() -> None:
+    needs("redis-server")
+    async with redis_server() as redis:
+        await redis.settle()
+        async with node(redis) as first, node(redis) as second:
+            guests = await seated(first, 600)
+            # They are handed over in the order of their rooms.
+            last = max(guests, key=lambda guest: guest.connection.participant.room_id)
+            participant = last.connection.participant
+            token, room_id = participant.resume_token, participant.room_id
+            draining = asyncio.create_task(first.drain())
+            await asyncio.sleep(0)
+            assert first.hub.draining
+            assert last.connection.open
+            first.hub.close(last.connection)
+            assert (await draining).lost == 0
+            await last.is_seated(second, Enter(room_id, resume_token=token))
+
+
+async def test_those_who_are_sent_away_come_back_over_more_time_the_more_there_are() -> None:
+    for seats, seconds in ((2, 2.0), (3000, 3.0), (6000, 5.0)):
+        async with node(None, drain_spread=5.0) as here:
+            guests = await seated(here, seats)
+            await here.drain()
+            assert len(here.hub) == 0
+            for guest in guests:
+                assert isinstance(guest.ended, Draining)
+                assert guest.ended.within == seconds
