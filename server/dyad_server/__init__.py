@@ -1,4 +1,4 @@
-"""Dyad's server: `add_to_server` puts it on a `grpc.aio.Server` beside your own services."""
+"""Dyad's server: `serving` runs it in a program of your own, beside your services."""
 
 from dyad_server import runtime  # noqa: F401  # isort: skip - before grpc is imported
 
@@ -8,16 +8,16 @@ from dyad_server.config import Config
 from dyad_server.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dyad_server.app import Dyad, add_to_server, grpc_options
+    from dyad_server.embedding import RunningServer, serving
 
-__all__ = ["Config", "ConfigError", "Dyad", "add_to_server", "grpc_options"]
+__all__ = ["Config", "ConfigError", "RunningServer", "serving"]
 
 
 def __getattr__(name: str) -> Any:
     # Late, so that the command can say which dependencies are missing, and
     # the rooms can be tested without a network.
     if name in __all__:
-        from dyad_server import app  # noqa: PLC0415 - that is what this function is for
+        from dyad_server import embedding  # noqa: PLC0415 - that is what this function is for
 
-        return getattr(app, name)
+        return getattr(embedding, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

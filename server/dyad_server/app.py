@@ -7,18 +7,20 @@ import contextlib
 import logging
 import multiprocessing
 import time
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import NoReturn
 
 import grpc
 
 from dyad_server import draining, health, servicer
-from dyad_server.acceptor import make_server
+from dyad_server.acceptor import make_server, services
 from dyad_server.auth import Verifier
 from dyad_server.broker_memory import MemoryBroker
 from dyad_server.config import Config
 from dyad_server.draining import Drained
 from dyad_server.errors import ConfigError
+from dyad_server.grpc_options import grpc_options
 from dyad_server.health import Health
 from dyad_server.hub import Hub
 from dyad_server.jwks import PATIENCE_SECONDS, Jwks
@@ -34,12 +36,10 @@ from dyad_server.runtime import stopping_signals
 from dyad_server.servicer import SERVICE, SignalingServicer, Terms
 from dyad_server.tls import server_credentials
 
-__all__ = ["Dyad", "Server", "add_to_server", "grpc_options", "runtime"]
+__all__ = ["AddServices", "Dyad", "Server", "runtime"]
 
-_METADATA_BYTES = 16384
-# A replay of all that may stand unacknowledged fits into one message.
-_MESSAGE_BYTES = 524288
-_FRAMES_A_MESSAGE = 4
+AddServices = Callable[[grpc.aio.Server], None]
+
 _REPORT_SECONDS = 0.5
 _OTHERS_SECONDS = 1.0
 # For the statuses to be written, also where the hand-over took all the time there was.
@@ -47,7 +47,7 @@ _LAST_WORDS_SECONDS = 1.0
 
 
 class Dyad:
-    """Dyad on a `grpc.aio.Server`: what `add_to_server` returns.
+    """What the service needs: the hub, the keys, the engine.
 
     Attributes:
         hub: the participants here; `len(dyad.hub)` says how many.
@@ -127,8 +127,7 @@ class Dyad:
         """
         began = time.monotonic()
         drained = await draining.drain(self.hub, self._observers, self._drain_timeout)
-        if self._keeping is not None:
-            self._keeping.cancel()
+        self.stop_keys()
         log.log(
             logging.WARNING if drained.lost else logging.INFO,
             "drained handed_over=%d lost=%d ended=%d seconds=%.1f",
@@ -138,6 +137,11 @@ class Dyad:
             time.monotonic() - began,
         )
         return drained
+
+    def stop_keys(self) -> None:
+        """Fetch keys no more."""
+        if self._keeping is not None:
+            self._keeping.cancel()
 
     def _keys(self, config: Config) -> Keys:
         if config.jwt_jwks_url:
@@ -161,68 +165,46 @@ def _several_nodes() -> ModuleType:
     return several_nodes
 
 
-def add_to_server(server: grpc.aio.Server, config: Config) -> Dyad:
-    """Add Dyad to an existing server; call it in the loop that runs it.
-
-    Args:
-        server: not started yet; made with `grpc_options(config)`, so that
-            limits and keepalive hold.
-        config: its host, port, TLS, reflection and log settings are yours to
-            act on; all others take effect.
-
-    Returns:
-        What to `drain` before the server stops.
-
-    Raises:
-        ConfigError: the key is not fit.
-    """
-    dyad = Dyad(config)
-    servicer.add(dyad.servicer, server)
-    return dyad
-
-
-def grpc_options(config: Config) -> list[tuple[str, int]]:
-    """The channel arguments that Dyad's limits and keepalive need."""
-    return [
-        # On by default, and then a second server steals half the calls.
-        ("grpc.so_reuseport", int(config.workers > 1)),
-        (
-            "grpc.max_receive_message_length",
-            max(_MESSAGE_BYTES, _FRAMES_A_MESSAGE * config.max_frame_bytes),
-        ),
-        # Against abuse only: past it a caller waits without a word. All the streams
-        # that there may be can come over one connection, a proxy's, each with a `Send`.
-        ("grpc.max_concurrent_streams", 2 * config.max_streams),
-        # Equal, or what lies between is refused at random.
-        ("grpc.max_metadata_size", _METADATA_BYTES),
-        ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
-        # Measured, it opens windows of megabytes, for clients without a token too.
-        ("grpc.http2.bdp_probe", 0),
-        ("grpc.keepalive_time_ms", int(config.keepalive_time * 1000)),
-        # Either alone does not do it.
-        ("grpc.keepalive_timeout_ms", int(config.keepalive_timeout * 1000)),
-        ("grpc.http2.ping_timeout_ms", int(config.keepalive_timeout * 1000)),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.max_pings_without_data", 0),
-        ("grpc.http2.min_ping_interval_without_data_ms", 1000),
-    ]
-
-
 class Server:
-    """A whole server: Dyad, health and, if asked for, reflection, on one port."""
+    """A whole server: Dyad, health, and where asked for reflection and metrics.
 
-    def __init__(self, config: Config) -> None:
+    Attributes:
+        dyad: what Dyad's service needs.
+        port: what it listens on; once it has started.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        add_services: AddServices | None = None,
+    ) -> None:
+        """Make a server; see `embedding.serving`.
+
+        Raises:
+            ConfigError: the key is not fit, or a service is there twice.
+        """
         self._config = config
-        self._server = make_server(grpc_options(config))
-        self.dyad = add_to_server(self._server, config)
-        self._metrics = MetricsServer(self.dyad.metrics.registry)
-        origin = Origin(config.proxies())
+        self._server = make_server(grpc_options(config), interceptors)
+        self._has_others = add_services is not None
+        if add_services is not None:
+            add_services(self._server)
+        origin = Origin(config.proxies(), unix=config.trusts_unix(), hops=config.trusted_hops)
         self._health = Health(SERVICE, origin)
         self._health.add(self._server)
+        self.dyad = Dyad(config)
+        servicer.add(self.dyad.servicer, self._server)
         if config.reflection:
-            Reflection((SERVICE, health.SERVICE), origin).add(self._server)
+            Reflection(services(self._server), origin).add(self._server)
+        self._metrics = MetricsServer(self.dyad.metrics.registry)
         self.port = 0
         self._reporting: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether rooms can be entered here now."""
+        return self.dyad.ready.is_set() and self.dyad.hub.ready
 
     async def start(self) -> None:
         """Listen, and say SERVING to health checks of the service once there are keys.
@@ -230,11 +212,34 @@ class Server:
         Raises:
             ConfigError: the port is taken, or TLS files are not fit.
         """
-        config = self._config
-        for warning in config.warnings():
+        for warning in self._config.warnings():
             log.warning("%s", warning)
-        host = f"[{config.host}]" if ":" in config.host.strip("[]") else config.host
-        address = f"{host}:{config.port}"
+        async with contextlib.AsyncExitStack() as undo:
+            undo.callback(self.dyad.stop_keys)
+            undo.push_async_callback(self._metrics.stop)
+            await self._listen()
+            await self.dyad.start()
+            undo.push_async_callback(self.dyad.stop)
+            await self._server.start()
+            undo.push_async_callback(self._server.stop, None)
+            self._health.tell(health.WHOLE_SERVER, serving=True)
+            # Whoever looks right after the start should see what is so.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await self.dyad.ready.wait()
+            undo.pop_all()
+        self._say_health()
+        self._reporting = asyncio.create_task(self._report(), name="dyad-health")
+        tls = bool(self._config.tls_cert)
+        log.info("listening address=%s:%d tls=%s", self._host(), self.port, tls)
+
+    def _host(self) -> str:
+        host = self._config.host
+        return f"[{host}]" if ":" in host.strip("[]") else host
+
+    async def _listen(self) -> None:
+        config = self._config
+        address = f"{self._host()}:{config.port}"
         try:
             self.port = (
                 self._server.add_secure_port(address, server_credentials(config))
@@ -253,16 +258,6 @@ class Server:
                     f"Cannot serve metrics on {config.metrics_host}:{config.metrics_port}: "
                     "the port is taken or the address is not this host's."
                 ) from None
-        await self.dyad.start()
-        await self._server.start()
-        self._health.tell(health.WHOLE_SERVER, serving=True)
-        # Whoever looks right after the start should see what is so.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self.dyad.ready.wait()
-        self._say_health()
-        self._reporting = asyncio.create_task(self._report(), name="dyad-health")
-        log.info("listening address=%s:%d tls=%s", host, self.port, bool(config.tls_cert))
 
     async def stop(self) -> None:
         """Say so to health checks and clients, wait for calls to end, stop."""
@@ -283,13 +278,15 @@ class Server:
         """Wait for the participants' calls, at most so long, and for others only a moment.
 
         Calls that need no token are not worth waiting for, and one whose client
-        does not read never ends by itself.
+        does not read never ends by itself. The caller's own services have all of
+        the drain's time.
         """
         stopping = asyncio.create_task(self._server.stop(seconds))
         empty = asyncio.create_task(self.dyad.hub.roster.empty.wait())
         await asyncio.wait({stopping, empty}, return_when=asyncio.FIRST_COMPLETED)
         empty.cancel()
-        await self._server.stop(min(_OTHERS_SECONDS, seconds))
+        if not self._has_others:
+            await self._server.stop(min(_OTHERS_SECONDS, seconds))
         await stopping
 
     async def _report(self) -> None:
@@ -299,8 +296,7 @@ class Server:
 
     def _say_health(self) -> None:
         """Tell health checks of the service whether rooms can be entered here now."""
-        ready = self.dyad.ready.is_set() and self.dyad.hub.ready
-        self._health.tell(SERVICE, serving=ready)
+        self._health.tell(SERVICE, serving=self.ready)
 
     async def run(self) -> None:
         """Serve until one of `runtime.stopping_signals`, then stop.

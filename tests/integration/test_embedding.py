@@ -1,16 +1,87 @@
-"""Dyad beside another service on a server that is not its own, as README shows it."""
+"""Dyad in a program of one's own, beside another service, as README shows it."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+import pytest
+from dyad_server import Config, ConfigError, serving
+from dyad_server.app import SERVICE
+from google.protobuf.wrappers_pb2 import StringValue
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorServer
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.conftest import SECRET, token
-from tests.support.ends import End, offer, pair
+from tests.faults.witness import channel
+from tests.support.ends import End, ListenEnd, SignalEnd, end_of, offer, pair
+from tests.support.http2 import LISTEN, SEND, SIGNAL, connected
+from tests.support.issuer import es256, issuing
+from tests.support.needs import needs
+from tests.support.redis import redis_server
+from tests.support.until import until
 
 README = Path(__file__).parents[2] / "README.md"
+GREET = "/test.Greeter/Greet"
+METHODS: dict[type[End], set[str]] = {SignalEnd: {SIGNAL}, ListenEnd: {LISTEN, SEND}}
+
+
+class Greeter:
+    async def greet(self, request: StringValue, context: Any) -> StringValue:
+        return StringValue(value=f"Hello, {request.value}.")
+
+
+def add_greeter(greeter: Greeter, server: Any) -> None:
+    """What generated code does, without the registration that only the newest has."""
+    handlers = {
+        "Greet": grpc.unary_unary_rpc_method_handler(
+            greeter.greet, StringValue.FromString, StringValue.SerializeToString
+        )
+    }
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("test.Greeter", handlers),)
+    )
+
+
+class Audit(grpc.aio.ServerInterceptor):
+    """Takes note of every method, and lets the call pass."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[Any], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        self.seen.append(handler_call_details.method)
+        return await continuation(handler_call_details)
+
+
+class Reject(grpc.aio.ServerInterceptor):
+    """Refuses every call of Dyad's."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[Any], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        if SERVICE not in handler_call_details.method:
+            return await continuation(handler_call_details)
+
+        async def refuse(_: object, context: Any) -> AsyncIterator[Any]:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "Not here.")
+            yield
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def snippet() -> str:
@@ -20,31 +91,206 @@ def snippet() -> str:
     return found[1]
 
 
-async def test_what_the_readme_shows_serves_a_call_and_drains_it(transport: type[End]) -> None:
-    names: dict[str, Any] = {"grpc": grpc, "secret": SECRET}
+@asynccontextmanager
+async def program(capsys: pytest.CaptureFixture[str], config: Config) -> AsyncIterator[int]:
+    """What README shows, running; the port that it prints."""
+    audit = Audit()
+    names: dict[str, Any] = {
+        "asyncio": asyncio,
+        "grpc": grpc,
+        "Greeter": Greeter,
+        "add_GreeterServicer_to_server": add_greeter,
+        "audit": audit,
+    }
     exec(snippet(), names)
-    server, dyad = names["server"], names["dyad"]
-    beside = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(beside, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            alice, bob, room_id = await pair(
-                lambda sub, **claims: transport(channel, token(sub, **claims))
-            )
-            assert len(dyad.hub) == 2
-            await alice.send(offer(room_id, "embedded"))
-            assert (await bob.hear()).offer.sdp == "embedded"
+    stopping = asyncio.Event()
+    running = asyncio.create_task(names["main"](config, stopping))
+    said = ""
 
-            await dyad.drain()
-            for end in (alice, bob):
-                ended = await end.status()
-                assert ended is not None
-                assert ended.code() is grpc.StatusCode.UNAVAILABLE
-            assert len(dyad.hub) == 0
-            other: Any = health_pb2_grpc.HealthStub(channel)
-            answer = await other.Check(health_pb2.HealthCheckRequest())
-            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    def listening() -> bool:
+        nonlocal said
+        said += capsys.readouterr().out
+        return running.done() or "listening" in said
+
+    try:
+        await until(listening)
+        found = re.search(r"listening on port (\d+)", said)
+        assert found, running
+        yield int(found[1])
+        assert audit.seen
     finally:
-        await server.stop(grace=None)
+        stopping.set()
+        await running
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def config(request: pytest.FixtureRequest) -> AsyncIterator[Config]:
+    async with AsyncExitStack() as stack:
+        url = ""
+        if request.param == "redis":
+            needs("redis-server")
+            redis = await stack.enter_async_context(redis_server())
+            await redis.settle()
+            url = redis.url
+        yield Config(port=0, jwt_secret=SECRET, redis=url)
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    """What OpenTelemetry sees of servers that are made meanwhile."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentor = GrpcAioInstrumentorServer()
+    instrumentor.instrument(tracer_provider=provider)  # type: ignore[no-untyped-call]  # it has no types
+    try:
+        yield exporter
+    finally:
+        instrumentor.uninstrument()  # type: ignore[no-untyped-call]  # as above
+
+
+async def greeted(own: grpc.aio.Channel) -> str:
+    call: Any = own.unary_unary(
+        GREET,
+        request_serializer=StringValue.SerializeToString,
+        response_deserializer=StringValue.FromString,
+    )
+    answer: StringValue = await call(StringValue(value="Alice"))
+    return answer.value
+
+
+async def call_and_part(own: grpc.aio.Channel, transport: type[End]) -> tuple[End, End]:
+    """A call between two; they are still there."""
+    alice, bob, room_id = await pair(lambda sub, **claims: transport(own, token(sub, **claims)))
+    await alice.send(offer(room_id, "embedded"))
+    assert (await bob.hear()).offer.sdp == "embedded"
+    return alice, bob
+
+
+async def test_what_the_readme_shows_serves_a_call_and_drains_it(
+    capsys: pytest.CaptureFixture[str], config: Config, transport: type[End]
+) -> None:
+    async with AsyncExitStack() as stack:
+        async with program(capsys, config) as port:
+            own = await stack.enter_async_context(channel(port))
+            alice, bob = await call_and_part(own, transport)
+            assert await greeted(own) == "Hello, Alice."
+            health: Any = health_pb2_grpc.HealthStub(own)
+            answer = await health.Check(health_pb2.HealthCheckRequest(service=SERVICE))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        for end in (alice, bob):
+            ended = await end.status()
+            assert ended is not None
+            assert ended.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_opentelemetry_sees_every_call_of_what_the_readme_shows(
+    spans: InMemorySpanExporter,
+    capsys: pytest.CaptureFixture[str],
+    config: Config,
+    transport: type[End],
+) -> None:
+    async with program(capsys, config) as port, channel(port) as own:
+        alice, bob = await call_and_part(own, transport)
+        await greeted(own)
+        health: Any = health_pb2_grpc.HealthStub(own)
+        await health.Check(health_pb2.HealthCheckRequest())
+        watch = health.Watch(health_pb2.HealthCheckRequest())
+        await watch.read()
+        for end in (alice, bob):
+            end.cut()
+        watch.cancel()
+        seen = {"/test.Greeter/Greet", "/grpc.health.v1.Health/Check"}
+        seen |= {"/grpc.health.v1.Health/Watch", *METHODS[transport]}
+        await until(lambda: {span.name for span in spans.get_finished_spans()} >= seen)
+
+
+async def test_an_interceptor_can_refuse_a_call(transport: type[End]) -> None:
+    audit = Audit()
+    config = Config(port=0, jwt_secret=SECRET)
+    async with (
+        serving(config, interceptors=[audit, Reject()]) as server,
+        channel(server.port) as own,
+    ):
+        ended = await end_of(transport(own, token()))
+        assert ended.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert ended.details() == "Not here."
+        assert server.participants == 0
+    assert audit.seen
+
+
+async def test_a_path_that_is_no_text_ends_no_embedded_server() -> None:
+    async with (
+        serving(Config(port=0, jwt_secret=SECRET)) as server,
+        connected(server.port) as client,
+    ):
+        stream = client.call("", "/\xff\xfe/x".encode("latin-1"))
+        assert (await client.ended(stream))["grpc-status"] == "12", "UNIMPLEMENTED"
+        async with channel(server.port) as own:
+            health: Any = health_pb2_grpc.HealthStub(own)
+            answer = await health.Check(health_pb2.HealthCheckRequest())
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_running_server_says_how_it_is(transport: type[End]) -> None:
+    async with (
+        serving(Config(port=0, jwt_secret=SECRET)) as server,
+        channel(server.port) as own,
+    ):
+        assert server.ready
+        alice, bob = await call_and_part(own, transport)
+        assert server.participants == 2
+        assert server.metrics.get_sample_value("dyad_participants") == 2
+        for end in (alice, bob):
+            end.cut()
+
+
+def twice(server: grpc.aio.Server) -> None:
+    for _ in range(2):
+        add_greeter(Greeter(), server)
+
+
+def health_too(server: grpc.aio.Server) -> None:
+    health_pb2_grpc.add_HealthServicer_to_server(health_pb2_grpc.HealthServicer(), server)
+
+
+def opaque(server: grpc.aio.Server) -> None:
+    class Opaque(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: grpc.HandlerCallDetails) -> None:
+            return None
+
+    server.add_generic_rpc_handlers((Opaque(),))
+
+
+@pytest.mark.parametrize("add_services", [twice, health_too, opaque])
+async def test_what_cannot_be_served_is_said_when_it_is_added(
+    add_services: Callable[[grpc.aio.Server], None],
+) -> None:
+    with pytest.raises(ConfigError, match="service"):
+        async with serving(Config(port=0, jwt_secret=SECRET), add_services=add_services):
+            pytest.fail("It started.")
+
+
+async def test_a_start_that_fails_leaves_nothing_behind() -> None:
+    before = asyncio.all_tasks()
+    with issuing(es256("key")) as issuer:
+        async with serving(Config(port=0, jwt_secret=SECRET)) as server:
+            taken = Config(port=server.port, jwt_jwks_url=issuer.url)
+            with pytest.raises(ConfigError, match="port is taken"):
+                async with serving(taken):
+                    pytest.fail("It started.")
+        await until(lambda: not asyncio.all_tasks() - before)
+
+
+async def test_the_schema_of_other_services_is_shown_too() -> None:
+    config = Config(port=0, jwt_secret=SECRET, reflection=True)
+    async with (
+        serving(config, add_services=partial(add_greeter, Greeter())) as server,
+        channel(server.port) as own,
+    ):
+        call = reflection_pb2_grpc.ServerReflectionStub(own).ServerReflectionInfo()
+        await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        answer = await call.read()
+        names = [service.name for service in answer.list_services_response.service]
+        assert {"test.Greeter", SERVICE, "grpc.health.v1.Health"} < set(names)
+        call.cancel()

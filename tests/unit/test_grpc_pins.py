@@ -6,7 +6,8 @@ import sys
 from importlib.metadata import version
 
 import pytest
-from dyad_server import Config, grpc_options
+from dyad_server import Config
+from dyad_server.grpc_options import grpc_options
 
 CONFIG = Config(jwt_secret="x" * 32, keepalive_time=7.0, keepalive_timeout=2.5)
 SHOW = "import dyad_server, os, sys; print('grpc' in sys.modules, os.environ['GRPC_EXPERIMENTS'])"

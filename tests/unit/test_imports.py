@@ -13,7 +13,7 @@ FLOORS = {
     "inputs": set(),
     "origin": set(),
     "runtime": set(),
-    "acceptor": set(),
+    "acceptor": {"errors"},
     "observer": {"errors", "rooms"},
     "broker": {"rooms"},
     "broker_memory": {"broker", "rooms"},
@@ -84,11 +84,12 @@ FLOORS = {
     "metrics_http": set(),
     "config": {"errors"},
     "environment": {"config", "errors"},
+    "grpc_options": {"config"},
     "tls": {"config", "errors"},
     "workers": {"config", "errors", "runtime"},
     "envoy": {"errors"},
 }
-TOP = {"app", "cli", "commands", "demo", "__init__", "__main__"}
+TOP = {"app", "embedding", "cli", "commands", "demo", "__init__", "__main__"}
 PLAIN = {
     "errors",
     "rooms",

@@ -7,6 +7,7 @@ CHANGELOG.md.
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import dyad
@@ -52,9 +53,8 @@ def test_the_server_offers_these_names() -> None:
     assert sorted(dyad_server.__all__) == [
         "Config",
         "ConfigError",
-        "Dyad",
-        "add_to_server",
-        "grpc_options",
+        "RunningServer",
+        "serving",
     ], SAY_SO
 
 
@@ -75,9 +75,7 @@ def test_every_name_that_is_offered_is_there(package: Any) -> None:
         (dyad.Connection.send_offer, "(self, sdp)"),
         (dyad.Connection.send_answer, "(self, sdp)"),
         (dyad.Connection.send_candidate, "(self, candidate)"),
-        (dyad_server.add_to_server, "(server, config)"),
-        (dyad_server.grpc_options, "(config)"),
-        (dyad_server.Dyad.drain, "(self)"),
+        (dyad_server.serving, "(config, *, interceptors=(), add_services=None)"),
     ],
     ids=lambda value: getattr(value, "__qualname__", ""),
 )
@@ -111,6 +109,16 @@ def test_a_value_begins_with_the_fields_it_had(value: Any, names: tuple[str, ...
     assert value.__match_args__[: len(names)] == names, SAY_SO
 
 
+@pytest.mark.parametrize("name", ["metrics", "participants", "port", "ready"])
+def test_a_running_server_says_what_it_said(name: str) -> None:
+    assert isinstance(getattr(dyad_server.RunningServer, name), property), SAY_SO
+
+
+@pytest.mark.parametrize("package", [dyad, dyad_server], ids=["dyad", "dyad_server"])
+def test_a_type_checker_is_told_that_there_are_types(package: Any) -> None:
+    assert (Path(package.__file__).parent / "py.typed").is_file()
+
+
 def test_no_setting_goes_away() -> None:
     names = {setting.name for setting in fields(dyad_server.Config)}
     gone = {
@@ -131,6 +139,7 @@ def test_no_setting_goes_away() -> None:
         "max_frame_bytes",
         "max_token_bytes",
         "max_waiting_bytes",
+        "metrics_host",
         "metrics_port",
         "port",
         "reflection",
