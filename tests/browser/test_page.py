@@ -66,6 +66,24 @@ async def test_a_camera_that_is_allowed_late_takes_no_picture_away() -> None:
             await shows_moving_pictures(page)
 
 
+async def test_a_second_tab_of_the_same_person_takes_the_call_over() -> None:
+    async with site() as here:
+        alice, bob = await call(here)
+        room_id = await alice.locator("#roomId").input_value()
+        other = await here.tab(f"token={token('bob')}&room={room_id}")
+        await other.get_by_role("button", name="Join Room (Callee)").click()
+        await expect(bob.locator("#message")).to_contain_text("taken over by another tab or device")
+        await expect(bob.locator("#status")).to_have_text("Disconnected")
+        for page in (alice, other):
+            await expect(page.locator("#status")).to_have_text("Connected to peer")
+        stream = await other.evaluate(STREAM, "localVideo")
+        assert await alice.evaluate(STREAM, "remoteVideo") == stream
+        await shows_moving_pictures(alice)
+        # The first tab gives neither its picture nor the seat again by itself.
+        assert await bob.evaluate("window.calls.at(-1).signalingState") == "closed"
+        assert not await bob.evaluate(STREAM, "localVideo")
+
+
 async def test_hanging_up_lets_the_other_one_wait_for_the_next() -> None:
     async with site() as here:
         alice, bob = await call(here)

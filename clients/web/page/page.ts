@@ -1,4 +1,4 @@
-import { connect, type Connection, type ConnectionEvent, DyadError } from "../src/index.js";
+import { connect, type Connection, type ConnectionEvent, DyadError, type LeaveReason } from "../src/index.js";
 import { Call } from "./call.js";
 import { invitation, readFragment, withoutToken } from "./fragment.js";
 import { LocalMedia } from "./media.js";
@@ -23,6 +23,13 @@ interface Session {
   /** The server is lost for good, and the call that runs is all there is. */
   last: { readonly callEnded: () => void } | undefined;
 }
+
+const LEFT: Readonly<Record<LeaveReason, string>> = {
+  left: "The other one hung up.",
+  disconnected: "The other one's connection was lost.",
+  replaced: "The other one is connecting again.",
+  unspecified: "The other one has left.",
+};
 
 let server = location.origin;
 let session: Session | undefined;
@@ -109,7 +116,7 @@ async function follow(current: Session): Promise<void> {
       idle = await followOne(current, current.connection);
     }
   } catch (reason) {
-    if (current.call?.running === true) {
+    if (current.call?.running === true && !takenOver(reason)) {
       say(`${sentence(reason)} Your call goes on until one of you hangs up.`);
       await new Promise<void>((callEnded) => (current.last = { callEnded }));
     } else {
@@ -144,6 +151,11 @@ async function followOne(current: Session, connecting: Promise<Connection>): Pro
   return false;
 }
 
+/** The same person is in this call elsewhere: it does not go on here. */
+function takenOver(reason: unknown): boolean {
+  return reason instanceof DyadError && reason.code === "taken_over";
+}
+
 /** The server ends a connection that enters no room; nothing is lost with it. */
 function idledOut(reason: unknown): boolean {
   return reason instanceof DyadError && reason.code === "deadline_exceeded";
@@ -161,12 +173,13 @@ async function take(current: Session, connection: Connection, event: ConnectionE
   switch (event.type) {
     case "peerJoined":
       endCall(current);
+      say("");
       startCall(current, connection);
       view.nameRemote(event.peer);
       break;
     case "peerLeft":
       endCall(current);
-      say(event.reason === "left" ? "The other one hung up." : "The other one's connection was lost.");
+      say(LEFT[event.reason]);
       break;
     case "reconnecting":
       // The two talk to each other directly: a call that runs goes on.

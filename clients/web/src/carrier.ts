@@ -49,7 +49,7 @@ export class Carrier {
   constructor(route: Route, link: Link, receiver: Receiver) {
     this.#route = route;
     this.#receiver = receiver;
-    this.#comeback = new Comeback(route.giveUpAfterMs);
+    this.#comeback = new Comeback(route.giveUpAfterMs, route.credentials.renewable);
     this.#unwatch = watchNetwork({
       // If that is true, the heartbeat cannot be sent, and that is noticed.
       went: () => this.#open?.outbox.beat(),
@@ -199,7 +199,6 @@ export class Carrier {
 
   async #try(kind: "resume" | "rejoin"): Promise<Link> {
     if (this.#closed || this.#seat === undefined) throw lost();
-    this.#route.credentials.renew();
     const abort = new AbortController();
     this.#trying = abort;
     try {

@@ -20,7 +20,7 @@ export interface ConnectOptions {
  *
  * @param baseUrl where the server's grpc-web face is, such as `location.origin`.
  * @param token the app's JWT; a function is asked before each connection is
- *   opened, and again when one has expired.
+ *   opened, and again when a token was refused.
  * @throws DyadError when there is no session to be had.
  */
 export async function connect(

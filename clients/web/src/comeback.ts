@@ -32,6 +32,7 @@ export type Step =
  */
 export class Comeback {
   readonly #giveUpAfterMs: number;
+  readonly #newTokens: boolean;
   readonly #random: () => number;
   #cause: DyadError | undefined;
   #kind: "resume" | "rejoin" = "resume";
@@ -39,8 +40,10 @@ export class Comeback {
   #since = 0;
   #backAt = Number.NEGATIVE_INFINITY;
 
-  constructor(giveUpAfterMs: number, random: () => number = Math.random) {
+  /** `newTokens`: there is another token where one has expired. */
+  constructor(giveUpAfterMs: number, newTokens: boolean, random: () => number = Math.random) {
     this.#giveUpAfterMs = giveUpAfterMs;
+    this.#newTokens = newTokens;
     this.#random = random;
   }
 
@@ -52,7 +55,7 @@ export class Comeback {
     }
     this.#cause = cause;
     this.#kind = "resume";
-    return resumable && COMES_BACK.has(cause.code) ? this.#wait(cause, now) : { kind: "end", failure: cause };
+    return resumable && this.#mayComeBack(cause) ? this.#wait(cause, now) : { kind: "end", failure: cause };
   }
 
   /** The step after a try failed; `leaving`: the person has hung up meanwhile. */
@@ -67,7 +70,7 @@ export class Comeback {
       return { kind: "end", failure: cause };
     }
     // A new token was asked for in the try itself.
-    if (!COMES_BACK.has(failure.code) || failure.code === "unauthenticated") {
+    if (!this.#mayComeBack(failure) || failure.code === "unauthenticated") {
       return { kind: "end", failure };
     }
     return this.#wait(failure, now);
@@ -76,6 +79,10 @@ export class Comeback {
   /** A try led back. */
   back(now: number): void {
     this.#backAt = now;
+  }
+
+  #mayComeBack({ code, final }: DyadError): boolean {
+    return COMES_BACK.has(code) && !final && (code !== "unauthenticated" || this.#newTokens);
   }
 
   #wait(failure: DyadError, now: number): Step {

@@ -5,50 +5,36 @@ import { DyadError } from "./errors.js";
 /** The app's JWT, or what gets a fresh one; it is asked before each connection is opened. */
 export type Token = string | (() => string | Promise<string>);
 
-/** Puts the token on calls, and gets a new one when the server wants that. */
+/** What puts a token on a call. */
+type Authorization = { readonly authorization: string };
+
+/** Gets a token for each connection that is opened. */
 export class Credentials {
   readonly #source: Token;
-  #current: Promise<string> | undefined;
 
   constructor(source: Token) {
     this.#source = source;
   }
 
-  /**
-   * Makes a call; once more with a new token if this one was refused.
-   *
-   * A session outlives many tokens, and the server checks one on every Send.
-   * What it refuses it has not taken in, so the second attempt repeats nothing.
-   */
-  async call<T>(attempt: (headers: HeadersInit) => Promise<T>): Promise<T> {
+  /** Whether there is another token where one has expired. */
+  get renewable(): boolean {
+    return typeof this.#source !== "string";
+  }
+
+  /** Opens a connection with a fresh token; once more with another one if that was refused. */
+  async open<T>(attempt: (headers: Authorization) => Promise<T>): Promise<T> {
+    const headers = await this.#headers();
     try {
-      return await attempt(await this.#headers());
+      return await attempt(headers);
     } catch (reason) {
-      const expired = ConnectError.from(reason).code === Code.Unauthenticated;
-      if (!expired || typeof this.#source === "string") {
+      if (ConnectError.from(reason).code !== Code.Unauthenticated || !this.renewable) {
         throw reason;
       }
-      this.renew();
-      return attempt(await this.#headers());
     }
+    return attempt(await this.#headers());
   }
 
-  /** Lets the next call ask for a fresh token. */
-  renew(): void {
-    this.#current = undefined;
-  }
-
-  async #headers(): Promise<HeadersInit> {
-    this.#current ??= this.#fetch();
-    try {
-      return { authorization: `Bearer ${await this.#current}` };
-    } catch (reason) {
-      this.renew();
-      throw reason;
-    }
-  }
-
-  async #fetch(): Promise<string> {
+  async #headers(): Promise<Authorization> {
     let token: string;
     try {
       token = typeof this.#source === "string" ? this.#source : await this.#source();
@@ -60,6 +46,6 @@ export class Credentials {
     if (!/^[\x21-\x7e]+$/.test(token)) {
       throw new DyadError("unauthenticated", "This is not a token.");
     }
-    return token;
+    return { authorization: `Bearer ${token}` };
   }
 }

@@ -6,7 +6,7 @@ import { type Error as Refusal, Error_Code } from "./gen/dyad/v1/signaling_pb.js
 export type ErrorCode =
   // prettier-ignore
   | "unauthenticated" | "permission_denied" | "session_not_found" | "resource_exhausted"
-  | "deadline_exceeded" | "aborted" | "unavailable" | "lost" | "closed" | "protocol"
+  | "deadline_exceeded" | "aborted" | "taken_over" | "unavailable" | "lost" | "closed" | "protocol"
   | "invalid_frame" | "room_not_found" | "room_full" | "not_in_room" | "peer_absent" | "refused";
 
 /** Any failure of this library's own. Its message is one plain sentence. */
@@ -20,6 +20,8 @@ export class DyadError extends Error {
     readonly retryable = false,
     /** How long the server asks to wait before that, where it says so. */
     readonly retryAfterMs?: number,
+    /** Whether the server said not to come back. */
+    readonly final = false,
   ) {
     super(message);
   }
@@ -56,7 +58,11 @@ export function ended(reason: unknown): DyadError {
   const known = ENDED.get(status.code);
   if (known !== undefined) {
     const [code, retryable] = known;
-    return new DyadError(code, status.rawMessage, retryable, retryAfter(status));
+    const after = retryAfter(status);
+    if (after !== undefined && after < 0) {
+      return new DyadError(code === "aborted" ? "taken_over" : code, status.rawMessage, false, undefined, true);
+    }
+    return new DyadError(code, status.rawMessage, retryable, after);
   }
   return LOST.has(status.code)
     ? lost()

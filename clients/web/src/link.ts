@@ -26,6 +26,8 @@ export class Link {
   readonly #abort: AbortController;
   #responses: AsyncIterator<ListenResponse> | undefined;
   #sessionId = "";
+  /** The token that opened this speaks for it until its end, on every Send. */
+  #headers: HeadersInit = {};
   #failure: DyadError | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
   #afterwards: ReturnType<typeof setTimeout> | undefined;
@@ -55,18 +57,16 @@ export class Link {
 
   /** Sends frames; with none, shows that this side lives. Have one under way at a time. */
   async send(frames: Frame[]): Promise<void> {
-    const { client, credentials } = this.#route;
     const request = { sessionId: this.#sessionId, frames };
-    await credentials.call((headers) => client.send(request, { headers, signal: this.#abort.signal }));
+    await this.#route.client.send(request, { headers: this.#headers, signal: this.#abort.signal });
   }
 
   /** Sends the last frames there are, even where the page is about to go; then closes. */
   async sendLast(frames: Frame[]): Promise<void> {
-    const { farewell, credentials } = this.#route;
     const request = { sessionId: this.#sessionId, frames };
     const signal = AbortSignal.timeout(REASON_MS);
     try {
-      await credentials.call((headers) => farewell.send(request, { headers, signal }));
+      await this.#route.farewell.send(request, { headers: this.#headers, signal });
     } catch {
       // The server will notice that this side is gone.
     } finally {
@@ -89,7 +89,7 @@ export class Link {
 
   /** A Send failed: what it means for the link. */
   sendFailed(failure: DyadError): void {
-    if (failure.code === "session_not_found") {
+    if (failure.code === "session_not_found" || failure.code === "aborted") {
       this.#afterwards ??= setTimeout(() => this.fail(failure), REASON_MS);
     } else {
       this.fail(failure);
@@ -112,7 +112,8 @@ export class Link {
     const { client, credentials } = this.#route;
     const { signal } = this.#abort;
     this.#expectMore();
-    await credentials.call(async (headers) => {
+    await credentials.open(async (headers) => {
+      this.#headers = headers;
       this.#responses = client.listen({}, { headers, signal })[Symbol.asyncIterator]();
       this.#sessionId = (await this.#next()).sessionId;
     });

@@ -32,10 +32,12 @@ export class Outbox<F> {
     void this.#run();
   }
 
-  /** Shows that this side lives; whatever is to be sent shows it too. */
+  /** Shows that this side lives; whatever is to be sent, or under way, shows it too. */
   beat(): void {
-    this.#beatDue = true;
-    this.wake();
+    if (!this.#sending) {
+      this.#beatDue = true;
+      this.wake();
+    }
   }
 
   close(): void {

@@ -10,7 +10,7 @@ function failure(code: ErrorCode, retryAfterMs?: number): DyadError {
 
 /** Lost the connection by `cause`; the longest waits. */
 function away(cause: ErrorCode, resumable = true): { comeback: Comeback; step: Step } {
-  const comeback = new Comeback(60_000, () => 1);
+  const comeback = new Comeback(60_000, true, () => 1);
   return { comeback, step: comeback.lost(failure(cause), resumable, 0) };
 }
 
@@ -20,7 +20,7 @@ function told(step: Step): string {
 
 const COMES_BACK: ErrorCode[] = ["unavailable", "lost", "session_not_found", "unauthenticated"];
 const COMES_BACK_ONCE: ErrorCode[] = ["resource_exhausted", "deadline_exceeded"];
-const FINAL: ErrorCode[] = ["permission_denied", "aborted", "protocol"];
+const FINAL: ErrorCode[] = ["permission_denied", "aborted", "taken_over", "protocol"];
 
 for (const cause of [...COMES_BACK, ...COMES_BACK_ONCE]) {
   test(`after "${cause}" one comes back`, () => {
@@ -45,6 +45,21 @@ for (const cause of FINAL) {
     assert.equal(told(away(cause).step), `end: ${cause}`);
   });
 }
+
+test("a seat that the same user took elsewhere is not taken back", () => {
+  assert.equal(told(away("lost").comeback.failed(failure("taken_over"), false, 0)), "end: taken_over");
+});
+
+test("whatever the server calls final is the end, also of a try", () => {
+  const final = new DyadError("unavailable", "Do not come back.", false, undefined, true);
+  assert.equal(told(new Comeback(60_000, true).lost(final, true, 0)), "end: unavailable");
+  assert.equal(told(away("lost").comeback.failed(final, false, 0)), "end: unavailable");
+});
+
+test("a token that expired is the end where there is no other", () => {
+  const comeback = new Comeback(60_000, false);
+  assert.equal(told(comeback.lost(failure("unauthenticated"), true, 0)), "end: unauthenticated");
+});
 
 test("without a token to come back with, the end is said at once", () => {
   assert.equal(told(away("lost", false).step), "end: lost");
@@ -72,7 +87,7 @@ test("each wait is longer than the one before, to 4 s", () => {
 });
 
 test("a wait is random, from nothing on", () => {
-  const comeback = new Comeback(60_000, () => 0);
+  const comeback = new Comeback(60_000, true, () => 0);
   assert.deepEqual(comeback.lost(failure("lost"), true, 0), { kind: "resume", afterMs: 0 });
 });
 
@@ -81,7 +96,7 @@ test("the server's wish is kept, and up to half as much again added", () => {
     [0, 600],
     [1, 900],
   ] as const) {
-    const comeback = new Comeback(60_000, () => random);
+    const comeback = new Comeback(60_000, true, () => random);
     assert.deepEqual(comeback.lost(failure("unavailable", 600), true, 0), { kind: "resume", afterMs });
   }
 });

@@ -33,6 +33,20 @@ test("the server's own wish for when to come back is kept", () => {
   assert.equal(ended(going).retryAfterMs, 750);
 });
 
+test("a negative wish is not to come back, and ABORTED with it is a seat taken over", () => {
+  const never = { "retry-after-ms": "-1" };
+  const taken = ended(new ConnectError("The same user joined.", Code.Aborted, never));
+  assert.equal(taken.code, "taken_over");
+  assert.equal(taken.message, "The same user joined.");
+  assert.match(sentence(taken), /another tab or device/);
+  const going = ended(new ConnectError("going away", Code.Unavailable, never));
+  for (const failure of [taken, going]) {
+    assert.equal(failure.final, true);
+    assert.equal(failure.retryable, false);
+    assert.equal(failure.retryAfterMs, undefined);
+  }
+});
+
 test("a wish that is no number is none", () => {
   const going = new ConnectError("going away", Code.Unavailable, { "retry-after-ms": "soon" });
   assert.equal(ended(going).retryAfterMs, undefined);

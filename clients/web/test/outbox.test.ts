@@ -69,6 +69,17 @@ test("a heartbeat is an empty batch, and what waits stands in for it", async () 
   way.outbox.close();
 });
 
+test("what is under way as a heartbeat is due is the answer to it", async () => {
+  const way = new Way();
+  way.put("a");
+  way.outbox.beat();
+  await way.arrives();
+  assert.deepEqual(way.sent, [["a"]]);
+  way.outbox.beat();
+  assert.deepEqual(way.sent, [["a"], []]);
+  way.outbox.close();
+});
+
 test("after a silence a heartbeat goes by itself", { timeout: 5_000 }, async () => {
   const beaten = Promise.withResolvers<string[]>();
   const outbox = new Outbox<string>({

@@ -1,0 +1,90 @@
+"""The Python client of a user who enters the room once more: the newest has the seat."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import dyad
+import grpc
+import pytest
+from dyad_server.app import Server
+
+from tests.conftest import serving, token
+from tests.support.proxy import Proxy
+
+BOB = dyad.Participant("bob")
+
+
+def connect(port: int, sub: str) -> dyad.Connection:
+    return dyad.connect(f"127.0.0.1:{port}", token(sub))
+
+
+@asynccontextmanager
+async def called(
+    server: Server, port: int | None = None
+) -> AsyncIterator[tuple[dyad.Connection, dyad.Connection, dyad.Room]]:
+    """Alice in a room with Bob, who comes over `port`."""
+    async with (
+        connect(server.port, "alice") as alice,
+        connect(port or server.port, "bob") as bob,
+    ):
+        room = await alice.create()
+        await bob.join(room.room_id)
+        assert await anext(alice) == dyad.PeerJoined(BOB)
+        yield alice, bob, room
+
+
+async def told_of_another_bob(alice: dyad.Connection) -> None:
+    assert await anext(alice) == dyad.PeerLeft(BOB, dyad.Departure.REPLACED)
+    assert await anext(alice) == dyad.PeerJoined(BOB)
+
+
+async def test_a_second_device_takes_the_seat_and_the_first_is_told_and_stays_away() -> None:
+    async with (
+        serving() as server,
+        called(server) as (alice, bob, room),
+        connect(server.port, "bob") as phone,
+    ):
+        await phone.join(room.room_id)
+        with pytest.raises(dyad.TakenOver) as taken:
+            await anext(bob)
+        assert taken.value.final
+        assert taken.value.message.startswith("The same user")
+        await told_of_another_bob(alice)
+        # Nobody fights back: the phone has the seat, and what is said to it arrives.
+        await alice.send_offer("v=0")
+        assert await anext(phone) == dyad.Offer("v=0", dyad.Participant("alice"))
+
+
+async def test_one_whose_seat_was_taken_while_it_was_away_does_not_take_it_back() -> None:
+    async with (
+        serving() as server,
+        Proxy(server.port) as network,
+        called(server, network.port) as (alice, bob, room),
+        connect(server.port, "bob") as phone,
+    ):
+        await network.refuse()
+        await network.cut()
+        assert await anext(bob) == dyad.Reconnecting()
+        await phone.join(room.room_id)
+        await network.accept()
+        with pytest.raises(dyad.TakenOver) as taken:
+            await anext(bob)
+        assert taken.value.final
+        assert taken.value.code is grpc.StatusCode.ABORTED
+        await told_of_another_bob(alice)
+        await alice.send_offer("v=0")
+        assert await anext(phone) == dyad.Offer("v=0", dyad.Participant("alice"))
+
+
+async def test_a_room_id_in_upper_case_is_answered_in_lower_case() -> None:
+    async with (
+        serving() as server,
+        connect(server.port, "alice") as alice,
+        connect(server.port, "bob") as bob,
+    ):
+        room = await alice.create()
+        joined = await bob.join(room.room_id.upper())
+        assert joined.room_id == room.room_id
+        await bob.send_offer("v=0")
+        assert await anext(alice) == dyad.PeerJoined(BOB)
+        assert await anext(alice) == dyad.Offer("v=0", BOB)
