@@ -261,9 +261,9 @@ class RedisBroker:
 
     # Handing over: see `fleet`.
 
-    def one_may_come(self) -> AbstractContextManager[None]:
-        """See `Seating.one_may_come`."""
-        return self._seating.one_may_come()
+    def may_come(self, member_id: str) -> AbstractContextManager[None]:
+        """See `Seating.may_come`."""
+        return self._seating.may_come(member_id)
 
     def release(self, member_id: str) -> tuple[Seat, list[Any]] | None:
         """See `Seating.release`."""

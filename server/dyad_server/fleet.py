@@ -7,6 +7,7 @@ of its room say.
 
 import asyncio
 import hashlib
+import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -19,10 +20,13 @@ from dyad_server.broker_redis import RedisBroker
 from dyad_server.errors import Ended, Replaced, SessionNotFound, Unavailable
 from dyad_server.handover import plain, restore
 from dyad_server.hub import Hub
+from dyad_server.limits import Quota
 from dyad_server.participant import Participant, node_of
 from dyad_server.pipeline import Message
 from dyad_server.returning import RESUMED, Found
 from dyad_server.upkeep import ROOM_LIFE_MS
+
+log = logging.getLogger("dyad.fleet")
 
 _ASK_SECONDS = 3.0
 _ASK_AGAIN_SECONDS = 0.5
@@ -32,6 +36,9 @@ _SCRIPT_SECONDS = 2.0
 _PERSIST_SECONDS = 60.0
 # Longer than the lease of a node that is gone, shorter than a client waits.
 _CLAIM_SECONDS = 7.5
+# Claims that one user, and all users together, may have under way.
+_CLAIMS = 16
+_ALL_CLAIMS = 2048
 
 # (user_id, the packed SendRequest): what the servicer does with it.
 TakeSend = Callable[[str, bytes], Ended | None]
@@ -56,6 +63,8 @@ class Fleet:
         self._answers: OrderedDict[str, Any] = OrderedDict()
         # What is just being handed over, by the keys of its resume tokens.
         self._leaving: dict[str, asyncio.Future[bool]] = {}
+        self._claims = Quota(_CLAIMS)
+        self._claiming = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self.take_send: TakeSend = lambda *_: SessionNotFound("There is no such session.")
         hub.returning.claim = self._begin_claim
@@ -91,9 +100,21 @@ class Fleet:
     # Handing over.
 
     def _begin_claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
+        if self._claims.full(user_id) or self._claiming >= _ALL_CLAIMS:
+            then(Unavailable("Too many come back at once: come back soon."))
+            return
+
         async def claim() -> None:
-            with self._broker.one_may_come():
+            self._claims.take(user_id)
+            self._claiming += 1
+            try:
                 await self._claim(token, user_id, room_id, then)
+            except Exception:
+                log.exception("a seat could not be taken up")
+                then(Unavailable("Rooms are out of reach: come back soon."))
+            finally:
+                self._claims.give_back(user_id)
+                self._claiming -= 1
 
         self._run(claim())
 
@@ -101,20 +122,20 @@ class Fleet:
         """Take up what was left for `token`; have it left by the node that has it."""
         request = secrets.token_hex(8)
         denied: set[str] = set()
-        asked: asyncio.Future[Any] | None = None
         deadline = time.monotonic() + _CLAIM_SECONDS
         while time.monotonic() < deadline and not self._hub.draining:
             if not self._broker.ready:
                 await asyncio.sleep(_ASK_AGAIN_SECONDS)
                 continue
-            asked = self._ask_redis(request, token, user_id, room_id)
+            asked = self._ask_redis(request, token, user_id, room_id, "")
             done, _ = await asyncio.wait({asked}, timeout=_SCRIPT_SECONDS)
             if not done:
                 break
             match asked.result():
-                case [b"ok", term, left, peer]:
-                    then(self._adopt(left, room_id, peer, int(term)))
-                    return
+                case [b"left", member_id]:
+                    member = member_id.decode()
+                    if await self._take_up(request, token, user_id, room_id, member, then):
+                        return
                 case [b"nodes", *names]:
                     nodes = {name.decode() for name in names} - denied
                     if not nodes:
@@ -129,18 +150,35 @@ class Fleet:
                 case _:
                     await asyncio.sleep(_ASK_AGAIN_SECONDS)
         then(Unavailable("Rooms are out of reach: come back soon."))
-        if asked and not asked.done() and (answer := await asked) and answer[0] == b"ok":
-            # Now it is here; its client may come back to it.
-            _, term, left, peer = answer
-            self._adopt(left, room_id, peer, int(term))
+
+    async def _take_up(  # noqa: PLR0917 - what names a claim
+        self, request: str, token: str, user_id: str, room_id: str, member_id: str, then: Found
+    ) -> bool:
+        """Take up a member that is left in Redis; whether `then` has its answer."""
+        # Other nodes may speak to it here before this one has Redis' answer.
+        with self._broker.may_come(member_id):
+            asked = self._ask_redis(request, token, user_id, room_id, member_id)
+            done, _ = await asyncio.wait({asked}, timeout=_SCRIPT_SECONDS)
+            if not done:
+                then(Unavailable("Rooms are out of reach: come back soon."))
+            match await asked:
+                case [b"ok", term, left, peer]:
+                    # Where that was too late, its client may still come back to it.
+                    found = self._adopt(left, room_id, peer, int(term))
+                    if done:
+                        then(found)
+                    return True
+        return not done
 
     def _ask_redis(
-        self, request: str, token: str, user_id: str, room_id: str
+        self, request: str, token: str, user_id: str, room_id: str, member_id: str
     ) -> asyncio.Future[Any]:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         keys = [self._bus.key("room", room_id), self._token_key(token, user_id)]
-        arguments = [request, user_id, ROOM_LIFE_MS]
-        self._bus.script("claim", keys, arguments, answer.set_result, _PERSIST_SECONDS)
+        arguments = [request, user_id, ROOM_LIFE_MS, member_id]
+        # Only what seats somebody here is asked for so long.
+        seconds = _PERSIST_SECONDS if member_id else _SCRIPT_SECONDS
+        self._bus.script("claim", keys, arguments, answer.set_result, seconds)
         return answer
 
     def _adopt(self, packed: bytes, room_id: str, peer: bytes, term: int) -> Participant:
@@ -243,7 +281,7 @@ class Fleet:
                         self._bus.post(node, ["answer", request, self._answers[request]])
                     return
                 self._answers[request] = None
-                if len(self._answers) > _REMEMBERED:
+                while len(self._answers) > _REMEMBERED:
                     self._answers.popitem(last=False)
                 self._run(self._answer(request, node, question))
 

@@ -5,6 +5,7 @@ over a `crossing`.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -52,7 +53,7 @@ class Seating:
         self._doubt = doubt
         self._seats: dict[str, Seat] = {}
         self._moved: dict[str, float] = {}
-        self._coming = 0
+        self._coming: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Seat]:
         return iter(tuple(self._seats.values()))
@@ -183,7 +184,7 @@ class Seating:
         seat = self._seats.get(member_id)
         if seat is not None:
             return Presence.SEATED if seat.seated else Presence.ENTERING
-        if member_id in self._moved or self._coming:
+        if member_id in self._moved or self._coming[member_id]:
             return Presence.AWAY
         return Presence.UNKNOWN
 
@@ -242,13 +243,15 @@ class Seating:
         return seat, [seat.polite, seat.epoch, [asdict(peer.member), peer.node], links]
 
     @contextmanager
-    def one_may_come(self) -> Iterator[None]:
-        """Until it is clear, whoever is not known here may be somebody who is about to be."""
-        self._coming += 1
+    def may_come(self, member_id: str) -> Iterator[None]:
+        """Until it is clear, a member whom Redis holds for a claim is about to be here."""
+        self._coming[member_id] += 1
         try:
             yield
         finally:
-            self._coming -= 1
+            self._coming[member_id] -= 1
+            if not self._coming[member_id]:
+                del self._coming[member_id]
 
     def adopt(self, member: Member, room_id: str, state: list[Any], there: bytes) -> Seat:
         """Take up a seat that another node released.

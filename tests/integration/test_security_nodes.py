@@ -6,11 +6,13 @@ import secrets
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
+from dyad_server.broker_redis import RedisBroker
+from dyad_server.crossing import Presence
 from grpc import StatusCode
 from redis.asyncio import Redis
 
 from tests.integration.test_nodes import nodes, resumable
-from tests.support.ends import ListenEnd, end_of, offer
+from tests.support.ends import ListenEnd, SignalEnd, candidate, end_of, offer
 
 
 async def test_a_secret_that_names_no_node_leaves_nothing_in_redis() -> None:
@@ -65,3 +67,42 @@ async def test_what_one_user_may_pass_on_to_other_nodes_is_bounded() -> None:
         assert after - before < 2 * 2**20
         await alice.send(offer(room_id, "goes on", seq=2))
         assert (await bob.hear()).offer.sdp == "goes on"
+
+
+async def test_resumes_that_are_made_up_suspend_nothing_and_are_bounded() -> None:
+    async with nodes(SignalEnd, 2) as here:
+        alice, bob, room_id, resume_token = await here.pair(0, 1)
+        broker = here.servers[0].dyad.hub._broker  # noqa: SLF001 - what it believes is not told
+        assert isinstance(broker, RedisBroker)
+        presence = broker._seating._presence  # noqa: SLF001 - the same
+        believed: set[Presence] = set()
+        stop = asyncio.Event()
+
+        async def make_up(name: str) -> set[StatusCode]:
+            codes = set()
+            while not stop.is_set():
+                made_up = resumable(room_id, secrets.token_urlsafe(32), ack=1)
+                codes.add((await end_of(here.connect(name, 0), made_up)).code())
+                believed.add(presence("nobody at all"))
+            return codes
+
+        async with asyncio.TaskGroup() as made:
+            making = [made.create_task(make_up(name)) for name in ("mallory", "bob")]
+            for number in range(100):
+                believed.add(presence("nobody at all"))
+                await alice.send(candidate(room_id, str(number), seq=number + 2))
+            heard = [(await bob.hear()).ice_candidate.candidate for _ in range(100)]
+            assert heard == [str(number) for number in range(100)]
+            bob.cut()
+            # Hers among all of these.
+            again = here.connect("bob", 0)
+            await again.send(resumable(room_id, resume_token, ack=101))
+            assert (await again.hear()).join_room.resumed
+            stop.set()
+        assert believed == {Presence.UNKNOWN}
+        for task in making:
+            assert task.result() <= {
+                StatusCode.ABORTED,
+                StatusCode.UNAVAILABLE,
+                StatusCode.RESOURCE_EXHAUSTED,
+            }

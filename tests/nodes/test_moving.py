@@ -5,10 +5,11 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 import pytest
-from dyad_server.rooms import Departure, Joined, Lost, PeerJoined, PeerLeft
+from dyad_server.rooms import Departure, Joined, Left, Lost, PeerJoined, PeerLeft
 from redis.asyncio import Redis
 
 from tests.nodes.brokers import PATIENCE, Guest, Party, entered, party, said
+from tests.support.until import until
 
 _MINUTE_MS = 60_000
 
@@ -35,7 +36,7 @@ async def park(guest: Guest, state: list[Any]) -> list[bytes]:
 async def claim(guest: Guest) -> list[bytes]:
     """Have Redis give it to the node on which the guest is now."""
     answer = await script(
-        guest, "claim", [token(guest)], guest.id, guest.member.user_id, _MINUTE_MS
+        guest, "claim", [token(guest)], guest.id, guest.member.user_id, _MINUTE_MS, guest.id
     )
     assert answer[0] == b"ok"
     return answer
@@ -81,7 +82,7 @@ async def test_what_is_said_to_one_who_is_about_to_come_is_not_taken_for_heard()
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         left = here.nodes[1].broker
-        with here.nodes[2].broker.one_may_come():
+        with here.nodes[2].broker.may_come(bob.id):
             coming = await move(here, bob, 2)
             # So that Alice's node looks where Bob is.
             await left.stop()
@@ -206,3 +207,19 @@ async def test_a_node_does_not_speak_for_one_who_sits_on_another() -> None:
         assert await bob.told() == said(alice, "still here")
         bob.leave()
         assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)
+
+
+async def test_a_claim_makes_nobody_else_about_to_come() -> None:
+    async with party() as here:
+        alice, bob = await here.pair(0, 1)
+        with here.nodes[1].broker.may_come("somebody else"):
+            bob.leave()
+            assert await bob.told() == Left()
+            assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)
+            # Heard, and known to be for nobody: else it would be sent again and again.
+            node = here.nodes[1].broker.bus.node
+            crossing = here.nodes[0].broker._seating.crossing  # noqa: SLF001 - it is not told
+            crossing.send((alice.id, bob.id), node, ["left", "left"], 0)
+            links = crossing._out  # noqa: SLF001 - the same
+            pair = (alice.id, bob.id)
+            await until(lambda: pair not in links or not links[pair].kept, PATIENCE)

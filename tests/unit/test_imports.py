@@ -33,6 +33,7 @@ FLOORS = {
         "errors",
         "handover",
         "hub",
+        "limits",
         "participant",
         "pipeline",
         "returning",

@@ -1,13 +1,18 @@
 -- Take up a member that a node left here; once.
 -- KEYS[1]: the room, KEYS[2]: the resume token.
--- ARGV: as in node.lua; a text that names this question, the user, room's life time in ms.
--- Answers {'ok', term, what was left, peer or ''}, or {'nodes', …} where the
+-- ARGV: as in node.lua; a text that names this question, the user, room's life time in ms,
+-- the member that the node expects, or ''.
+-- Answers {'ok', term, what was left, peer or ''}, or {'left', member}: that one
+-- is left here, and the node is to expect it first, or {'nodes', …} where the
 -- user has seats, or {'again'}.
 if not standing() then return {'again'} end
 local token = redis.call('HMGET', KEYS[2], 'id', 'left', 'by')
 local id, left, by = token[1], token[2], token[3]
 local polite, seat = seat_of(id)
-if polite and (by == ARGV[6] or redis.call('DEL', prefix .. 'parked:' .. id) == 1) then
+local parked = polite and prefix .. 'parked:' .. id
+if polite and (by == ARGV[6] or redis.call('EXISTS', parked) == 1) then
+  if id ~= ARGV[9] then return {'left', id} end
+  redis.call('DEL', parked)
   -- Kept for its time, in case this answer is lost.
   redis.call('HSET', KEYS[2], 'by', ARGV[6])
   seat.node, seat.term = node, term
