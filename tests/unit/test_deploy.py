@@ -37,9 +37,18 @@ def test_every_variable_is_a_setting(name: str) -> None:
     assert said <= SETTINGS, f"deploy/{name} sets what the server does not know"
 
 
-def test_a_node_of_compose_starts_with_what_it_is_given() -> None:
+def mounted(environment: dict[str, Any], folder: str, at: Path, **secrets: str) -> dict[str, str]:
+    """The environment of a container whose secrets are mounted in `folder`; here they are `at`."""
+    for name, text in secrets.items():
+        (at / name.replace("_", "-")).write_text(text + "\n")
+    return {name: str(text).replace(folder, str(at)) for name, text in environment.items()}
+
+
+def test_a_node_of_compose_starts_with_what_it_is_given(tmp_path: Path) -> None:
     (compose,) = documents("compose.yaml")
-    given = dict(compose["services"]["dyad-1"]["environment"]) | {"DYAD_JWT_SECRET": "s" * 32}
+    node = compose["services"]["dyad-1"]
+    assert node["secrets"] == list(compose["secrets"])
+    given = mounted(node["environment"], "/run/secrets", tmp_path, jwt_secret="s" * 32)
     config = load(
         {}, {name: str(value) for name, value in given.items()} | {"DYAD_HOST": "0.0.0.0"}
     )
@@ -47,12 +56,15 @@ def test_a_node_of_compose_starts_with_what_it_is_given() -> None:
     assert compose["services"]["dyad-1"] == compose["services"]["dyad-2"]
 
 
-def test_a_pod_starts_with_what_it_is_given_and_is_probed_where_it_listens() -> None:
+def test_a_pod_starts_with_what_it_is_given_and_is_probed_where_it_listens(tmp_path: Path) -> None:
     pod = kubernetes("Deployment")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    given = {entry["name"]: entry.get("value", "s" * 32) for entry in container["env"]}
-    given |= {"DYAD_HOST": "0.0.0.0", "DYAD_REDIS": "redis://redis"}
-    config = load({}, given)
+    (mount,) = container["volumeMounts"]
+    env = {entry["name"]: entry["value"] for entry in container["env"]}
+    secret = {"jwt_secret": "s" * 32, "redis": "redis://redis"}
+    given = mounted(env, mount["mountPath"], tmp_path, **secret)
+    config = load({}, given | {"DYAD_HOST": "0.0.0.0"})
+    assert (config.jwt_secret, config.redis) == tuple(secret.values())
     assert container["readinessProbe"]["grpc"]["port"] == config.port
     service = container["readinessProbe"]["grpc"]["service"]
     assert Default().FindServiceByName(service)
