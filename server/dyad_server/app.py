@@ -18,6 +18,7 @@ from dyad_server.acceptor import make_server, services
 from dyad_server.auth import Verifier
 from dyad_server.broker_memory import MemoryBroker
 from dyad_server.config import Config
+from dyad_server.connections import AddressBound
 from dyad_server.draining import Drained
 from dyad_server.errors import ConfigError
 from dyad_server.grpc_options import grpc_options
@@ -190,16 +191,16 @@ class Server:
         self._has_others = add_services is not None
         if add_services is not None:
             add_services(self._server)
-        origin = Origin(config.proxies(), unix=config.trusts_unix(), hops=config.trusted_hops)
-        self._health = Health(SERVICE, origin)
+        self._origin = Origin(config.proxies(), unix=config.trusts_unix(), hops=config.trusted_hops)
+        self._health = Health(SERVICE, self._origin)
         self._health.add(self._server)
         self.dyad = Dyad(config)
         servicer.add(self.dyad.servicer, self._server)
         if config.reflection:
-            Reflection(services(self._server), origin).add(self._server)
+            Reflection(services(self._server), self._origin).add(self._server)
         self._metrics = MetricsServer(self.dyad.metrics.registry)
         self.port = 0
-        self._reporting: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
 
     @property
     def ready(self) -> bool:
@@ -229,7 +230,11 @@ class Server:
                     await self.dyad.ready.wait()
             undo.pop_all()
         self._say_health()
-        self._reporting = asyncio.create_task(self._report(), name="dyad-health")
+        bound = AddressBound(self._origin, self.port, self._config.max_connections_per_address)
+        self._beside = [
+            asyncio.create_task(self._report(), name="dyad-health"),
+            asyncio.create_task(bound.keep(), name="dyad-connections"),
+        ]
         tls = bool(self._config.tls_cert)
         log.info("listening address=%s:%d tls=%s", self._host(), self.port, tls)
 
@@ -262,10 +267,9 @@ class Server:
     async def stop(self) -> None:
         """Say so to health checks and clients, wait for calls to end, stop."""
         log.info("draining participants=%d", len(self.dyad.hub))
-        if self._reporting is not None:
-            self._reporting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reporting
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
         self._health.finish()
         began = time.monotonic()
         await self.dyad.drain()

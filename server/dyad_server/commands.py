@@ -12,6 +12,7 @@ from dyad_server import demo, logs, workers
 from dyad_server.app import Server
 from dyad_server.auth import Verifier, mint
 from dyad_server.config import Config, option, variable
+from dyad_server.connections import raise_descriptor_limit
 from dyad_server.environment import load, secret, warnings
 from dyad_server.errors import ConfigError, DyadError
 from dyad_server.keys import OneKey, secret_key
@@ -112,6 +113,7 @@ def serve(config: Config) -> None:
     import uvloop  # noqa: PLC0415 - Windows has none, and the other commands run there
 
     logs.configure(config.log_level)
+    raise_descriptor_limit()
 
     async def until_stopped() -> None:
         await Server(config).run()

@@ -82,6 +82,9 @@ class Config:
     max_streams: int = _setting(10000, "most participants at once")
     max_streams_per_user: int = _setting(16, "the same for one `sub`, held seats counted in")
     max_streams_per_address: int = _setting(1000, "the same for one address")
+    max_connections_per_address: int = _setting(
+        2000, "connections of one address, trusted proxies exempt; never over half of all"
+    )
     trusted_proxies: str = _setting(
         _LOOPBACK, "whose x-forwarded-for is believed: networks, or unix, with commas"
     )
@@ -100,6 +103,8 @@ class Config:
     lease: float = _setting(25.0, "longest life of a session without a Send")
     keepalive_time: float = _setting(5.0, "silence after which a connection is probed")
     keepalive_timeout: float = _setting(3.0, "longest wait for the probe's answer")
+    handshake_timeout: float = _setting(10.0, "longest wait for a TLS and HTTP/2 handshake")
+    idle_timeout: float = _setting(60.0, "longest life of a connection without a call")
     drain_timeout: float = _setting(15.0, "longest wait for calls to end on shutdown")
     drain_spread: float = _setting(
         0.0,

@@ -1,6 +1,7 @@
 """What Dyad asks of gRPC: limits, keepalive, connections."""
 
 from dyad_server.config import Config
+from dyad_server.connections import room
 
 _METADATA_BYTES = 16384
 # A replay of all that may stand unacknowledged fits into one message.
@@ -25,6 +26,10 @@ def grpc_options(config: Config) -> list[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
         # Measured, it opens windows of megabytes, for clients without a token too.
         ("grpc.http2.bdp_probe", 0),
+        # Else a client without a token fills the process with connections.
+        ("grpc.max_allowed_incoming_connections", room()),
+        ("grpc.max_connection_idle_ms", int(config.idle_timeout * 1000)),
+        ("grpc.server_handshake_timeout_ms", int(config.handshake_timeout * 1000)),
         ("grpc.keepalive_time_ms", int(config.keepalive_time * 1000)),
         # Either alone does not do it.
         ("grpc.keepalive_timeout_ms", int(config.keepalive_timeout * 1000)),

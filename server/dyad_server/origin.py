@@ -63,6 +63,14 @@ class Origin:
             return str(ipaddress.ip_network((int(found), _SUBSCRIBER_BITS), strict=False))
         return str(found)
 
+    def is_proxy(self, host: str) -> bool:
+        """Whether who connects from this address is a trusted proxy."""
+        return self._believes(_parsed(host), 0)
+
+    def of_host(self, host: str) -> str:
+        """As `address`, of one that connects from this address and says nothing of others."""
+        return self.address(f"ipv6:[{host}]:0" if ":" in host else f"ipv4:{host}:0", None)
+
     def _believes(self, address: Address | None, hop: int) -> bool:
         """Whether this one, so many hops before the server, is a trusted proxy; None: no IP."""
         if self._hops:

@@ -183,9 +183,11 @@ class Http2:
 
 
 @asynccontextmanager
-async def connected(port: int, *, window: int = WINDOW) -> AsyncIterator[Http2]:
+async def connected(
+    port: int, *, window: int = WINDOW, source: str = "127.0.0.1"
+) -> AsyncIterator[Http2]:
     """A connection whose streams give the server `window` bytes, to be read by nobody."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
     connection = Http2(reader, writer)
     connection.write(PREFACE, SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: window}))
     try:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import pytest
 from dyad_server import Config
+from dyad_server.connections import room
 from dyad_server.grpc_options import grpc_options
 
 CONFIG = Config(jwt_secret="x" * 32, keepalive_time=7.0, keepalive_timeout=2.5)
@@ -31,6 +32,15 @@ OPTIONS = {
     "grpc.absolute_max_metadata_size": (
         16_384,
         "A token is refused at random where the two metadata limits differ.",
+    ),
+    "grpc.max_allowed_incoming_connections": (
+        room(),
+        "Past the descriptors, gRPC accepts nobody for a while, and Redis and keys fail too.",
+    ),
+    "grpc.max_connection_idle_ms": (60_000, "A connection without a call lasts for ever."),
+    "grpc.server_handshake_timeout_ms": (
+        10_000,
+        "A connection that never says anything lasts for two minutes.",
     ),
     "grpc.http2.bdp_probe": (
         0,
