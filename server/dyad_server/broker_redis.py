@@ -54,7 +54,7 @@ class RedisBroker:
     def __init__(self, make_bus: MakeBus) -> None:
         """Reach Redis by the bus that `make_bus` makes."""
         self.bus = self._bus = make_bus(self._hear, self._renewed, self._expired)
-        self._seating = Seating(self._bus, self._doubt)
+        self._seating = Seating(self._bus, self._doubt, self._forgotten)
         self._upkeep = Upkeep(self._bus, self._seating)
         # Set by the fleet: what nodes ask each other.
         self.asked: Callable[[Message], None] = lambda _: None
@@ -258,6 +258,9 @@ class RedisBroker:
 
     def _doubt(self, seat: Seat, peer: Peer) -> None:
         self._upkeep.look(seat, peer)
+
+    def _forgotten(self, seat: Seat) -> None:
+        self._upkeep.say_again(seat)
 
     # Handing over: see `fleet`.
 

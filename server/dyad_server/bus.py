@@ -28,11 +28,13 @@ from dyad_server.redis_client import FAILURES, connect, hang_up, refuse_cluster
 
 log = logging.getLogger("dyad.bus")
 
-_RENEW_SECONDS = 2.0
+# A lease that Redis lost is missed for longer before others believe it: see node.lua.
+_RENEW_SECONDS = 1.0
 _PROBE_SECONDS = 1.0
 _PROBE_LATE_SECONDS = 3.0
 _STOP_SECONDS = 2.0
 _GENERATION_MS = 3_600_000
+_MISSING_MS = 180_000
 _READ_ENTRIES = 256
 _READ_BLOCK_MS = 500
 
@@ -141,6 +143,8 @@ class Bus:
         with contextlib.suppress(*FAILURES):
             async with asyncio.timeout(ROUND_TRIP_SECONDS):
                 await self._client.delete(self.key("node", self.node), self.key("in", self.node))
+                # Missed for ever: nobody is to wait for it.
+                await self._client.set(self.key("missing", self.node), 0, px=_MISSING_MS)
         await self._close()
 
     def key(self, kind: str, name: str = "") -> str:
@@ -211,6 +215,7 @@ class Bus:
     def _renewal(self) -> Call:
         asked_at = time.monotonic()
         keys = [self.key("node", self.node), self.key("generation"), self.key("in", self.node)]
+        keys.append(self.key("missing", self.node))
 
         def add(pipe: Any) -> None:
             standing = (self.lease.term, self._pipeline.voice)

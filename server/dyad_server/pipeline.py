@@ -31,7 +31,19 @@ INBOX_MS = 60_000
 _INBOX_ENTRIES = 20_000
 # So that one round trip stays far below its time limit.
 _CALLS_AT_ONCE = 200
-_SCRIPTS = ("enter", "leave", "seat", "watch", "assert", "park", "claim", "lease", "post")
+_SCRIPTS = (
+    "enter",
+    "leave",
+    "seat",
+    "watch",
+    "assert",
+    "park",
+    "claim",
+    "lease",
+    "post",
+    "there",
+    "keep",
+)
 # The scripts that are not about a room.
 _ALONE = {"lease", "post"}
 

@@ -40,17 +40,21 @@ class Seating:
         crossing: the links to peers on other nodes.
     """
 
-    def __init__(self, bus: Bus, doubt: Callable[[Seat, Peer], None]) -> None:
+    def __init__(
+        self, bus: Bus, doubt: Callable[[Seat, Peer], None], forgotten: Callable[[Seat], None]
+    ) -> None:
         """Make one, without any.
 
         Args:
             bus: reaches the other nodes.
             doubt: is called when a peer's node says that the two are not peers.
+            forgotten: is called when it says that Redis has lost their room.
         """
         self.deliver: Deliver = nobody
         self.crossing = Crossing(bus, self._presence, self._act, self._apart)
         self._bus = bus
         self._doubt = doubt
+        self._forgotten = forgotten
         self._seats: dict[str, Seat] = {}
         self._moved: dict[str, float] = {}
         self._coming: Counter[str] = Counter()
@@ -206,6 +210,8 @@ class Seating:
             case ["evicted"]:
                 self.evict(to)
                 return True
+            case ["forgotten"] if seat is not None and peers:
+                self._forgotten(seat)
             case ["moved", str(node)] if seat is not None:
                 self.peer_moved(seat, who, node)
             case ["moved", str(node)]:

@@ -34,6 +34,7 @@ class Seat:
         epoch: of the room, when what is known of it was so.
         seated: Redis has given it.
         gone: given up before that.
+        forgotten_at: when Redis was last seen to have lost the room.
         peer: who sits on the other one, as far as is known.
         waiting: what was asked before Redis' answer to the entering.
     """
@@ -44,6 +45,7 @@ class Seat:
     epoch: int = 0
     seated: bool = False
     gone: bool = False
+    forgotten_at: float = float("-inf")
     peer: Peer | None = None
     waiting: deque[Callable[[], None]] = field(default_factory=deque)
 

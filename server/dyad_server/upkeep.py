@@ -19,6 +19,8 @@ from dyad_server.seats import Peer, Seat, written
 ROOM_LIFE_MS = 120_000
 TICK_SECONDS = 0.25
 _LOOK_SECONDS = 2.0
+# Until then a peer's node may not have said again that it is there.
+_SAID_AGAIN_SECONDS = 3.0
 _WATCH_TICKS = 4
 _KEEP_TICKS = 32
 
@@ -90,7 +92,9 @@ class Upkeep:
                 return
             # One that is parked, or replaced, another node will speak of.
             match answer:
-                case [b"gone"]:
+                case [b"forgotten"]:
+                    self._seat_is_lost(seat)
+                case [b"gone"] if time.monotonic() - seat.forgotten_at > _SAID_AGAIN_SECONDS:
                     seating.peer_left(seat.member.id, seat.peer_id, Departure.DISCONNECTED)
                 case [b"there", node] if seating.where(seat.peer_id, node.decode()) != peer.node:
                     seating.peer_moved(seat, seat.peer_id, node.decode())
@@ -123,32 +127,57 @@ class Upkeep:
             else:
                 peers.setdefault(peer.node, []).append(seat)
 
-        def watched(seats: list[Seat], there: int | None) -> None:
+        def watched(seats: list[Seat], there: Any) -> None:
             if there == 0:
                 for seat in seats:
                     if seat.peer is not None:
                         self.look(seat, seat.peer)
 
         for node, seats in peers.items():
-            key = bus.key("node", node)
-            bus.command(lambda pipe, key=key: pipe.exists(key), partial(watched, seats), 1.0)  # type: ignore[misc]
+            bus.script("there", [bus.key("node", node)], [node], partial(watched, seats), 1.0)
 
     def _keep(self, turn: int) -> None:
         """Keep the rooms of those whose turn it is, and look after their peers."""
-        bus = self._bus
         for seat in self._seating:
             if not seat.seated or hash(seat.member.id) % _KEEP_TICKS != turn:
                 continue
-            key = bus.key("room", seat.room_id)
-            bus.command(
-                lambda pipe, key=key: pipe.pexpire(key, ROOM_LIFE_MS, gt=True),  # type: ignore[misc]
-                lambda _: None,
-                _LOOK_SECONDS,
-            )
-            if seat.peer is not None and not self._seating.is_here(seat.peer):
+            here = seat.peer is not None and self._seating.is_here(seat.peer)
+            if not here or not seat.polite:
+                # Of two who are both here, one keeps the room for both.
+                members = [seat.member.id, seat.peer_id] if here else [seat.member.id]
+                key = self._bus.key("room", seat.room_id)
+                arguments = [ROOM_LIFE_MS, *members]
+                self._bus.script("keep", [key], arguments, self._kept, _LOOK_SECONDS)
+            if seat.peer is not None and not here:
                 self.look(seat, seat.peer)
 
+    def _kept(self, answer: Answer) -> None:
+        for member_id in answer[1:] if answer and answer[0] == b"ok" else []:
+            seat = self._seating.get(member_id.decode())
+            if seat is not None:
+                self._seat_is_lost(seat)
+
     # Saying again who sits here.
+
+    def _seat_is_lost(self, seat: Seat) -> None:
+        """Redis has lost a seat: its room was evicted, or expired by a step of the clock."""
+        self.say_again(seat)
+        peer = seat.peer
+        if peer is None:
+            return
+        here = self._seating.get(peer.member.id)
+        if here is not None:
+            self.say_again(here)
+        else:
+            # Its node may not have noticed yet, and must before anybody looks for it.
+            self._seating.send(seat, peer, ["forgotten"])
+
+    def say_again(self, seat: Seat) -> None:
+        """Say in Redis that somebody sits here."""
+        if self.ready and seat.seated and self._seating.has(seat):
+            seat.forgotten_at = time.monotonic()
+            assertion = self._assertion(seat, lambda _: None)
+            self._bus.script("assert", *assertion, _LOOK_SECONDS)
 
     def renewed(self) -> None:
         """Assert all who sit here, if Redis has forgotten or this node's lease was gone."""

@@ -32,6 +32,8 @@ LEASE_SECONDS = 6.0
 SERVED_SECONDS = 5.0
 _ON_ITS_WAY_SECONDS = 0.2
 _AGAIN_SECONDS = 3.0
+# Longer than a renewal takes to come.
+_STEP_SECONDS = 3.0
 
 
 async def served(here: Party, *nodes: int) -> None:
@@ -199,6 +201,8 @@ async def test_who_was_replaced_is_taken_for_gone_only_where_nobody_will_say_so(
         assert await watched() == [b"replaced"]
         await silence(here, 2)
         await redis.delete(bus.key("node", here.nodes[2].broker.node))
+        # Missed for long enough to be believed gone.
+        await redis.set(bus.key("missing", here.nodes[2].broker.node), 0)
         assert await watched() == [b"gone"]
 
 
@@ -430,3 +434,55 @@ async def test_in_order_and_once_over_a_network_that_breaks_all_the_time() -> No
                 told = await who.told()
                 assert isinstance(told, Forwarded), (told, number, count)
                 assert told == said(peer, f"{mark}{number}")
+
+
+@pytest.mark.parametrize("nodes", [(0, 0), (0, 1)], ids=["one node", "two nodes"])
+async def test_a_room_that_redis_evicts_is_said_again_and_no_call_notices(
+    nodes: tuple[int, int],
+) -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(*nodes)
+        room = here.nodes[0].broker.bus.key("room", alice.room)
+        for turn in range(2):
+            await redis.delete(room)
+            async with asyncio.timeout(PATIENCE):
+                while None in await redis.hmget(room, "0", "1"):  # type: ignore[misc]  # noqa: ASYNC110 - it does not tell
+                    await asyncio.sleep(0.05)
+            carol = here.guest("carol", 2, alice.room)
+            assert code(await served_to(carol)) is Refusal.ROOM_FULL
+            await talk(alice, bob, f"still here {turn}")
+
+
+async def test_others_who_came_into_an_evicted_room_stay_and_those_before_them_are_told() -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(0, 1)
+        carol = here.guest("carol", 2, alice.room)
+        await redis.delete(here.nodes[0].broker.bus.key("room", alice.room))
+        if isinstance(answer := await served_to(carol), Joined):
+            assert answer.peer is None
+            for guest in (alice, bob):
+                told = await guest.told()
+                while isinstance(told, PeerLeft | PeerJoined):
+                    told = await guest.told()
+                assert told == Lost()
+        else:
+            # They had said it again before she came.
+            assert code(answer) is Refusal.ROOM_FULL
+
+
+async def test_leases_that_a_step_of_redis_clock_ends_at_once_end_no_call() -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(0, 1)
+        carol, dave = await here.pair(2, 2)
+        began = time.monotonic()
+        while time.monotonic() - began < 3 * _STEP_SECONDS:
+            # As an expiry would.
+            await redis.delete(*(f"dyad:node:{node.broker.node}" for node in here.nodes))
+            for node, room in ((2, alice.room), (0, carol.room)):
+                assert code(await served_to(here.guest("eve", node, room))) is Refusal.ROOM_FULL
+            step = time.monotonic()
+            while time.monotonic() - step < _STEP_SECONDS:
+                await talk(alice, bob, "still here")
+                await talk(carol, dave, "still here")
+                await asyncio.sleep(0.05)
+        assert all(guest.heard.empty() for guest in (alice, bob, carol, dave))

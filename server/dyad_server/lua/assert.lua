@@ -21,11 +21,17 @@ if peer and peer.id ~= ARGV[9] then
     return {'lost'}
   end
 end
+local existed = redis.call('EXISTS', KEYS[1]) == 1
 member.node, member.term, member.peer = node, term, ARGV[9]
 redis.call('HSET', KEYS[1], polite, cjson.encode(member))
 if tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0') < tonumber(ARGV[8]) then
   redis.call('HSET', KEYS[1], 'epoch', ARGV[8])
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[10])
+-- GT takes a key without a lifetime for one that lives longer.
+if existed then
+  redis.call('PEXPIRE', KEYS[1], ARGV[10], 'GT')
+else
+  redis.call('PEXPIRE', KEYS[1], ARGV[10])
+end
 redis.call('DEL', prefix .. 'parked:' .. member.id)
 return {'ok'}

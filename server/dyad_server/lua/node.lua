@@ -27,20 +27,41 @@ local function seat_of(id)
   end
 end
 
+local function milliseconds()
+  local now = redis.call('TIME')
+  return now[1] * 1000 + math.floor(now[2] / 1000)
+end
+
+-- Whether a node is gone: it has no lease, and did not renew it within the time
+-- in which it would have. Redis also loses leases of nodes that are well, where
+-- its clock is put forward or a key is evicted.
+local function gone(name)
+  if redis.call('EXISTS', prefix .. 'node:' .. name) == 1 then return false end
+  local key, now = prefix .. 'missing:' .. name, milliseconds()
+  local since = redis.call('GET', key)
+  if not since then
+    -- For longer than a room lives that nobody keeps.
+    redis.call('SET', key, string.format('%d', now), 'PX', 180000)
+    return false
+  end
+  return now - tonumber(since) >= 1750
+end
+
 -- Whether somebody sits there: its node's lease is of the term in which the
 -- seat was last said to be taken, or it is left for any node to take up.
 local function live(seat)
-  return redis.call('HGET', prefix .. 'node:' .. seat.node, 'term') == seat.term
-    or redis.call('EXISTS', prefix .. 'parked:' .. seat.id) == 1
+  if redis.call('EXISTS', prefix .. 'parked:' .. seat.id) == 1 then return true end
+  if seat.node == '' then return false end
+  local current = redis.call('HGET', prefix .. 'node:' .. seat.node, 'term')
+  if current then return current == seat.term end
+  return not gone(seat.node)
 end
 
 -- A number for what happens in a room, higher than all before it, also than what
 -- nodes still know of a room that Redis has forgotten: hence the time.
 local function next_epoch()
-  local now = redis.call('TIME')
-  local ms = now[1] * 1000 + math.floor(now[2] / 1000)
   local last = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
-  local epoch = string.format('%d', math.max(ms, last + 1))
+  local epoch = string.format('%d', math.max(milliseconds(), last + 1))
   redis.call('HSET', KEYS[1], 'epoch', epoch)
   return epoch
 end

@@ -1,12 +1,17 @@
 -- See after a member; free its seat if its node is gone.
 -- KEYS[1]: the room. ARGV: as in node.lua; member id.
--- Answers {'there', node}, {'parked'}, {'replaced'}: its user took the seat anew,
--- and the node where that was will say so, {'gone'} or {'again'}.
+-- Answers {'there', node}, {'missing', node}: it has no lease, {'parked'}, {'replaced'}: its user took the seat anew,
+-- and the node where that was will say so, {'forgotten'}: Redis has lost the room,
+-- {'gone'} or {'again'}.
 if not standing() then return {'again'} end
+if redis.call('EXISTS', KEYS[1]) == 0 then return {'forgotten'} end
 local polite, seat = seat_of(ARGV[6])
 if polite then
   if seat.node == '' and live(seat) then return {'parked'} end
-  if live(seat) then return {'there', seat.node} end
+  if live(seat) then
+    local leased = redis.call('EXISTS', prefix .. 'node:' .. seat.node) == 1
+    return {leased and 'there' or 'missing', seat.node}
+  end
   redis.call('HDEL', KEYS[1], polite)
   next_epoch()
 end
