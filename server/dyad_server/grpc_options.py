@@ -7,6 +7,8 @@ _METADATA_BYTES = 16384
 # A replay of all that may stand unacknowledged fits into one message.
 _MESSAGE_BYTES = 524288
 _FRAMES_A_MESSAGE = 4
+# Of a channel argument.
+_LARGEST = 2**31 - 1
 
 
 def grpc_options(config: Config) -> list[tuple[str, int]]:
@@ -20,7 +22,7 @@ def grpc_options(config: Config) -> list[tuple[str, int]]:
         ),
         # Against abuse only: past it a caller waits without a word. All the streams
         # that there may be can come over one connection, a proxy's, each with a `Send`.
-        ("grpc.max_concurrent_streams", 2 * config.max_streams),
+        ("grpc.max_concurrent_streams", min(2 * config.max_streams, _LARGEST)),
         # Equal, or what lies between is refused at random.
         ("grpc.max_metadata_size", _METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
