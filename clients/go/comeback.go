@@ -27,7 +27,8 @@ type comeback struct {
 	random func() float64
 	// giveUpAfter is counted from the loss of the connection.
 	giveUpAfter time.Duration
-	// anew says that the seat is lost: a next try joins again, as a new session.
+	// anew says that the seat is lost: a next try, if there is one, joins again,
+	// as a new session.
 	anew     bool
 	tries    int
 	denied   bool
@@ -49,10 +50,8 @@ func (c *comeback) lost(end *Ended, progress uint64, now time.Time) (time.Durati
 		c.tries, c.denied = 0, false
 		c.deadline = now.Add(c.giveUpAfter)
 	}
-	c.progress, c.cause, c.final, c.anew = progress, end, nil, false
-	if end.Code == codes.Aborted {
-		return 0, end
-	}
+	c.progress, c.cause, c.final = progress, end, nil
+	c.anew = end.Code == codes.Aborted && end.RetryAfter < 0
 	return c.next(end, now)
 }
 
@@ -70,13 +69,13 @@ func (c *comeback) failed(failure error, now time.Time) (time.Duration, *Ended) 
 	if !errors.As(failure, &end) {
 		return c.wait(c.cause, 0, now)
 	}
-	if end.Code != codes.Aborted {
+	if end.Code != codes.Aborted || c.anew {
 		return c.next(end, now)
 	}
-	if c.anew {
+	c.anew = true
+	if end.RetryAfter < 0 {
 		return 0, end
 	}
-	c.anew = true
 	if c.final != nil {
 		return 0, c.final
 	}
@@ -87,6 +86,9 @@ func (c *comeback) failed(failure error, now time.Time) (time.Duration, *Ended) 
 func (c *comeback) succeeded(now time.Time) { c.back = now }
 
 func (c *comeback) next(end *Ended, now time.Time) (time.Duration, *Ended) {
+	if end.RetryAfter < 0 {
+		return 0, end
+	}
 	switch end.Code {
 	case codes.Unavailable, codes.Unknown, codes.Internal, codes.Canceled:
 	case codes.ResourceExhausted, codes.DeadlineExceeded:

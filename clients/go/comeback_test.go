@@ -126,6 +126,26 @@ func TestTheServerSaysHowLongToWaitAtLeast(t *testing.T) {
 	}
 }
 
+func TestANegativeRetryAfterIsFinalWhateverTheStatus(t *testing.T) {
+	for _, code := range append(append([]codes.Code{codes.Unauthenticated, codes.Aborted}, transient...), limits...) {
+		told := &Ended{Code: code, RetryAfter: -time.Millisecond}
+		back := always(0)
+		if _, final := back.lost(told, 1, start); final != told {
+			t.Errorf("%s: it came back", code)
+		}
+		if told.Retryable() {
+			t.Errorf("%s: the app is told to come back", code)
+		}
+		for _, cause := range []codes.Code{codes.Unavailable, codes.ResourceExhausted} {
+			back := always(0)
+			back.lost(ended(cause), 1, start)
+			if _, final := back.failed(told, start); final != told {
+				t.Errorf("%s after %s: it ended with %v", code, cause, final)
+			}
+		}
+	}
+}
+
 func TestItGivesUpAMinuteAfterTheLoss(t *testing.T) {
 	back := always(1)
 	back.lost(ended(codes.Unavailable), 1, start)

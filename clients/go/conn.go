@@ -30,14 +30,22 @@ type Conn struct {
 	// changed is closed and made anew whenever something below changes.
 	changed chan struct{}
 	session *session
-	inbox   []Event
-	replies map[uint64]*reply
+	inbox   []waiting
+	// inboxBytes is how much the frames took that inbox tells of.
+	inboxBytes int
+	replies    map[uint64]*reply
 	// leaving is the answer to a leave_room that is on its way; nil: none is.
 	leaving *reply
 	// left: it has taken effect.
 	left, closing bool
 	// end is why the connection is over; nil: it is not.
 	end error
+}
+
+// waiting is an event that the app has not taken yet.
+type waiting struct {
+	event Event
+	size  int
 }
 
 // reply is what comes of a frame that the server answers: one of the two.
@@ -146,10 +154,10 @@ func (c *Conn) next(ctx context.Context) (Event, error) {
 	err := c.wait(ctx, func() bool { return len(c.inbox) > 0 || c.left || c.end != nil })
 	switch {
 	case len(c.inbox) > 0:
-		event := c.inbox[0]
+		first := c.inbox[0]
 		c.inbox = c.inbox[1:]
-		c.notify()
-		return event, nil
+		c.inboxBytes -= first.size
+		return first.event, nil
 	case err != nil:
 		return nil, err
 	case c.left || errors.Is(c.end, ErrClosed):

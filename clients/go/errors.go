@@ -77,8 +77,8 @@ var (
 	ErrOverloaded = errors.New("dyad: overloaded")
 	// ErrTimedOut: no room was entered in time, or nobody else came.
 	ErrTimedOut = errors.New("dyad: timed out")
-	// ErrTakenOver: the seat was taken over, or the two ends can no longer be
-	// kept in step.
+	// ErrTakenOver: another connection of the same user took the seat (RetryAfter
+	// is negative), or the two ends can no longer be kept in step.
 	ErrTakenOver = errors.New("dyad: taken over")
 	// ErrUnavailable: the server is going away or out of reach. Come back
 	// after RetryAfter.
@@ -105,7 +105,8 @@ type Ended struct {
 	// Message is for the person reading the log.
 	Message string
 	// RetryAfter is how long to wait before coming back, where the server said
-	// so; else 0. Add some jitter.
+	// so; else 0. Add some jitter. Negative: do not come back unless the user
+	// asks for it.
 	RetryAfter time.Duration
 	// Refused is set where the client came back by itself and found the way
 	// into the room shut.
@@ -134,5 +135,6 @@ func (e *Ended) Unwrap() error {
 // Retryable says whether to come back just like that, with a new [Dial].
 func (e *Ended) Retryable() bool {
 	kind := kinds[e.Code]
-	return e.Refused == nil && (kind == ErrUnavailable || kind == ErrOverloaded)
+	return e.Refused == nil && e.RetryAfter >= 0 &&
+		(kind == ErrUnavailable || kind == ErrOverloaded)
 }

@@ -35,10 +35,17 @@ func (c *Conn) comeBack(ctx context.Context, back *comeback, end *Ended) (*strea
 	}
 	wait, final := back.lost(end, c.session.progress(), time.Now())
 	if final == nil {
-		c.inbox = append(c.inbox, Reconnecting{end})
+		c.put(Reconnecting{end}, 0)
 		c.notify()
 	}
-	for final == nil {
+	for {
+		if back.anew && c.leaving != nil {
+			c.left = true
+			return nil, end
+		}
+		if final != nil {
+			return nil, final
+		}
 		c.pause(ctx, wait)
 		if c.closing {
 			return nil, ErrClosed
@@ -49,12 +56,7 @@ func (c *Conn) comeBack(ctx context.Context, back *comeback, end *Ended) (*strea
 			return s, nil
 		}
 		wait, final = back.failed(err, time.Now())
-		if back.anew && c.leaving != nil {
-			c.left = true
-			return nil, end
-		}
 	}
-	return nil, final
 }
 
 // pause waits, unless Close is called. Hold mu.
@@ -88,11 +90,8 @@ func (c *Conn) try(ctx context.Context, back *comeback) (*stream, error) {
 }
 
 // takeUp goes on with a session, the old one or a new one, from the server's
-// answer to what it began with. Hold mu.
+// answer to what it began with; it is never empty. Hold mu.
 func (c *Conn) takeUp(going *session, frames []*dyadv1.Frame, cause *Ended) error {
-	if len(frames) == 0 {
-		return outOfStep("The server answered a join_room by nothing.")
-	}
 	answer := frames[0]
 	resumed := going == c.session
 	if resumed {
@@ -106,7 +105,7 @@ func (c *Conn) takeUp(going *session, frames []*dyadv1.Frame, cause *Ended) erro
 		}
 		c.begin(going, cause)
 	}
-	c.inbox = append(c.inbox, Reconnected{roomOf(answer), resumed})
+	c.put(Reconnected{roomOf(answer), resumed}, 0)
 	defer c.notify()
 	if end := c.arrive(frames); end != nil {
 		return end
@@ -135,12 +134,17 @@ func (d *dialer) enter(
 	}
 	defer context.AfterFunc(ctx, s.close)()
 	s.write(request)
-	response, end := s.read()
-	if end != nil {
-		s.close()
-		return nil, nil, end
+	for {
+		response, end := s.read()
+		if end != nil {
+			s.close()
+			return nil, nil, end
+		}
+		// Without frames it is a heartbeat, as the server may send before the answer.
+		if len(response.GetFrames()) > 0 {
+			return s, response.GetFrames(), nil
+		}
 	}
-	return s, response.GetFrames(), nil
 }
 
 // finish makes the end known to all who wait for something.

@@ -4,10 +4,13 @@ import (
 	"context"
 
 	dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 )
 
-// Past this many events that nobody took, the stream is not read on.
-const inboxEvents = 1024
+// More events than this may not wait for the app. Reading no further would leave
+// heartbeats unanswered, so it is the connection that ends.
+const inboxBytes = 1 << 20
 
 // serve reads and writes until the stream is over, and says how it ended.
 func (c *Conn) serve(ctx context.Context, s *stream) *Ended {
@@ -44,6 +47,9 @@ func (c *Conn) write(s *stream) {
 		case !s.write(request):
 			return
 		}
+		c.mu.Lock()
+		c.session.wrote()
+		c.mu.Unlock()
 	}
 }
 
@@ -56,12 +62,6 @@ func (c *Conn) read(s *stream) *Ended {
 		if end := c.takeIn(response.GetFrames()); end != nil {
 			return end
 		}
-		c.mu.Lock()
-		// An error means that the call is over, and so says the next read.
-		_ = c.wait(s.lifetime, func() bool {
-			return len(c.inbox) < inboxEvents || len(c.replies) > 0 || c.closing
-		})
-		c.mu.Unlock()
 	}
 }
 
@@ -69,6 +69,9 @@ func (c *Conn) takeIn(frames []*dyadv1.Frame) *Ended {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.notify()
+	if len(frames) == 0 {
+		c.session.heartbeat()
+	}
 	return c.arrive(frames)
 }
 
@@ -81,6 +84,13 @@ func (c *Conn) arrive(frames []*dyadv1.Frame) *Ended {
 		}
 		if fresh {
 			c.tell(frame)
+		}
+	}
+	if c.inboxBytes > inboxBytes {
+		return &Ended{
+			Code:       codes.ResourceExhausted,
+			Message:    "The app took no events until 1 MiB of them waited.",
+			RetryAfter: -1,
 		}
 	}
 	return nil
@@ -110,6 +120,12 @@ func (c *Conn) tell(frame *dyadv1.Frame) {
 		}
 	}
 	if event := eventOf(frame); event != nil {
-		c.inbox = append(c.inbox, event)
+		c.put(event, proto.Size(frame)+frameOverhead)
 	}
+}
+
+// put holds an event for the app. Hold mu.
+func (c *Conn) put(event Event, size int) {
+	c.inbox = append(c.inbox, waiting{event, size})
+	c.inboxBytes += size
 }

@@ -45,6 +45,8 @@ type session struct {
 	ackSent      uint64
 	takenInBytes int
 	ackOwed      bool
+	// answerOwed says that a heartbeat came which no message has answered yet.
+	answerOwed bool
 }
 
 type outbound struct {
@@ -85,16 +87,30 @@ func (s *session) take() *dyadv1.SignalRequest {
 	if !s.keeps {
 		s.forget(s.written)
 	}
+	answer := s.answerOwed
+	s.answerOwed = false
 	if len(frames) == 0 {
-		if !s.ackDue() {
+		switch {
+		case s.ackDue():
+			frames = []*dyadv1.Frame{{}}
+		case answer:
+			return &dyadv1.SignalRequest{}
+		default:
 			return nil
 		}
-		frames = []*dyadv1.Frame{{}}
 	}
 	frames[len(frames)-1].Ack = s.takenIn
 	s.ackSent, s.takenInBytes, s.ackOwed = s.takenIn, 0, false
 	return &dyadv1.SignalRequest{Frames: frames}
 }
+
+// heartbeat takes note of a heartbeat: the next message answers it, whatever it
+// carries.
+func (s *session) heartbeat() { s.answerOwed = true }
+
+// wrote takes note that what take returned is written: it answers the heartbeats
+// that came meanwhile.
+func (s *session) wrote() { s.answerOwed = false }
 
 func (s *session) mayWrite(next outbound) bool {
 	if !s.keeps {

@@ -136,6 +136,42 @@ func TestThirtyTwoKibibytesAreAcknowledgedThoughNothingIsToBeSaid(t *testing.T) 
 	}
 }
 
+func TestAHeartbeatIsAnsweredOnceThoughNothingIsToBeSaid(t *testing.T) {
+	s := seated(t)
+	s.heartbeat()
+	if request := s.take(); request == nil || len(request.GetFrames()) != 0 {
+		t.Errorf("the answer is %v", request)
+	}
+	if request := s.take(); request != nil {
+		t.Errorf("and then came %v", request)
+	}
+}
+
+func TestWhatWaitsOrIsBeingWrittenAnswersAHeartbeat(t *testing.T) {
+	s := seated(t)
+	s.put(offer("room", "v=0"))
+	s.heartbeat()
+	wants(t, "the answer", seqs(s.take()), []uint64{2})
+	s.heartbeat()
+	s.wrote()
+	if request := s.take(); request != nil {
+		t.Errorf("and then came %v", request)
+	}
+}
+
+func TestAHeartbeatIsAnsweredThoughNoMoreMayStandUnacknowledged(t *testing.T) {
+	s := seated(t)
+	for range 300 {
+		s.put(iceCandidate("room", Candidate{}))
+	}
+	s.take()
+	s.wrote()
+	s.heartbeat()
+	if request := s.take(); request == nil || len(request.GetFrames()) != 0 {
+		t.Errorf("the answer is %v", request)
+	}
+}
+
 func TestNoMoreThan256FramesStandUnacknowledged(t *testing.T) {
 	s := seated(t)
 	for range 300 {

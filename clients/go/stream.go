@@ -136,7 +136,7 @@ func endedOf(err error, trailer metadata.MD) *Ended {
 	said := status.Convert(err)
 	end := &Ended{Code: said.Code(), Message: said.Message()}
 	if values := trailer.Get("retry-after-ms"); len(values) > 0 {
-		if ms, err := strconv.ParseUint(values[0], 10, 31); err == nil {
+		if ms, err := strconv.ParseInt(values[0], 10, 32); err == nil {
 			end.RetryAfter = time.Duration(ms) * time.Millisecond
 		}
 	}

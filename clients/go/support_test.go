@@ -20,7 +20,7 @@ import (
 
 const (
 	secret   = "a secret of the tests, of no use to anybody"
-	patience = 20 * time.Second
+	patience = time.Minute
 )
 
 // program is the real server's command; a test that needs it skips without it,

@@ -107,12 +107,14 @@ internal class Comeback(
     fun broke(end: Ended, progress: Long, leaving: Boolean): Step {
         if (!hasSeat) return Step.Over(end)
         val refused = phase == Phase.TAKING_UP && end is TakenOver
+        val replaced = end is TakenOver && end.isFinal
         return when {
+            leaving && (refused || replaced || phase == Phase.JOINING_AGAIN) -> Step.HasLeft
+            end.isFinal -> Step.Over(end)
             phase == Phase.CONNECTED -> {
                 lost(end, progress)
                 again(end)
             }
-            leaving && (refused || phase == Phase.JOINING_AGAIN) -> Step.HasLeft
             refused && (cause is Overloaded || cause is TimedOut) -> Step.Over(cause ?: end)
             refused -> {
                 phase = Phase.JOINING_AGAIN
@@ -134,7 +136,7 @@ internal class Comeback(
     }
 
     private fun again(end: Ended): Step {
-        val isFinal =
+        val isOver =
             when (end) {
                 is Unavailable,
                 is Overloaded,
@@ -142,7 +144,7 @@ internal class Comeback(
                 is Unauthenticated -> tokenWasRefused.also { tokenWasRefused = true }
                 else -> true
             }
-        return if (isFinal) Step.Over(end) else wait(end)
+        return if (isOver) Step.Over(end) else wait(end)
     }
 
     private fun wait(end: Ended): Step {

@@ -5,7 +5,6 @@ import dev.dyad.v1.JoinRoom
 import dev.dyad.v1.LeaveRoom
 import dev.dyad.v1.SessionDescription
 import dev.dyad.v1.SignalRequest
-import dev.dyad.v1.SignalResponse
 import dev.dyad.v1.SignalingGrpcKt.SignalingCoroutineStub
 import io.grpc.ManagedChannel
 import io.grpc.Metadata
@@ -18,6 +17,7 @@ import kotlinx.coroutines.CoroutineName
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
+import kotlinx.coroutines.cancelChildren
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.ensureActive
@@ -225,9 +225,12 @@ internal constructor(
     private suspend fun carry(): Ended =
         try {
             coroutineScope {
-                val watch = launch { watch() }
-                SignalingCoroutineStub(channel).signal(requests(), headers()).collect { read(it) }
-                watch.cancel()
+                launch { watch() }
+                val headers = headers()
+                SignalingCoroutineStub(channel).signal(requests(), headers).collect {
+                    change { takeIn(it.framesList) }
+                }
+                coroutineContext.cancelChildren()
             }
             Ended(Status.Code.OK, "The server ended the call.")
         } catch (ended: Ended) {
@@ -276,13 +279,8 @@ internal constructor(
                 request != null || closing && !hasToWrite
             }
             emit(request ?: return@flow)
-            change {}
+            change { wrote() }
         }
-    }
-
-    private suspend fun read(response: SignalResponse) {
-        change { response.framesList.forEach { takeIn(it) } }
-        await { mayRead || closing }
     }
 
     /** Wait until [condition] holds; the lock is held while it is asked. */

@@ -45,21 +45,28 @@ public class Refused(public val code: Refusal, public val sentence: String) :
  *
  * @property code the gRPC status it ended with.
  * @property sentence for the person reading the log.
- * @property shouldRetry whether to come back just like that.
- * @property retryAfter how long to wait before that, where the server said so. Add some jitter.
+ * @property retryAfter how long to wait before coming back, where the server said so. Add some
+ *   jitter. Negative: do not come back unless the user asks for it.
  */
 public open class Ended
 internal constructor(
     public val code: Status.Code,
     public val sentence: String,
-    public val shouldRetry: Boolean = false,
+    shouldRetry: Boolean = false,
     public val retryAfter: Duration? = null,
     cause: Throwable? = null,
-) : DyadException("$code: $sentence", cause)
+) : DyadException("$code: $sentence", cause) {
+    /** Whether no return by itself is allowed, whatever the code says. */
+    internal val isFinal: Boolean = retryAfter?.isNegative() == true
+
+    /** Whether to come back just like that. */
+    public val shouldRetry: Boolean = shouldRetry && !isFinal
+}
 
 /** No token, or one that does not hold. Come back with a new one. */
-public class Unauthenticated internal constructor(sentence: String, cause: Throwable? = null) :
-    Ended(Status.Code.UNAUTHENTICATED, sentence, cause = cause)
+public class Unauthenticated
+internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
+    Ended(Status.Code.UNAUTHENTICATED, sentence, false, retryAfter, cause)
 
 /** The token is good, but for another room. */
 public class Forbidden internal constructor(sentence: String, cause: Throwable? = null) :
@@ -70,13 +77,18 @@ public class Overloaded
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
     Ended(Status.Code.RESOURCE_EXHAUSTED, sentence, true, retryAfter, cause)
 
-/** No room was entered in time, or nobody else came. */
-public class TimedOut internal constructor(sentence: String, cause: Throwable? = null) :
-    Ended(Status.Code.DEADLINE_EXCEEDED, sentence, cause = cause)
+/** No room was entered in time, or nobody came, or the server heard nothing for too long. */
+public class TimedOut
+internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
+    Ended(Status.Code.DEADLINE_EXCEEDED, sentence, false, retryAfter, cause)
 
-/** The seat was taken over, or the two ends can no longer be kept in step. */
-public class TakenOver internal constructor(sentence: String, cause: Throwable? = null) :
-    Ended(Status.Code.ABORTED, sentence, cause = cause)
+/**
+ * Another connection of the same user took the seat (`retryAfter` is negative), or the two ends can
+ * no longer be kept in step.
+ */
+public class TakenOver
+internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
+    Ended(Status.Code.ABORTED, sentence, false, retryAfter, cause)
 
 /** The server is going away or out of reach. Come back after `retryAfter`. */
 public class Unavailable

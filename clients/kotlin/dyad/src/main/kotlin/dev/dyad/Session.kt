@@ -7,7 +7,7 @@ import dev.dyad.v1.SignalRequest
 private const val MESSAGE_BYTES = 200 * 1024
 
 /** What a frame takes in a message beside itself: its tag, its length, its `ack`. */
-private const val FRAME_OVERHEAD = 24
+internal const val FRAME_OVERHEAD = 24
 
 /** Acknowledge at the latest after this much (docs/protocol.md). */
 private const val ACK_FRAMES = 32
@@ -35,6 +35,7 @@ internal class Session {
     private var framesSinceAck = 0
     private var bytesSinceAck = 0
     private var owesAck = false
+    private var owesAnswer = false
     private var opening: Frame? = null
     private var interrupted = false
     private var resumable = false
@@ -84,13 +85,25 @@ internal class Session {
             bytes += kept.bytes
         }
         waitingBytes -= bytes
-        if (frames.isEmpty() && !ackIsDue()) return null
+        val answers = owesAnswer
+        owesAnswer = false
+        if (frames.isEmpty() && !ackIsDue()) return if (answers) message(frames) else null
         val last = frames.removeLastOrNull()?.toBuilder() ?: Frame.newBuilder()
         frames += last.setAck(takenIn).build()
         framesSinceAck = 0
         bytesSinceAck = 0
         owesAck = false
         return message(frames)
+    }
+
+    /** A heartbeat came: the next message answers it, whatever it carries. */
+    fun heartbeat() {
+        owesAnswer = true
+    }
+
+    /** What [take] gave is written: it answers the heartbeats that came meanwhile. */
+    fun wrote() {
+        owesAnswer = false
     }
 
     /**

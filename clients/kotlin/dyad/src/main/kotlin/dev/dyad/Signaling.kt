@@ -3,13 +3,17 @@ package dev.dyad
 import dev.dyad.v1.Frame
 import dev.dyad.v1.JoinRoom
 import dev.dyad.v1.SignalRequest
+import kotlin.time.Duration.Companion.milliseconds
 import kotlinx.coroutines.CompletableDeferred
 
 /** Past this many bytes not yet written, `send…` waits. */
 private const val OUTBOX_BYTES = 1024 * 1024
 
-/** Past this many events not yet collected, the stream is not read on. */
-private const val INBOX_EVENTS = 1024
+/**
+ * More events than this may not wait to be collected. Reading no further would leave heartbeats
+ * unanswered, so it is the connection that ends.
+ */
+private const val INBOX_BYTES = 1024 * 1024
 
 /**
  * What a participant's connection knows: which room it is in, what it asked and was not answered,
@@ -18,9 +22,12 @@ private const val INBOX_EVENTS = 1024
  * Plain state, without I/O and for one thread at a time: frames in, events and frames out.
  */
 internal class Signaling(private val comeback: Comeback) {
+    private class Waiting(val event: Event, val bytes: Int)
+
     private var session = Session()
     private val replies = mutableMapOf<Long, CompletableDeferred<Frame>>()
-    private val inbox = ArrayDeque<Event>()
+    private val inbox = ArrayDeque<Waiting>()
+    private var inboxBytes = 0
     private var roomId = ""
     private var leaveSeq: Long? = null
 
@@ -40,9 +47,9 @@ internal class Signaling(private val comeback: Comeback) {
     val reconnecting: Boolean
         get() = comeback.reconnecting
 
-    val mayRead: Boolean
-        // An answer is awaited even where nobody collects the events before it.
-        get() = inbox.size < INBOX_EVENTS || replies.isNotEmpty()
+    /** Grows with each message from the server. */
+    var heard: Long = 0
+        private set
 
     val mayPut: Boolean
         get() = session.waitingBytes <= OUTBOX_BYTES
@@ -54,10 +61,17 @@ internal class Signaling(private val comeback: Comeback) {
         get() = inbox.isNotEmpty()
 
     /** The next event to tell the app; null: none at present. */
-    fun nextEvent(): Event? = inbox.removeFirstOrNull()
+    fun nextEvent(): Event? =
+        inbox.removeFirstOrNull()?.let {
+            inboxBytes -= it.bytes
+            it.event
+        }
 
     /** What to write next; null: nothing at present. */
     fun nextRequest(): SignalRequest? = session.take()
+
+    /** What [nextRequest] gave is written. */
+    fun wrote(): Unit = session.wrote()
 
     /** The room this participant is in, for a frame to name. */
     fun room(): String {
@@ -87,18 +101,27 @@ internal class Signaling(private val comeback: Comeback) {
     }
 
     /**
-     * Act on a frame from the server.
+     * Act on a message from the server.
      *
      * @throws Ended the stream cannot go on.
      */
-    fun takeIn(frame: Frame) {
+    fun takeIn(frames: List<Frame>) {
+        heard += 1
+        if (frames.isEmpty()) session.heartbeat()
+        frames.forEach(::takeIn)
+        if (inboxBytes > INBOX_BYTES) {
+            throw Overloaded("The app took no events until 1 MiB of them waited.", -1.milliseconds)
+        }
+    }
+
+    private fun takeIn(frame: Frame) {
         if (comeback.takingUp) {
             if (!frame.joinRoom.resumed) throw TakenOver("The server did not give the seat back.")
             comeback.seated(frame)
             session.takeUp(frame.ack)
-            inbox += Reconnected(frame.toRoom(), resumed = true)
+            tell(Reconnected(frame.toRoom(), resumed = true))
         } else if (session.arrive(frame) && !(frame.replyTo > 0 && takeInAnswer(frame))) {
-            frame.toEvent()?.let { inbox += it }
+            frame.toEvent()?.let { tell(it, frame.serializedSize + FRAME_OVERHEAD) }
         }
     }
 
@@ -109,7 +132,7 @@ internal class Signaling(private val comeback: Comeback) {
         when (step) {
             is Step.TakeUp -> {
                 session.interrupt(comeback.opening(session.takenIn))
-                if (wasConnected) inbox += Reconnecting
+                if (wasConnected) tell(Reconnecting)
             }
             is Step.JoinAgain -> {
                 session = Session()
@@ -145,7 +168,10 @@ internal class Signaling(private val comeback: Comeback) {
         else if (frame.hasLeaveRoom()) leave()
         else if (comeback.joiningAgain) {
             val refused = frame.toRefused()
-            throw TakenOver("The seat is lost, and the room is closed: ${refused.message}", refused)
+            throw TakenOver(
+                "The seat is lost, and the room is closed: ${refused.message}",
+                cause = refused,
+            )
         }
         val reply = replies[frame.replyTo] ?: return !frame.hasError()
         reply.complete(frame)
@@ -158,7 +184,7 @@ internal class Signaling(private val comeback: Comeback) {
         if (!comeback.hasSeat) session.letGo()
         roomId = joined.roomId
         left = false
-        if (again) inbox += Reconnected(joined.toRoom(), resumed = false)
+        if (again) tell(Reconnected(joined.toRoom(), resumed = false))
     }
 
     private fun leave() {
@@ -167,6 +193,11 @@ internal class Signaling(private val comeback: Comeback) {
         leaveSeq = null
         roomId = ""
         left = true
+    }
+
+    private fun tell(event: Event, bytes: Int = 0) {
+        inbox += Waiting(event, bytes)
+        inboxBytes += bytes
     }
 
     private fun fail(how: Ended) = replies.values.forEach { it.completeExceptionally(how) }

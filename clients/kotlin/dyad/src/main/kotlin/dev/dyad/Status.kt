@@ -10,18 +10,18 @@ private val RETRY_AFTER: Metadata.Key<String> =
 /** What a gRPC status, with the [trailers] it came with, says of a connection. */
 internal fun Status.toEnded(trailers: Metadata?): Ended {
     val sentence = description ?: cause?.message.orEmpty()
-    val retryAfter = trailers?.get(RETRY_AFTER)?.toUIntOrNull()?.toLong()?.milliseconds
+    val retryAfter = trailers?.get(RETRY_AFTER)?.toIntOrNull()?.milliseconds
     return when (code) {
-        Status.Code.UNAUTHENTICATED -> Unauthenticated(sentence, cause)
+        Status.Code.UNAUTHENTICATED -> Unauthenticated(sentence, retryAfter, cause)
         Status.Code.PERMISSION_DENIED -> Forbidden(sentence, cause)
         Status.Code.RESOURCE_EXHAUSTED -> Overloaded(sentence, retryAfter, cause)
-        Status.Code.DEADLINE_EXCEEDED -> TimedOut(sentence, cause)
-        Status.Code.ABORTED -> TakenOver(sentence, cause)
+        Status.Code.DEADLINE_EXCEEDED -> TimedOut(sentence, retryAfter, cause)
+        Status.Code.ABORTED -> TakenOver(sentence, retryAfter, cause)
         Status.Code.UNAVAILABLE,
         // What a network or a proxy makes of a connection that it drops.
         Status.Code.CANCELLED,
         Status.Code.INTERNAL,
         Status.Code.UNKNOWN -> Unavailable(sentence, retryAfter, cause, code)
-        else -> Ended(code, sentence, cause = cause)
+        else -> Ended(code, sentence, retryAfter = retryAfter, cause = cause)
     }
 }

@@ -6,6 +6,7 @@ import io.grpc.Metadata
 import io.grpc.Status
 import kotlin.random.Random
 import kotlin.test.assertEquals
+import kotlin.test.assertFalse
 import kotlin.test.assertIs
 import kotlin.test.assertSame
 import kotlin.time.Duration
@@ -140,6 +141,23 @@ internal class ComebackTest {
         broke(Status.Code.ABORTED)
         assertIs<Step.JoinAgain>(broke(Status.Code.UNAVAILABLE))
         assertIs<Step.Over>(broke(Status.Code.ABORTED))
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = ["UNAVAILABLE", "DEADLINE_EXCEEDED", "UNAUTHENTICATED", "ABORTED"])
+    fun `told not to come back it does not, whatever the status`(code: Status.Code) {
+        val told = ended(code, retryAfterMs = "-1")
+        assertFalse(told.shouldRetry)
+        assertSame(told, assertIs<Step.Over>(comeback.broke(told, progress, false)).end)
+        back()
+        broke(Status.Code.RESOURCE_EXHAUSTED)
+        assertSame(told, assertIs<Step.Over>(comeback.broke(told, progress, false)).end)
+    }
+
+    @Test
+    fun `a hang-up whose seat the user took with another device has left`() {
+        val told = ended(Status.Code.ABORTED, retryAfterMs = "-1")
+        assertEquals(Step.HasLeft, comeback.broke(told, progress, leaving = true))
     }
 
     @Test

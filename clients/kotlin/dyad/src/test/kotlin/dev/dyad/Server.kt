@@ -14,7 +14,7 @@ private val DYAD = File(System.getenv("TEST_DYAD") ?: "../../../.venv/bin/dyad")
 internal class Server(vararg options: String) : AutoCloseable {
     private val secret =
         ByteArray(32).also(SecureRandom()::nextBytes).joinToString("") { "%02x".format(it) }
-    private val tokens = mutableMapOf<String, String>()
+    private val tokens = mutableMapOf<Pair<String, Int>, String>()
     private val process: Process = run("serve", "--port", "0", *options)
     private val log = process.errorStream.bufferedReader()
     val port: Int =
@@ -33,9 +33,10 @@ internal class Server(vararg options: String) : AutoCloseable {
         }
     }
 
-    fun token(sub: String): String =
-        tokens.getOrPut(sub) {
-            run("token", "--sub", sub, "--email", "$sub@example.com")
+    /** A token that is good for [ttl] seconds. */
+    fun token(sub: String, ttl: Int = 3600): String =
+        tokens.getOrPut(sub to ttl) {
+            run("token", "--sub", sub, "--email", "$sub@example.com", "--ttl", "$ttl")
                 .inputStream
                 .bufferedReader()
                 .readLine()

@@ -89,6 +89,33 @@ internal class SessionTest {
     }
 
     @Test
+    fun `a heartbeat is answered once though nothing is to be said`() {
+        session.heartbeat()
+        assertEquals(emptyList(), session.take().numbers())
+        assertNull(session.take())
+    }
+
+    @Test
+    fun `what waits or is being written answers a heartbeat`() {
+        session.put(candidate())
+        session.heartbeat()
+        assertEquals(listOf(1L), session.take().numbers())
+        session.heartbeat()
+        session.wrote()
+        assertNull(session.take())
+    }
+
+    @Test
+    fun `a heartbeat is answered though no more may stand unacknowledged`() {
+        joinResumably()
+        repeat(300) { session.put(candidate()) }
+        session.take()
+        session.wrote()
+        session.heartbeat()
+        assertEquals(emptyList(), session.take().numbers())
+    }
+
+    @Test
     fun `no more than 256 frames stand unacknowledged`() {
         joinResumably()
         repeat(300) { session.put(candidate()) }

@@ -1,0 +1,104 @@
+package dyad_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/dyad-signaling/dyad/clients/go"
+)
+
+// isReplaced checks how a connection ends whose seat the same user took with
+// another one.
+func isReplaced(t *testing.T, err error) {
+	t.Helper()
+	var ended *dyad.Ended
+	if !errors.Is(err, dyad.ErrTakenOver) || !errors.As(err, &ended) {
+		t.Fatalf("it ended with %v", err)
+	}
+	if ended.Message == "" || ended.RetryAfter >= 0 || ended.Retryable() {
+		t.Errorf("it ended with %v, to come back after %s", err, ended.RetryAfter)
+	}
+}
+
+func TestAnotherDeviceOfTheUserTakesTheSeatForGood(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	phone, bob, roomID := pair(t, here.address, here.address)
+	laptop := dial(t, here.address, "alice")
+	if room := laptop.joins(roomID); room.Peer == nil || room.Peer.UserID != "bob" {
+		t.Errorf("the laptop entered %+v", room)
+	}
+	if heard := hears[dyad.PeerLeft](bob); heard.Reason != dyad.DepartureReplaced {
+		t.Errorf("Bob heard %+v", heard)
+	}
+	hears[dyad.PeerJoined](bob)
+	isReplaced(t, phone.hearsEnd())
+	// The phone does not take it back.
+	laptop.succeeds(laptop.SendOffer(laptop.ctx, "v=0 from the laptop"))
+	if heard := hears[dyad.Offer](bob); heard.SDP != "v=0 from the laptop" {
+		t.Errorf("Bob heard %+v", heard)
+	}
+}
+
+func TestWhoWakesUpDoesNotThrowOutTheUsersOtherDevice(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	laptop, bob, roomID := pair(t, net.address, here.address)
+	net.refuse()
+	net.cut()
+	hears[dyad.Reconnecting](laptop)
+	phone := dial(t, here.address, "alice")
+	phone.joins(roomID)
+	hears[dyad.PeerLeft](bob)
+	hears[dyad.PeerJoined](bob)
+	net.accept()
+	isReplaced(t, laptop.hearsEnd())
+	phone.succeeds(phone.SendOffer(phone.ctx, "v=0 from the phone"))
+	if heard := hears[dyad.Offer](bob); heard.SDP != "v=0 from the phone" {
+		t.Errorf("Bob heard %+v", heard)
+	}
+}
+
+func TestWhoHangsUpAfterItsSeatWasTakenHasLeft(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	laptop, bob, roomID := pair(t, net.address, here.address)
+	net.refuse()
+	net.cut()
+	hears[dyad.Reconnecting](laptop)
+	phone := dial(t, here.address, "alice")
+	phone.joins(roomID)
+	hears[dyad.PeerLeft](bob)
+	hears[dyad.PeerJoined](bob)
+	left := make(chan error, 1)
+	go func() { left <- laptop.Leave(laptop.ctx) }()
+	laptop.succeeds(laptop.AwaitLeaving(laptop.ctx))
+	net.accept()
+	laptop.succeeds(<-left)
+	// It left for itself only.
+	phone.succeeds(phone.SendOffer(phone.ctx, "v=0"))
+	hears[dyad.Offer](bob)
+}
+
+func TestARoomIDInUpperCaseNamesTheSameRoom(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	alice := dial(t, here.address, "alice")
+	roomID := alice.creates().ID
+	bob := dial(t, net.address, "bob")
+	if room := bob.joins(strings.ToUpper(roomID)); room.ID != roomID {
+		t.Errorf("Bob joined %q, not %q", room.ID, roomID)
+	}
+	hears[dyad.PeerJoined](alice)
+	net.cut()
+	hears[dyad.Reconnecting](bob)
+	if back := hears[dyad.Reconnected](bob); !back.Resumed || back.Room.ID != roomID {
+		t.Errorf("Bob came back to %+v", back)
+	}
+	bob.succeeds(bob.SendOffer(bob.ctx, "v=0"))
+	hears[dyad.Offer](alice)
+}
