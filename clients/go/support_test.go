@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,7 @@ import (
 
 const (
 	secret   = "a secret of the tests, of no use to anybody"
-	patience = time.Minute
+	patience = 2 * time.Minute
 )
 
 // program is the real server's command; a test that needs it skips without it,
@@ -40,6 +41,18 @@ func program(t *testing.T) string {
 	return path
 }
 
+// run returns the server's command with its arguments, yet to be started.
+func run(t *testing.T, arguments ...string) *exec.Cmd {
+	t.Helper()
+	command := exec.Command(program(t), arguments...)
+	// The server refuses variables that are no settings of its own.
+	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "DYAD_")
+	})
+	command.Env = append(command.Env, "DYAD_JWT_SECRET="+secret)
+	return command
+}
+
 // server is `dyad serve` in a process of its own.
 type server struct {
 	address string
@@ -50,8 +63,7 @@ var listening = regexp.MustCompile(`listening address=\S+:(\d+)`)
 
 func serve(t *testing.T, options ...string) *server {
 	t.Helper()
-	command := exec.Command(program(t), append([]string{"serve", "--port", "0"}, options...)...)
-	command.Env = append(os.Environ(), "DYAD_JWT_SECRET="+secret)
+	command := run(t, append([]string{"serve", "--port", "0"}, options...)...)
 	stderr, err := command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -93,9 +105,7 @@ func token(t *testing.T, sub string) string {
 	if made, ok := shared.token[sub]; ok {
 		return made
 	}
-	command := exec.Command(program(t), "token", "--sub", sub, "--email", sub+"@example.com")
-	command.Env = append(os.Environ(), "DYAD_JWT_SECRET="+secret)
-	out, err := command.Output()
+	out, err := run(t, "token", "--sub", sub, "--email", sub+"@example.com").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,6 +209,9 @@ func (e *end) hearsEnd() error {
 // the address given.
 func pair(t *testing.T, alices, bobs string, options ...dyad.Option) (alice, bob *end, roomID string) {
 	t.Helper()
+	// Making one takes a while, and who has connected has to join in time.
+	token(t, "alice")
+	token(t, "bob")
 	alice, bob = dial(t, alices, "alice", options...), dial(t, bobs, "bob", options...)
 	roomID = alice.creates().ID
 	bob.joins(roomID)

@@ -52,7 +52,11 @@ internal class Server(vararg options: String) : AutoCloseable {
     private fun run(vararg arguments: String): Process {
         needsServer()
         return ProcessBuilder(DYAD.canonicalPath, *arguments)
-            .apply { environment()["DYAD_JWT_SECRET"] = secret }
+            .apply {
+                // The server refuses variables that are no settings of its own.
+                environment().keys.removeIf { it.startsWith("DYAD_") }
+                environment()["DYAD_JWT_SECRET"] = secret
+            }
             .start()
     }
 }
