@@ -94,6 +94,7 @@ class Dyad:
                 config.write_timeout,
                 config.heartbeat,
                 config.lease,
+                config.end_at_expiry,
                 config.max_bytes_per_second,
                 limits.frames_at_once,
                 limits.calls_per_user,

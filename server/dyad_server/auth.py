@@ -6,40 +6,69 @@ import json
 import math
 import time
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jwt
 
-from dyad_server.errors import Unauthenticated
+from dyad_server.errors import Ended, Unauthenticated
 from dyad_server.inputs import Identity
 from dyad_server.keys import Key, Keys, algorithms, secret_key
 
 LEEWAY_SECONDS = 30
-_CACHED_TOKENS = 4096
+# As many as one process has participants, and some more.
+_CACHED_TOKENS = 16384
+# Later than any connection lives, and still a number that timers can count with.
+_FOREVER = float(2**40)
 _CLAIM_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Proof:
-    """What a token proved: by which key, and until when, in Unix seconds."""
+class Token:
+    """A token that was checked.
+
+    Attributes:
+        identity: who it names.
+        digest: a hash of its text.
+        until: when it expires, with the leeway, in Unix seconds.
+        stale: it was good once and is not now: it has expired, or its key was
+            withdrawn.
+    """
 
     identity: Identity
+    digest: bytes
+    until: float
+    stale: bool = False
+
+    @property
+    def account(self) -> str:
+        """Whose limits a call with it counts for: with a stale one not its user's.
+
+        Or an expired token that somebody found would use up what its user may do.
+        """
+        return f"{self.identity.user_id}\0stale" if self.stale else self.identity.user_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What a token proved, and by which key."""
+
+    token: Token
     kid: str | None
     algorithm: str
     key: Key
-    until: float
 
 
 class Verifier:
     """Checks tokens against the app's keys.
 
     `sub` and `exp` are required; `iss` and `aud` where configured; times are
-    taken with 30 s leeway. A token that proved good is remembered by its hash
-    until it expires or its key is gone, because checking it costs a tenth of a
-    call. A bad token costs less than the call that brings it, so no number of
-    them shuts anybody out.
+    taken with 30 s leeway. A token that proved good is remembered by its hash,
+    because checking it costs a tenth of a call; that it has not expired and its
+    key is still there is checked each time. A bad token costs less than the call
+    that brings it, so no number of them shuts anybody out.
     """
 
     def __init__(
@@ -49,10 +78,17 @@ class Verifier:
         self._issuer = issuer
         self._audience = audience
         self._token_bytes = token_bytes
-        self._known: dict[bytes, _Proof] = {}
+        # The longest unused one first.
+        self._known: OrderedDict[bytes, _Proof] = OrderedDict()
 
-    async def verify_metadata(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Identity:
-        """The identity in a call's `authorization` metadata.
+    async def verify_metadata(
+        self, metadata: Iterable[tuple[str, str | bytes]] | None, *, stale: bool = False
+    ) -> Token:
+        """The token in a call's `authorization` metadata.
+
+        Args:
+            metadata: the call's.
+            stale: take one that was good once, too.
 
         Raises:
             Unauthenticated: there is none, more than one, or it is not good.
@@ -69,10 +105,15 @@ class Verifier:
         ).partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("The authorization is not: Bearer <token>.")
-        return await self.verify(token)
+        return await self.verify(token, stale=stale)
 
-    async def verify(self, token: str) -> Identity:
-        """The identity that `token` proves.
+    async def verify(self, token: str, *, stale: bool = False) -> Token:
+        """Check a token.
+
+        Args:
+            token: its text.
+            stale: take one that was good once, too: one that has expired, or of
+                which this verifier remembers that it was good.
 
         Raises:
             Unauthenticated: it is not good; the sentence says in which way.
@@ -82,19 +123,31 @@ class Verifier:
             raise Unauthenticated(f"The token is longer than {self._token_bytes} bytes.")
         digest = hashlib.blake2b(token.encode("utf-8", "replace"), digest_size=16).digest()
         proof = self._known.get(digest)
-        if (
-            proof is not None
-            and time.time() < proof.until
-            and await self._keys.find(proof.kid, proof.algorithm) is proof.key
-        ):
-            return proof.identity
-        proof = await self._check(token)
-        if len(self._known) >= _CACHED_TOKENS:
-            self._known.pop(next(iter(self._known)))
+        good = False
+        if proof is not None:
+            try:
+                good = await self._still_good(proof)
+            except Ended:
+                if not stale:
+                    raise
+        if proof is None or not (good or stale):
+            proof = await self._check(token, digest)
+            good = time.time() < proof.token.until
+            if not (good or stale):
+                raise Unauthenticated("The token has expired.")
         self._known[digest] = proof
-        return proof.identity
+        self._known.move_to_end(digest)
+        if len(self._known) > _CACHED_TOKENS:
+            self._known.popitem(last=False)
+        return proof.token if good else replace(proof.token, stale=True)
 
-    async def _check(self, token: str) -> _Proof:
+    async def _still_good(self, proof: _Proof) -> bool:
+        return (
+            time.time() < proof.token.until
+            and await self._keys.find(proof.kid, proof.algorithm) is proof.key
+        )
+
+    async def _check(self, token: str, digest: bytes) -> _Proof:
         signed = _Signed(token)
         key = await self._keys.find(signed.kid, signed.algorithm)
         if not signed.by(key):
@@ -107,7 +160,8 @@ class Verifier:
             _text(claims, "email") if claims.get("email") not in (None, "") else "",
             _text(claims, "room").lower() if claims.get("room") is not None else None,
         )
-        return _Proof(identity, signed.kid, signed.algorithm, key, exp + LEEWAY_SECONDS)
+        until = min(exp, _FOREVER) + LEEWAY_SECONDS
+        return _Proof(Token(identity, digest, until), signed.kid, signed.algorithm, key)
 
     def _claims(self, token: str, key: Key) -> dict[str, Any]:
         required = ["sub", "exp"]
@@ -184,18 +238,15 @@ def _base64url(text: bytes) -> bytes:
 
 
 def _check_times(claims: dict[str, Any]) -> float:
-    """Check `exp`, `nbf` and `iat`; the first of them."""
+    """Check `nbf` and `iat`, and that all times are numbers; the `exp`."""
     for name in ("exp", "nbf", "iat"):
         # Neither text nor true is a number, nor are JSON's NaN and Infinity, which Python reads.
         value = claims.get(name, 0)
         if type(value) not in (int, float) or (type(value) is float and not math.isfinite(value)):
             raise Unauthenticated(f"The token's claim {name} is not a number of seconds.")
-    now = time.time()
-    exp: float = claims["exp"]
-    if exp <= now - LEEWAY_SECONDS:
-        raise Unauthenticated("The token has expired.")
-    if max(claims.get("nbf", 0), claims.get("iat", 0)) > now + LEEWAY_SECONDS:
+    if max(claims.get("nbf", 0), claims.get("iat", 0)) > time.time() + LEEWAY_SECONDS:
         raise Unauthenticated("The token is not valid yet.")
+    exp: float = claims["exp"]
     return exp
 
 

@@ -57,6 +57,9 @@ class Config:
     jwks_timeout: float = _setting(10.0, "longest wait for that URL's answer")
     jwt_issuer: str = _setting("", "the `iss` that tokens must have")
     jwt_audience: str = _setting("", "the `aud` that tokens must have")
+    end_at_expiry: bool = _setting(
+        default=False, help_text="end a connection when its token expires, 30 s after the `exp`"
+    )
     redis: str = _secret(
         "for several nodes: redis://, rediss:// or sentinel://host,host/service; none: memory"
     )

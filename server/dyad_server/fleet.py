@@ -41,7 +41,7 @@ _CLAIMS = 16
 _ALL_CLAIMS = 2048
 
 # (user_id, the packed SendRequest): what the servicer does with it.
-TakeSend = Callable[[str, bytes], Ended | None]
+TakeSend = Callable[[str, bytes, bytes], Ended | None]
 
 
 class Fleet:
@@ -84,13 +84,15 @@ class Fleet:
         """Whether a session is another node's."""
         return node_of(session_id) not in ("", self._bus.node)
 
-    async def send(self, user_id: str, session_id: str, packed: bytes) -> None:
-        """Pass a `SendRequest` to the node whose session it is for.
+    async def send(self, user_id: str, stale: bytes, session_id: str, packed: bytes) -> None:
+        """Pass a `SendRequest` to the node whose session it is for; `stale` as in `Roster.find`.
 
         Raises:
             Ended: what that node says to it; `Unavailable` if it does not answer.
         """
-        answer = await self._ask(node_of(session_id), ["send", user_id, packed], _ASK_SECONDS)
+        answer = await self._ask(
+            node_of(session_id), ["send", user_id, stale, packed], _ASK_SECONDS
+        )
         if answer is None:
             raise Unavailable("The node of this session does not answer.")
         if answer:
@@ -290,8 +292,8 @@ class Fleet:
         match question:
             case ["claim", token, user_id, room_id]:
                 answer = await self._give(token, user_id, room_id)
-            case ["send", user_id, packed]:
-                failure = self.take_send(user_id, packed)
+            case ["send", user_id, stale, packed]:
+                failure = self.take_send(user_id, stale, packed)
                 answer = [type(failure).__name__, str(failure)] if failure else []
         self._answers[request] = answer
         self._bus.post(node, ["answer", request, answer])

@@ -18,6 +18,7 @@ from dyad_server.errors import (
     OutOfTime,
     Overloaded,
     Replaced,
+    Unauthenticated,
     Unavailable,
 )
 from dyad_server.inputs import Acknowledge, Enter, Event, Identity, Input, Invalid, Leave, Relay
@@ -50,6 +51,7 @@ Park = Callable[[Participant, Ended, float], Awaitable[bool]]
 _RETURNS_PER_SECOND = 1000
 # What an output counts besides its payload.
 _OUTPUT_BYTES = 128
+_LOOK_SECONDS = 60.0
 
 
 class Hub:
@@ -109,9 +111,22 @@ class Hub:
         self._await_join(connection.participant)
         return connection
 
-    def find(self, session_id: str, user_id: str) -> Connection:
+    def find(self, session_id: str, user_id: str, stale: bytes = b"") -> Connection:
         """See `Roster.find`."""
-        return self.roster.find(session_id, user_id)
+        return self.roster.find(session_id, user_id, stale)
+
+    def end_at(self, connection: Connection, until: float) -> None:
+        """Close a connection when its token expires, at `until` in Unix seconds."""
+        left = until - time.time()
+        if left > 0:
+            # Looked at now and then: the clock of expiries may be set.
+            later = asyncio.get_running_loop().call_later
+            wait = min(left, _LOOK_SECONDS)
+            connection.expiry = later(wait, self.end_at, connection, until)
+        else:
+            # It speaks for nothing any more, not for a seat that is held either.
+            connection.token = b""
+            self.close(connection, Unauthenticated("The token has expired."))
 
     def charge(self, connection: Connection, frames: int, size: int) -> bool:
         """Count a message of so many frames and bytes; False, and it is over, past its rate."""

@@ -39,19 +39,24 @@ class Connection:
     Attributes:
         id: names it in `Send`. A secret of its client's.
         address: whose address it came from.
+        token: the digest of the token that opened it, for which it may speak
+            for as long as the connection does; empty: none may.
+        expiry: the timer that ends it when that token expires, if one does.
         outlet: its writing side.
         participant: whose it is.
         open: False once it is over.
         failure: what ended it; None while open, or when it went by itself.
     """
 
-    __slots__ = ("address", "failure", "id", "open", "outlet", "participant")
+    __slots__ = ("address", "expiry", "failure", "id", "open", "outlet", "participant", "token")
 
     def __init__(self, participant: "Participant", outlet: Outlet, address: str, node: str) -> None:
         self.id = name_of_node(node) + secrets.token_urlsafe(_ID_BYTES)
         self.participant = participant
         self.outlet = outlet
         self.address = address
+        self.token = b""
+        self.expiry: asyncio.TimerHandle | None = None
         self.open = True
         self.failure: Ended | None = None
 

@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from hmac import compare_digest
 
-from dyad_server.errors import Ended, Overloaded, SessionNotFound
+from dyad_server.errors import Ended, Overloaded, SessionNotFound, Unauthenticated
 from dyad_server.inputs import Identity
 from dyad_server.limits import Bucket, Limits, Quota
 from dyad_server.observer import Observer
@@ -49,13 +50,22 @@ class Roster:
         """The participant of that id."""
         return self._participants.get(member_id)
 
-    def find(self, session_id: str, user_id: str) -> Connection:
+    def find(self, session_id: str, user_id: str, stale: bytes = b"") -> Connection:
         """The connection of that id, if it is this user's.
+
+        Args:
+            session_id: its id.
+            user_id: whose it must be.
+            stale: where the token that names the user is good no longer, its
+                digest: it must have opened the connection.
 
         Raises:
             SessionNotFound: there is none, or it is somebody else's.
+            Unauthenticated: the token did not open it, and is good no longer.
         """
         connection = self._connections.get(session_id)
+        if stale and (connection is None or not compare_digest(connection.token, stale)):
+            raise Unauthenticated("The token has expired.")
         if connection is None or connection.participant.identity.user_id != user_id:
             raise SessionNotFound("There is no such session: listen again.")
         return connection
@@ -141,6 +151,8 @@ class Roster:
         participant = connection.participant
         connection.open = False
         connection.failure = failure
+        if connection.expiry is not None:
+            connection.expiry.cancel()
         self._connections.pop(connection.id, None)
         self._users.take(participant.identity.user_id)
         if participant.connection is connection:

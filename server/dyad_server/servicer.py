@@ -12,10 +12,9 @@ import grpc
 from dyad.v1 import signaling_pb2 as pb
 
 from dyad_server import packed, status, wire
-from dyad_server.auth import Verifier
+from dyad_server.auth import Token, Verifier
 from dyad_server.errors import Ended, OutOfTime, Overloaded
 from dyad_server.hub import Hub
-from dyad_server.inputs import Identity
 from dyad_server.limits import Quota, Throttle
 from dyad_server.origin import Origin
 from dyad_server.outlet import Pack, StreamOutlet
@@ -48,6 +47,7 @@ class Terms:
         write_timeout: seconds that a write may take.
         heartbeat: seconds between the heartbeats of `Listen`.
         lease: seconds a session lives without a `Send`.
+        end_at_expiry: whether a connection ends when its token expires.
         bytes_per_second: that one user may send to sessions on other nodes.
         frames_at_once: the most that one message may hold.
         calls_per_user: `Send` calls under way, and `Listen` calls that wait for
@@ -58,6 +58,7 @@ class Terms:
     write_timeout: float
     heartbeat: float
     lease: float
+    end_at_expiry: bool
     bytes_per_second: int
     frames_at_once: int
     calls_per_user: int
@@ -69,7 +70,7 @@ class Nodes(Protocol):
     def elsewhere(self, session_id: str) -> bool:
         """Whether a session is another node's."""
 
-    async def send(self, user_id: str, session_id: str, message: bytes) -> None:
+    async def send(self, user_id: str, stale: bytes, session_id: str, message: bytes) -> None:
         """Pass a serialized `SendRequest` to the node whose session it is for; raises `Ended`."""
 
 
@@ -99,8 +100,8 @@ class SignalingServicer:
         self, _: object, context: Context
     ) -> None:
         """One participant on one bidirectional stream."""
-        identity = await self._identify(context)
-        connection, outlet = await self._open(identity, _signal_response, context)
+        token = await self._identify(context)
+        connection, outlet = await self._open(token, _signal_response, context)
         reading = asyncio.create_task(self._read(connection, context))
         try:
             # grpc.aio leaks 150 bytes where a read is cancelled, as this call is
@@ -117,10 +118,10 @@ class SignalingServicer:
         self, _: object, context: Context
     ) -> None:
         """What `Signal` answers, for a client whose frames come by `Send`."""
-        identity = await self._identify(context)
-        async with self._under_way(identity, context):
+        token = await self._identify(context)
+        async with self._under_way(token.account, context):
             await _first_message(context)
-        connection, outlet = await self._open(identity, _listen_response, context)
+        connection, outlet = await self._open(token, _listen_response, context)
         session_id = connection.id
         self._leases[session_id] = time.monotonic()
         try:
@@ -145,34 +146,38 @@ class SignalingServicer:
         self, _: object, context: Context
     ) -> pb.SendResponse:
         """What `Signal` takes, for a session that `Listen` opened."""
-        identity = await self._identify(context)
-        async with self._under_way(identity, context):
+        # The token that opened its session speaks for that as long as it lasts.
+        token = await self._identify(context, stale=True)
+        async with self._under_way(token.account, context):
             message = await _first_message(context)
             try:
-                await self._send(identity.user_id, message)
+                await self._send(token, message)
             except Ended as failure:
                 await _abort(context, failure)
         return pb.SendResponse()
 
-    def take_packed_send(self, user_id: str, message: bytes) -> Ended | None:
+    def take_packed_send(self, user_id: str, stale: bytes, message: bytes) -> Ended | None:
         """Act on a `SendRequest` that landed on another node; what ended it, if anything."""
         session_id, frames, count = self._parts_of_send(message)
         try:
-            self._take_send(user_id, session_id, frames, count, len(message))
+            connection = self._hub.find(session_id, user_id, stale)
+            self._take_send(connection, frames, count, len(message))
         except Ended as failure:
             return failure
         return None
 
-    async def _send(self, user_id: str, message: bytes) -> None:
+    async def _send(self, token: Token, message: bytes) -> None:
+        user_id, stale = token.identity.user_id, token.digest if token.stale else b""
         session_id, frames, count = self._parts_of_send(message)
         if self.fleet is not None and self.fleet.elsewhere(session_id):
             # Whose rate it counts for, only that node knows; it has cost by then.
             cost = len(message) + _PASSING_BYTES
-            if not self._passing.take(user_id, cost, time.monotonic()):
+            if not self._passing.take(token.account, cost, time.monotonic()):
                 raise Overloaded("Too much was sent in too short a time.")
-            await self.fleet.send(user_id, session_id, message)
+            await self.fleet.send(user_id, stale, session_id, message)
         else:
-            self._take_send(user_id, session_id, frames, count, len(message))
+            connection = self._hub.find(session_id, user_id, stale)
+            self._take_send(connection, frames, count, len(message))
 
     def _parts_of_send(self, message: bytes) -> tuple[str, list[bytes], int]:
         """The session that a `SendRequest` is for, its frames, and how many it counts as."""
@@ -183,11 +188,10 @@ class SignalingServicer:
         return session_id, frames, len(fields) - 1
 
     def _take_send(
-        self, user_id: str, session_id: str, frames: Sequence[bytes], count: int, size: int
+        self, connection: Connection, frames: Sequence[bytes], count: int, size: int
     ) -> None:
-        connection = self._hub.find(session_id, user_id)
-        if session_id in self._leases:
-            self._leases[session_id] = time.monotonic()
+        if connection.id in self._leases:
+            self._leases[connection.id] = time.monotonic()
         self._take_in(connection, frames, count, size)
         if connection.failure is not None:
             raise connection.failure
@@ -230,32 +234,36 @@ class SignalingServicer:
             self._hub.take_in(connection, wire.read(frame))
 
     @asynccontextmanager
-    async def _under_way(self, identity: Identity, context: Context) -> AsyncIterator[None]:
+    async def _under_way(self, account: str, context: Context) -> AsyncIterator[None]:
         """Count a call of a user's, or end it where too many are under way."""
-        if self._calls.full(identity.user_id):
+        if self._calls.full(account):
             await _abort(context, Overloaded("Too many calls of this user are under way."))
-        self._calls.take(identity.user_id)
+        self._calls.take(account)
         try:
             yield
         finally:
-            self._calls.give_back(identity.user_id)
+            self._calls.give_back(account)
 
-    async def _identify(self, context: Context) -> Identity:
+    async def _identify(self, context: Context, *, stale: bool = False) -> Token:
         try:
-            return await self._verifier.verify_metadata(context.invocation_metadata())
+            metadata = context.invocation_metadata()
+            return await self._verifier.verify_metadata(metadata, stale=stale)
         except Ended as failure:
             await _abort(context, failure)
 
     async def _open(
-        self, identity: Identity, pack: Pack, context: Context
+        self, token: Token, pack: Pack, context: Context
     ) -> tuple[Connection, StreamOutlet]:
         outlet = StreamOutlet(context, pack, self._terms.write_timeout)
         address = self._origin.address(context.peer(), context.invocation_metadata())
         try:
-            connection = self._hub.open(identity, outlet, address)
+            connection = self._hub.open(token.identity, outlet, address)
         except Ended as failure:
             await _abort(context, failure)
+        connection.token = token.digest
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
+        if self._terms.end_at_expiry:
+            self._hub.end_at(connection, token.until)
         return connection, outlet
 
     async def _part(self, connection: Connection, outlet: StreamOutlet) -> None:

@@ -35,8 +35,10 @@ class SigningKey:
         members = public | {"kid": self.kid, "use": "sig", "alg": self.algorithm} | changes
         return {name: value for name, value in members.items() if value is not None}
 
-    def token(self, sub: str = "alice", headers: dict[str, Any] | None = None) -> str:
-        claims = {"sub": sub, "exp": int(time.time()) + 600}
+    def token(
+        self, sub: str = "alice", headers: dict[str, Any] | None = None, exp: int | None = None
+    ) -> str:
+        claims = {"sub": sub, "exp": int(time.time()) + 600 if exp is None else exp}
         named = {"kid": self.kid} if self.kid is not None else {}
         return jwt.encode(claims, self.private, self.algorithm, headers=named | (headers or {}))
 

@@ -68,7 +68,6 @@ FLOORS = {
         "auth",
         "errors",
         "hub",
-        "inputs",
         "limits",
         "origin",
         "outlet",

@@ -67,7 +67,7 @@ async def test_a_key_of_each_kind_checks_its_tokens(
     key: SigningKey, issuer: Issuer, verifier: Verifier
 ) -> None:
     issuer.show(RSA, OLD, OTHER)
-    assert (await verifier.verify(key.token())).user_id == "alice"
+    assert (await verifier.verify(key.token())).identity.user_id == "alice"
 
 
 @pytest.mark.parametrize("kid", ["rsa", "old", "other"])
@@ -113,7 +113,7 @@ async def test_a_token_without_a_kid_needs_the_only_key(
     issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
 ) -> None:
     nameless = SigningKey(None, OLD.private, "ES256").token()
-    assert (await verifier.verify(nameless)).user_id == "alice"
+    assert (await verifier.verify(nameless)).identity.user_id == "alice"
     issuer.show(OLD, OTHER)
     await keys.fetch()
     with pytest.raises(Unauthenticated):
@@ -123,7 +123,7 @@ async def test_a_token_without_a_kid_needs_the_only_key(
 async def test_a_key_without_a_kid_answers_to_no_name(issuer: Issuer, verifier: Verifier) -> None:
     nameless = SigningKey(None, NEW.private, "ES256")
     issuer.show(nameless)
-    assert (await verifier.verify(nameless.token())).user_id == "alice"
+    assert (await verifier.verify(nameless.token())).identity.user_id == "alice"
     with pytest.raises(Unauthenticated):
         await verifier.verify(NEW.token())
 
@@ -153,7 +153,7 @@ async def test_a_name_is_compared_and_nothing_else_is_done_with_it(
 async def test_what_a_token_says_of_its_key_is_ignored(issuer: Issuer, verifier: Verifier) -> None:
     with issuing(NEW) as evil:
         told: dict[str, Any] = {"jku": evil.url, "x5u": evil.url, "jwk": NEW.jwk()}
-        assert (await verifier.verify(OLD.token(headers=told))).user_id == "alice"
+        assert (await verifier.verify(OLD.token(headers=told))).identity.user_id == "alice"
         for kid in ("old", "new"):
             with pytest.raises(Unauthenticated):
                 await verifier.verify(NEW.token(headers=told | {"kid": kid}))
@@ -165,8 +165,8 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(
 ) -> None:
     await verifier.verify(OLD.token())
     issuer.show(OLD, NEW)
-    assert (await verifier.verify(NEW.token("bob"))).user_id == "bob"
-    assert (await verifier.verify(OLD.token())).user_id == "alice"
+    assert (await verifier.verify(NEW.token("bob"))).identity.user_id == "bob"
+    assert (await verifier.verify(OLD.token())).identity.user_id == "alice"
     assert issuer.asked == 2
 
 
@@ -200,7 +200,7 @@ async def test_a_known_token_stays_known_while_its_key_does(
     await keys.fetch()
     with monkeypatch.context() as undecoded:
         undecoded.delattr(jwt, "decode")
-        assert (await verifier.verify(token)).user_id == "alice"
+        assert (await verifier.verify(token)).identity.user_id == "alice"
 
 
 async def test_unknown_names_cost_five_fetches_and_then_one_in_ten_seconds(
@@ -227,7 +227,7 @@ async def test_a_key_published_just_after_a_fetch_is_good_at_once(
 ) -> None:
     await keys.fetch()
     issuer.show(OLD, NEW)
-    assert (await verifier.verify(NEW.token())).user_id == "alice"
+    assert (await verifier.verify(NEW.token())).identity.user_id == "alice"
 
 
 async def test_unknown_names_do_not_keep_a_new_key_out_for_more_than_ten_seconds(
@@ -238,7 +238,7 @@ async def test_unknown_names_do_not_keep_a_new_key_out_for_more_than_ten_seconds
             await verifier.verify(OLD.token(headers={"kid": f"unknown {n}"}))
     issuer.show(OLD, NEW)
     clock.now += 10.1
-    assert (await verifier.verify(NEW.token())).user_id == "alice"
+    assert (await verifier.verify(NEW.token())).identity.user_id == "alice"
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -254,7 +254,7 @@ async def test_keys_of_two_kinds_may_share_a_name(
     ]
     issuer.show(*(reversed(shared) if turned else shared))
     for key in shared:
-        assert (await verifier.verify(key.token(key.algorithm))).user_id == key.algorithm
+        assert (await verifier.verify(key.token(key.algorithm))).identity.user_id == key.algorithm
         forged = SigningKey(
             "same",
             {"RS256": rs256, "ES256": es256, "EdDSA": eddsa}[key.algorithm]().private,
@@ -273,11 +273,13 @@ async def test_all_who_need_a_fetch_share_it_and_nobody_else_waits(
     waiting = [asyncio.create_task(verifier.verify(NEW.token(str(n)))) for n in range(20)]
     await until(lambda: issuer.asked == 2)
     # The loop turns, and what is known already is served meanwhile.
-    assert (await verifier.verify(OLD.token("carol"))).user_id == "carol"
+    assert (await verifier.verify(OLD.token("carol"))).identity.user_id == "carol"
     assert not any(task.done() for task in waiting)
     waiting.pop().cancel()
     issuer.open.set()
-    assert [who.user_id for who in await asyncio.gather(*waiting)] == [str(n) for n in range(19)]
+    assert [who.identity.user_id for who in await asyncio.gather(*waiting)] == [
+        str(n) for n in range(19)
+    ]
     assert issuer.asked == 2
 
 
@@ -290,8 +292,8 @@ async def test_while_the_url_is_away_the_keys_are_good_for_an_hour(
     fetched = clock.now
     for clock.now in (fetched + 300, fetched + 1800, fetched + jwks.KEPT_SECONDS):
         await keys.fetch()
-        assert (await verifier.verify(token)).user_id == "alice"
-        assert (await verifier.verify(OLD.token("bob"))).user_id == "bob"
+        assert (await verifier.verify(token)).identity.user_id == "alice"
+        assert (await verifier.verify(OLD.token("bob"))).identity.user_id == "bob"
     assert issuer.asked == 4
     clock.now = fetched + jwks.KEPT_SECONDS + 0.01
     for one in (token, OLD.token("bob")):
@@ -299,7 +301,7 @@ async def test_while_the_url_is_away_the_keys_are_good_for_an_hour(
             await verifier.verify(one)
         assert str(ended.value).endswith(".")
     issuer.status = 200
-    assert (await verifier.verify(token)).user_id == "alice"
+    assert (await verifier.verify(token)).identity.user_id == "alice"
 
 
 async def test_whether_a_name_is_unknown_cannot_be_said_while_the_url_is_away(
@@ -380,7 +382,7 @@ async def test_a_slow_answer_is_waited_for_as_long_as_the_timeout(
     issuer.pause = 0.0
     keys = Jwks(issuer.url, clock=clock)
     verifier = Verifier(keys)
-    assert (await verifier.verify(OLD.token())).user_id == "alice"
+    assert (await verifier.verify(OLD.token())).identity.user_id == "alice"
 
 
 async def test_nobody_waits_for_a_name_that_takes_long_to_resolve(
@@ -407,7 +409,7 @@ async def test_nobody_waits_for_a_name_that_takes_long_to_resolve(
         resolved.set()
     monkeypatch.undo()
     await keys.fetch()
-    assert (await verifier.verify(OLD.token())).user_id == "alice"
+    assert (await verifier.verify(OLD.token())).identity.user_id == "alice"
 
 
 async def test_keys_are_ready_with_the_first_good_answer_whoever_asked(
@@ -444,7 +446,7 @@ async def test_a_url_of_an_unknown_certificate_is_away_and_of_a_trusted_one_is_n
         with pytest.raises(Unavailable):
             await Verifier(Jwks(issuer.url)).verify(OLD.token())
         monkeypatch.setenv("SSL_CERT_FILE", own.cert)
-        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).user_id == "alice"
+        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).identity.user_id == "alice"
 
 
 async def test_a_fetch_says_who_asks(issuer: Issuer, keys: Jwks) -> None:
@@ -465,10 +467,10 @@ async def test_keys_are_fetched_through_the_proxy_of_the_environment(
     monkeypatch.delenv("no_proxy", raising=False)
     with issuing(OLD, tls=own) as issuer, connect_proxy(user) as proxy:
         monkeypatch.setenv("https_proxy", f"{scheme}{given}{proxy.address}")
-        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).user_id == "alice"
+        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).identity.user_id == "alice"
         assert proxy.tunnels == [urlsplit(issuer.url).netloc]
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).user_id == "alice"
+        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).identity.user_id == "alice"
         assert len(proxy.tunnels) == 1
 
 
