@@ -16,13 +16,19 @@ from tests.support.ends import End, ListenEnd, SignalEnd
 SECRET = secrets.token_hex(32)
 Serve = Callable[..., AbstractAsyncContextManager[Server]]
 Connect = Callable[..., End]
-# Most tests wait for others most of their time.
+# Most tests wait for others most of their time. Those that do not are in groups (`xdist_group`),
+# of each of which one runs at a time.
 _WORKERS_PER_CPU = 3
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """How many workers `pytest -n auto` starts; only the CPUs that it may use count."""
     return _WORKERS_PER_CPU * len(os.sched_getaffinity(0))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones: the last to end is then a short one."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")

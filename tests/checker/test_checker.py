@@ -10,7 +10,8 @@ from tests.checker.run import Plan, Progress, check
 PLAN = Plan(seed="1", pairs=2, frames=30_000, cuts=30)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.long
+@pytest.mark.timeout(600)
 async def test_over_many_cuts_nothing_is_lost_doubled_or_out_of_order(tmp_path: Path) -> None:
     progress = Progress()
     finding = await check(PLAN, tmp_path, progress)

@@ -43,10 +43,10 @@ def none(counts: dict[str, int]) -> bool:
 
 
 async def settled(holds: Callable[[], bool]) -> None:
-    """Await this, or some seconds: the grace time of the held ones, and what is on its way."""
+    """Await this, or long enough: the grace time of the held ones, and what is on its way."""
     with contextlib.suppress(TimeoutError):
         # Seldom: to count is to collect what is to be counted.
-        await until(holds, 5, turn=0.05)
+        await until(holds, turn=0.05)
 
 
 async def test_what_lives_is_counted() -> None:
@@ -67,6 +67,8 @@ async def test_what_lives_is_counted() -> None:
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 async def test_nothing_lives_on_of_calls_that_ended_by(way: Way, transport: type[End]) -> None:
     async with serving(resume_grace=GRACE) as server:
+        # Whatever test came before this one.
+        await settled(lambda: none(there(server)))
         before = there(server)
         assert none(before)
         for _ in range(ROUNDS):

@@ -24,6 +24,8 @@ LOST_KIB = 48
 34 KiB: a short run finds one lost in 32 calls. What is smaller takes `make soak`."""
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(0)
 async def test_memory_comes_to_a_plateau_whichever_way_calls_end(
     watched: Watch, monkeypatch: pytest.MonkeyPatch

@@ -24,6 +24,8 @@ def chance(monkeypatch: pytest.MonkeyPatch) -> random.Random:
     return rng
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize(
     ("cases", "share_of_bytes", "of"),
@@ -55,6 +57,9 @@ def test_what_comes_of_frames_is_what_the_contract_says(
     assert tried >= cases
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("busy")
+@pytest.mark.timeout(0)
 @settings(max_examples=200, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(5, STEPS))
 def test_what_comes_of_few_frames_is_what_the_contract_says(rng: random.Random, steps: int) -> None:

@@ -88,6 +88,8 @@ async def new_call(port: int, proof: str) -> None:
         end.cut()
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(0)
 async def test_the_server_goes_on_whatever_bytes_come() -> None:
     proof = token("fuzz", ttl=3600)

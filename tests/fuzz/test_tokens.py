@@ -73,6 +73,7 @@ def changed(rng: random.Random) -> str:
     return mutated(rng, GOOD.encode()).decode("utf-8", rng.choice(["replace", "surrogateescape"]))
 
 
+@pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(0)
 async def test_a_token_with_anything_in_it_raises_nothing_but_that_the_call_ended() -> None:
     rng = random.Random(f"{budget.SEED} tokens")

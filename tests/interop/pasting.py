@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tests.support.needs import ROOT
 
-# Fetching and compiling everything, on a machine that never did.
-PASTE = 600
+# Fetching and compiling everything, on a machine that never did, after the builds of others.
+PASTE = 1800
 
 
 def quick_start(client: str) -> list[str]:

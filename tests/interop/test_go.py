@@ -11,10 +11,10 @@ from tests.support.process import DYAD
 
 GO = ROOT / "clients" / "go"
 PION = GO / "examples" / "pion_call"
-# Fetching and compiling everything, on a machine that never did.
-BUILD = 600
+# Fetching and compiling everything, on a machine that never did, after the builds of others.
+BUILD = 1800
 
-pytestmark = pytest.mark.timeout(BUILD)
+pytestmark = [pytest.mark.timeout(BUILD), pytest.mark.long]
 
 
 async def go(*arguments: str, folder: Path = GO) -> str:

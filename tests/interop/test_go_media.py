@@ -19,7 +19,7 @@ PION = ROOT / "clients" / "go" / "examples" / "pion_call"
 AIORTC = ROOT / "clients" / "python" / "examples" / "aiortc_call.py"
 FRAMES = "30"
 # Fetching and compiling pion, on a machine that never did.
-BUILD = 600
+BUILD = 1800
 CALL = 120
 
 # A few browsers at a time are enough for the machine.

@@ -20,7 +20,7 @@ DOCUMENT = (ROOT / "docs" / "grpcurl.md").read_text()
 FOLDER = ROOT / "build" / "grpcurl"
 PORT = "50051"
 # Fetching and compiling grpcurl, on a machine that never did.
-BUILD = 600
+BUILD = 1800
 ANSWER = 20
 
 
@@ -91,6 +91,7 @@ async def terminal(folder: Path, env: dict[str, str]) -> AsyncIterator[Terminal]
         await process.communicate()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(BUILD)
 async def test_the_session_of_the_document_goes_as_it_says(grpcurl: str, tmp_path: Path) -> None:
     port = str(free_port())

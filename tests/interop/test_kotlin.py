@@ -10,10 +10,11 @@ from tests.interop.conftest import kotlin_build
 from tests.support.needs import ROOT, needs
 from tests.support.process import DYAD
 
-# Fetching and compiling everything, on a machine that never did.
-BUILD = 600
+# Fetching and compiling everything, on a machine that never did, after the builds of others.
+BUILD = 1800
 
 
+@pytest.mark.long
 @pytest.mark.timeout(BUILD)
 async def test_the_client_builds_without_a_warning_and_its_own_tests_pass() -> None:
     needs("javac", "mvn")

@@ -21,7 +21,7 @@ from tests.support.proxy import Proxy
 from tests.support.sides import CANDIDATES, Program, playing, written
 
 # Fetching and compiling a client, on a machine that never did.
-BUILD = 600
+BUILD = 1800
 
 pytestmark = pytest.mark.timeout(BUILD)
 

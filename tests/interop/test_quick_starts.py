@@ -34,6 +34,7 @@ def link(file: str, name: str) -> None:
         Path(name).symlink_to(file)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(PASTE)
 @pytest.mark.parametrize("client", TOOLS)
 async def test_a_quick_start_as_pasted_places_a_call(client: str, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ async def test_a_leave_that_redis_refuses_for_a_while_still_frees_the_seat() -> 
 
 async def test_what_a_failover_loses_lets_no_third_in() -> None:
     async with (
-        party(settle_seconds=1.0) as here,
+        party(settle_seconds=3.0) as here,
         redis_server("--replicaof", f"127.0.0.1 {here.redis.port}") as replica,
         Redis(port=replica.port) as redis,
     ):
@@ -211,7 +211,7 @@ async def test_what_was_under_way_on_a_connection_that_was_given_up_seats_nobody
         network = here.nodes[0].network
         network.stall(new=False)
         alice = here.guest("alice", 0)
-        assert await entered(alice) == Joined(None, polite=False)
+        assert await served_to(alice) == Joined(None, polite=False)
         alice.leave()
         assert await alice.told() == Left()
         await asyncio.sleep(_ON_ITS_WAY_SECONDS)
@@ -239,7 +239,7 @@ async def test_a_stalled_connection_is_replaced_and_nothing_is_lost(ways: tuple[
 
 
 async def test_a_redis_that_forgot_all_is_told_again_before_anybody_enters() -> None:
-    async with party(settle_seconds=2.5) as here, Redis(port=here.redis.port) as redis:
+    async with party(settle_seconds=3.0) as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         carol, dave = await here.pair(2, 2)
         await redis.flushall()
@@ -415,6 +415,9 @@ async def test_in_order_and_once_over_a_network_that_breaks_all_the_time() -> No
                 await asyncio.sleep(0.25)
                 match number % 3:
                     case 0:
+                        # Mended before: a lease is not to run out on a busy machine.
+                        heard = [(guest, guest.heard.qsize()) for guest in (alice, bob)]
+                        await until(lambda: all(g.heard.qsize() > n for g, n in heard))  # noqa: B023 - awaited
                         await network.cut()
                     case 1:
                         network.stall(new=False)

@@ -8,17 +8,28 @@ import secrets
 import time
 import uuid
 from collections import defaultdict
+from collections.abc import Iterator
 
 import pytest
-from dyad_server.rooms import Departure, Joined, Left, Member, Refusal, Refused
+from dyad_server.rooms import (
+    Departure,
+    Event,
+    Joined,
+    Left,
+    Lost,
+    Member,
+    Refusal,
+    Refused,
+    Unserved,
+)
 
 from tests.nodes.brokers import NODES, Guest, Party, party
 from tests.nodes.history import Operation, What, contradiction
 
 OPERATIONS = int(os.environ.get("STORM_OPERATIONS", "20000"))
 SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
-CLIENTS = 50
-ROOMS_AT_ONCE = 12
+CLIENTS = 25
+ROOMS_AT_ONCE = 6
 OPERATIONS_PER_ROOM = 120
 
 ALICE, BOB, CAROL = (Member(name, name) for name in ("alice", "bob", "carol"))
@@ -67,13 +78,22 @@ def test_what_was_never_answered_may_take_effect_at_any_time() -> None:
     assert not contradiction([CREATED, BOB_JOINED, leaving, full, entered])
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("crowd")
 @pytest.mark.timeout(600)
 async def test_what_clients_on_all_nodes_are_answered_could_have_been_one_after_the_other() -> None:
     began = time.monotonic()
     async with party() as here:
         histories = await _crowd(here)
     asked = time.monotonic()
-    for operations in histories.values():
+    # A machine that is too busy for Redis' deadlines leaves it open who sits where.
+    judged = [
+        operations
+        for operations in histories.values()
+        if not any(isinstance(each.answer, Unserved | Lost) for each in operations)
+    ]
+    assert len(judged) > len(histories) / 2
+    for operations in judged:
         wrong = "\n".join(map(str, contradiction(operations)))
         assert not wrong, f"STORM_SEED={SEED}:\n{wrong}"
     print(
@@ -103,12 +123,13 @@ async def _crowd(here: Party) -> dict[str, list[Operation]]:
     async def come_and_go(number: int) -> None:
         chance = random.Random(f"{SEED} {number}")
         while asked < OPERATIONS:
-            guest = here.guest(f"user-{number}", chance.randrange(NODES), room(chance))
+            # A user of its own: one that comes again would take its old seat.
+            user = f"user-{number}-{asked}"
+            guest = here.guest(user, chance.randrange(NODES), room(chance))
             entering = ask(guest, chance.choice((What.CREATE, What.JOIN)))
             guest.enter(create=entering.what is What.CREATE)
-            entering.answer = await _answer(guest, Joined, Refused)
-            entering.answered = next(clock)
-            if isinstance(entering.answer, Refused):
+            await _answer(entering, guest, clock, Joined, Refused)
+            if not isinstance(entering.answer, Joined):
                 continue
             for _ in range(chance.randrange(4)):
                 await asyncio.sleep(0)
@@ -117,8 +138,7 @@ async def _crowd(here: Party) -> dict[str, list[Operation]]:
                 guest.leave(Departure.DISCONNECTED)
                 continue
             guest.leave()
-            leaving.answer = await _answer(guest, Left)
-            leaving.answered = next(clock)
+            await _answer(leaving, guest, clock, Left)
 
     async with asyncio.TaskGroup() as crowd:
         for number in range(CLIENTS):
@@ -126,8 +146,10 @@ async def _crowd(here: Party) -> dict[str, list[Operation]]:
     return histories
 
 
-async def _answer(guest: Guest, *kinds: type) -> Joined | Refused | Left:
-    while not isinstance(event := await guest.told(), kinds):
+async def _answer(
+    operation: Operation, guest: Guest, clock: Iterator[int], *kinds: type[Event]
+) -> None:
+    """Write down the answer to an operation, which is `Unserved` where Redis gives none in time."""
+    while not isinstance(event := await guest.told(), (*kinds, Unserved, Lost)):
         pass
-    assert isinstance(event, Joined | Refused | Left)
-    return event
+    operation.answer, operation.answered = event, next(clock)

@@ -22,6 +22,7 @@ from tests.support.process import Served
 TOLD_SECONDS = 10.0
 LEASE_SECONDS = 6.0
 SHORT_SECONDS = 1.5
+AHEAD = 50
 TOKEN_SECONDS = 600
 
 
@@ -174,8 +175,10 @@ async def talk(speaker: Party, listener: Party, mark: str, over: asyncio.Event) 
     """Say numbers until it is over; each is heard once, in order, and nothing else."""
     said: list[str] = []
     while not over.is_set():
-        said.append(f"{mark} {len(said)}")
-        await speaker.connection.send_candidate(dyad.Candidate(said[-1]))
+        # No faster than they are heard: a busy machine is not to fall behind.
+        if len(said) - len(listener.heard) < AHEAD:
+            said.append(f"{mark} {len(said)}")
+            await speaker.connection.send_candidate(dyad.Candidate(said[-1]))
         await asyncio.sleep(0.02)
     await listener.hears(len(said), TOLD_SECONDS + 5)
     assert listener.heard == said
@@ -209,7 +212,6 @@ async def test_who_is_on_a_drained_node_goes_on_elsewhere_and_no_call_notices() 
         assert all(map(lost_nothing, (*both, *across))), [party.told for party in (*both, *across)]
 
 
-@pytest.mark.timeout(120)
 async def test_a_burst_that_a_drain_interrupts_is_taken_up_where_it_stopped() -> None:
     async with fleet(count=2) as here, pair(here, here.nodes, here.nodes) as (alice, bob):
         said: list[str] = []
@@ -238,7 +240,10 @@ async def test_a_burst_that_a_drain_interrupts_is_taken_up_where_it_stopped() ->
 
 
 async def test_who_comes_back_late_from_a_drained_node_still_loses_nothing() -> None:
-    async with fleet(count=2) as here, pair(here, here.nodes[:1], here.nodes[1:]) as (alice, bob):
+    async with (
+        fleet("--resume-grace", "60", count=2) as here,
+        pair(here, here.nodes[:1], here.nodes[1:]) as (alice, bob),
+    ):
         await alice.way.refuse()
         draining = asyncio.create_task(here.nodes[0].drain())
         for number in range(100):
@@ -280,7 +285,7 @@ async def test_one_who_never_comes_back_from_a_drained_node_is_given_up() -> Non
         assert time.monotonic() - drained_at > 2
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.xdist_group("crowd")
 async def test_a_rolling_restart_of_all_nodes_under_load_drops_no_call() -> None:
     async with fleet() as here, AsyncExitStack() as stack:
         nodes = here.nodes

@@ -35,6 +35,8 @@ async def survived(weather: Weather) -> Finding:
     return finding
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("crowd")
 @pytest.mark.timeout(3600)
 async def test_nothing_is_lost_without_a_word_in_a_storm_of_all_faults() -> None:
     finding = await survived(ALL)
@@ -42,6 +44,8 @@ async def test_nothing_is_lost_without_a_word_in_a_storm_of_all_faults() -> None
     assert finding.back > 0
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("crowd")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("weather", [MOVING, FORGETTING], ids=["moving", "forgetting"])
 async def test_no_call_breaks_where_nobody_is_away_for_long(weather: Weather) -> None:
