@@ -19,6 +19,7 @@ Connect = Callable[..., End]
 # Most tests wait for others most of their time. Those that do not are in groups (`xdist_group`),
 # of each of which one runs at a time.
 _WORKERS_PER_CPU = 3
+_LONGEST_ID = 40
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -29,6 +30,11 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long ones: the last to end is then a short one."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name no test by a long text: it may be a secret, and each worker makes its own."""
+    return argname if isinstance(val, str | bytes) and len(val) > _LONGEST_ID else None
 
 
 @pytest.fixture(scope="session")
