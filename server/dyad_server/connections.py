@@ -74,13 +74,19 @@ class AddressBound:
         said = False
         while True:
             began = time.monotonic()
-            surplus = await asyncio.to_thread(self._look)
+            surplus = await asyncio.to_thread(self.look)
             if surplus and not said:
                 log.warning("an address holds too many connections: hung up on %d", surplus)
             said = bool(surplus)
             await asyncio.sleep(max(_PAUSE_SECONDS, _PAUSES_A_LOOK * (time.monotonic() - began)))
 
-    def _look(self) -> int:
+    @property
+    def connections(self) -> int:
+        """How many there were at the last look."""
+        return len(self._before)
+
+    def look(self) -> int:
+        """Look once; returns how many connections it has hung up on."""
         descriptors = [int(name) for name in os.listdir(_DESCRIPTORS)]  # noqa: PTH208 - names alone, and fast
         held: defaultdict[str, list[tuple[bool, int, Peer]]] = defaultdict(list)
         now = set()

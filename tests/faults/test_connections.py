@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 from dyad.v1 import signaling_pb2 as pb
+from dyad_server.connections import AddressBound
+from dyad_server.origin import Origin
 from hyperframe.frame import SettingsFrame
 
 from tests.conftest import SECRET, serving, token
@@ -115,7 +117,7 @@ async def test_1100_idle_connections_of_one_address_keep_no_other_one_out(
     ):
         stream = await begin(before, "before")
         await crowd.add(port, CROWD)
-        await until(lambda: crowd.open <= DESCRIPTORS // 2, 20)
+        await until(lambda: crowd.open <= DESCRIPTORS // 2)
         async with connected(port, source="127.0.0.2") as after:
             await begin(after, "after")
         before.say(stream, pb.SignalRequest(frames=[pb.Frame(leave_room=pb.LeaveRoom())]))
@@ -126,18 +128,22 @@ async def test_1100_idle_connections_of_one_address_keep_no_other_one_out(
 
 
 async def test_of_an_address_with_too_many_the_newest_are_hung_up_on() -> None:
-    options = ("--trusted-proxies", "127.0.0.9", "--max-connections-per-address", "40")
     async with (
-        limited_serve(DESCRIPTORS, DESCRIPTORS, *options) as (_, port),
+        serving(keepalive_time=600.0) as server,
         crowded() as first,
         crowded() as later,
-        connected(port, source="127.0.0.2") as other,
+        connected(server.port, source="127.0.0.2") as other,
     ):
-        await first.add(port, 30)
-        # So that these are known before the others come.
-        await asyncio.sleep(1)
-        await later.add(port, 200)
-        await until(lambda: first.open + later.open <= 40, 20)
+        bound = AddressBound(Origin([]), server.port, 40)
+        await first.add(server.port, 30)
+        await until(lambda: bound.look() == 0 and bound.connections == 31)
+        await later.add(server.port, 200)
+
+        def bounded() -> bool:
+            bound.look()
+            return first.open + later.open <= 40
+
+        await until(bounded)
         assert first.open == 30
         await begin(other, "other")
 
@@ -156,7 +162,7 @@ async def test_trusted_proxies_may_hold_any_number() -> None:
             )
             writer.write(PREFACE + SETTINGS)
             other._connections[asyncio.create_task(_read(reader))] = writer  # noqa: SLF001 - of here
-        await until(lambda: other.open <= 10, 20)
+        await until(lambda: other.open <= 10)
         assert proxy.open == 60
         await served.says("an address holds too many connections")
 
@@ -172,7 +178,7 @@ async def test_a_connection_without_a_call_does_not_last(said: bytes) -> None:
         crowded() as crowd,
     ):
         await crowd.add(server.port, 5, said)
-        await until(lambda: crowd.open == 0, 20)
+        await until(lambda: crowd.open == 0)
 
 
 async def test_a_tls_handshake_that_stops_half_way_does_not_last(tmp_path: Path) -> None:
@@ -190,7 +196,7 @@ async def test_a_tls_handshake_that_stops_half_way_does_not_last(tmp_path: Path)
     ):
         await crowd.add(server.port, 5, said)
         await crowd.add(server.port, 5, said[:50])
-        await until(lambda: crowd.open == 0, 20)
+        await until(lambda: crowd.open == 0)
 
 
 async def test_a_call_lasts_though_nothing_is_said_on_it() -> None:
@@ -202,7 +208,7 @@ async def test_a_call_lasts_though_nothing_is_said_on_it() -> None:
         stream = await begin(client, "quiet")
         await crowd.add(server.port, 1)
         # Those without a call are gone.
-        await until(lambda: crowd.open == 0, 20)
+        await until(lambda: crowd.open == 0)
         assert not client.closed
         assert stream not in client.trailers
 

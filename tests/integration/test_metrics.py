@@ -14,7 +14,7 @@ from dyad_server.metrics_http import MetricsServer
 from tests.conftest import SECRET
 from tests.support.ports import free_port
 from tests.support.process import dyad_serve
-from tests.support.until import until
+from tests.support.until import PATIENCE, until
 
 HALF_SENT = 500
 HOST = "127.0.0.1"
@@ -24,7 +24,7 @@ async def ask(port: int, request: str) -> str:
     """Send this; all that the server answers until it closes the connection."""
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(request.encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         answer = await reader.read()
     writer.close()
     return answer.decode()
@@ -68,7 +68,7 @@ async def test_500_unfinished_requests_keep_no_scrape_out_and_hold_nothing() -> 
             assert process.num_threads() == threads
             assert process.memory_info().rss < memory + 8_000_000
             # Connections that were closed are gone by the loop's next turn.
-            await until(lambda: process.num_fds() < files + 32, 10)
+            await until(lambda: process.num_fds() < files + 32)
 
 
 async def test_a_request_that_does_not_end_in_time_is_hung_up_on(
@@ -76,7 +76,7 @@ async def test_a_request_that_does_not_end_in_time_is_hung_up_on(
 ) -> None:
     monkeypatch.setattr(metrics_http, "_SECONDS", 0.1)
     async with metrics() as port, half_sent(port, 1) as (reader,):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""
 
@@ -112,7 +112,7 @@ async def test_a_request_without_an_end_is_hung_up_on_at_8_kib() -> None:
         reader, writer = await asyncio.open_connection(HOST, port)
         writer.write(b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 100_000)
         with contextlib.suppress(ConnectionResetError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 assert await reader.read() == b""
         writer.close()
 
