@@ -33,7 +33,7 @@ RETRY_SECONDS = 30.0
 UNKNOWN_AT_ONCE = 5
 UNKNOWN_PER_SECOND = 0.1
 # How long a call waits for a fetch.
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 1.0
 TIMEOUT_SECONDS = 10.0
 KEPT_SECONDS = 3600.0
 _LARGEST_BYTES = 256 * 1024
@@ -70,7 +70,7 @@ class Jwks:
     They are fetched again every 5 minutes while `keep` runs, and at once when a
     token names one that is not there: 5 times in a row, then every 10 s,
     however many tokens do so. A call that needs a fetch waits for the one under
-    way, at most 2 s. A key that the URL no longer shows is no longer accepted.
+    way, at most 1 s. A key that the URL no longer shows is no longer accepted.
     While the URL cannot be reached, the keys it showed last are good for an hour.
 
     Attributes:
