@@ -49,3 +49,4 @@ await mkdir(out, { recursive: true });
 await writeFile(`${out}index.html`, await page());
 await writeFile(`${out}pair.mjs`, await bundle("tools/pair.ts", { platform: "node" }));
 await writeFile(`${out}dyad-pair.mjs`, await bundle("tools/dyad_pair.ts", { platform: "node" }));
+await writeFile(`${out}answering.mjs`, await bundle("tools/answering.ts", { platform: "node" }));

@@ -78,6 +78,7 @@ def test_envoy_with_tls_differs_in_tls_and_origins_only() -> None:
     (plain,), (tls,) = documents("envoy.yaml"), documents("envoy-tls.yaml")
     (chain,) = tls["static_resources"]["listeners"][0]["filter_chains"]
     assert chain.pop("transport_socket")
+    assert chain.pop("transport_socket_connect_timeout")
     text = yaml.safe_dump(plain).replace("exact: http:", "exact: https:")
     assert tls == yaml.safe_load(text)
 

@@ -1,0 +1,51 @@
+"""The Python client whose token expires in the middle of a call."""
+
+import asyncio
+
+import dyad
+import pytest
+
+from tests.conftest import serving, token
+
+LEEWAY = 30
+"""How long after its `exp` a token is still taken, in seconds."""
+SECONDS = 3
+"""How long the tokens here are good for."""
+
+
+async def test_one_whose_token_expires_comes_back_with_a_new_one_and_loses_nothing() -> None:
+    given = []
+
+    def renewed() -> str:
+        given.append(token("alice", ttl=SECONDS - LEEWAY))
+        return given[-1]
+
+    async with (
+        serving(end_at_expiry=True) as server,
+        dyad.connect(f"127.0.0.1:{server.port}", renewed) as alice,
+        dyad.connect(f"127.0.0.1:{server.port}", token("bob")) as bob,
+    ):
+        room = await alice.create()
+        await bob.join(room.room_id)
+        assert isinstance(await anext(alice), dyad.PeerJoined)
+        said, returns = 0, 0
+        while returns < 2:
+            await bob.send_offer(str(said))
+            while not isinstance(event := await anext(alice), dyad.Offer):
+                if isinstance(event, dyad.Reconnected):
+                    assert event.resumed
+                    returns += 1
+            assert event.sdp == str(said)
+            said += 1
+            await asyncio.sleep(0.1)
+        assert len(given) >= 3
+
+
+async def test_one_with_a_fixed_token_is_told_by_the_server_that_it_expired() -> None:
+    async with (
+        serving(end_at_expiry=True) as server,
+        dyad.connect(f"127.0.0.1:{server.port}", token("alice", ttl=SECONDS - LEEWAY)) as alice,
+    ):
+        await alice.create()
+        with pytest.raises(dyad.Unauthenticated, match="expired"):
+            await anext(alice)
