@@ -73,6 +73,8 @@ class Dyad:
         limits = Limits(
             join_timeout=config.join_timeout,
             lone_timeout=config.lone_timeout,
+            heartbeat=config.heartbeat,
+            lease=config.lease,
             resume_grace=config.resume_grace,
             drain_spread=config.spread(),
             waiting_bytes=config.max_waiting_bytes,
@@ -92,8 +94,6 @@ class Dyad:
             Terms(
                 config.max_frame_bytes,
                 config.write_timeout,
-                config.heartbeat,
-                config.lease,
                 config.end_at_expiry,
                 config.max_bytes_per_second,
                 limits.frames_at_once,

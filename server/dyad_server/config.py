@@ -16,6 +16,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LOOPBACK = "127.0.0.0/8,::1,unix"
 _MOST_HOPS = 16
+# Pages take 15 s of silence for a broken connection.
+_LONGEST_HEARTBEAT = 10
 # By version: shorter than this is nearly everybody; longer than that, few.
 _REFUSED_PREFIX = {4: 8, 6: 16}
 _NARROW_PREFIX = {4: 24, 6: 64}
@@ -102,9 +104,13 @@ class Config:
     resume_grace: float = _setting(
         15.0, "how long a broken connection's seat is held; 0: not", least=0
     )
-    heartbeat: float = _setting(10.0, "time between the heartbeats of Listen")
-    lease: float = _setting(25.0, "longest life of a session without a Send")
-    keepalive_time: float = _setting(5.0, "silence after which a connection is probed")
+    heartbeat: float = _setting(
+        10.0, "silence after which a heartbeat is sent", least=0.1, most=_LONGEST_HEARTBEAT
+    )
+    lease: float = _setting(
+        25.0, "silence of a participant that counts as broken; at least twice --heartbeat"
+    )
+    keepalive_time: float = _setting(6.5, "silence after which a connection is probed")
     keepalive_timeout: float = _setting(3.0, "longest wait for the probe's answer")
     handshake_timeout: float = _setting(10.0, "longest wait for a TLS and HTTP/2 handshake")
     idle_timeout: float = _setting(60.0, "longest life of a connection without a call")
@@ -147,6 +153,8 @@ class Config:
             raise ConfigError("--jwt-jwks-url is not an https URL (or http, of loopback).")
 
     def _check_values(self) -> None:
+        if self.lease < 2 * self.heartbeat:
+            raise ConfigError("--lease must be at least twice --heartbeat: answers take a while.")
         self._check_proxies()
         self._check_times()
         if self.workers > 1 and not self.redis:

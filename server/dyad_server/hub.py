@@ -21,6 +21,7 @@ from dyad_server.errors import (
     Unauthenticated,
     Unavailable,
 )
+from dyad_server.heartbeats import Heartbeats
 from dyad_server.inputs import Acknowledge, Enter, Event, Identity, Input, Invalid, Leave, Relay
 from dyad_server.limits import Limits
 from dyad_server.observer import Observer
@@ -68,7 +69,9 @@ class Hub:
         broker.deliver_to(self._deliver)
         self._limits = limits
         self._observer = observer
-        self.roster = Roster(limits, observer, broker.node)
+        self._heartbeats = Heartbeats(limits.heartbeat, limits.lease, self._silent)
+        self._ticker: asyncio.TimerHandle | None = None
+        self.roster = Roster(limits, observer, self._heartbeats, broker.node)
         self.returning = Returning(broker, self.roster, observer, self.end)
         # Set by the fleet, where there is one.
         self.park: Park | None = None
@@ -96,6 +99,8 @@ class Hub:
 
     async def stop(self) -> None:
         """End, after all participants."""
+        if self._ticker is not None:
+            self._ticker.cancel()
         await self._broker.stop()
 
     def open(self, identity: Identity, outlet: Outlet, address: str) -> Connection:
@@ -109,6 +114,8 @@ class Hub:
             raise self.going()
         connection = self.roster.open(identity, outlet, address)
         self._await_join(connection.participant)
+        if self._ticker is None:
+            self._tick_in(self._heartbeats.tick_seconds)
         return connection
 
     def find(self, session_id: str, user_id: str, stale: bytes = b"") -> Connection:
@@ -131,7 +138,7 @@ class Hub:
     def charge(self, connection: Connection, frames: int, size: int) -> bool:
         """Count a message of so many frames and bytes; False, and it is over, past its rate."""
         participant = connection.participant
-        now = time.monotonic()
+        now = connection.heard_at = time.monotonic()
         if participant.frames.take(frames, now) and participant.bytes.take(size, now):
             return True
         self.end(participant, Overloaded("Too much was sent in too short a time."))
@@ -243,6 +250,22 @@ class Hub:
         failure = Draining("The server is going away.")
         failure.within = self._spread
         return failure
+
+    def _tick_in(self, seconds: float) -> None:
+        self._ticker = asyncio.get_running_loop().call_later(seconds, self._tick)
+
+    def _tick(self) -> None:
+        self._ticker = None
+        seconds = self._heartbeats.tick_seconds
+        try:
+            seconds = self._heartbeats.tick(time.monotonic())
+        finally:
+            # Also after a failure, which must not stop the clock for all others.
+            if self._heartbeats:
+                self._tick_in(seconds)
+
+    def _silent(self, connection: Connection) -> None:
+        self.close(connection, OutOfTime("Nothing was sent for too long."))
 
     def hold(self, participant: Participant) -> None:
         """Keep the seat of one that has no connection, for the grace time."""

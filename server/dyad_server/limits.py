@@ -18,6 +18,8 @@ class Limits:
     Attributes:
         join_timeout: for a `join_room`.
         lone_timeout: for somebody else to come into a room.
+        heartbeat: for something to be sent or heard; then a heartbeat is sent.
+        lease: for something to be heard; then the connection is broken.
         resume_grace: for one whose connection broke; 0: none is waited for.
         drain_spread: over which those who are sent away come back.
         waiting_bytes: kept for one who reads slowly, or not at present.
@@ -31,6 +33,8 @@ class Limits:
 
     join_timeout: float
     lone_timeout: float
+    heartbeat: float
+    lease: float
     resume_grace: float
     drain_spread: float
     waiting_bytes: int

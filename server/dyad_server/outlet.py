@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +59,7 @@ class StreamOutlet:
             self._running = asyncio.get_running_loop().create_task(self._run())
 
     def beat(self) -> None:
-        """Send a message without frames, unless others are on their way."""
+        """See `participant.Outlet`."""
         self._beat_due = True
         self.wake()
 
@@ -87,6 +88,8 @@ class StreamOutlet:
     async def _write(self) -> None:
         try:
             while not self._gone and (message := self._next()) is not None:
+                if self._connection is not None:
+                    self._connection.sent_at = time.monotonic()
                 async with asyncio.timeout(self._write_timeout):
                     await self._context.write(message)
         except TimeoutError:

@@ -29,6 +29,9 @@ class Outlet(Protocol):
     def wake(self) -> None:
         """Something waits in the session."""
 
+    def beat(self) -> None:
+        """Send a message without frames, unless others are on their way."""
+
     def end(self, failure: Ended) -> None:
         """End the connection with this, after what waits in the session."""
 
@@ -46,9 +49,26 @@ class Connection:
         participant: whose it is.
         open: False once it is over.
         failure: what ended it; None while open, or when it went by itself.
+        sent_at: when something was last sent on it, by the monotonic clock.
+        heard_at: when something last came.
+        asked_at: when it was last sent a heartbeat.
+        slot: for `heartbeats`: when it is looked at next.
     """
 
-    __slots__ = ("address", "expiry", "failure", "id", "open", "outlet", "participant", "token")
+    __slots__ = (
+        "address",
+        "asked_at",
+        "expiry",
+        "failure",
+        "heard_at",
+        "id",
+        "open",
+        "outlet",
+        "participant",
+        "sent_at",
+        "slot",
+        "token",
+    )
 
     def __init__(self, participant: "Participant", outlet: Outlet, address: str, node: str) -> None:
         self.id = name_of_node(node) + secrets.token_urlsafe(_ID_BYTES)
@@ -59,6 +79,8 @@ class Connection:
         self.expiry: asyncio.TimerHandle | None = None
         self.open = True
         self.failure: Ended | None = None
+        self.sent_at = self.heard_at = self.asked_at = 0.0
+        self.slot = 0
 
 
 class Participant:

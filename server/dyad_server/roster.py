@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from hmac import compare_digest
 
 from dyad_server.errors import Ended, Overloaded, SessionNotFound, Unauthenticated
+from dyad_server.heartbeats import Heartbeats
 from dyad_server.inputs import Identity
 from dyad_server.limits import Bucket, Limits, Quota
 from dyad_server.observer import Observer
@@ -26,8 +27,11 @@ class Roster:
         empty: set while no transport holds a connection of anybody here.
     """
 
-    def __init__(self, limits: Limits, observer: Observer, node: str) -> None:
+    def __init__(
+        self, limits: Limits, observer: Observer, heartbeats: Heartbeats, node: str
+    ) -> None:
         self._limits = limits
+        self._heartbeats = heartbeats
         self._observer = observer
         self._node = node
         self._participants: dict[str, Participant] = {}
@@ -88,6 +92,7 @@ class Roster:
         connection = Connection(participant, outlet, address, self._node)
         participant.connection = connection
         self._connections[connection.id] = connection
+        self._heartbeats.watch(connection, time.monotonic())
         self._streams += 1
         self.empty.clear()
         self._addresses.take(address)
@@ -153,6 +158,7 @@ class Roster:
         connection.failure = failure
         if connection.expiry is not None:
             connection.expiry.cancel()
+        self._heartbeats.forget(connection)
         self._connections.pop(connection.id, None)
         self._users.take(participant.identity.user_id)
         if participant.connection is connection:

@@ -45,8 +45,6 @@ class Terms:
     Attributes:
         frame_bytes: the largest frame.
         write_timeout: seconds that a write may take.
-        heartbeat: seconds between the heartbeats of `Listen`.
-        lease: seconds a session lives without a `Send`.
         end_at_expiry: whether a connection ends when its token expires.
         bytes_per_second: that one user may send to sessions on other nodes.
         frames_at_once: the most that one message may hold.
@@ -56,8 +54,6 @@ class Terms:
 
     frame_bytes: int
     write_timeout: float
-    heartbeat: float
-    lease: float
     end_at_expiry: bool
     bytes_per_second: int
     frames_at_once: int
@@ -92,7 +88,6 @@ class SignalingServicer:
         self._terms = terms
         self._passing = Throttle(terms.bytes_per_second, terms.bytes_per_second * _PASSING_SECONDS)
         self._calls = Quota(terms.calls_per_user)
-        self._leases: dict[str, float] = {}
         # Set where there are other nodes.
         self.fleet: Nodes | None = None
 
@@ -122,24 +117,11 @@ class SignalingServicer:
         async with self._under_way(token.account, context):
             await _first_message(context)
         connection, outlet = await self._open(token, _listen_response, context)
-        session_id = connection.id
-        self._leases[session_id] = time.monotonic()
         try:
-            outlet.greet(pb.ListenResponse(session_id=session_id))
-            while not outlet.over.is_set():
-                lease_left = self._leases[session_id] + self._terms.lease - time.monotonic()
-                try:
-                    async with asyncio.timeout(min(self._terms.heartbeat, max(lease_left, 0))):
-                        await outlet.over.wait()
-                except TimeoutError:
-                    if time.monotonic() - self._leases[session_id] >= self._terms.lease:
-                        self._hub.close(connection, OutOfTime("Nothing was sent for too long."))
-                        await outlet.over.wait()
-                    else:
-                        outlet.beat()
+            outlet.greet(pb.ListenResponse(session_id=connection.id))
+            await outlet.over.wait()
             await outlet.finish()
         finally:
-            del self._leases[session_id]
             await self._part(connection, outlet)
 
     async def Send(  # noqa: N802 - as Signal
@@ -190,8 +172,6 @@ class SignalingServicer:
     def _take_send(
         self, connection: Connection, frames: Sequence[bytes], count: int, size: int
     ) -> None:
-        if connection.id in self._leases:
-            self._leases[connection.id] = time.monotonic()
         self._take_in(connection, frames, count, size)
         if connection.failure is not None:
             raise connection.failure

@@ -14,7 +14,7 @@ from tests.conftest import token
 from tests.faults.page import joined
 from tests.faults.site import UNBOUND, Site, Watch, told_of_the_end
 from tests.faults.witness import channel
-from tests.support.ends import ListenEnd, join, offer, pair
+from tests.support.ends import ListenEnd, SignalEnd, join, offer, pair
 from tests.support.needs import PAGE, ROOT, needs
 from tests.support.ports import free_port
 from tests.support.proxy import Proxy
@@ -65,6 +65,29 @@ async def test_a_page_whose_network_is_gone_is_given_up_when_its_lease_is_over(
             network.stall()
             await told_of_the_end(alice)
             await site.has(1)
+
+
+async def test_a_native_client_whose_network_is_gone_behind_a_proxy_is_given_up_like_a_page(
+    watched: Watch,
+) -> None:
+    # Envoy answers the server's pings in its place.
+    async with (
+        watched("--heartbeat", "1", "--lease", "3") as site,
+        proxied(site) as port,
+        Proxy(port) as network,
+        site.end("alice") as alice,
+    ):
+        await alice.send(join())
+        room_id = (await alice.hear()).room_id
+        async with channel(network.port) as own:
+            bob = SignalEnd(own, token("bob"))
+            await bob.send(join(room_id, seq=1))
+            await bob.hear()
+            assert (await alice.hear()).sender.user_id == "bob"
+            network.stall()
+            await told_of_the_end(alice)
+            await site.has(1)
+            bob.cut()
 
 
 async def test_when_envoy_is_killed_everybody_behind_it_is_gone_and_nobody_else(

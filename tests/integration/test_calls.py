@@ -206,17 +206,6 @@ async def test_a_lone_room_ends_in_time_and_a_pair_does_not(transport: type[End]
         assert (await bob.hear()).offer.sdp == "v=0"
 
 
-async def test_listen_beats_and_ends_a_session_that_sends_nothing() -> None:
-    async with serving(heartbeat=0.1, lease=2) as server, ends(server, ListenEnd) as connect:
-        alice = connect("alice")
-        assert isinstance(alice, ListenEnd)
-        await alice.send()
-        assert await alice.call.read() == pb.ListenResponse()
-        ended = await alice.status()
-        assert ended is not None
-        assert ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-
-
 async def test_half_closing_lets_go_of_the_seat_and_ends_well() -> None:
     async with serving() as server, ends(server, SignalEnd) as connect:
         alice, bob, room_id = await pair(connect)

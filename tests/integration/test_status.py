@@ -73,7 +73,7 @@ async def nobody_else_in_time(server: Server, connect: Connect) -> Error:
 
 
 async def nothing_sent_for_the_lease(server: Server, connect: Connect) -> Error:
-    return await end_of(connect("alice"), join())
+    return await end_of(connect("alice"), join(seq=1))
 
 
 async def a_resume_token_that_is_none(server: Server, connect: Connect) -> Error:
@@ -108,6 +108,7 @@ class Row:
     retry_after_ms: str | None = None
 
 
+SHORT_LEASE = {"heartbeat": 0.1, "lease": 0.3}
 ROWS = [
     Row(StatusCode.UNAUTHENTICATED, an_expired_token),
     Row(StatusCode.PERMISSION_DENIED, another_room_than_the_tokens),
@@ -117,7 +118,12 @@ ROWS = [
     Row(StatusCode.RESOURCE_EXHAUSTED, too_large_a_frame, BOTH, {"max_frame_bytes": 1000}),
     Row(StatusCode.DEADLINE_EXCEEDED, no_join_in_time, BOTH, {"join_timeout": 0.2}),
     Row(StatusCode.DEADLINE_EXCEEDED, nobody_else_in_time, BOTH, {"lone_timeout": 0.2}),
-    Row(StatusCode.DEADLINE_EXCEEDED, nothing_sent_for_the_lease, (ListenEnd,), {"lease": 0.3}),
+    Row(
+        StatusCode.DEADLINE_EXCEEDED,
+        nothing_sent_for_the_lease,
+        BOTH,
+        SHORT_LEASE,
+    ),
     Row(StatusCode.ABORTED, a_resume_token_that_is_none),
     Row(StatusCode.ABORTED, the_same_user_elsewhere, retry_after_ms="-1"),
     Row(StatusCode.UNAVAILABLE, a_server_that_drains),

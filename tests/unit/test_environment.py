@@ -13,9 +13,9 @@ SECRET = secrets.token_hex(32)
 
 
 def test_an_option_comes_before_the_environment_and_that_before_the_default() -> None:
-    environment = {"DYAD_JWT_SECRET": SECRET, "DYAD_PORT": "1", "DYAD_LEASE": "2.5"}
+    environment = {"DYAD_JWT_SECRET": SECRET, "DYAD_PORT": "1", "DYAD_LEASE": "22.5"}
     config = load({"port": 2, "lease": None}, environment)
-    assert (config.port, config.lease, config.heartbeat) == (2, 2.5, 10.0)
+    assert (config.port, config.lease, config.heartbeat) == (2, 22.5, 10.0)
 
 
 @pytest.mark.parametrize(("text", "value"), [("yes", True), ("0", False), ("TRUE", True)])

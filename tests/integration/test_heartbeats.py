@@ -1,0 +1,120 @@
+"""Heartbeats and leases over both transports, as a client meets them."""
+
+import asyncio
+from typing import Any
+
+import grpc
+from dyad.v1 import signaling_pb2 as pb
+from dyad_server.app import Server
+from dyad_server.participant import Connection
+
+from tests.conftest import Connect, ends, serving
+from tests.integration.test_one_seat import pair
+from tests.support.ends import PATIENCE, End, candidate, join
+from tests.support.until import until
+
+QUICK: dict[str, Any] = {"heartbeat": 0.2, "lease": 5.0}
+
+
+async def heartbeat(end: End) -> None:
+    """Read on to the next message without frames."""
+    call: Any = end
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            message = await call.call.read()
+            if not message.frames and not getattr(message, "session_id", ""):
+                return
+
+
+def connection_of(server: Server, user: str) -> Connection:
+    (participant,) = (each for each in server.dyad.hub if each.identity.user_id == user)
+    assert participant.connection is not None
+    return participant.connection
+
+
+def let_the_lease_run_out(connection: Connection) -> None:
+    """As if nothing had been heard for long."""
+    connection.heard_at -= 1000
+
+
+async def numbered(connect: Connect, user: str) -> tuple[End, str]:
+    end = connect(user)
+    await end.send(join(seq=1))
+    return end, (await end.hear()).room_id
+
+
+async def test_a_heartbeat_comes_where_nothing_else_does_and_any_message_answers_it(
+    transport: type[End],
+) -> None:
+    async with serving(**QUICK) as server, ends(server, transport) as connect:
+        alice, _ = await numbered(connect, "alice")
+        connection = connection_of(server, "alice")
+        for _ in range(3):
+            await heartbeat(alice)
+            before = connection.heard_at
+            await alice.send()
+            await until(lambda before=before: connection.heard_at > before)  # type: ignore[misc]
+
+
+async def test_one_that_sends_nothing_for_its_lease_ends_and_its_peer_is_told(
+    transport: type[End],
+) -> None:
+    async with serving(**QUICK) as server, ends(server, transport) as connect:
+        alice, room_id = await numbered(connect, "alice")
+        bob = connect("bob")
+        await bob.send(join(room_id, seq=1))
+        await bob.hear()
+        await alice.hear()
+        let_the_lease_run_out(connection_of(server, "bob"))
+        ended = await bob.status()
+        assert ended is not None
+        assert ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert ended.details() == "Nothing was sent for too long."
+        assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+
+
+async def test_the_seat_of_one_that_may_resume_is_held_when_its_lease_is_over(
+    transport: type[End],
+) -> None:
+    async with serving(**QUICK) as server, ends(server, transport) as connect:
+        alice, bob, room_id, resume_token = await pair(connect)
+        let_the_lease_run_out(connection_of(server, "bob"))
+        ended = await bob.status()
+        assert ended is not None
+        assert ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await alice.send(candidate(room_id, "meanwhile", seq=2))
+        back = connect("bob")
+        asked = pb.JoinRoom(resumable=True, resume_token=resume_token)
+        await back.send(pb.Frame(room_id=room_id, ack=1, join_room=asked))
+        assert (await back.hear()).join_room.resumed
+        assert (await back.hear()).ice_candidate.candidate == "meanwhile"
+
+
+async def test_one_that_only_hears_is_sent_heartbeats_all_the_same(transport: type[End]) -> None:
+    async with serving(**QUICK) as server, ends(server, transport) as connect:
+        alice, bob, room_id, _ = await pair(connect)
+        talking = asyncio.create_task(_talk(alice, room_id))
+        try:
+            await heartbeat(bob)
+        finally:
+            talking.cancel()
+            await asyncio.gather(talking, return_exceptions=True)
+
+
+async def _talk(end: End, room_id: str) -> None:
+    seq = 2
+    while True:
+        await end.send(candidate(room_id, "on and on", seq=seq))
+        seq += 1
+        await asyncio.sleep(0.05)
+
+
+async def test_one_that_never_numbered_a_frame_has_no_lease(transport: type[End]) -> None:
+    async with serving(**QUICK) as server, ends(server, transport) as connect:
+        by_hand = connect("alice")
+        await by_hand.send(join())
+        await by_hand.hear()
+        let_the_lease_run_out(connection_of(server, "alice"))
+        for _ in range(4):
+            await heartbeat(by_hand)
+        assert connection_of(server, "alice").open

@@ -1,0 +1,169 @@
+"""Heartbeats and leases, by a clock of the test's own."""
+
+import weakref
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from dyad_server.errors import Ended
+from dyad_server.heartbeats import Heartbeats
+from dyad_server.inputs import Identity
+from dyad_server.limits import Bucket
+from dyad_server.participant import Connection, Participant
+from dyad_server.session import Session
+
+HEARTBEAT, LEASE, START = 10.0, 25.0, 1000.0
+TICK = HEARTBEAT / 8
+
+
+@dataclass
+class Written:
+    """An outlet that notes when it was to beat."""
+
+    world: "World"
+    beats: list[float] = field(default_factory=list)
+
+    def wake(self) -> None: ...
+
+    def beat(self) -> None:
+        self.beats.append(self.world.now)
+
+    def end(self, failure: Ended) -> None: ...
+
+
+class World:
+    def __init__(self) -> None:
+        self.now = START
+        self.broken: dict[Connection, float] = {}
+        self.heartbeats = Heartbeats(HEARTBEAT, LEASE, self._break)
+
+    def _break(self, connection: Connection) -> None:
+        self.broken[connection] = self.now
+        self.close(connection)
+
+    def close(self, connection: Connection) -> None:
+        connection.open = False
+        self.heartbeats.forget(connection)
+
+    def open(self, *, numbered: bool = True) -> tuple[Connection, Written]:
+        outlet = Written(self)
+        bucket = Bucket(1, 1, self.now)
+        participant = Participant(Identity("alice"), Session(1, 1), bucket, bucket)
+        connection = Connection(participant, outlet, "127.0.0.1", "")
+        if numbered:
+            participant.session.arrive(1)
+        self.heartbeats.watch(connection, self.now)
+        return connection, outlet
+
+    def run(self, seconds: float, *, hears: Connection | None = None) -> None:
+        """Let the time pass; `hears` sends something all the time."""
+        until = self.now + seconds
+        while self.now < until:
+            if hears is not None:
+                hears.heard_at = self.now
+            self.now += self.heartbeats.tick(self.now)
+
+
+def test_one_to_whom_nothing_is_sent_gets_a_heartbeat_in_time_and_no_more() -> None:
+    world = World()
+    connection, outlet = world.open()
+    world.run(100, hears=connection)
+    gaps = [later - sooner for sooner, later in pairwise([START, *outlet.beats])]
+    assert len(outlet.beats) >= 8
+    assert all(HEARTBEAT <= gap <= HEARTBEAT + 2 * TICK for gap in gaps)
+
+
+def test_one_that_talks_and_is_talked_to_gets_none() -> None:
+    world = World()
+    connection, outlet = world.open()
+    for _ in range(20):
+        connection.sent_at = connection.heard_at = world.now
+        world.run(5)
+    assert outlet.beats == []
+
+
+def test_one_that_only_hears_is_asked_whether_it_is_there() -> None:
+    world = World()
+    connection, outlet = world.open()
+    for _ in range(4):
+        connection.sent_at = world.now
+        world.run(5)
+    assert len(outlet.beats) in (1, 2)
+
+
+def test_one_that_sends_nothing_is_broken_when_its_lease_is_over() -> None:
+    world = World()
+    connection, outlet = world.open()
+    world.run(40)
+    assert LEASE <= world.broken[connection] - START <= LEASE + 2 * TICK
+    assert len(outlet.beats) == 2
+
+
+def test_any_message_renews_the_lease() -> None:
+    world = World()
+    connection, _ = world.open()
+    for _ in range(10):
+        world.run(24)
+        connection.heard_at = world.now
+    assert not world.broken
+
+
+def test_one_that_never_numbered_a_frame_gets_heartbeats_and_has_no_lease() -> None:
+    world = World()
+    connection, outlet = world.open(numbered=False)
+    world.run(100)
+    assert not world.broken
+    assert len(outlet.beats) >= 8
+    connection.participant.session.arrive(1)
+    world.run(HEARTBEAT + 1)
+    assert connection in world.broken
+
+
+def test_a_process_that_stood_still_takes_nobody_for_broken_whom_it_could_not_hear() -> None:
+    world = World()
+    connection, outlet = world.open()
+    world.now += 60
+    world.heartbeats.tick(world.now)
+    assert not world.broken
+    assert len(outlet.beats) == 1
+    world.run(LEASE - 2)
+    assert not world.broken
+    world.run(5)
+    assert connection in world.broken
+
+
+def test_what_is_over_is_forgotten_at_once() -> None:
+    world = World()
+    for _ in range(100):
+        connection, outlet = world.open()
+        world.run(3)
+        world.close(connection)
+        assert not world.heartbeats
+        gone = weakref.ref(outlet)
+        del connection, outlet
+        assert gone() is None, "what is over is kept in memory"
+
+
+def test_so_many_that_are_due_at_once_are_looked_at_in_portions() -> None:
+    world = World()
+    outlets = [world.open()[1] for _ in range(1000)]
+    while not any(outlet.beats for outlet in outlets):
+        world.now += world.heartbeats.tick(world.now)
+    before = 0
+    while (beats := sum(len(outlet.beats) for outlet in outlets)) < 1000:
+        assert beats - before <= 100, "others have to wait for all of these"
+        before = beats
+        world.now += world.heartbeats.tick(world.now)
+    assert world.now - START < HEARTBEAT + 3 * TICK
+    assert all(len(outlet.beats) == 1 for outlet in outlets)
+
+
+def test_many_are_looked_at_when_each_is_due() -> None:
+    world = World()
+    opened = []
+    for _ in range(50):
+        opened.append((world.now, *world.open()))
+        world.run(0.7)
+    world.run(2)
+    for opened_at, connection, outlet in opened:
+        beats = [at for at in (opened_at + HEARTBEAT, opened_at + 2 * HEARTBEAT) if at < world.now]
+        assert connection in world.broken or len(outlet.beats) in (len(beats), len(beats) - 1)
