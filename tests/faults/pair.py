@@ -1,9 +1,10 @@
 """The witness: a pair that goes on with its call while something goes wrong beside it.
 
 In a process of its own, so that a frame waits for nothing that the test does,
-which may speak for thousands. It is given the server's port and process and the
-two's tokens, says "talking" when they are in their room, and when it is told to
-end (SIGTERM), what they have seen.
+which may speak for thousands. Its arguments are the transport, then for each of
+the two participants the server's port, the server's process and a token. It says
+"talking" when they are in their room. On SIGTERM it ends the call and prints
+what the two have seen.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from contextlib import AsyncExitStack
 
 from tests.faults.witness import channel
 from tests.support.clock import FairClock
-from tests.support.ends import SignalEnd, candidate, join
+from tests.support.ends import End, ListenEnd, SignalEnd, candidate, join
 
 _INTERVAL = 0.02
 _LEAST = 100
@@ -32,7 +33,7 @@ class _Side:
         delays: of the frames that it heard, in seconds.
     """
 
-    def __init__(self, end: SignalEnd, room_id: str, clock: FairClock) -> None:
+    def __init__(self, end: End, room_id: str, clock: FairClock) -> None:
         self.sent_at: list[float] = []
         self.delays: list[float] = []
         self._end = end
@@ -61,12 +62,13 @@ class _Side:
         return (await self._end.hear()).ice_candidate.candidate
 
 
-async def _talk(port: int, server: int, *tokens: str) -> None:
+async def _talk(kind: type[End], *servers: tuple[int, int, str]) -> None:
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     async with AsyncExitStack() as stack:
         alice, bob = [
-            SignalEnd(await stack.enter_async_context(channel(port)), token) for token in tokens
+            kind(await stack.enter_async_context(channel(port)), token)
+            for port, _, token in servers
         ]
         await alice.send(join(seq=1))
         room_id = (await alice.hear()).room_id
@@ -74,7 +76,7 @@ async def _talk(port: int, server: int, *tokens: str) -> None:
         await bob.hear()
         await alice.hear()
         print("talking", flush=True)
-        clock = FairClock(server, os.getpid())
+        clock = FairClock(*{process for _, process, _ in servers}, os.getpid())
         one, two = (_Side(end, room_id, clock) for end in (alice, bob))
         async with asyncio.TaskGroup() as talking:
             for side, other in ((one, two), (two, one)):
@@ -87,5 +89,12 @@ async def _talk(port: int, server: int, *tokens: str) -> None:
     print(json.dumps({"frames": len(delays), "p99": p99}))
 
 
+def _main(kind: str, *rest: str) -> None:
+    kinds: dict[str, type[End]] = {"SignalEnd": SignalEnd, "ListenEnd": ListenEnd}
+    ports, processes, tokens = rest[::3], rest[1::3], rest[2::3]
+    servers = zip(map(int, ports), map(int, processes), tokens, strict=True)
+    asyncio.run(_talk(kinds[kind], *servers))
+
+
 if __name__ == "__main__":
-    asyncio.run(_talk(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))
+    _main(*sys.argv[1:])

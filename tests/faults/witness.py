@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import grpc
 
 from tests.conftest import token
+from tests.support.ends import End, SignalEnd
 from tests.support.process import Served, command
 
 _P99 = 0.250
@@ -29,16 +30,26 @@ class Witness:
 
 
 @asynccontextmanager
-async def witnessed(served: Served) -> AsyncIterator[Witness]:
-    """Let two participants talk through this server while the context lasts.
+async def witnessed(
+    *served: Served, kind: type[End] = SignalEnd, name: str = "witness"
+) -> AsyncIterator[Witness]:
+    """Let two participants talk while the context lasts.
+
+    Args:
+        served: one server for both, or one for each.
+        kind: their transport.
+        name: what their user ids begin with.
 
     Raises:
         AssertionError: a frame was lost, came twice or out of order, or one in
             a hundred took longer than 250 ms, on a machine that had time for it.
     """
-    tokens = [token(f"witness-{name}") for name in "ab"]
-    which = (str(served.port), str(served.process.pid), *tokens)
-    async with command(sys.executable, "-m", "tests.faults.pair", *which) as pair:
+    which = [
+        text
+        for server, who in zip((served * 2)[:2], "ab", strict=True)
+        for text in (str(server.port), str(server.process.pid), token(f"{name}-{who}", ttl=600))
+    ]
+    async with command(sys.executable, "-m", "tests.faults.pair", kind.__name__, *which) as pair:
         await pair.says("talking")
         witness = Witness()
         yield witness

@@ -55,6 +55,14 @@ OPTIONS = {
         2_500,
         "Without it keepalive_timeout_ms does nothing, and a frozen peer is noticed after 65 s.",
     ),
+    "grpc.server.max_pending_requests": (
+        1_000,
+        "By default 1,000 to 3,000 wait for each method: 100 MiB for headers of 15 kB.",
+    ),
+    "grpc.server.max_pending_requests_hard_limit": (
+        1_000,
+        "Above max_pending_requests, gRPC refuses at random between the two.",
+    ),
     "grpc.keepalive_permit_without_calls": (
         1,
         "Envoy pings a connection without calls too, and would be disconnected for it.",

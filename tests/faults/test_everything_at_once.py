@@ -1,0 +1,58 @@
+"""All attacks of `attacks` at once, beside calls that must not notice."""
+
+import asyncio
+import json
+import sys
+from contextlib import AsyncExitStack
+
+import psutil
+import pytest
+
+from tests.conftest import SECRET, token
+from tests.faults.attacks import ATTACKS
+from tests.faults.witness import witnessed
+from tests.support.ends import ListenEnd
+from tests.support.needs import needs
+from tests.support.ports import free_port
+from tests.support.process import command, dyad_serve
+from tests.support.redis import redis_server
+
+SECONDS = 10
+TURN = 0.1
+MEMORY = 320 * 1024 * 1024
+"""By how much the server may grow. Without a token, 1,000 calls of each of seven methods may
+wait to begin, at 20 KiB and up to 16 KiB of headers each; the rest is for all else."""
+
+
+@pytest.mark.timeout(120)
+async def test_every_attack_at_once_slows_and_ends_no_other_call() -> None:
+    needs("redis-server")
+    metrics_port = free_port()
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server())
+        await redis.settle()
+        options = ("--redis", redis.url)
+        served = await stack.enter_async_context(
+            dyad_serve(SECRET, *options, "--metrics-port", str(metrics_port), "--reflection")
+        )
+        other = await stack.enter_async_context(dyad_serve(SECRET, *options))
+        seen = [
+            await stack.enter_async_context(witnessed(served, name="signal")),
+            await stack.enter_async_context(witnessed(served, kind=ListenEnd, name="listen")),
+            await stack.enter_async_context(witnessed(served, other, name="crossing")),
+        ]
+        process = psutil.Process(served.process.pid)
+        before = most = process.memory_info().rss
+        tokens = [token(name, ttl=600) for name in ("attacker", "alice", "bob")]
+        arguments = (str(SECONDS), str(served.port), str(metrics_port), *tokens)
+        async with command(sys.executable, "-m", "tests.faults.attacks", *arguments) as attacks:
+            while attacks.process.returncode is None:
+                most = max(most, process.memory_info().rss)
+                await asyncio.sleep(TURN)
+            assert await attacks.ended() == 0, attacks.said
+        done = json.loads(attacks.said.splitlines()[-1])
+        assert done.keys() == ATTACKS.keys()
+        assert most - before < MEMORY, f"{(most - before) >> 20} MiB"
+    # How long the calls waited, and that they lost nothing, `witnessed` has asked.
+    assert all(calls.frames for calls in seen)
+    assert "Traceback" not in served.command.said

@@ -1,0 +1,78 @@
+"""Calls that come faster than the server's loop can begin them."""
+
+import asyncio
+import socket
+from collections import Counter
+
+from hpack import Decoder, Encoder
+from hyperframe.frame import Frame, HeadersFrame, PingFrame, SettingsFrame
+
+from tests.conftest import serving
+from tests.support.http2 import PREFACE, SEND
+from tests.support.until import PATIENCE
+
+CALLS = 3000
+WAITING = 1000
+_HEADER = 9
+_CANCELLED, _UNAUTHENTICATED = "1", "16"
+
+
+class _Client:
+    """Speaks HTTP/2 and blocks the thread meanwhile, the server's loop included."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._decoder = Decoder()
+        self.statuses: list[str] = []
+        self.pongs = 0
+
+    def begin(self, calls: int) -> None:
+        """Begin calls without a token, and wait until the server has read them."""
+        pairs = [(":method", "POST"), (":scheme", "http"), (":path", SEND), (":authority", "x")]
+        block = Encoder().encode([*pairs, ("content-type", "application/grpc"), ("te", "trailers")])
+        frames = [HeadersFrame(2 * n + 1, block, flags=["END_HEADERS"]) for n in range(calls)]
+        said = [SettingsFrame(0), *frames, PingFrame(0, b"answered")]
+        self._socket.sendall(PREFACE + b"".join(frame.serialize() for frame in said))
+        while not self.pongs:
+            self._hear()
+
+    def hear(self, ends: int) -> None:
+        """Wait until so many calls have ended."""
+        while len(self.statuses) < ends:
+            self._hear()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _hear(self) -> None:
+        frame, length = Frame.parse_frame_header(memoryview(self._read(_HEADER)))
+        frame.parse_body(memoryview(self._read(length)))
+        if isinstance(frame, PingFrame) and "ACK" in frame.flags:
+            self.pongs += 1
+        elif isinstance(frame, HeadersFrame):
+            headers = dict(self._decoder.decode(frame.data))
+            self.statuses += [headers["grpc-status"]] if "grpc-status" in headers else []
+
+    def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            more = self._socket.recv(size - len(data))
+            assert more, "the server hung up"
+            data += more
+        return data
+
+
+async def test_of_calls_that_come_at_once_a_bounded_number_waits_and_the_others_are_cancelled() -> (
+    None
+):
+    async with serving() as server:
+        client = _Client(server.port)
+        try:
+            # Blocks this very loop, which is the server's: not one of them can begin.
+            client.begin(CALLS)
+            await asyncio.to_thread(client.hear, CALLS)
+        finally:
+            client.close()
+    ends = Counter(client.statuses)
+    # gRPC had asked for the first one already.
+    assert ends == {_CANCELLED: CALLS - WAITING - 1, _UNAUTHENTICATED: WAITING + 1}
