@@ -80,9 +80,12 @@ class Config:
     max_token_bytes: int = _setting(6144, "longest token", most=15 * 1024)
     max_waiting_bytes: int = _setting(262144, "most that may wait for a slow reader")
     max_waiting_frames: int = _setting(256, "the same in frames, for one that may resume")
-    max_frames_per_second: int = _setting(100, "most that one may send, on average over 5 s")
+    max_frames_per_second: int = _setting(100, "most that one user may send, averaged over 5 s")
     max_bytes_per_second: int = _setting(
-        32768, "most that one may send, on average over 5 s; more needs --max-waiting-bytes raised"
+        32768, "the same in bytes; more needs --max-waiting-bytes raised"
+    )
+    max_opens_per_second: float = _setting(
+        5.0, "most streams that one user may open; at once twice --max-streams-per-user, or 10"
     )
     max_streams: int = _setting(10000, "most participants at once")
     max_streams_per_user: int = _setting(16, "the same for one `sub`, held seats counted in")

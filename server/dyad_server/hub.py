@@ -30,7 +30,6 @@ from dyad_server.returning import GONE, REPLACED, Returning
 from dyad_server.rooms import (
     Departure,
     Evicted,
-    Forwarded,
     Joined,
     Left,
     Lost,
@@ -50,9 +49,8 @@ Park = Callable[[Participant, Ended, float], Awaitable[bool]]
 
 # So many may come back to the next node at once after a drain.
 _RETURNS_PER_SECOND = 1000
-# What an output counts besides its payload.
-_OUTPUT_BYTES = 128
 _LOOK_SECONDS = 60.0
+TOO_MUCH = "Too much was sent in too short a time."
 
 
 class Hub:
@@ -137,12 +135,16 @@ class Hub:
 
     def charge(self, connection: Connection, frames: int, size: int) -> bool:
         """Count a message of so many frames and bytes; False, and it is over, past its rate."""
+        connection.heard_at = time.monotonic()
         participant = connection.participant
-        now = connection.heard_at = time.monotonic()
-        if participant.frames.take(frames, now) and participant.bytes.take(size, now):
+        if self.allows(participant.identity.user_id, frames, size):
             return True
-        self.end(participant, Overloaded("Too much was sent in too short a time."))
+        self.end(participant, Overloaded(TOO_MUCH))
         return False
+
+    def allows(self, account: str, frames: int, size: int) -> bool:
+        """See `Roster.allows`."""
+        return self.roster.allows(account, frames, size)
 
     def hears(self, connection: Connection) -> bool:
         """Whether an input of this connection still counts."""
@@ -277,6 +279,9 @@ class Hub:
     def _act(self, participant: Participant, what: Input, event: Event) -> None:
         match event:
             case Relay(room_id, payload):
+                if room_id == participant.room_id:
+                    # One text for all, or each frame that is kept would keep its own.
+                    room_id = participant.room_id
                 self._broker.relay(room_id, participant.member.id, payload, reply_to=what.seq)
             case Enter():
                 self._enter(participant, what.seq, event)
@@ -367,9 +372,8 @@ class Hub:
                 pass
 
     def _tell(self, participant: Participant, output: Output) -> None:
-        payload_bytes = len(output.event.payload) if isinstance(output.event, Forwarded) else 0
         away = participant.connection is None
-        fits = participant.session.put(output, _OUTPUT_BYTES + payload_bytes, away=away)
+        fits = participant.session.put(output, away=away)
         self._observer.delivered(output)
         if participant.connection is not None:
             participant.connection.outlet.wake()

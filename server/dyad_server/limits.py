@@ -3,12 +3,17 @@
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
-# Keys remembered; the longest silent is forgotten first.
-_REMEMBERED = 10_000
+_FORGOTTEN_AT_ONCE = 2
 # What may come at once, in seconds of the rate.
 BURST_SECONDS = 5
 # For each stream a user has one `Send` under way; the rest is for what is on its way.
 _CALLS_PER_STREAM = 4
+# All streams of a user break at once, come back, and break again.
+_OPENS_PER_STREAM = 2
+# However few streams a user may have, one that breaks may do so again and again.
+_OPENS_AT_ONCE = 10
+# The connections of a user that is gone are not forgotten before its rates.
+_USERS_PER_STREAM = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +29,9 @@ class Limits:
         drain_spread: over which those who are sent away come back.
         waiting_bytes: kept for one who reads slowly, or not at present.
         waiting_frames: the same in frames, for one who may resume.
-        frames_per_second: that it sends.
-        bytes_per_second: that it sends.
+        frames_per_second: that one user sends, over all its connections.
+        bytes_per_second: the same.
+        opens_per_second: connections that one user opens.
         streams: in all.
         streams_per_user: those that are held counted in.
         streams_per_address: open now.
@@ -41,6 +47,7 @@ class Limits:
     waiting_frames: int
     frames_per_second: int
     bytes_per_second: int
+    opens_per_second: float
     streams: int
     streams_per_user: int
     streams_per_address: int
@@ -54,6 +61,16 @@ class Limits:
     def bytes_at_once(self) -> int:
         """The most bytes that may come at once."""
         return self.bytes_per_second * BURST_SECONDS
+
+    @property
+    def users(self) -> int:
+        """How many users' rates are remembered."""
+        return self.streams * _USERS_PER_STREAM
+
+    @property
+    def opens_at_once(self) -> int:
+        """The most connections that one user may open at once."""
+        return max(self.streams_per_user * _OPENS_PER_STREAM, _OPENS_AT_ONCE)
 
     @property
     def calls_per_user(self) -> int:
@@ -79,6 +96,11 @@ class Bucket:
             return False
         self._level -= amount
         return True
+
+    def full(self, now: float) -> bool:
+        """Whether it is as good as a new one."""
+        self._fill(now)
+        return self._level >= self._burst
 
     def _fill(self, now: float) -> None:
         self._level = min(self._burst, self._level + (now - self._then) * self._rate)
@@ -116,19 +138,39 @@ class Quota:
 
 
 class Throttle:
-    """A token bucket for each key."""
+    """A bucket for each key.
 
-    def __init__(self, rate: float, burst: float) -> None:
+    It remembers a key until its bucket is full, for then it is as good as a new
+    one. Where there are too many others, the longest silent is forgotten: to get
+    a burst before its time, a key has to say nothing while so many others do.
+    """
+
+    def __init__(self, rate: float, burst: float, most: int) -> None:
+        """Give each key `rate` a second and `burst` at once, and remember at most so many."""
         self._rate = rate
         self._burst = burst
+        self._most = most
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
 
     def take(self, key: str, amount: float, now: float) -> bool:
         """Let `key` take `amount`; False, and nothing taken, when it has less."""
         bucket = self._buckets.get(key)
         if bucket is None:
+            self._make_room(now)
             bucket = self._buckets[key] = Bucket(self._rate, self._burst, now)
-            if len(self._buckets) > _REMEMBERED:
-                self._buckets.popitem(last=False)
-        self._buckets.move_to_end(key)
+        else:
+            self._buckets.move_to_end(key)
         return bucket.take(amount, now)
+
+    def _make_room(self, now: float) -> None:
+        # Two for each that comes, so that the table shrinks and no call takes long.
+        for _ in range(_FORGOTTEN_AT_ONCE):
+            key = next(iter(self._buckets), None)
+            if key is None:
+                return
+            if len(self._buckets) < self._most and not self._buckets[key].full(now):
+                return
+            del self._buckets[key]

@@ -6,7 +6,6 @@ from typing import Protocol
 
 from dyad_server.errors import Ended
 from dyad_server.inputs import Identity
-from dyad_server.limits import Bucket
 from dyad_server.rooms import Member, Output
 from dyad_server.session import Session
 
@@ -90,8 +89,6 @@ class Participant:
         member: what sits in a room.
         identity: who the token names.
         session: numbers and what the client may still lack.
-        frames: how many more it may send now.
-        bytes: how many more it may send now.
         connection: the one it has; None while its seat is held.
         broken: the one that it had, while its seat is held: a `Send` may still
             be under way for it.
@@ -108,10 +105,8 @@ class Participant:
         "_grace",
         "_patience",
         "broken",
-        "bytes",
         "connection",
         "entering",
-        "frames",
         "identity",
         "member",
         "over",
@@ -123,14 +118,10 @@ class Participant:
         "spoke",
     )
 
-    def __init__(
-        self, identity: Identity, session: Session[Output], frames: Bucket, size: Bucket
-    ) -> None:
+    def __init__(self, identity: Identity, session: Session[Output]) -> None:
         self.identity = identity
         self.member = self._new_member()
         self.session = session
-        self.frames = frames
-        self.bytes = size
         self.connection: Connection | None = None
         self.broken: Connection | None = None
         self.over = False

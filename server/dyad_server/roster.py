@@ -8,11 +8,23 @@ from hmac import compare_digest
 from dyad_server.errors import Ended, Overloaded, SessionNotFound, Unauthenticated
 from dyad_server.heartbeats import Heartbeats
 from dyad_server.inputs import Identity
-from dyad_server.limits import Bucket, Limits, Quota
+from dyad_server.limits import Limits, Quota, Throttle
 from dyad_server.observer import Observer
 from dyad_server.participant import Connection, Outlet, Participant
 from dyad_server.resume import ResumeTokens
+from dyad_server.rooms import Forwarded, Output
 from dyad_server.session import Session
+
+# What it takes to keep something to be told, measured with CPython 3.11: 168 bytes
+# beside a payload, and 260 to 480 where there is none.
+_FORWARDED_BYTES = 192
+_TOLD_BYTES = 512
+
+
+def kept_size(output: Output) -> int:
+    """How many bytes of memory it takes to keep `output`."""
+    event = output.event
+    return _FORWARDED_BYTES + len(event.payload) if isinstance(event, Forwarded) else _TOLD_BYTES
 
 
 class Roster:
@@ -40,6 +52,9 @@ class Roster:
         self._users = Quota(limits.streams_per_user)
         self._away = Quota(0)
         self._addresses = Quota(limits.streams_per_address)
+        self._opens = Throttle(limits.opens_per_second, limits.opens_at_once, limits.users)
+        self._frames = Throttle(limits.frames_per_second, limits.frames_at_once, limits.users)
+        self._bytes = Throttle(limits.bytes_per_second, limits.bytes_at_once, limits.users)
         self.tokens = ResumeTokens()
         self.empty = asyncio.Event()
         self.empty.set()
@@ -74,6 +89,15 @@ class Roster:
             raise SessionNotFound("There is no such session: listen again.")
         return connection
 
+    def allows(self, user_id: str, frames: int, size: int) -> bool:
+        """Count so many frames and bytes that a user sends; False, when that is past its rates.
+
+        They are a user's, and not a connection's, so that another connection
+        brings no more.
+        """
+        now = time.monotonic()
+        return self._frames.take(user_id, frames, now) and self._bytes.take(user_id, size, now)
+
     def open(self, identity: Identity, outlet: Outlet, address: str) -> Connection:
         """A new participant, on a connection from `address`.
 
@@ -81,6 +105,8 @@ class Roster:
             Overloaded: there are too many already.
         """
         limits = self._limits
+        if not self._opens.take(identity.user_id, 1, time.monotonic()):
+            raise Overloaded("This user opens streams too fast.")
         if self._streams >= limits.streams:
             raise Overloaded("The server is full.")
         # Whose connection broke may come back; `too_many` says of all others.
@@ -102,12 +128,8 @@ class Roster:
     def new(self, identity: Identity) -> Participant:
         """A participant with this node's limits, not counted yet."""
         limits = self._limits
-        now = time.monotonic()
         return Participant(
-            identity,
-            Session(limits.waiting_bytes, limits.waiting_frames),
-            Bucket(limits.frames_per_second, limits.frames_at_once, now),
-            Bucket(limits.bytes_per_second, limits.bytes_at_once, now),
+            identity, Session(limits.waiting_bytes, limits.waiting_frames, kept_size)
         )
 
     def rename(self, participant: Participant) -> None:

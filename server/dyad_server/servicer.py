@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from dyad.v1 import signaling_pb2 as pb
 from dyad_server import packed, status, wire
 from dyad_server.auth import Token, Verifier
 from dyad_server.errors import Ended, OutOfTime, Overloaded
-from dyad_server.hub import Hub
-from dyad_server.limits import Quota, Throttle
+from dyad_server.hub import TOO_MUCH, Hub
+from dyad_server.limits import Quota
 from dyad_server.origin import Origin
 from dyad_server.outlet import Pack, StreamOutlet
 from dyad_server.participant import Connection
@@ -32,10 +31,6 @@ _UNREADABLE = [(pb.SignalRequest.FRAMES_FIELD_NUMBER, b"")]
 _SIGNAL_FRAMES = pb.SignalRequest.FRAMES_FIELD_NUMBER
 _SEND_FRAMES = pb.SendRequest.FRAMES_FIELD_NUMBER
 _SESSION = pb.SendRequest.SESSION_ID_FIELD_NUMBER
-# What a `Send` for another node's session costs on its way beside its bytes, and
-# how many seconds of a session's rate one user may pass on at once.
-_PASSING_BYTES = 1024
-_PASSING_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,6 @@ class Terms:
         frame_bytes: the largest frame.
         write_timeout: seconds that a write may take.
         end_at_expiry: whether a connection ends when its token expires.
-        bytes_per_second: that one user may send to sessions on other nodes.
         frames_at_once: the most that one message may hold.
         calls_per_user: `Send` calls under way, and `Listen` calls that wait for
             their first message.
@@ -55,7 +49,6 @@ class Terms:
     frame_bytes: int
     write_timeout: float
     end_at_expiry: bool
-    bytes_per_second: int
     frames_at_once: int
     calls_per_user: int
 
@@ -86,7 +79,6 @@ class SignalingServicer:
         self._verifier = verifier
         self._origin = origin
         self._terms = terms
-        self._passing = Throttle(terms.bytes_per_second, terms.bytes_per_second * _PASSING_SECONDS)
         self._calls = Quota(terms.calls_per_user)
         # Set where there are other nodes.
         self.fleet: Nodes | None = None
@@ -152,14 +144,16 @@ class SignalingServicer:
         user_id, stale = token.identity.user_id, token.digest if token.stale else b""
         session_id, frames, count = self._parts_of_send(message)
         if self.fleet is not None and self.fleet.elsewhere(session_id):
-            # Whose rate it counts for, only that node knows; it has cost by then.
-            cost = len(message) + _PASSING_BYTES
-            if not self._passing.take(token.account, cost, time.monotonic()):
-                raise Overloaded("Too much was sent in too short a time.")
+            # The other node counts it too, but by then it has cost.
+            self._charge(token.account, count, len(message))
             await self.fleet.send(user_id, stale, session_id, message)
-        else:
+            return
+        try:
             connection = self._hub.find(session_id, user_id, stale)
-            self._take_send(connection, frames, count, len(message))
+        except Ended:
+            self._charge(token.account, count, len(message))
+            raise
+        self._take_send(connection, frames, count, len(message))
 
     def _parts_of_send(self, message: bytes) -> tuple[str, list[bytes], int]:
         """The session that a `SendRequest` is for, its frames, and how many it counts as."""
@@ -167,14 +161,20 @@ class SignalingServicer:
         sessions = [text for number, text in fields if number == _SESSION]
         session_id = sessions[-1].decode("utf-8", "replace") if sessions else ""
         frames = [frame for number, frame in fields if number == _SEND_FRAMES]
-        return session_id, frames, len(fields) - 1
+        return session_id, frames, max(len(fields) - 1, 1)
 
     def _take_send(
         self, connection: Connection, frames: Sequence[bytes], count: int, size: int
     ) -> None:
-        self._take_in(connection, frames, count, size)
+        if not self._hub.charge(connection, count, size):
+            raise Overloaded(TOO_MUCH)
+        self._take_in(connection, frames)
         if connection.failure is not None:
             raise connection.failure
+
+    def _charge(self, account: str, count: int, size: int) -> None:
+        if not self._hub.allows(account, count, size):
+            raise Overloaded(TOO_MUCH)
 
     async def _read(self, connection: Connection, context: Context) -> None:
         # The outlet ended the call while a read was under way: it says how.
@@ -185,7 +185,8 @@ class SignalingServicer:
                     break
                 fields = self._fields(message)
                 frames = [frame for number, frame in fields if number == _SIGNAL_FRAMES]
-                self._take_in(connection, frames, len(fields), len(message))
+                if self._hub.charge(connection, max(len(fields), 1), len(message)):
+                    self._take_in(connection, frames)
                 # Keep nothing of it until the next one comes.
                 del message, fields, frames
 
@@ -196,12 +197,8 @@ class SignalingServicer:
         except ValueError:
             return _UNREADABLE
 
-    def _take_in(
-        self, connection: Connection, frames: Sequence[bytes], count: int, size: int
-    ) -> None:
-        """Take in a message of so many frames and bytes, until it ends its connection."""
-        if not self._hub.charge(connection, max(count, 1), size):
-            return
+    def _take_in(self, connection: Connection, frames: Sequence[bytes]) -> None:
+        """Take in frames, until one ends the connection."""
         for frame in frames:
             if not self._hub.hears(connection):
                 break

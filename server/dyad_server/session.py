@@ -31,7 +31,6 @@ class Numbered(Generic[T]):
 
     seq: int
     what: T
-    size: int
 
 
 class Session(Generic[T]):
@@ -44,7 +43,7 @@ class Session(Generic[T]):
     Attributes:
         resumable: keep what was taken until it is acknowledged.
         taken_in: the highest number taken in from the client; the `ack` to send.
-        kept_bytes: how much is kept.
+        kept_bytes: how much is kept, as counted by `size_of`.
     """
 
     __slots__ = (
@@ -54,6 +53,7 @@ class Session(Generic[T]):
         "_first",
         "_kept",
         "_last",
+        "_size_of",
         "_unacked_bytes",
         "_unwritten",
         "_written_to",
@@ -62,12 +62,18 @@ class Session(Generic[T]):
         "taken_in",
     )
 
-    def __init__(self, bound_bytes: int, bound_frames: int) -> None:
-        """Keep at most `bound_bytes`, and of one who is away at most `bound_frames`."""
+    def __init__(self, bound_bytes: int, bound_frames: int, size_of: Callable[[T], int]) -> None:
+        """Keep at most `bound_bytes`, and of one who is away at most `bound_frames`.
+
+        `size_of` says how many bytes of memory it takes to keep something.
+        """
+        self._size_of = size_of
         self._bound_bytes = bound_bytes
         self._bound_frames = bound_frames
         self._last = 0
-        self._kept: deque[Numbered[T]] = deque()
+        # Without their numbers, which take as much memory as a small frame: the
+        # last one is number `_last`.
+        self._kept: deque[T] = deque()
         self._unwritten = 0
         self._written_to = 0
         self._first: Numbered[T] | None = None
@@ -89,33 +95,34 @@ class Session(Generic[T]):
         self._unacked_bytes += size
         return Arrival.NEW
 
-    def put(self, what: T, size: int, *, away: bool = False) -> bool:
-        """Number `what`, of `size` bytes, and keep it for the next `take`.
+    def put(self, what: T, *, away: bool = False) -> bool:
+        """Number `what`, and keep it for the next `take`.
 
         Args:
             what: comes out of `take`.
-            size: in bytes.
             away: nobody is there to take it now.
 
         Returns:
             False when that is more than may be kept; the session cannot go on.
         """
         self._last += 1
-        self._kept.append(Numbered(self._last, what, size))
+        self._kept.append(what)
         self._unwritten += 1
-        self.kept_bytes += size
+        self.kept_bytes += self._size_of(what)
         return self.kept_bytes <= self._bound_bytes and (
             not away or len(self._kept) <= self._bound_frames
         )
 
     def put_first(self, what: T) -> None:
         """Let `what` come first out of the next `take`, without a number."""
-        self._first = Numbered(0, what, 0)
+        self._first = Numbered(0, what)
 
     def take(self) -> list[Numbered[T]]:
         """All that has not been written, in order, to go out together."""
         kept = self._kept
-        taken = list(islice(kept, len(kept) - self._unwritten, None)) if self._unwritten else []
+        unwritten = islice(kept, len(kept) - self._unwritten, None) if self._unwritten else ()
+        first = self._last - self._unwritten + 1
+        taken = [Numbered(seq, what) for seq, what in enumerate(unwritten, first)]
         self._unwritten = 0
         self._written_to = self._last
         if self._first is not None:
@@ -164,19 +171,19 @@ class Session(Generic[T]):
 
     def state(self, plain: Callable[[T], Any]) -> list[Any]:
         """All of it as plain data, `plain` for each of what is kept."""
-        kept = [[numbered.seq, plain(numbered.what), numbered.size] for numbered in self._kept]
+        kept = [plain(what) for what in self._kept]
         return [self._last, self._written_to, self.taken_in, kept]
 
     def restore(self, state: list[Any], what: Callable[[Any], T]) -> None:
         """Be the resumable session whose `state` this was; `what` undoes `plain`."""
         self._last, self._written_to, self.taken_in, kept = state
-        self._kept = deque(Numbered(seq, what(plain), size) for seq, plain, size in kept)
-        self.kept_bytes = sum(numbered.size for numbered in self._kept)
+        self._kept = deque(what(plain) for plain in kept)
+        self.kept_bytes = sum(map(self._size_of, self._kept))
         self._unwritten = len(self._kept)
         self.resumable = True
 
     def _forget(self, seq: int) -> None:
         kept = self._kept
-        while kept and kept[0].seq <= seq:
-            self.kept_bytes -= kept.popleft().size
+        while len(kept) > self._last - seq:
+            self.kept_bytes -= self._size_of(kept.popleft())
         self._unwritten = min(self._unwritten, len(kept))

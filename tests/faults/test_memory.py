@@ -34,7 +34,9 @@ async def test_memory_comes_to_a_plateau_whichever_way_calls_end(
     monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
     tokens = proofs(AT_ONCE)
     sizes: list[int] = []
-    async with watched("--resume-grace", "0.3", "--max-streams-per-user", "1000") as site:
+    async with watched(
+        "--resume-grace", "0.3", "--max-streams-per-user", "1000", "--max-opens-per-second", "1000"
+    ) as site:
 
         async def end_by(way: Way, kind: type[End]) -> None:
             for _ in range(1 if way in SLOW else OFTEN):

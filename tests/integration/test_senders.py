@@ -8,7 +8,15 @@ from dyad.v1 import signaling_pb2 as pb
 from dyad_server import servicer
 
 from tests.conftest import ends, serving, token
-from tests.support.ends import End, ListenEnd, candidate, offer, pair
+from tests.support.ends import (
+    End,
+    ListenEnd,
+    candidate,
+    end_of,
+    join,
+    offer,
+    pair,
+)
 from tests.support.http2 import LISTEN, SEND, SIGNAL, connected, message
 from tests.support.until import until
 
@@ -83,15 +91,55 @@ async def test_more_frames_than_may_come_at_once_are_refused_unseen(
 
 @pytest.mark.parametrize(
     ("text", "times"),
-    [(b"", 50), (b"\x7a\x80\x80\x01" + b"x" * 16_384, 1)],
+    [(b"", 1000), (b"\x7a\x80\x80\x01" + b"x" * 16_384, 3)],
     ids=["empty", "large"],
 )
 async def test_messages_without_frames_count_too(text: bytes, times: int) -> None:
-    async with serving() as server, connected(server.port) as mallory:
+    # All of it fits into the window of a stream, so the server has it however slow it is.
+    async with serving(max_bytes_per_second=8192) as server, connected(server.port) as mallory:
         stream = mallory.call(token(), SIGNAL)
-        for _ in range(20):
-            mallory.say(stream, *[message(text)] * times)
-            await mallory.ping()
-            if stream in mallory.trailers:
-                break
+        mallory.say(stream, *[message(text)] * times)
         assert (await mallory.ended(stream))["grpc-status"] == RESOURCE_EXHAUSTED
+
+
+async def test_rates_are_a_users_and_not_a_connections(transport: type[End]) -> None:
+    async with serving(max_frames_per_second=1) as server, ends(server, transport) as connect:
+        first, second, other = connect("alice"), connect("alice"), connect("bob")
+        await first.send(*(offer("") for _ in range(5)))
+        assert (await first.hear()).HasField("error")
+        # She has waited for nothing, so her second connection has nothing left to say.
+        ended = await end_of(second, *(offer("") for _ in range(5)))
+        assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await other.send(*(offer("") for _ in range(5)))
+        assert (await other.hear()).HasField("error")
+
+
+async def test_a_user_that_opens_streams_all_the_time_is_refused(transport: type[End]) -> None:
+    limits = {"max_opens_per_second": 0.001, "max_streams_per_user": 2}
+    async with serving(**limits) as server, ends(server, transport) as connect:
+        for _ in range(10):
+            end = connect("alice")
+            await end.send(join())
+            await end.hear()
+            end.cut()
+            await until(lambda: len(server.dyad.hub) == 0)
+        ended = await end_of(connect("alice"))
+        assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        bob = connect("bob")
+        await bob.send(join())
+        assert (await bob.hear()).HasField("join_room")
+
+
+async def test_all_streams_of_a_user_may_break_and_come_back_at_once(
+    transport: type[End],
+) -> None:
+    async with serving() as server, ends(server, transport) as connect:
+        for _ in range(2):
+            streams = [connect("alice") for _ in range(16)]
+            for end in streams:
+                await end.send(join())
+            for end in streams:
+                assert (await end.hear()).HasField("join_room")
+            for end in streams:
+                end.cut()
+            await until(lambda: len(server.dyad.hub) == 0)

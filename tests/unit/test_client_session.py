@@ -174,7 +174,10 @@ class Cuts(RuleBasedStateMachine):
 
     @initialize()
     def join(self) -> None:
-        self.client, self.server = Session(), ServerSession[pb.Frame](1 << 30, 1 << 30)
+        self.client, self.server = (
+            Session(),
+            ServerSession[pb.Frame](1 << 30, 1 << 30, pb.Frame.ByteSize),
+        )
         self.wire = Wire()
         self.attached = True
         self.sent = {"up": 0, "down": 0}
@@ -184,7 +187,7 @@ class Cuts(RuleBasedStateMachine):
         self.server.arrive(self.wire.out.popleft().frames[0].seq)
         self.server.resumable = True
         joined = pb.Frame(room_id="r", reply_to=1, join_room=pb.JoinRoom(resume_token="token"))
-        self.server.put(joined, 1)
+        self.server.put(joined)
         self.server_writes()
         self.client_reads()
 
@@ -199,7 +202,7 @@ class Cuts(RuleBasedStateMachine):
 
     @rule(size=st.sampled_from([1, 1, 1, 20_000]))
     def server_says(self, size: int) -> None:
-        assert self.server.put(_offer(f"{self._next('down')}:" + "x" * size), size)
+        assert self.server.put(_offer(f"{self._next('down')}:" + "x" * size))
 
     @rule()
     def client_writes(self) -> None:

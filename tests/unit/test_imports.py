@@ -40,7 +40,7 @@ FLOORS = {
         "upkeep",
     },
     "several_nodes": {"broker_redis", "bus", "fleet", "hub", "servicer"},
-    "participant": {"errors", "inputs", "limits", "rooms", "session"},
+    "participant": {"errors", "inputs", "rooms", "session"},
     "resume": {"participant"},
     "heartbeats": {"participant"},
     "roster": {
@@ -51,6 +51,7 @@ FLOORS = {
         "observer",
         "participant",
         "resume",
+        "rooms",
         "session",
     },
     "returning": {"broker", "errors", "inputs", "observer", "participant", "rooms", "roster"},

@@ -35,16 +35,29 @@ def test_a_quota_counts_each_key_for_itself() -> None:
 
 
 def test_a_throttle_has_a_bucket_for_each_key() -> None:
-    throttle = Throttle(rate=1, burst=3)
+    throttle = Throttle(rate=1, burst=3, most=10)
     assert throttle.take("here", 3, 0)
     assert not throttle.take("here", 1, 0.5)
     assert throttle.take("elsewhere", 1, 0.5)
     assert throttle.take("here", 1, 1.5)
 
 
-def test_a_throttle_remembers_a_bounded_number_and_forgets_the_longest_silent() -> None:
-    throttle = Throttle(rate=0.001, burst=1)
-    for key in ("first", "second", "first", *(f"address {n}" for n in range(9_999))):
-        throttle.take(key, 1, 0)
-    assert not throttle.take("first", 1, 0)
-    assert throttle.take("second", 1, 0)
+def test_a_throttle_forgets_whoever_has_a_full_bucket_again() -> None:
+    throttle = Throttle(rate=1, burst=3, most=100)
+    for n in range(50):
+        throttle.take(f"user {n}", 3, 0)
+    assert len(throttle) == 50
+    for n in range(25):
+        throttle.take(f"later {n}", 3, 3)
+    assert len(throttle) == 25
+
+
+def test_a_throttle_remembers_a_bounded_number_and_whoever_goes_on_is_one_of_them() -> None:
+    throttle = Throttle(rate=0.001, burst=1, most=100)
+    throttle.take("silent", 1, 0)
+    for n in range(10_000):
+        allowed = throttle.take("active", 1, 0)
+        assert allowed == (n == 0)
+        throttle.take(f"user {n}", 1, 0)
+    assert len(throttle) == 100
+    assert throttle.take("silent", 1, 0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 def session(
     *, bound_bytes: int = 10, bound_frames: int = 3, resumable: bool = False
 ) -> Session[str]:
-    made: Session[str] = Session(bound_bytes, bound_frames)
+    made: Session[str] = Session(bound_bytes, bound_frames, len)
     made.resumable = resumable
     return made
 
@@ -36,37 +36,37 @@ def test_a_number_is_taken_in_once_and_in_order() -> None:
 
 def test_what_waits_comes_out_together_once_and_in_order() -> None:
     here = session()
-    assert all(here.put(what, 1) for what in "abc")
+    assert all(here.put(what) for what in "abc")
     assert taken(here) == [(1, "a"), (2, "b"), (3, "c")]
     assert taken(here) == []
 
 
 def test_more_than_may_wait_is_said_at_once() -> None:
     here = session()
-    assert here.put("a", 10)
-    assert not here.put("b", 1)
+    assert here.put("a" * 10)
+    assert not here.put("b")
     here.take()
-    assert here.put("c", 10)
+    assert here.put("c" * 10)
 
 
 def test_what_is_not_acknowledged_counts_for_one_who_may_resume() -> None:
     here = session(resumable=True)
-    assert here.put("a", 6)
+    assert here.put("a" * 6)
     here.take()
-    assert not here.put("b", 6)
+    assert not here.put("b" * 6)
     assert here.acknowledged(1)
     assert here.kept_bytes == 6
     many = session(resumable=True)
-    assert all(many.put(what, 0) for what in "abcd")
-    assert not many.put("e", 0, away=True)
+    assert all(many.put(what) for what in "abcd")
+    assert not many.put("e", away=True)
 
 
 def test_a_rewind_brings_back_what_is_missing_and_nothing_else() -> None:
     here = session(resumable=True)
     for what in "abc":
-        here.put(what, 1)
+        here.put(what)
     here.take()
-    here.put("d", 1)
+    here.put("d")
     assert here.rewind(2)
     here.put_first("welcome")
     assert taken(here) == [(0, "welcome"), (3, "c"), (4, "d")]
@@ -74,7 +74,7 @@ def test_a_rewind_brings_back_what_is_missing_and_nothing_else() -> None:
 
 def test_what_was_never_written_cannot_be_acknowledged() -> None:
     here = session(resumable=True)
-    here.put("a", 1)
+    here.put("a")
     assert not here.acknowledged(1)
     assert not here.rewind(1)
     here.take()
@@ -85,7 +85,7 @@ def test_what_was_never_written_cannot_be_acknowledged() -> None:
 def test_what_is_forgotten_cannot_be_asked_for_again() -> None:
     here = session(resumable=True)
     for what in "ab":
-        here.put(what, 1)
+        here.put(what)
     here.take()
     assert here.acknowledged(2)
     assert not here.rewind(1)
@@ -115,7 +115,7 @@ def test_any_schedule_of_cuts_delivers_each_once_and_in_order(steps: list[str]) 
         match step:
             case "put":
                 made += 1
-                here.put(str(made), 1)
+                here.put(str(made))
             case "write":
                 under_way.extend(numbered.seq for numbered in here.take())
             case "arrive" if under_way:

@@ -1,0 +1,121 @@
+"""What a sender that is refused, or only keeps the server busy, costs others."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+from dyad.v1 import signaling_pb2 as pb
+from dyad_server.servicer import SERVICE
+
+from tests.conftest import token
+from tests.faults.site import UNBOUND, Watch
+from tests.faults.witness import channel
+from tests.support.ends import ListenEnd, candidate
+from tests.support.http2 import SEND, connected
+from tests.support.until import PATIENCE, until
+
+MIB = 2**20
+EMPTY_FRAMES = 262_000
+ROUNDS = 4
+
+
+async def refused(call: Any) -> grpc.StatusCode:
+    """What a call ended with that was sent more than it may."""
+    try:
+        while await call.read() is not grpc.aio.EOF:
+            pass
+    except grpc.aio.AioRpcError:
+        pass
+    code: grpc.StatusCode = await call.code()
+    return code
+
+
+@pytest.mark.parametrize("at_once", [1, 16])
+@pytest.mark.parametrize("kind", ["Signal", "Send"])
+async def test_a_message_of_262_000_frames_costs_others_nothing(
+    watched: Watch, kind: str, at_once: int
+) -> None:
+    async with (
+        watched("--max-opens-per-second", "1000") as site,
+        channel(site.port) as own,
+        site.end("mallory", ListenEnd) as mallory,
+    ):
+        assert isinstance(mallory, ListenEnd)
+        metadata = mallory.metadata
+
+        async def signal() -> grpc.StatusCode:
+            call: Any = own.stream_stream(f"/{SERVICE}/Signal")(metadata=metadata)
+            await call.write(b"\x0a\x00" * EMPTY_FRAMES)
+            return await refused(call)
+
+        async def send() -> grpc.StatusCode:
+            session = pb.SendRequest(session_id="x" * 32).SerializeToString()
+            sending: Any = own.unary_unary(f"/{SERVICE}/Send")
+            call = sending(session + b"\x12\x00" * EMPTY_FRAMES, metadata=metadata)
+            code: grpc.StatusCode = await call.code()
+            return code
+
+        for _ in range(ROUNDS):
+            attack = signal if kind == "Signal" else send
+            codes = await asyncio.gather(*(attack() for _ in range(at_once)))
+            assert set(codes) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
+async def test_what_a_small_frame_came_with_is_not_kept(watched: Watch) -> None:
+    beside = b"\x7a\x80\xa0\x1f" + bytes(500 * 1024)  # field 15, which there is not
+    async with (
+        watched(*UNBOUND) as site,
+        site.end("alice") as alice,
+        site.end("bob") as bob,
+    ):
+        joining = pb.JoinRoom(resumable=True)
+        await alice.send(pb.Frame(seq=1, join_room=joining))
+        room_id = (await alice.hear()).room_id
+        await bob.send(pb.Frame(room_id=room_id, seq=1, join_room=joining))
+        await bob.hear()
+        await alice.hear()
+        before = site.process.memory_info().rss
+        for n in range(200):
+            frame = candidate(room_id, "x" * 50, seq=n + 2)
+            packed = pb.SignalRequest(frames=[frame]).SerializeToString()
+            await alice.call.write(pb.SignalRequest.FromString(packed + beside))
+            # Bob reads and acknowledges nothing, so that all of it is kept for him.
+            assert (await bob.hear()).HasField("ice_candidate")
+        assert site.process.memory_info().rss - before < 24 * MIB
+
+
+async def test_calls_without_a_token_hold_no_memory(watched: Watch) -> None:
+    async with watched() as site, connected(site.port) as mallory:
+
+        async def calls(first: int) -> int:
+            """Begin 2,000 of them, await that all are over, and say how large the server is."""
+            streams = range(first, first + 4000, 2)
+            for stream in streams:
+                mallory.write(mallory.headers(stream, path=SEND))
+                await mallory.drain()
+            codes = {(await mallory.ended(stream))["grpc-status"] for stream in streams}
+            # CANCELLED is gRPC's own, for calls beyond the 1,000 that may wait to be served.
+            assert codes <= {"16", "1"}, "UNAUTHENTICATED or CANCELLED"
+            rss: int = site.process.memory_info().rss
+            return rss
+
+        warm = await calls(1)
+        assert await calls(4001) - warm < 16 * MIB
+
+
+async def test_a_user_that_holds_calls_open_holds_a_bounded_number(watched: Watch) -> None:
+    async with watched() as site, connected(site.port) as mallory:
+        mine = token("mallory")
+
+        async def calls() -> int:
+            """Begin 2,000 of them, await that all but 64 are over; how large the server is."""
+            for _ in range(2000):
+                mallory.call(mine, SEND)
+                await mallory.drain()
+            await until(lambda: len(mallory.trailers) % 2000 >= 1936, PATIENCE)
+            rss: int = site.process.memory_info().rss
+            return rss
+
+        warm = await calls()
+        assert await calls() - warm < 16 * MIB
