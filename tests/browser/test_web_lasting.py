@@ -92,6 +92,23 @@ async def talk(bob: dyad.Connection, seconds: float) -> None:
         await asyncio.sleep(0.1)
 
 
+async def test_a_page_that_only_hears_lives_beyond_its_lease() -> None:
+    async with (
+        serving(heartbeat=0.2, lease=1) as server,
+        Proxy(server.port) as proxy,
+        answering(proxy.port, seconds=60) as alice,
+        dyad.connect(f"127.0.0.1:{server.port}", token("bob")) as bob,
+    ):
+        await bob.join((await alice.says("room"))["room"])
+        # Fewer than it acknowledges.
+        for n in range(30):
+            await bob.send_candidate(dyad.Candidate(str(n)))
+            await asyncio.sleep(0.1)
+        await bob.leave()
+        await alice.says("peerLeft")
+        assert "reconnecting" not in {line["event"] for line in alice.said}
+
+
 @pytest.mark.parametrize("end_at_expiry", [False, True])
 async def test_a_page_goes_on_with_its_call_when_its_token_expires(*, end_at_expiry: bool) -> None:
     async with (

@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import dyad
+import grpc
 import psutil
 import pytest
 from dyad.v1 import signaling_pb2 as pb
@@ -17,7 +20,7 @@ from hyperframe.frame import DataFrame
 from tests.conftest import token
 from tests.faults.site import Site, Watch, told_of_the_end
 from tests.faults.witness import channel
-from tests.support.ends import ListenEnd, join, offer
+from tests.support.ends import End, ListenEnd, SignalEnd, join, offer
 from tests.support.http2 import LISTEN, SEND, SIGNAL, Http2, connected, message
 from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port
@@ -185,23 +188,41 @@ async def test_20_kb_of_a_sites_cookies_harm_no_call(watched: Watch, path: str) 
                 assert (await page.hear(stream, pb.SignalResponse)).frames[0].room_id
 
 
-async def test_a_listen_lives_beyond_every_timeout_of_envoy(watched: Watch) -> None:
+@pytest.mark.parametrize("transport", [SignalEnd, ListenEnd])
+async def test_a_quiet_call_lives_beyond_every_timeout_of_envoy(
+    watched: Watch, transport: type[End]
+) -> None:
     async with (
         watched("--heartbeat", "1", "--lease", "30") as site,
         proxied(site, faster(site)) as proxy,
         channel(proxy.port) as behind,
         site.end("bob") as bob,
     ):
-        alice = ListenEnd(behind, token("alice"))
+        alice: Any = transport(behind, token("alice"))
         await alice.send(join())
         room_id = (await alice.hear()).room_id
         until_then = asyncio.get_running_loop().time() + LONGEST * 1.5
         while asyncio.get_running_loop().time() < until_then:
-            response = await alice.call.read()
-            assert isinstance(response, pb.ListenResponse), "it was cut"
+            heartbeat = await alice.call.read()
+            assert heartbeat is not grpc.aio.EOF, "it was cut"
+            assert not heartbeat.frames
         await bob.send(join(room_id), offer(room_id))
         assert (await alice.hear()).sender.user_id == "bob"
         assert (await alice.hear()).offer.sdp == "v=0"
+
+
+async def test_the_python_client_stays_in_a_quiet_call_behind_envoy(watched: Watch) -> None:
+    async with (
+        watched("--heartbeat", "0.5", "--lease", "2") as site,
+        proxied(site, faster(site)) as proxy,
+        dyad.connect(f"127.0.0.1:{proxy.port}", token("alice")) as alice,
+    ):
+        room = await alice.create()
+        async with dyad.connect(f"127.0.0.1:{site.port}", token("bob")) as bob:
+            await asyncio.sleep(LONGEST * 1.5)
+            await bob.join(room.room_id)
+            joined = await anext(alice)
+            assert isinstance(joined, dyad.PeerJoined), joined
 
 
 @pytest.mark.parametrize("path", [SEND, LISTEN])

@@ -8,8 +8,6 @@ import { watchNetwork } from "./network.js";
 import { Outbox } from "./outbox.js";
 import { Session } from "./session.js";
 
-const IDLE_MS = 10_000;
-
 /** A seat to come back to. */
 export interface Seat {
   readonly roomId: string;
@@ -112,7 +110,6 @@ export class Carrier {
       take: () => this.#take(),
       send: (frames) => link.send(frames),
       failed: (reason) => link.sendFailed(ended(reason)),
-      idleMs: IDLE_MS,
     });
     this.#open = { link, outbox };
     outbox.wake();

@@ -5,8 +5,6 @@ export interface OutboxOptions<F> {
   readonly send: (frames: F[]) => Promise<void>;
   /** A batch could not be sent: nothing more will be. */
   readonly failed: (reason: unknown) => void;
-  /** After this much silence an empty batch goes out. */
-  readonly idleMs: number;
 }
 
 /**
@@ -20,11 +18,9 @@ export class Outbox<F> {
   #beatDue = false;
   #sending = false;
   #closed = false;
-  #idle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: OutboxOptions<F>) {
     this.#options = options;
-    this.#rearm();
   }
 
   /** There may be something to send. */
@@ -42,7 +38,6 @@ export class Outbox<F> {
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#idle);
   }
 
   async #run(): Promise<void> {
@@ -56,7 +51,6 @@ export class Outbox<F> {
         if (batch.length === 0 && !this.#beatDue) break;
         this.#beatDue = false;
         await this.#options.send(batch);
-        this.#rearm();
       }
     } catch (reason) {
       if (!this.#closed) {
@@ -65,13 +59,6 @@ export class Outbox<F> {
       }
     } finally {
       this.#sending = false;
-    }
-  }
-
-  #rearm(): void {
-    clearTimeout(this.#idle);
-    if (!this.#closed) {
-      this.#idle = setTimeout(() => this.beat(), this.#options.idleMs);
     }
   }
 }

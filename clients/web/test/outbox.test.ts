@@ -11,7 +11,7 @@ class Way {
   #underWay: PromiseWithResolvers<void> | undefined;
   readonly outbox: Outbox<string>;
 
-  constructor(idleMs = 60_000) {
+  constructor() {
     this.outbox = new Outbox({
       take: () => this.#waiting.splice(0),
       send: (batch) => {
@@ -21,7 +21,6 @@ class Way {
         return this.#underWay.promise;
       },
       failed: (reason) => this.failures.push(reason),
-      idleMs,
     });
   }
 
@@ -78,18 +77,6 @@ test("what is under way as a heartbeat is due is the answer to it", async () => 
   way.outbox.beat();
   assert.deepEqual(way.sent, [["a"], []]);
   way.outbox.close();
-});
-
-test("after a silence a heartbeat goes by itself", { timeout: 5_000 }, async () => {
-  const beaten = Promise.withResolvers<string[]>();
-  const outbox = new Outbox<string>({
-    take: () => [],
-    send: async (batch) => beaten.resolve(batch),
-    failed: assert.ifError,
-    idleMs: 1,
-  });
-  assert.deepEqual(await beaten.promise, []);
-  outbox.close();
 });
 
 test("when one batch fails, that is said once and nothing more goes", async () => {
