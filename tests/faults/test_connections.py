@@ -201,7 +201,7 @@ async def test_a_tls_handshake_that_stops_half_way_does_not_last(tmp_path: Path)
 
 async def test_a_call_lasts_though_nothing_is_said_on_it() -> None:
     async with (
-        serving(idle_timeout=0.3, keepalive_time=600.0) as server,
+        serving(idle_timeout=2, keepalive_time=600.0) as server,
         connected(server.port) as client,
         crowded() as crowd,
     ):

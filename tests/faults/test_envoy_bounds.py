@@ -20,11 +20,12 @@ from hyperframe.frame import DataFrame
 from tests.conftest import token
 from tests.faults.site import Site, Watch, told_of_the_end
 from tests.faults.witness import channel
+from tests.support.clock import within
 from tests.support.ends import End, ListenEnd, SignalEnd, join, offer
 from tests.support.http2 import LISTEN, SEND, SIGNAL, Http2, connected, message
 from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port
-from tests.support.until import until
+from tests.support.until import PATIENCE, until
 
 PLAIN = ROOT / "deploy" / "envoy.yaml"
 ANY = Path(__file__)
@@ -94,7 +95,7 @@ def flood(attacker: Http2, path: str, requests: int, *more: tuple[str, str]) -> 
 
 async def answers(attacker: Http2) -> None:
     """Await that all it sent is taken in, or that it was hung up on."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await attacker.drain()
         await attacker.ping()
 
@@ -135,7 +136,7 @@ async def test_requests_with_large_headers_take_no_more_of_envoy_than_its_heap_m
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await attackers[-1].drain()
-        await until(lambda: any(attacker.trailers for attacker in attackers), 20, turn=0.05)
+        await until(lambda: any(attacker.trailers for attacker in attackers), turn=0.05)
         assert proxy.process.memory_info().rss - before < 1.5 * heap
 
 
@@ -163,7 +164,7 @@ async def test_connections_past_the_limit_are_closed_until_others_are(watched: W
                     if not another.closed:
                         return
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await another_gets_in()
 
 
@@ -233,7 +234,7 @@ async def test_a_request_that_never_completes_is_ended(watched: Watch, path: str
         connected(proxy.port) as attacker,
     ):
         attacker.write(attacker.headers(1, path=path))
-        async with asyncio.timeout(LONGEST * 2):
+        async with within(LONGEST * 2):
             while 1 not in attacker.trailers and not attacker.closed:
                 await attacker.ping()
                 await asyncio.sleep(0.1)
@@ -247,7 +248,7 @@ async def test_a_send_that_trickles_in_is_ended_all_the_same(watched: Watch) -> 
     ):
         attacker.write(attacker.headers(1, path=SEND))
         # Half of the time for one that says nothing at all.
-        async with asyncio.timeout(LONGEST / 2):
+        async with within(LONGEST / 2):
             for byte in message(b"x" * 1000):
                 if 1 in attacker.trailers or attacker.closed:
                     break

@@ -119,10 +119,10 @@ async def test_one_whose_app_takes_no_events_shows_that_it_is_there(
 async def test_a_server_that_falls_silent_is_left_and_the_seat_taken_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(link, "_SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(link, "_SILENCE_SECONDS", 2)
     async with faked() as (fake, connection):
         events = aiter(connection)
-        async with within(2):
+        async with within(5):
             assert isinstance(await anext(events), dyad.Reconnecting)
             back = await anext(events)
         assert isinstance(back, dyad.Reconnected)
@@ -133,18 +133,18 @@ async def test_a_server_that_falls_silent_is_left_and_the_seat_taken_again(
 
 async def test_a_client_that_only_receives_lives_beyond_its_lease() -> None:
     async with (
-        serving(heartbeat=0.2, lease=1) as server,
+        serving(heartbeat=0.5, lease=3) as server,
         dyad.connect(f"127.0.0.1:{server.port}", token("alice")) as alice,
         dyad.connect(f"127.0.0.1:{server.port}", token("bob")) as bob,
     ):
         room = await alice.create()
         await bob.join(room.room_id)
-        for n in range(30):
+        for n in range(45):
             await bob.send_offer(str(n))
             await asyncio.sleep(0.1)
         events = aiter(alice)
         assert isinstance(await anext(events), dyad.PeerJoined)
-        for n in range(30):
+        for n in range(45):
             heard = await anext(events)
             assert isinstance(heard, dyad.Offer), heard
             assert heard.sdp == str(n)
@@ -152,10 +152,10 @@ async def test_a_client_that_only_receives_lives_beyond_its_lease() -> None:
 
 async def test_a_quiet_client_lives_beyond_its_lease() -> None:
     async with (
-        serving(heartbeat=0.2, lease=1) as server,
+        serving(heartbeat=0.5, lease=3) as server,
         dyad.connect(f"127.0.0.1:{server.port}", token("alice")) as alice,
     ):
         await alice.create()
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(5):
                 await anext(aiter(alice))

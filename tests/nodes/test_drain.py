@@ -176,7 +176,7 @@ async def test_what_cannot_be_handed_over_in_time_is_counted_and_logged(
         await redis.settle()
         async with node(redis, drain_timeout=0.5) as here:
             guests = await seated(here, 300)
-            await client.client_pause(5000, all=False)
+            await client.client_pause(60_000, all=False)
             drained = await here.drain()
             assert (drained.handed_over, drained.lost) == (0, 300)
             assert "WARNING" in caplog.text

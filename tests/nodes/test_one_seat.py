@@ -1,7 +1,5 @@
 """One user, one seat, and an answer for each who comes back, where Redis keeps the rooms."""
 
-import asyncio
-
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
@@ -10,6 +8,7 @@ from redis.asyncio import Redis
 from tests.integration.test_nodes import nodes, resumable
 from tests.integration.test_one_seat import is_told_of_the_new_one, retry_after_ms
 from tests.nodes.test_calls import another, hear
+from tests.support.clock import within
 from tests.support.ends import End, ListenEnd, SignalEnd, candidate, end_of, leave, offer
 from tests.support.until import until
 
@@ -61,7 +60,7 @@ async def test_one_who_wakes_up_while_its_users_seat_is_left_for_any_node_is_tol
             await is_told_of_the_new_one(alice, "bob")
             await second.stop()
             assert (await end_of(laptop)).code() is grpc.StatusCode.UNAVAILABLE
-        async with asyncio.timeout(2):
+        async with within(2):
             woken = await end_of(here.connect("bob", 0), resumable(room_id, resume_token, ack=1))
         assert retry_after_ms(woken) == "-1"
 
