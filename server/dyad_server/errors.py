@@ -46,7 +46,7 @@ class Replaced(OutOfStep):
 
 
 class Unavailable(Ended):
-    """Nothing is wrong with the call, but it cannot be served at present. Come back in a while.
+    """The call may go on, but not on this connection, or not at present. Come back in a while.
 
     Attributes:
         within: seconds over which those who are told so come back.

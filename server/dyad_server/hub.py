@@ -267,7 +267,9 @@ class Hub:
                 self._tick_in(seconds)
 
     def _silent(self, connection: Connection) -> None:
-        self.close(connection, OutOfTime("Nothing was sent for too long."))
+        # As of any connection that broke, its client comes back, and joins again if the
+        # seat is free by then: a frozen laptop does not lose its call for good.
+        self.close(connection, Unavailable("Nothing was heard for too long: come back."))
 
     def hold(self, participant: Participant) -> None:
         """Keep the seat of one that has no connection, for the grace time."""
