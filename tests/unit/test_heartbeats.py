@@ -7,7 +7,6 @@ from itertools import pairwise
 from dyad_server.errors import Ended
 from dyad_server.heartbeats import Heartbeats
 from dyad_server.inputs import Identity
-from dyad_server.limits import Bucket
 from dyad_server.participant import Connection, Participant
 from dyad_server.session import Session
 
@@ -46,8 +45,7 @@ class World:
 
     def open(self, *, numbered: bool = True) -> tuple[Connection, Written]:
         outlet = Written(self)
-        bucket = Bucket(1, 1, self.now)
-        participant = Participant(Identity("alice"), Session(1, 1), bucket, bucket)
+        participant = Participant(Identity("alice"), Session(1, 1, lambda _: 0))
         connection = Connection(participant, outlet, "127.0.0.1", "")
         if numbered:
             participant.session.arrive(1)
