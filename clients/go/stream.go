@@ -3,6 +3,7 @@ package dyad
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"time"
@@ -23,6 +24,9 @@ const (
 	// seconds. gRPC for Go pings no earlier than after 10, whatever one asks.
 	pingAfter   = 10 * time.Second
 	pingTimeout = 3 * time.Second
+	// A server that sends nothing for so long, not even a heartbeat, is gone: a
+	// proxy in between may answer pings for it.
+	silenceTimeout = 25 * time.Second
 	// How long one try to connect may take.
 	connectTimeout = 5 * time.Second
 )
@@ -92,13 +96,22 @@ func (d *dialer) open(ctx context.Context) (*stream, error) {
 }
 
 // read returns the next message. It must always be under way: only it learns
-// how the call ended.
+// how the call ended, or that the server has fallen silent.
 func (s *stream) read() (*dyadv1.SignalResponse, *Ended) {
+	silence := time.AfterFunc(silenceTimeout, s.cancel)
 	response, err := s.call.Recv()
-	if err != nil {
+	inTime := silence.Stop()
+	switch {
+	case err == nil:
+		return response, nil
+	case !inTime:
+		return nil, &Ended{
+			Code:    codes.Unavailable,
+			Message: fmt.Sprintf("The server sent nothing for %s.", silenceTimeout),
+		}
+	default:
 		return nil, endedOf(err, s.call.Trailer())
 	}
-	return response, nil
 }
 
 // write sends a message. False: the call is over, and only read knows why.

@@ -35,6 +35,12 @@ private val CLOSE = 1.seconds
 /** How long a try to come back waits for its answer. */
 private val ANSWER = 8.seconds
 
+/**
+ * A server that sends nothing for so long, not even a heartbeat, is gone: a proxy in between may
+ * answer pings for it.
+ */
+private val SILENCE = 25.seconds
+
 private val AUTHORIZATION: Metadata.Key<String> =
     Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER)
 
@@ -227,6 +233,7 @@ internal constructor(
             coroutineScope {
                 launch { watch() }
                 val headers = headers()
+                launch { noticeSilence() }
                 SignalingCoroutineStub(channel).signal(requests(), headers).collect {
                     change { takeIn(it.framesList) }
                 }
@@ -263,6 +270,15 @@ internal constructor(
             ?: throw Unavailable("The server did not answer in time.")
         await { hasNewNetwork }
         throw Unavailable("The network changed.")
+    }
+
+    /** Give a stream up on which the server has fallen silent. */
+    private suspend fun noticeSilence() {
+        var known = -1L
+        while (true) {
+            withTimeoutOrNull(SILENCE) { await { heard != known.also { known = heard } } }
+                ?: throw Unavailable("The server sent nothing for $SILENCE.")
+        }
     }
 
     private suspend fun pause(wait: Duration) {

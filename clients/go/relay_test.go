@@ -1,0 +1,127 @@
+package dyad_test
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+)
+
+// relay is a gRPC proxy before the server: like Envoy, it answers HTTP/2 pings
+// by itself, for a server that it no longer reaches too.
+type relay struct {
+	dyadv1.UnimplementedSignalingServer
+	address string
+	server  dyadv1.SignalingClient
+	// answers has something for each message without frames that went to the server.
+	answers chan struct{}
+
+	mu sync.Mutex
+	// hung is closed when what is relayed now is to go nowhere any more.
+	hung chan struct{}
+}
+
+func relayed(t *testing.T, target string) *relay {
+	t.Helper()
+	onward, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{
+		address: listener.Addr().String(),
+		server:  dyadv1.NewSignalingClient(onward),
+		answers: make(chan struct{}, 1000),
+		hung:    make(chan struct{}),
+	}
+	here := grpc.NewServer()
+	dyadv1.RegisterSignalingServer(here, r)
+	go func() { _ = here.Serve(listener) }()
+	t.Cleanup(func() {
+		here.Stop()
+		_ = onward.Close()
+	})
+	return r
+}
+
+// hearsAnswers waits until so many heartbeats more were answered.
+func (r *relay) hearsAnswers(t *testing.T, count int) {
+	t.Helper()
+	late := time.After(patience)
+	for n := range count {
+		select {
+		case <-r.answers:
+		case <-late:
+			t.Fatalf("%d heartbeats were answered, not %d", n, count)
+		}
+	}
+}
+
+// hang lets nothing through any more on the streams that are open, in either
+// direction and without ending them. Streams opened later get through.
+func (r *relay) hang() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.hung)
+	r.hung = make(chan struct{})
+}
+
+// Signal relays one stream.
+func (r *relay) Signal(near grpc.BidiStreamingServer[dyadv1.SignalRequest, dyadv1.SignalResponse]) error {
+	r.mu.Lock()
+	hung := r.hung
+	r.mu.Unlock()
+	ctx, cancel := context.WithCancel(near.Context())
+	defer cancel()
+	headers, _ := metadata.FromIncomingContext(ctx)
+	far, err := r.server.Signal(
+		metadata.AppendToOutgoingContext(ctx, "authorization", headers.Get("authorization")[0]),
+	)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			request, err := near.Recv()
+			if err != nil {
+				_ = far.CloseSend()
+				return
+			}
+			select {
+			case <-hung:
+				return
+			default:
+			}
+			if len(request.GetFrames()) == 0 {
+				r.answers <- struct{}{}
+			}
+			// An error means that the call is over, and so says the next read.
+			_ = far.Send(request)
+		}
+	}()
+	for {
+		response, err := far.Recv()
+		select {
+		case <-hung:
+			<-ctx.Done()
+			return ctx.Err()
+		default:
+		}
+		if err != nil {
+			near.SetTrailer(far.Trailer())
+			return err
+		}
+		if err := near.Send(response); err != nil {
+			return err
+		}
+	}
+}

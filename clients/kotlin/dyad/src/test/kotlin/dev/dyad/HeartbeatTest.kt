@@ -1,0 +1,99 @@
+package dev.dyad
+
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertFalse
+import kotlin.test.assertTrue
+import kotlin.time.Duration.Companion.seconds
+import kotlin.time.measureTime
+import kotlinx.coroutines.flow.take
+import kotlinx.coroutines.flow.toList
+import org.junit.jupiter.api.Test
+
+private val LONG = 90.seconds
+
+/** What lets one send much at once. */
+private val GENEROUS =
+    arrayOf("--max-frames-per-second", "100000", "--max-bytes-per-second", "1000000") +
+        arrayOf("--max-waiting-bytes", "8000000")
+
+internal class HeartbeatTest {
+    @Test
+    fun `a quiet call outlives its lease`() =
+        test(LONG) {
+            Server("--heartbeat", "0.5", "--lease", "10").use { server ->
+                Relay(server.port, server.token("alice")).use { relay ->
+                    val alice = server.connect(this, "alice", relay.target)
+                    val bob = server.connect(this, "bob")
+                    meet(alice, bob)
+                    repeat(24) { relay.answers.receive() }
+                    alice.sendOffer("an offer")
+                    bob.next<Offer>()
+                    bob.sendAnswer("an answer")
+                    alice.next<Answer>()
+                    alice.close()
+                    bob.close()
+                }
+            }
+        }
+
+    @Test
+    fun `heartbeats are answered while the app collects no events`() =
+        test(LONG) {
+            Server("--heartbeat", "0.5", *GENEROUS).use { server ->
+                Relay(server.port, server.token("alice")).use { relay ->
+                    val alice = server.connect(this, "alice", relay.target)
+                    val bob = server.connect(this, "bob")
+                    meet(alice, bob)
+                    val sent = List(3000) { Candidate("candidate:$it") }
+                    sent.forEach { bob.sendCandidate(it) }
+                    repeat(5) { relay.answers.receive() }
+                    assertEquals(
+                        sent,
+                        alice.events.take(sent.size).toList().map {
+                            (it as Candidate).copy(sender = null)
+                        },
+                    )
+                    alice.close()
+                    bob.close()
+                }
+            }
+        }
+
+    @Test
+    fun `a silent server is noticed behind a proxy that answers pings`() =
+        test(LONG) {
+            // The server notices nothing for a long time, so that Alice is the first to.
+            Server("--lease", "600", "--resume-grace", "600").use { server ->
+                Relay(server.port, server.token("alice")).use { relay ->
+                    val alice = server.connect(this, "alice", relay.target)
+                    val bob = server.connect(this, "bob")
+                    meet(alice, bob)
+                    relay.hang()
+                    bob.sendOffer("into the void")
+                    val took = measureTime { alice.next<Reconnecting>(within = LONG) }
+                    assertTrue(took > 20.seconds, "It took $took.")
+                    assertTrue(alice.next<Reconnected>().resumed)
+                    assertEquals("into the void", alice.next<Offer>().sdp)
+                    alice.close()
+                    bob.close()
+                }
+            }
+        }
+
+    @Test
+    fun `an app that collects no events ends its connection`() =
+        test(LONG) {
+            Server("--resume-grace", "0.2", *GENEROUS).use { server ->
+                val alice = server.connect(this, "alice")
+                val bob = server.connect(this, "bob")
+                meet(alice, bob)
+                repeat(18) { bob.sendOffer("x".repeat(60 * 1024)) }
+                bob.next<PeerLeft>(within = LONG)
+                // What came is there to be collected all the same, and then the end.
+                repeat(18) { alice.next<Offer>() }
+                assertFalse(assertFailsWith<Overloaded> { alice.events.toList() }.shouldRetry)
+                bob.close()
+            }
+        }
+}

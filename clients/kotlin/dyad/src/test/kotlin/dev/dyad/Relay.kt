@@ -1,0 +1,69 @@
+package dev.dyad
+
+import dev.dyad.v1.SignalRequest
+import dev.dyad.v1.SignalResponse
+import dev.dyad.v1.SignalingGrpcKt.SignalingCoroutineImplBase
+import dev.dyad.v1.SignalingGrpcKt.SignalingCoroutineStub
+import io.grpc.Grpc
+import io.grpc.InsecureServerCredentials
+import io.grpc.ManagedChannelBuilder
+import io.grpc.Metadata
+import kotlinx.coroutines.awaitCancellation
+import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.onEach
+
+/**
+ * A gRPC proxy between a client with this [token] and [serverPort]: like Envoy, it answers HTTP/2
+ * pings by itself, for a server that it no longer reaches too.
+ */
+internal class Relay(serverPort: Int, token: String) : AutoCloseable {
+    private class Line(@Volatile var isHung: Boolean = false)
+
+    private val onward =
+        ManagedChannelBuilder.forAddress("127.0.0.1", serverPort).usePlaintext().build()
+    private val headers =
+        Metadata().apply {
+            put(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), "Bearer $token")
+        }
+    @Volatile private var line = Line()
+    private val here =
+        Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create())
+            .addService(
+                object : SignalingCoroutineImplBase() {
+                    override fun signal(requests: Flow<SignalRequest>): Flow<SignalResponse> =
+                        relay(requests, line)
+                }
+            )
+            .build()
+            .start()
+
+    val target: String = "127.0.0.1:${here.port}"
+
+    /** Has something for each message without frames that went to the server. */
+    val answers = Channel<Unit>(Channel.UNLIMITED)
+
+    /** Let nothing more through on the streams that are open now, nor their end. */
+    fun hang() {
+        line.isHung = true
+        line = Line()
+    }
+
+    override fun close() {
+        here.shutdownNow()
+        onward.shutdownNow()
+    }
+
+    private fun relay(requests: Flow<SignalRequest>, mine: Line): Flow<SignalResponse> = flow {
+        val passing =
+            requests.onEach {
+                if (mine.isHung) awaitCancellation()
+                if (it.framesCount == 0) answers.send(Unit)
+            }
+        SignalingCoroutineStub(onward).signal(passing, headers).collect {
+            if (mine.isHung) awaitCancellation()
+            emit(it)
+        }
+    }
+}
