@@ -32,8 +32,9 @@ func TestATokenThatExpiresIsRenewedAndNothingIsLost(t *testing.T) {
 		close(renewed)
 		return token(t, "alice"), nil
 	})
+	roomID := alice.creates().ID
 	bob := dial(t, here.address, "bob")
-	bob.joins(alice.creates().ID)
+	bob.joins(roomID)
 	hears[dyad.PeerJoined](alice)
 	sent := 0
 	says := func() {

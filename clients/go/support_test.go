@@ -63,6 +63,9 @@ var listening = regexp.MustCompile(`listening address=\S+:(\d+)`)
 
 func serve(t *testing.T, options ...string) *server {
 	t.Helper()
+	// Making these takes a while, and who has connected has to join in time.
+	token(t, "alice")
+	token(t, "bob")
 	command := run(t, append([]string{"serve", "--port", "0"}, options...)...)
 	stderr, err := command.StderrPipe()
 	if err != nil {
@@ -209,9 +212,6 @@ func (e *end) hearsEnd() error {
 // the address given.
 func pair(t *testing.T, alices, bobs string, options ...dyad.Option) (alice, bob *end, roomID string) {
 	t.Helper()
-	// Making one takes a while, and who has connected has to join in time.
-	token(t, "alice")
-	token(t, "bob")
 	alice, bob = dial(t, alices, "alice", options...), dial(t, bobs, "bob", options...)
 	roomID = alice.creates().ID
 	bob.joins(roomID)

@@ -43,8 +43,13 @@ const (
 // Signaling between the two participants of a call.
 //
 // Every call carries the app's own JWT in the metadata `authorization: Bearer
-// <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
-// with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+// <token>`. It is checked when a connection opens (Signal, Listen, every
+// resume) and then speaks for that connection until it ends, past the token's
+// `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+// client with a new token resumes and loses nothing.
+//
+// What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+// token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
 // RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
 // again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
 // is negative, another connection of the same user has the seat: do not come
@@ -63,7 +68,9 @@ type SignalingClient interface {
 	// For browsers, where grpc-web has no bidirectional streams: what Signal
 	// answers. The first response carries the session id that ties Send to it.
 	Listen(ctx context.Context, in *ListenRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListenResponse], error)
-	// For browsers: what Signal takes. Replies come down Listen.
+	// For browsers: what Signal takes. Replies come down Listen. Its token is the
+	// one that opened the session, even when it has expired since, or any good
+	// one of the same `sub`.
 	Send(ctx context.Context, in *SendRequest, opts ...grpc.CallOption) (*SendResponse, error)
 }
 
@@ -124,8 +131,13 @@ func (c *signalingClient) Send(ctx context.Context, in *SendRequest, opts ...grp
 // Signaling between the two participants of a call.
 //
 // Every call carries the app's own JWT in the metadata `authorization: Bearer
-// <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
-// with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+// <token>`. It is checked when a connection opens (Signal, Listen, every
+// resume) and then speaks for that connection until it ends, past the token's
+// `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+// client with a new token resumes and loses nothing.
+//
+// What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+// token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
 // RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
 // again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
 // is negative, another connection of the same user has the seat: do not come
@@ -144,7 +156,9 @@ type SignalingServer interface {
 	// For browsers, where grpc-web has no bidirectional streams: what Signal
 	// answers. The first response carries the session id that ties Send to it.
 	Listen(*ListenRequest, grpc.ServerStreamingServer[ListenResponse]) error
-	// For browsers: what Signal takes. Replies come down Listen.
+	// For browsers: what Signal takes. Replies come down Listen. Its token is the
+	// one that opened the session, even when it has expired since, or any good
+	// one of the same `sub`.
 	Send(context.Context, *SendRequest) (*SendResponse, error)
 	mustEmbedUnimplementedSignalingServer()
 }

@@ -41,8 +41,13 @@ class SignalingStub:
     """Signaling between the two participants of a call.
 
     Every call carries the app's own JWT in the metadata `authorization: Bearer
-    <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
-    with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+    <token>`. It is checked when a connection opens (Signal, Listen, every
+    resume) and then speaks for that connection until it ends, past the token's
+    `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+    client with a new token resumes and loses nothing.
+
+    What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+    token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
     RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
     again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
     is negative, another connection of the same user has the seat: do not come
@@ -68,15 +73,23 @@ class SignalingStub:
     answers. The first response carries the session id that ties Send to it.
     """
     Send: _grpc.UnaryUnaryMultiCallable[_signaling_pb2.SendRequest, _signaling_pb2.SendResponse]
-    """For browsers: what Signal takes. Replies come down Listen."""
+    """For browsers: what Signal takes. Replies come down Listen. Its token is the
+    one that opened the session, even when it has expired since, or any good
+    one of the same `sub`.
+    """
 
 @_typing.type_check_only
 class SignalingAsyncStub(SignalingStub):
     """Signaling between the two participants of a call.
 
     Every call carries the app's own JWT in the metadata `authorization: Bearer
-    <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
-    with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+    <token>`. It is checked when a connection opens (Signal, Listen, every
+    resume) and then speaks for that connection until it ends, past the token's
+    `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+    client with a new token resumes and loses nothing.
+
+    What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+    token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
     RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
     again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
     is negative, another connection of the same user has the seat: do not come
@@ -99,14 +112,22 @@ class SignalingAsyncStub(SignalingStub):
     answers. The first response carries the session id that ties Send to it.
     """
     Send: _aio.UnaryUnaryMultiCallable[_signaling_pb2.SendRequest, _signaling_pb2.SendResponse]  # type: ignore[assignment]
-    """For browsers: what Signal takes. Replies come down Listen."""
+    """For browsers: what Signal takes. Replies come down Listen. Its token is the
+    one that opened the session, even when it has expired since, or any good
+    one of the same `sub`.
+    """
 
 class SignalingServicer(metaclass=_abc_1.ABCMeta):
     """Signaling between the two participants of a call.
 
     Every call carries the app's own JWT in the metadata `authorization: Bearer
-    <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
-    with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+    <token>`. It is checked when a connection opens (Signal, Listen, every
+    resume) and then speaks for that connection until it ends, past the token's
+    `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+    client with a new token resumes and loses nothing.
+
+    What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+    token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
     RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
     again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
     is negative, another connection of the same user has the seat: do not come
@@ -145,6 +166,9 @@ class SignalingServicer(metaclass=_abc_1.ABCMeta):
         request: _signaling_pb2.SendRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_signaling_pb2.SendResponse, _abc.Awaitable[_signaling_pb2.SendResponse]]:
-        """For browsers: what Signal takes. Replies come down Listen."""
+        """For browsers: what Signal takes. Replies come down Listen. Its token is the
+        one that opened the session, even when it has expired since, or any good
+        one of the same `sub`.
+        """
 
 def add_SignalingServicer_to_server(servicer: SignalingServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -571,8 +571,13 @@ export const Error_CodeSchema: GenEnum<Error_Code> = /*@__PURE__*/
  * Signaling between the two participants of a call.
  *
  * Every call carries the app's own JWT in the metadata `authorization: Bearer
- * <token>`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
- * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+ * <token>`. It is checked when a connection opens (Signal, Listen, every
+ * resume) and then speaks for that connection until it ends, past the token's
+ * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+ * client with a new token resumes and loses nothing.
+ *
+ * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+ * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
  * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
  * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
  * is negative, another connection of the same user has the seat: do not come
@@ -611,7 +616,9 @@ export const Signaling: GenService<{
     output: typeof ListenResponseSchema;
   },
   /**
-   * For browsers: what Signal takes. Replies come down Listen.
+   * For browsers: what Signal takes. Replies come down Listen. Its token is the
+   * one that opened the session, even when it has expired since, or any good
+   * one of the same `sub`.
    *
    * @generated from rpc dyad.v1.Signaling.Send
    */

@@ -6,8 +6,12 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
  * <pre>
  * Signaling between the two participants of a call.
  * Every call carries the app's own JWT in the metadata `authorization: Bearer
- * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
- * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+ * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
+ * resume) and then speaks for that connection until it ends, past the token's
+ * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+ * client with a new token resumes and loses nothing.
+ * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+ * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
  * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
  * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
  * is negative, another connection of the same user has the seat: do not come
@@ -181,8 +185,12 @@ public final class SignalingGrpc {
    * <pre>
    * Signaling between the two participants of a call.
    * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
-   * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
+   * resume) and then speaks for that connection until it ends, past the token's
+   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+   * client with a new token resumes and loses nothing.
+   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
    * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
    * is negative, another connection of the same user has the seat: do not come
@@ -220,7 +228,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers: what Signal takes. Replies come down Listen.
+     * For browsers: what Signal takes. Replies come down Listen. Its token is the
+     * one that opened the session, even when it has expired since, or any good
+     * one of the same `sub`.
      * </pre>
      */
     default void send(dev.dyad.v1.SendRequest request,
@@ -234,8 +244,12 @@ public final class SignalingGrpc {
    * <pre>
    * Signaling between the two participants of a call.
    * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
-   * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
+   * resume) and then speaks for that connection until it ends, past the token's
+   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+   * client with a new token resumes and loses nothing.
+   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
    * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
    * is negative, another connection of the same user has the seat: do not come
@@ -261,8 +275,12 @@ public final class SignalingGrpc {
    * <pre>
    * Signaling between the two participants of a call.
    * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
-   * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
+   * resume) and then speaks for that connection until it ends, past the token's
+   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+   * client with a new token resumes and loses nothing.
+   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
    * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
    * is negative, another connection of the same user has the seat: do not come
@@ -313,7 +331,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers: what Signal takes. Replies come down Listen.
+     * For browsers: what Signal takes. Replies come down Listen. Its token is the
+     * one that opened the session, even when it has expired since, or any good
+     * one of the same `sub`.
      * </pre>
      */
     public void send(dev.dyad.v1.SendRequest request,
@@ -328,8 +348,12 @@ public final class SignalingGrpc {
    * <pre>
    * Signaling between the two participants of a call.
    * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
-   * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
+   * resume) and then speaks for that connection until it ends, past the token's
+   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+   * client with a new token resumes and loses nothing.
+   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
    * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
    * is negative, another connection of the same user has the seat: do not come
@@ -382,7 +406,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers: what Signal takes. Replies come down Listen.
+     * For browsers: what Signal takes. Replies come down Listen. Its token is the
+     * one that opened the session, even when it has expired since, or any good
+     * one of the same `sub`.
      * </pre>
      */
     public dev.dyad.v1.SendResponse send(dev.dyad.v1.SendRequest request) throws io.grpc.StatusException {
@@ -396,8 +422,12 @@ public final class SignalingGrpc {
    * <pre>
    * Signaling between the two participants of a call.
    * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
-   * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
+   * resume) and then speaks for that connection until it ends, past the token's
+   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+   * client with a new token resumes and loses nothing.
+   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
    * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
    * is negative, another connection of the same user has the seat: do not come
@@ -437,7 +467,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers: what Signal takes. Replies come down Listen.
+     * For browsers: what Signal takes. Replies come down Listen. Its token is the
+     * one that opened the session, even when it has expired since, or any good
+     * one of the same `sub`.
      * </pre>
      */
     public dev.dyad.v1.SendResponse send(dev.dyad.v1.SendRequest request) {
@@ -451,8 +483,12 @@ public final class SignalingGrpc {
    * <pre>
    * Signaling between the two participants of a call.
    * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. What ends a call is its gRPC status: UNAUTHENTICATED (come back
-   * with a new token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
+   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
+   * resume) and then speaks for that connection until it ends, past the token's
+   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
+   * client with a new token resumes and loses nothing.
+   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
+   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
    * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
    * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
    * is negative, another connection of the same user has the seat: do not come
@@ -480,7 +516,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers: what Signal takes. Replies come down Listen.
+     * For browsers: what Signal takes. Replies come down Listen. Its token is the
+     * one that opened the session, even when it has expired since, or any good
+     * one of the same `sub`.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<dev.dyad.v1.SendResponse> send(
