@@ -69,7 +69,7 @@ class Dyad:
         )
         self.metrics = MetricsObserver()
         several = _several_nodes() if config.redis else None
-        broker = several.broker(config.redis) if several else MemoryBroker()
+        broker = several.broker(config.redis, config.redis_prefix) if several else MemoryBroker()
         limits = Limits(
             join_timeout=config.join_timeout,
             lone_timeout=config.lone_timeout,

@@ -24,7 +24,7 @@ from dyad_server.pipeline import (
     Pipeline,
     Then,
 )
-from dyad_server.redis_client import FAILURES, connect, hang_up, refuse_cluster
+from dyad_server.redis_client import FAILURES, connect, explain, hang_up
 
 log = logging.getLogger("dyad.bus")
 
@@ -105,17 +105,20 @@ class Bus:
     async def start(self) -> None:
         """Connect, take a lease and begin, once the data in Redis has settled.
 
+        Where Redis is away, begin all the same: rooms can be entered when it comes.
+
         Raises:
-            ConfigError: Redis is not there, or is not fit.
+            ConfigError: Redis refuses this node, or is not fit.
         """
         try:
             async with asyncio.timeout(2 * ROUND_TRIP_SECONDS):
-                await refuse_cluster(self._client)
-                await self._pipeline.load()
                 await self._pipeline.flush()
         except FAILURES as error:
-            await self._close()
-            raise ConfigError(f"Redis does not serve: {type(error).__name__}.") from None
+            await hang_up(self._client)
+            if refused := await explain(self._client, error):
+                await self._close()
+                raise refused from None
+            self._pipeline.fall(error)
         except ConfigError:
             await self._close()
             raise

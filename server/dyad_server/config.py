@@ -1,6 +1,7 @@
 """All settings, checked when made."""
 
 import ipaddress
+import re
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,9 @@ class Config:
     )
     redis: str = _secret(
         "for several nodes: redis://, rediss:// or sentinel://host,host/service; none: memory"
+    )
+    redis_prefix: str = _setting(
+        "dyad", "what keys in Redis begin with: one for each environment that shares it"
     )
     workers: int = _setting(
         1, "processes on this port; more than one need --redis", least=1, most=1024
@@ -164,6 +168,10 @@ class Config:
             raise ConfigError("--workers needs --redis: two participants may land on two workers.")
         if self.metrics_port and self.metrics_port + self.workers - 1 > _LARGEST_PORT:
             raise ConfigError("--metrics-port is too high: each worker takes the next one.")
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,32}", self.redis_prefix):
+            raise ConfigError(
+                "--redis-prefix is 1 to 32 letters, digits, dots, hyphens and underscores."
+            )
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise ConfigError("--log-level is debug, info, warning or error.")
 

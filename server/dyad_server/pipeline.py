@@ -18,7 +18,8 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 from redis.exceptions import NoScriptError
 
-from dyad_server.redis_client import FAILURES, hang_up
+from dyad_server.errors import ConfigError
+from dyad_server.redis_client import FAILURES, check, hang_up
 
 log = logging.getLogger("dyad.redis")
 
@@ -107,6 +108,7 @@ class Pipeline:
         self._opening = opening
         self._fell = fell
         self._opened = False
+        self._why = ""
         self._shas: dict[str, str] = {}
         self._calls: deque[Call] = deque()
         self._posts: dict[tuple[str, str], list[Message]] = defaultdict(list)
@@ -177,18 +179,27 @@ class Pipeline:
 
     def fall(self, error: Exception) -> None:
         """Take note that Redis does not answer."""
+        known = isinstance(error, (*FAILURES, ConfigError))
+        why = str(error) if isinstance(error, ConfigError) else type(error).__name__
+        if self.up or why != self._why:
+            log.warning("redis is away why=%s", why, exc_info=None if known else error)
         if self.up:
-            unknown = None if isinstance(error, FAILURES) else error
-            log.warning("redis is away why=%s", type(error).__name__, exc_info=unknown)
             self._fell()
         self.up = False
+        self._why = why
 
-    async def flush(self) -> None:
-        """Ask what has gathered, in one round trip."""
+    async def _open(self) -> None:
+        if not self._shas:
+            await check(self._client)
+            await self.load()
         if not self._opened:
             self.voice += 1
             self._opened = True
             self.ask_first([self._opening()])
+
+    async def flush(self) -> None:
+        """Ask what has gathered, in one round trip."""
+        await self._open()
         now = time.monotonic()
         count = min(len(self._calls), _CALLS_AT_ONCE)
         calls = [self._calls.popleft() for _ in range(count)]

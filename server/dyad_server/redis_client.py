@@ -1,18 +1,29 @@
 """Connections to Redis, standalone or through Sentinel."""
 
 import contextlib
+import logging
+import ssl
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import redis.asyncio as redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    RedisError,
+)
 
 from dyad_server.errors import ConfigError
 
+log = logging.getLogger("dyad.redis")
+
 CONNECT_SECONDS = 1.0
+_SENTINEL_PORT = 26379
 # RuntimeError: what uvloop says of a connection that was reset.
 FAILURES = (RedisError, OSError, TimeoutError, ValueError, RuntimeError)
 """What it is when Redis is out of reach."""
@@ -23,11 +34,23 @@ _CLUSTER = (
 )
 
 
+_REDIS_REFUSES = "Redis does not serve: it refuses the user, the password or a right"
+_SENTINEL_REFUSES = (
+    "A Sentinel refuses its login: give it as ?sentinel_password=… (and sentinel_username=…) in "
+    "--redis. The login before the @ is for Redis."
+)
+_NO_SERVICE = "The Sentinels know no service of the name that --redis gives after the slash."
+# NoPermissionError and wrong scripts are answers too, and others than an outage.
+_REFUSALS = (AuthenticationError, AuthorizationError, NoPermissionError)
+
+
 def connect(url: str, timeout: float) -> Any:
     """A client for the Redis at `url`; it connects when it is first used.
 
     Args:
-        url: `redis://`, `rediss://`, or `sentinel://host:port,host:port/service`.
+        url: `redis://`, `rediss://`, or `sentinel://host:port,[::1]:port/service`,
+            with `?sentinel_username=…&sentinel_password=…` where the Sentinels
+            ask for a login of their own.
         timeout: seconds that an answer may take.
 
     Raises:
@@ -42,35 +65,80 @@ def connect(url: str, timeout: float) -> Any:
     }
     try:
         if url.startswith("sentinel://"):
-            return _through_sentinel(url.removeprefix("sentinel://"), settings)
+            return _through_sentinel(url, settings)
         return redis.from_url(url, **settings)
     except ValueError:
         # Its own words may quote a part of the password.
         raise ConfigError("--redis is not a URL of Redis.") from None
 
 
-def _through_sentinel(address: str, settings: dict[str, Any]) -> Any:
+def _through_sentinel(url: str, settings: dict[str, Any]) -> Any:
+    # By hand: it names several hosts.
+    address, _, asked = url.removeprefix("sentinel://").partition("?")
     authority, _, service = address.partition("/")
     login, _, hosts = authority.rpartition("@")
-    sentinels = [
-        (host, int(port or 26379))
-        for host, _, port in (pair.partition(":") for pair in hosts.split(","))
-    ]
-    # Of Redis, not of the Sentinels.
-    credentials = parse_url(f"redis://{login}@{hosts.partition(',')[0]}")
+    sentinels = [_address(text) for text in hosts.split(",")]
+    # Of Redis; the Sentinels have their own, in the query.
+    credentials = parse_url(f"redis://{login}@redis")
     names = {name: credentials[name] for name in ("username", "password") if name in credentials}
+    query = dict(parse_qsl(asked, keep_blank_values=True, strict_parsing=bool(asked)))
+    own = {name: query.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    if query:
+        raise ValueError
     sentinel: Any = Sentinel
-    return sentinel(sentinels, **settings).master_for(service or "mymaster", **names)
+    kept = {name: value for name, value in settings.items() if name != "client_name"}
+    return sentinel(sentinels, sentinel_kwargs=kept | own, **settings).master_for(
+        service or "mymaster", **names
+    )
 
 
-async def refuse_cluster(client: Any) -> None:
-    """See that it is none.
+def _address(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError
+    return parts.hostname, parts.port or _SENTINEL_PORT
+
+
+async def explain(client: Any, error: Exception) -> ConfigError | None:
+    """What is wrong for as long as nobody changes it; None: Redis is away, and may come.
+
+    Args:
+        client: from `connect`.
+        error: what its first question met.
+    """
+    manager = getattr(client.connection_pool, "sentinel_manager", None)
+    if manager is not None:
+        for sentinel in manager.sentinels:
+            with contextlib.suppress(OSError, TimeoutError, redis.TimeoutError):
+                try:
+                    masters = await sentinel.sentinel_masters()
+                except _REFUSALS:
+                    return ConfigError(_SENTINEL_REFUSES)
+                except redis.ConnectionError:
+                    continue
+                if client.connection_pool.service_name not in masters:
+                    return ConfigError(_NO_SERVICE)
+    if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError):
+        return ConfigError("Redis does not serve: its certificate is not to be trusted.")
+    if isinstance(error, _REFUSALS):
+        return ConfigError(f"{_REDIS_REFUSES} ({type(error).__name__}).")
+    return None
+
+
+async def check(client: Any) -> None:
+    """See that this Redis is fit, and warn where it may lose what it is told.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: it is a cluster.
     """
     if (await client.info("cluster"))["cluster_enabled"]:
         raise ConfigError(_CLUSTER)
+    policy = (await client.info("memory"))["maxmemory_policy"]
+    if policy != "noeviction":
+        log.warning(
+            "redis may evict rooms, and so end calls: its maxmemory-policy is %s. Set noeviction.",
+            policy,
+        )
 
 
 async def hang_up(client: Any) -> None:

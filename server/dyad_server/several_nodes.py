@@ -9,9 +9,9 @@ from dyad_server.hub import Hub
 from dyad_server.servicer import SignalingServicer
 
 
-def broker(url: str) -> RedisBroker:
-    """A broker whose rooms are in the Redis at `url`."""
-    return RedisBroker(functools.partial(Bus, url))
+def broker(url: str, prefix: str) -> RedisBroker:
+    """A broker whose rooms are in the Redis at `url`, under keys that begin with `prefix:`."""
+    return RedisBroker(functools.partial(Bus, url, prefix=f"{prefix}:"))
 
 
 def join(hub: Hub, servicer: SignalingServicer, redis: RedisBroker, grace: float) -> Fleet:

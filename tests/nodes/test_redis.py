@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,6 +31,8 @@ SERVED_SECONDS = 5.0
 NOTICED_SECONDS = 3.0
 GIVEN_UP_SECONDS = 3.0
 REFUSED_SECONDS = 2.0
+START_SECONDS = 20.0
+SENTINEL_PASSWORD = "of-the-sentinels"
 
 
 async def refused(there: SignalEnd) -> grpc.StatusCode:
@@ -181,12 +184,13 @@ async def test_a_right_that_is_missing_is_noticed_at_the_start() -> None:
     async with redis_server("--user", "poor", "on", ">poor", "~dyad:*", "-@all", "+info") as redis:
         status, said = await _try(f"redis://poor:poor@127.0.0.1:{redis.port}")
     assert status == 2
-    assert "NoPermissionError" in said
+    assert "it refuses the user, the password or a right (NoPermissionError)" in said
     assert "Traceback" not in said
 
 
 async def _try(url: str) -> tuple[int, str]:
-    return await run(DYAD, "serve", "--port", "0", "--redis", url, env={"DYAD_JWT_SECRET": SECRET})
+    env = os.environ | {"DYAD_JWT_SECRET": SECRET, "DYAD_REDIS": url}
+    return await run(DYAD, "serve", "--port", "0", env=env)
 
 
 async def test_redis_over_tls_is_checked_and_used(tmp_path: Path) -> None:
@@ -298,3 +302,74 @@ async def test_redis_holds_nothing_for_ever_and_every_right_is_needed() -> None:
 
 async def _without_end(redis: Redis) -> list[str | bytes]:
     return [key for key in await redis.keys("*") if await redis.pttl(key) == -1]
+
+
+async def test_a_node_whose_redis_is_away_at_the_start_serves_as_soon_as_it_comes() -> None:
+    async with fleet(count=1) as here:
+        (node,) = here.nodes
+        await node.close()
+        await here.engine.redis.end()
+        await node.start()
+        await node.says("NOT_SERVING", SERVED_SECONDS)
+        async with end(node, "alice") as alice:
+            assert await refused(alice) is grpc.StatusCode.UNAVAILABLE
+        assert "redis is away" in node.said
+        await here.engine.restart()
+        await node.says("SERVING", START_SECONDS)
+        async with end(node, "alice") as alice, end(node, "bob") as bob:
+            await meet(alice, bob)
+
+
+async def test_two_environments_on_one_redis_share_no_rooms() -> None:
+    needs("redis-server")
+    rights = ("--user", "two", "on", f">{PASSWORD}", *RIGHTS.replace("dyad:", "two:").split())
+    async with redis_server(*rights) as redis, AsyncExitStack() as stack:
+        one = await stack.enter_async_context(dyad_serve(SECRET, "--redis", redis.url))
+        other = redis.url.replace("dyad:", "two:")
+        options = ("--redis", other, "--redis-prefix", "two")
+        two = await stack.enter_async_context(dyad_serve(SECRET, *options))
+        async with end(one, "alice") as alice, end(two, "bob") as bob:
+            await alice.send(join())
+            room_id = (await alice.hear()).room_id
+            await bob.send(join(room_id))
+            assert (await bob.hear()).error.code == pb.Error.CODE_ROOM_NOT_FOUND
+
+
+async def test_a_redis_that_may_evict_rooms_is_warned_of() -> None:
+    needs("redis-server")
+    async with (
+        redis_server("--maxmemory-policy", "volatile-lru") as redis,
+        dyad_serve(SECRET, "--redis", redis.url) as served,
+    ):
+        assert "maxmemory-policy is volatile-lru. Set noeviction." in served.command.said
+
+
+@pytest.mark.parametrize("user", ["", "watch"], ids=["a password", "a user"])
+async def test_sentinels_with_a_login_of_their_own_on_ipv6_are_used_or_say_what_is_wrong(
+    user: str, tmp_path: Path
+) -> None:
+    needs("redis-server")
+    rights = f"user watch on >{SENTINEL_PASSWORD} allchannels +@all\nuser default off\n"
+    own = rights if user else f"requirepass {SENTINEL_PASSWORD}\n"
+    port = free_port()
+    async with redis_server() as main, redis_server("--replicaof", f"127.0.0.1 {main.port}"):
+        file = tmp_path / "sentinel.conf"
+        file.write_text(
+            f"port {port}\nbind ::1\nsentinel monitor calls 127.0.0.1 {main.port} 1\n{own}"
+        )
+        async with command("redis-server", str(file), "--sentinel") as watching:
+            await watching.says(r"\+monitor master calls")
+            login = f"sentinel_password={SENTINEL_PASSWORD}"
+            login += f"&sentinel_username={user}" if user else ""
+            url = f"sentinel://dyad:{PASSWORD}@[::1]:{port},[::1]:{free_port()}/"
+            for wrong, sentence in (
+                (f"{url}calls", "A Sentinel refuses its login"),
+                (f"{url}calls?sentinel_password=wrong", "A Sentinel refuses its login"),
+                (f"{url}others?{login}", "The Sentinels know no service of the name"),
+            ):
+                status, said = await _try(wrong)
+                assert status == 2
+                assert sentence in said
+                assert PASSWORD not in said
+            async with dyad_serve(SECRET, "--redis", f"{url}calls?{login}") as served:
+                assert "redis is there" in served.command.said

@@ -20,7 +20,7 @@ FLOORS = {
     "links": set(),
     "lease": set(),
     "redis_client": {"errors"},
-    "pipeline": {"redis_client"},
+    "pipeline": {"errors", "redis_client"},
     "bus": {"errors", "lease", "pipeline", "redis_client"},
     "crossing": {"bus", "links", "pipeline"},
     "seats": {"rooms"},

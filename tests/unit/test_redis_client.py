@@ -13,6 +13,9 @@ from dyad_server.redis_client import connect
         "redis://dyad:hush@redis:port",
         "redis://dyad:hush@redis:6379?db=hush",
         "sentinel://dyad:hush@one:26379,two:port/mymaster",
+        "sentinel://dyad:hush@one:26379/mymaster?password=hush",
+        "sentinel://dyad:hush@[::1:26379/mymaster",
+        "sentinel:///mymaster",
     ],
 )
 def test_what_is_no_url_of_redis_is_refused_in_a_sentence_that_does_not_quote_it(url: str) -> None:
@@ -34,3 +37,14 @@ def test_the_name_and_the_password_are_for_redis_and_not_for_the_sentinels() -> 
 
 def test_who_names_no_service_means_the_usual_one() -> None:
     assert connect("sentinel://one", 1.0).connection_pool.service_name == "mymaster"
+
+
+def test_sentinels_have_a_login_of_their_own_and_ipv6_addresses() -> None:
+    own = "sentinel_username=watch&sentinel_password=a%26b"
+    client = connect(f"sentinel://dyad:hush@[::1]:26379,[2001:db8::7]/calls?{own}", 1.0)
+    pool = client.connection_pool
+    assert pool.connection_kwargs["password"] == "hush"
+    sentinels = [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
+    at = [(each["host"], each["port"]) for each in sentinels]
+    assert at == [("::1", 26379), ("2001:db8::7", 26379)]
+    assert {(each["username"], each["password"]) for each in sentinels} == {("watch", "a&b")}
