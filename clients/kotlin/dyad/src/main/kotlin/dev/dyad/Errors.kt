@@ -77,7 +77,7 @@ public class Overloaded
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
     Ended(Status.Code.RESOURCE_EXHAUSTED, sentence, true, retryAfter, cause)
 
-/** No room was entered in time, or nobody came, or the server heard nothing for too long. */
+/** No room was entered in time, or nobody else came. */
 public class TimedOut
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
     Ended(Status.Code.DEADLINE_EXCEEDED, sentence, false, retryAfter, cause)

@@ -36,7 +36,8 @@ internal class CallTest {
 
     @BeforeAll
     fun serve() {
-        server = Server("--max-frame-bytes", "8192", "--max-streams-per-user", "1000")
+        // Rates are a user's, and the same two are in all of these tests.
+        server = Server("--max-frame-bytes", "8192", "--max-streams-per-user", "1000", *GENEROUS)
     }
 
     @AfterAll

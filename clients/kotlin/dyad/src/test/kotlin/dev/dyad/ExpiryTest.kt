@@ -22,43 +22,53 @@ internal class ExpiryTest {
     @AfterEach fun stop() = server.close()
 
     @Test
-    fun `a token that expires is renewed and nothing is lost`() = test(LONG) {
-        val tokens = ArrayDeque(listOf(server.token("alice", ttl = 1), server.token("alice")))
-        val renewed = CompletableDeferred<Unit>()
-        val alice =
-            Dyad.connect("127.0.0.1:${server.port}", this, InsecureChannelCredentials.create()) {
-                tokens.removeFirst().also { if (tokens.isEmpty()) renewed.complete(Unit) }
-            }
-        val bob = server.connect(this, "bob")
-        meet(alice, bob)
-        var sent = 0
-        do {
-            val isOver = withTimeoutOrNull(20.milliseconds) { renewed.await() } != null
-            bob.sendCandidate(Candidate("candidate:${sent++}"))
-        } while (!isOver)
-        bob.sendOffer("the last one")
-        val events = mutableListOf<Event>()
-        do events += alice.next<Event>(within = LONG) while (events.last() !is Offer)
-        assertEquals(
-            List(sent) { "candidate:$it" },
-            events.filterIsInstance<Candidate>().map { it.candidate },
-        )
-        assertTrue(events.filterIsInstance<Reconnected>().single().resumed)
-        alice.close()
-        bob.close()
-    }
+    fun `a token that expires is renewed and nothing is lost`() =
+        test(LONG) {
+            val tokens = ArrayDeque(listOf(server.token("alice", ttl = 1), server.token("alice")))
+            val renewed = CompletableDeferred<Unit>()
+            val alice =
+                Dyad.connect(
+                    "127.0.0.1:${server.port}",
+                    this,
+                    InsecureChannelCredentials.create(),
+                ) {
+                    tokens.removeFirst().also { if (tokens.isEmpty()) renewed.complete(Unit) }
+                }
+            val bob = server.connect(this, "bob")
+            meet(alice, bob)
+            var sent = 0
+            do {
+                val isOver = withTimeoutOrNull(20.milliseconds) { renewed.await() } != null
+                bob.sendCandidate(Candidate("candidate:${sent++}"))
+            } while (!isOver)
+            bob.sendOffer("the last one")
+            val events = mutableListOf<Event>()
+            do events += alice.next<Event>(within = LONG) while (events.last() !is Offer)
+            assertEquals(
+                List(sent) { "candidate:$it" },
+                events.filterIsInstance<Candidate>().map { it.candidate },
+            )
+            assertTrue(events.filterIsInstance<Reconnected>().single().resumed)
+            alice.close()
+            bob.close()
+        }
 
     @Test
-    fun `a fixed token that expires ends the connection with the server's sentence`() = test(LONG) {
-        val fixed = server.token("alice", ttl = 1)
-        val alice =
-            Dyad.connect("127.0.0.1:${server.port}", this, InsecureChannelCredentials.create()) {
-                fixed
-            }
-        alice.create()
-        alice.next<Reconnecting>(within = LONG)
-        val ended = assertFailsWith<Unauthenticated> { alice.events.toList() }
-        assertTrue("expired" in ended.sentence, ended.sentence)
-        assertFalse(ended.shouldRetry)
-    }
+    fun `a fixed token that expires ends the connection with the server's sentence`() =
+        test(LONG) {
+            val fixed = server.token("alice", ttl = 1)
+            val alice =
+                Dyad.connect(
+                    "127.0.0.1:${server.port}",
+                    this,
+                    InsecureChannelCredentials.create(),
+                ) {
+                    fixed
+                }
+            alice.create()
+            alice.next<Reconnecting>(within = LONG)
+            val ended = assertFailsWith<Unauthenticated> { alice.events.toList() }
+            assertTrue("expired" in ended.sentence, ended.sentence)
+            assertFalse(ended.shouldRetry)
+        }
 }

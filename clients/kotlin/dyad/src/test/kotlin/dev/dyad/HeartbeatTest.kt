@@ -12,11 +12,6 @@ import org.junit.jupiter.api.Test
 
 private val LONG = 90.seconds
 
-/** What lets one send much at once. */
-private val GENEROUS =
-    arrayOf("--max-frames-per-second", "100000", "--max-bytes-per-second", "1000000") +
-        arrayOf("--max-waiting-bytes", "8000000")
-
 internal class HeartbeatTest {
     @Test
     fun `a quiet call outlives its lease`() =

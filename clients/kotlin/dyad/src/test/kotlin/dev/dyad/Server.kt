@@ -10,6 +10,11 @@ import org.junit.jupiter.api.Assumptions.assumeTrue
 
 private val DYAD = File(System.getenv("TEST_DYAD") ?: "../../../.venv/bin/dyad")
 
+/** Options that let one user send much at once. */
+internal val GENEROUS =
+    arrayOf("--max-frames-per-second", "100000", "--max-bytes-per-second", "1000000") +
+        arrayOf("--max-waiting-bytes", "8000000")
+
 /** `dyad serve` as its user starts it, in a process of its own. */
 internal class Server(vararg options: String) : AutoCloseable {
     private val secret =
