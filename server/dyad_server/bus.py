@@ -6,6 +6,7 @@ Messages to other nodes may be lost, repeated, or come twice: `links` repairs it
 import asyncio
 import contextlib
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -31,6 +32,9 @@ log = logging.getLogger("dyad.bus")
 # A lease that Redis lost is missed for longer before others believe it: see node.lua.
 _RENEW_SECONDS = 1.0
 _PROBE_SECONDS = 1.0
+_NODE_BYTES = 8
+NODE_NAME = re.compile(f"[0-9a-f]{{{2 * _NODE_BYTES}}}")
+"""What a node's name looks like."""
 _PROBE_LATE_SECONDS = 3.0
 _STOP_SECONDS = 2.0
 _GENERATION_MS = 3_600_000
@@ -71,7 +75,7 @@ class Bus:
         Raises:
             ConfigError: that is no such URL.
         """
-        self.node = secrets.token_hex(8)
+        self.node = secrets.token_hex(_NODE_BYTES)
         self.prefix = prefix
         self.lease = Lease(settle_seconds)
         self._hear = hear
@@ -163,6 +167,7 @@ class Bus:
         seconds: float,
         *,
         persist: float = 0.0,
+        size: int = 0,
     ) -> None:
         """Run a script about a room.
 
@@ -173,8 +178,10 @@ class Bus:
             then: is given its answer; None if none comes in time.
             seconds: how long it has.
             persist: for how long it is asked all the same, for its effect.
+            size: how many bytes it carries, where they are many.
         """
         call = self._script(name, keys, arguments, then)
+        call.size = size
         call.expect(seconds, persist)
         self._pipeline.ask(call)
 
@@ -254,26 +261,22 @@ class Bus:
                 continue
             for entry_id, fields in found[0][1] if found else ():
                 self._last_id = entry_id.decode()
-                self._take(msgpack.unpackb(fields[b"m"]))
+                self._take(fields)
 
     def _forget_place(self) -> None:
         # Redis may be another one by now, whose numbers are behind; what comes
         # twice is passed over.
         self._last_id = "0"
 
-    def _take(self, messages: list[Message]) -> None:
-        others = []
-        for message in messages:
-            if message[0] == "probe":
+    def _take(self, fields: dict[bytes, bytes]) -> None:
+        try:
+            messages = msgpack.unpackb(fields[b"m"])
+            if ["probe"] in messages:
                 self._probed = time.monotonic()
-            else:
-                others.append(message)
-        if others:
-            try:
-                self._hear(others)
-            except Exception:
-                # One that fails must not silence the node.
-                log.exception("a message of another node was not understood")
+            self._hear([message for message in messages if message != ["probe"]])
+        except Exception:
+            # One that fails must not silence the node.
+            log.exception("an entry of another node was not understood")
 
     async def _beat(self) -> None:
         now = probe_at = time.monotonic()

@@ -1,5 +1,6 @@
 """The links between this node's members and their peers on other nodes."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -8,6 +9,8 @@ from typing import Any
 from dyad_server.bus import Bus
 from dyad_server.links import Incoming, Outgoing, Pair
 from dyad_server.pipeline import Message
+
+log = logging.getLogger("dyad.bus")
 
 _RESEND_SECONDS = 1.0
 _SILENT_SECONDS = 7.0
@@ -62,16 +65,23 @@ class Crossing:
         """Take in what came from other nodes."""
         heard: dict[tuple[str, Pair], int] = {}
         for message in messages:
-            match message:
-                case ["link", *_]:
-                    self._hear_link(message, heard)
-                case ["ack", who, to, number]:
-                    if (link := self._out.get((who, to))) is not None:
-                        link.acknowledged(number)
-                case ["apart", who, to]:
-                    self._apart(who, to)
+            try:
+                self._hear_one(message, heard)
+            except Exception:
+                # One that fails must not take with it what came beside it.
+                log.exception("a message of another node was not understood")
         for (node, pair), number in heard.items():
             self._bus.post(node, ["ack", *pair, number])
+
+    def _hear_one(self, message: Message, heard: dict[tuple[str, Pair], int]) -> None:
+        match message:
+            case ["link", *_]:
+                self._hear_link(message, heard)
+            case ["ack", who, to, number]:
+                if (link := self._out.get((who, to))) is not None:
+                    link.acknowledged(number)
+            case ["apart", who, to]:
+                self._apart(who, to)
 
     def seated(self, member_id: str) -> None:
         """A member has a seat now, or will have none: hear what came for it before."""

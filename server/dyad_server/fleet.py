@@ -17,6 +17,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 
 from dyad_server.broker_redis import RedisBroker
+from dyad_server.bus import NODE_NAME
 from dyad_server.errors import Ended, Replaced, SessionNotFound, Unavailable
 from dyad_server.handover import plain, restore
 from dyad_server.hub import Hub
@@ -82,7 +83,9 @@ class Fleet:
 
     def elsewhere(self, session_id: str) -> bool:
         """Whether a session is another node's."""
-        return node_of(session_id) not in ("", self._bus.node)
+        node = node_of(session_id)
+        # What is no node's name is not asked for in Redis.
+        return node != self._bus.node and NODE_NAME.fullmatch(node) is not None
 
     async def send(self, user_id: str, stale: bytes, session_id: str, packed: bytes) -> None:
         """Pass a `SendRequest` to the node whose session it is for; `stale` as in `Roster.find`.
@@ -237,6 +240,7 @@ class Fleet:
             [seat.member.id, left, self._grace_ms, max(ROOM_LIFE_MS, self._grace_ms)],
             parked,
             seconds,
+            size=len(left),
         )
         self._hub.disconnect(participant, failure)
         self._hub.roster.remove(participant, None)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -32,6 +32,10 @@ INBOX_MS = 60_000
 _INBOX_ENTRIES = 20_000
 # So that one round trip stays far below its time limit.
 _CALLS_AT_ONCE = 200
+_BYTES_AT_ONCE = 1024 * 1024
+_POSTS_AN_ENTRY = 64
+# The rest is dropped: the links send it again.
+_POSTS_WAITING = 1024
 _SCRIPTS = (
     "enter",
     "leave",
@@ -56,10 +60,12 @@ class Call:
     Attributes:
         add: puts the command into a pipeline of redis-py.
         then: is given the answer, or None if none comes in time.
+        size: how many bytes it carries, where they are many.
     """
 
     add: Callable[[Any], None]
     then: Then
+    size: int = field(default=0, init=False)
     # When the loop gives up waiting, and when asking.
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
     _until: float = field(default=0.0, init=False)
@@ -111,7 +117,7 @@ class Pipeline:
         self._why = ""
         self._shas: dict[str, str] = {}
         self._calls: deque[Call] = deque()
-        self._posts: dict[tuple[str, str], list[Message]] = defaultdict(list)
+        self._posts: defaultdict[tuple[str, str], list[Message]] = defaultdict(list)
         self._wake = asyncio.Event()
         # When `keep_asking` gives up a Redis that is away; None: never.
         self._give_up_at: float | None = None
@@ -197,19 +203,40 @@ class Pipeline:
             self._opened = True
             self.ask_first([self._opening()])
 
+    def _next_calls(self, now: float) -> list[Call]:
+        calls: list[Call] = []
+        size = 0
+        while self._calls and len(calls) < _CALLS_AT_ONCE and size < _BYTES_AT_ONCE:
+            call = self._calls.popleft()
+            if call.timely(now):
+                calls.append(call)
+                size += call.size
+        return calls
+
+    def _next_posts(self) -> Iterator[tuple[tuple[str, str], bytes]]:
+        """What is posted now: each inbox's messages, packed, in pieces of a bounded size."""
+        size = 0
+        for keys in tuple(self._posts):
+            messages = self._posts.pop(keys)
+            while messages and size < _BYTES_AT_ONCE:
+                packed = [msgpack.packb(message) for message in messages[:_POSTS_AN_ENTRY]]
+                del messages[:_POSTS_AN_ENTRY]
+                body = b"".join(packed)
+                size += len(body)
+                yield keys, msgpack.Packer().pack_array_header(len(packed)) + body
+            if messages:
+                self._posts[keys] = messages[:_POSTS_WAITING]
+
     async def flush(self) -> None:
         """Ask what has gathered, in one round trip."""
         await self._open()
         now = time.monotonic()
-        count = min(len(self._calls), _CALLS_AT_ONCE)
-        calls = [self._calls.popleft() for _ in range(count)]
-        calls = [call for call in calls if call.timely(now)]
-        posts, self._posts = self._posts, defaultdict(list)
+        calls = self._next_calls(now)
         pipe = self._client.pipeline(transaction=False)
         for call in calls:
             call.add(pipe)
-        for keys, messages in posts.items():
-            self.run(pipe, "post", [*keys], (msgpack.packb(messages), _INBOX_ENTRIES, INBOX_MS))
+        for keys, packed in self._next_posts():
+            self.run(pipe, "post", [*keys], (packed, _INBOX_ENTRIES, INBOX_MS))
         try:
             async with asyncio.timeout(ROUND_TRIP_SECONDS):
                 answers = await pipe.execute(raise_on_error=False)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 
+import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 import pytest
 from dyad_server.rooms import (
     Departure,
@@ -489,3 +490,33 @@ async def test_leases_that_a_step_of_redis_clock_ends_at_once_end_no_call() -> N
                 await talk(carol, dave, "still here")
                 await asyncio.sleep(0.05)
         assert all(guest.heard.empty() for guest in (alice, bob, carol, dave))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"m": b"\xc1"},
+        {"x": b""},
+        {"m": msgpack.packb(7)},
+        {"m": msgpack.packb([[], ["link", 1], ["ack"], ["link", "n", "a", "b", "no number", []]])},
+    ],
+    ids=["no msgpack", "no messages", "no list", "messages of nobody's"],
+)
+async def test_an_entry_that_is_not_understood_deafens_no_node(entry: dict[str, bytes]) -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(0, 1)
+        for node in here.nodes[:2]:
+            await redis.xadd(node.broker.bus.key("in", node.broker.node), entry)  # type: ignore[arg-type]
+        await talk(alice, bob, "still here")
+
+
+async def test_a_message_that_is_not_understood_takes_none_beside_it_with_it() -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(0, 1)
+        bus = here.nodes[1].broker.bus
+        # The first that Bob's node said was that he came.
+        left = ["link", bus.node, bob.id, alice.id, 2, ["left", "left"]]
+        bad = ["link", bus.node]
+        inbox = here.nodes[0].broker.bus.key("in", here.nodes[0].broker.node)
+        await redis.xadd(inbox, {"m": msgpack.packb([bad, left])})
+        assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)

@@ -220,6 +220,5 @@ async def test_a_claim_makes_nobody_else_about_to_come() -> None:
             node = here.nodes[1].broker.bus.node
             crossing = here.nodes[0].broker._seating.crossing  # noqa: SLF001 - it is not told
             crossing.send((alice.id, bob.id), node, ["left", "left"], 0)
-            links = crossing._out  # noqa: SLF001 - the same
-            pair = (alice.id, bob.id)
-            await until(lambda: pair not in links or not links[pair].kept, PATIENCE)
+            link = crossing._out[alice.id, bob.id]  # noqa: SLF001 - the same
+            await until(lambda: not link.kept, PATIENCE)

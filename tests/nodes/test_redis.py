@@ -373,3 +373,27 @@ async def test_sentinels_with_a_login_of_their_own_on_ipv6_are_used_or_say_what_
                 assert PASSWORD not in said
             async with dyad_serve(SECRET, "--redis", f"{url}calls?{login}") as served:
                 assert "redis is there" in served.command.said
+
+
+async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> None:
+    needs("redis-server")
+    async with redis_server() as redis:
+        client = connect(redis.url, 10.0)
+        pipeline = Pipeline(client, lambda: Call(lambda pipe: pipe.time(), lambda _: None), list)
+        answered: list[int] = []
+        for number in range(8):
+            call = Call(
+                lambda pipe: pipe.set("dyad:large", b"x" * 400_000),
+                lambda _, number=number: answered.append(number),  # type: ignore[misc]
+            )
+            call.size = 400_000
+            call.expect(60)
+            pipeline.ask(call)
+        for _ in range(400):
+            pipeline.post("dyad:generation", "dyad:in:x", ["x" * 40_000])
+        await pipeline.flush()
+        assert 0 < len(answered) <= 3, "more than a round trip may carry, and its lease is late"
+        for _ in range(20):
+            await pipeline.flush()
+        assert answered == list(range(8)), "in the order of the questions"
+        await client.aclose()

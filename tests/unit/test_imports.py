@@ -30,6 +30,7 @@ FLOORS = {
     "handover": {"inputs", "participant", "rooms"},
     "fleet": {
         "broker_redis",
+        "bus",
         "errors",
         "handover",
         "hub",
