@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 
 import grpc
 import pytest
+import redis
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.app import Server
+from dyad_server.broker_redis import RedisBroker
 from redis.asyncio import Redis
 
 from tests.conftest import serving
@@ -89,24 +91,38 @@ async def test_one_who_comes_to_a_node_as_it_is_drained_goes_on_to_the_next(
         await comes_back(here, alice, room_id, resume_token)
 
 
+def pause_as_it_takes_up(server: Server, port: int) -> asyncio.Event:
+    """Have Redis answer no more once this node knows whom it takes up; set when that is so."""
+    broker = server.dyad.hub._broker  # noqa: SLF001 - between two questions to Redis
+    assert isinstance(broker, RedisBroker)
+    may_come = broker.may_come
+    asked = asyncio.Event()
+
+    def paused(member_id: str) -> AbstractContextManager[None]:
+        with redis.Redis(port=port) as client:
+            client.client_pause(60_000, all=False)
+        asked.set()
+        return may_come(member_id)
+
+    broker.may_come = paused  # type: ignore[method-assign]
+    return asked
+
+
 async def test_what_a_node_takes_up_as_it_ends_is_left_for_the_next() -> None:
-    async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as redis:
+    async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as client:
         async with another(here):
             alice, _, room_id, resume_token = await here.pair(0, 1)
         async with another(here) as third:
-            await redis.client_pause(60_000, all=False)
-            # So that what Bob's coming leads to waits for this to be answered.
-            await here.connect("carol", 2).send(join())
-            await until(lambda: any(participant.entering for participant in third.dyad.hub))
+            asked = pause_as_it_takes_up(third, here.redis.port)
             between = here.connect("bob", 2)
             await between.send(resumable(room_id, resume_token, ack=1))
-            await until(lambda: [each.spoke for each in third.dyad.hub] == [True, True])
+            await asked.wait()
             ending = asyncio.create_task(third.stop())
             assert (await end_of(between)).code() is grpc.StatusCode.UNAVAILABLE
             early, _ = await asyncio.wait({ending}, timeout=0.3)
             assert not early, "it does not wait for what Redis will answer"
             # Only now it gives Bob's seat to the third node.
-            await redis.client_unpause()
+            await client.client_unpause()
             await ending
         await comes_back(here, alice, room_id, resume_token)
 
@@ -114,50 +130,50 @@ async def test_what_a_node_takes_up_as_it_ends_is_left_for_the_next() -> None:
 async def test_a_node_that_is_drained_while_redis_is_away_for_a_moment_leaves_all_the_same() -> (
     None
 ):
-    async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as redis:
+    async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as client:
         async with another(here) as second:
             alice, bob, room_id, resume_token = await here.pair(0, 1)
-            await redis.client_pause(60_000, all=False)
+            await client.client_pause(60_000, all=False)
             await until(lambda: not second.dyad.hub.ready)
             ending = asyncio.create_task(second.stop())
             assert (await end_of(bob)).code() is grpc.StatusCode.UNAVAILABLE
-            await redis.client_unpause()
+            await client.client_unpause()
             await ending
         await comes_back(here, alice, room_id, resume_token)
 
 
 async def test_one_who_tries_again_before_the_first_try_is_answered_comes_back() -> None:
-    async with nodes(SignalEnd, 2) as here, Redis(port=here.redis.port) as redis:
+    async with nodes(SignalEnd, 2) as here, Redis(port=here.redis.port) as client:
         alice, bob, room_id, resume_token = await here.pair(0, 1)
         await here.servers[1].stop()
         assert (await end_of(bob)).code() is grpc.StatusCode.UNAVAILABLE
-        await redis.client_pause(60_000, all=False)
+        await client.client_pause(60_000, all=False)
         hub = here.servers[0].dyad.hub
         for tries in (1, 2):
             again = here.connect("bob", 0)
             await again.send(resumable(room_id, resume_token, ack=1))
             await until(lambda tries=tries: sum(each.spoke for each in hub) == 1 + tries)  # type: ignore[misc]
-        await redis.client_unpause()
+        await client.client_unpause()
         assert (await again.hear()).join_room.resumed
         await alice.send(candidate(room_id, "still here", seq=2))
         assert (await hear(again, "ice_candidate")).ice_candidate.candidate == "still here"
 
 
 async def test_one_who_is_just_coming_back_is_told_at_once_that_the_node_is_drained() -> None:
-    async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as redis:
+    async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as client:
         async with another(here) as second:
             alice, bob, room_id, resume_token = await here.pair(0, 1)
             bob.cut()
             await until(lambda: any(participant.held for participant in second.dyad.hub))
             (held,) = second.dyad.hub
-            await redis.client_pause(60_000, all=False)
+            await client.client_pause(60_000, all=False)
             between = here.connect("bob", 1)
             await between.send(resumable(room_id, resume_token, ack=1))
             await until(lambda: second.dyad.hub.returning.of(held) is not None)
             ending = asyncio.create_task(second.stop())
             async with within(1):
                 assert (await end_of(between)).code() is grpc.StatusCode.UNAVAILABLE
-            await redis.client_unpause()
+            await client.client_unpause()
             await ending
         await comes_back(here, alice, room_id, resume_token)
 
