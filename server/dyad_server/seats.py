@@ -16,11 +16,13 @@ class Peer:
         member: who.
         node: where; empty: on its way from one node to another.
         doubtful: its node says that the two are not peers.
+        absent_since: when Redis was seen to have no seat of its; None: it has one.
     """
 
     member: Member
     node: str
     doubtful: bool = False
+    absent_since: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +36,6 @@ class Seat:
         epoch: of the room, when what is known of it was so.
         seated: Redis has given it.
         gone: given up before that.
-        forgotten_at: when Redis was last seen to have lost the room.
         peer: who sits on the other one, as far as is known.
         waiting: what was asked before Redis' answer to the entering.
     """
@@ -45,7 +46,6 @@ class Seat:
     epoch: int = 0
     seated: bool = False
     gone: bool = False
-    forgotten_at: float = float("-inf")
     peer: Peer | None = None
     waiting: deque[Callable[[], None]] = field(default_factory=deque)
 

@@ -19,8 +19,9 @@ from dyad_server.seats import Peer, Seat, written
 ROOM_LIFE_MS = 120_000
 TICK_SECONDS = 0.25
 _LOOK_SECONDS = 2.0
-# Until then a peer's node may not have said again that it is there.
-_SAID_AGAIN_SECONDS = 3.0
+# So long a peer's node has to say why it has no seat: that it left, or that Redis
+# lost the room and it is still there.
+_ABSENT_SECONDS = 3.0
 _WATCH_TICKS = 4
 _KEEP_TICKS = 32
 
@@ -82,19 +83,31 @@ class Upkeep:
 
     # Peers.
 
-    def look(self, seat: Seat, peer: Peer, *, silent: bool = False) -> None:
-        """See where a peer is now; `silent`: it has not acknowledged for too long."""
+    def look(
+        self, seat: Seat, peer: Peer, *, silent: bool = False, node_gone: bool = False
+    ) -> None:
+        """See where a peer is now.
+
+        Args:
+            seat: whose peer.
+            peer: who.
+            silent: it has not acknowledged for too long.
+            node_gone: the node that it was on is gone.
+        """
         seating = self._seating
 
         def seen(answer: Answer) -> None:
             self._looking.discard(seat.member.id)
             if seat.peer is not peer or not seating.has(seat) or seating.is_here(peer):
                 return
+            absent, peer.absent_since = peer.absent_since, None
             # One that is parked, or replaced, another node will speak of.
             match answer:
+                case [b"absent"]:
+                    peer.absent_since = time.monotonic() if absent is None else absent
                 case [b"forgotten"]:
                     self._seat_is_lost(seat)
-                case [b"gone"] if time.monotonic() - seat.forgotten_at > _SAID_AGAIN_SECONDS:
+                case [b"gone"]:
                     seating.peer_left(seat.member.id, seat.peer_id, Departure.DISCONNECTED)
                 case [b"there", node] if seating.where(seat.peer_id, node.decode()) != peer.node:
                     seating.peer_moved(seat, seat.peer_id, node.decode())
@@ -106,7 +119,10 @@ class Upkeep:
             # Once at a time: where Redis is slow, more questions make it slower.
             self._looking.add(seat.member.id)
             key = self._bus.key("room", seat.room_id)
-            self._bus.script("watch", [key], [peer.member.id], seen, _LOOK_SECONDS)
+            since = peer.absent_since
+            late = since is not None and time.monotonic() - since > _ABSENT_SECONDS
+            arguments = [peer.member.id, int(late or node_gone)]
+            self._bus.script("watch", [key], arguments, seen, _LOOK_SECONDS)
 
     def _resend(self, now: float) -> None:
         """Send again what stands unacknowledged, and look after those who are silent."""
@@ -122,7 +138,7 @@ class Upkeep:
         bus = self._bus
         peers: dict[str, list[Seat]] = {}
         for seat, peer in self._seating.crossed():
-            if peer.doubtful or not peer.node:
+            if peer.doubtful or not peer.node or peer.absent_since is not None:
                 self.look(seat, peer)
             else:
                 peers.setdefault(peer.node, []).append(seat)
@@ -131,7 +147,7 @@ class Upkeep:
             if there == 0:
                 for seat in seats:
                     if seat.peer is not None:
-                        self.look(seat, seat.peer)
+                        self.look(seat, seat.peer, node_gone=True)
 
         for node, seats in peers.items():
             bus.script("there", [bus.key("node", node)], [node], partial(watched, seats), 1.0)
@@ -175,7 +191,6 @@ class Upkeep:
     def say_again(self, seat: Seat) -> None:
         """Say in Redis that somebody sits here."""
         if self.ready and seat.seated and self._seating.has(seat):
-            seat.forgotten_at = time.monotonic()
             assertion = self._assertion(seat, lambda _: None)
             self._bus.script("assert", *assertion, _LOOK_SECONDS)
 

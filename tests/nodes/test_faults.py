@@ -189,10 +189,10 @@ async def test_who_was_replaced_is_taken_for_gone_only_where_nobody_will_say_so(
         await talk(alice, bob, "here")
         bus = here.nodes[0].broker.bus
 
-        async def watched() -> list[bytes]:
+        async def watched(*, late: bool = False) -> list[bytes]:
             answer = asyncio.get_running_loop().create_future()
             key = bus.key("room", alice.room)
-            bus.script("watch", [key], [bob.id], answer.set_result, PATIENCE)
+            bus.script("watch", [key], [bob.id, int(late)], answer.set_result, PATIENCE)
             found: list[bytes] = await answer
             return found
 
@@ -204,7 +204,8 @@ async def test_who_was_replaced_is_taken_for_gone_only_where_nobody_will_say_so(
         await redis.delete(bus.key("node", here.nodes[2].broker.node))
         # Missed for long enough to be believed gone.
         await redis.set(bus.key("missing", here.nodes[2].broker.node), 0)
-        assert await watched() == [b"gone"]
+        assert await watched() == [b"absent"]
+        assert await watched(late=True) == [b"gone"]
 
 
 async def test_what_was_under_way_on_a_connection_that_was_given_up_seats_nobody() -> None:
@@ -519,4 +520,20 @@ async def test_a_message_that_is_not_understood_takes_none_beside_it_with_it() -
         bad = ["link", bus.node]
         inbox = here.nodes[0].broker.bus.key("in", here.nodes[0].broker.node)
         await redis.xadd(inbox, {"m": msgpack.packb([bad, left])})
+        assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)
+
+
+async def test_a_peer_whose_seat_is_free_has_left_until_its_node_has_had_time_to_say_so() -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(0, 1)
+        # Bob's node has freed his seat, and what it says of that is on its way.
+        await redis.hdel(here.nodes[0].broker.bus.key("room", alice.room), "1")  # type: ignore[misc]
+        broker = here.nodes[0].broker
+        seat = broker._seating.get(alice.id)  # noqa: SLF001 - so that it looks just now
+        assert seat is not None
+        assert seat.peer is not None
+        peer = seat.peer
+        broker._upkeep.look(seat, peer)  # noqa: SLF001 - the same
+        await until(lambda: peer.absent_since is not None, PATIENCE)
+        bob.leave()
         assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)

@@ -97,7 +97,7 @@ async def test_what_is_said_to_one_who_is_about_to_come_is_not_taken_for_heard()
                         break
                     last = entries[-1][0]
             # Until what has come to this node has been heard.
-            await script(bob, "watch", [], bob.id)
+            await script(bob, "watch", [], bob.id, 0)
             adopt(bob, coming)
         assert await bob.told() == said(alice, "too early")
 

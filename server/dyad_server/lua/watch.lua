@@ -1,8 +1,10 @@
 -- See after a member; free its seat if its node is gone.
--- KEYS[1]: the room. ARGV: as in node.lua; member id.
--- Answers {'there', node}, {'missing', node}: it has no lease, {'parked'}, {'replaced'}: its user took the seat anew,
--- and the node where that was will say so, {'forgotten'}: Redis has lost the room,
--- {'gone'} or {'again'}.
+-- KEYS[1]: the room. ARGV: as in node.lua; member id, '1' where it has been
+-- absent for too long.
+-- Answers {'there', node}, {'missing', node}: that has no lease, {'parked'},
+-- {'replaced'}: its user took the seat anew, and the node where that was will say
+-- so, {'forgotten'}: Redis has lost the room, {'absent'}: it has no seat, and its
+-- node may be about to say why, {'gone'} or {'again'}.
 if not standing() then return {'again'} end
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'forgotten'} end
 local polite, seat = seat_of(ARGV[6])
@@ -21,6 +23,10 @@ for _, polite in ipairs({'0', '1'}) do
   if evicted ~= '' and cjson.decode(evicted).id == ARGV[6] and live(left) then
     return {'replaced'}
   end
+end
+if not polite and ARGV[7] ~= '1' then return {'absent'} end
+for _, polite in ipairs({'0', '1'}) do
+  local left = seat_at(polite)
   if left and left.peer == ARGV[6] then
     -- Who is told that it has gone waits for it no longer: see assert.lua.
     left.peer = ''
