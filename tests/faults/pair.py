@@ -15,6 +15,9 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 
+import grpc
+from dyad.v1 import signaling_pb2 as pb
+
 from tests.faults.witness import channel
 from tests.support.clock import FairClock
 from tests.support.ends import End, ListenEnd, SignalEnd, candidate, join
@@ -56,7 +59,20 @@ class _Side:
 
     async def _say(self, text: str) -> None:
         self.sent_at.append(self._clock.now())
-        await self._end.send(candidate(self._room_id, text, seq=len(self.sent_at) + 1))
+        frame = candidate(self._room_id, text, seq=len(self.sent_at) + 1)
+        while not await self._sent(frame):
+            # Its number makes a second try idempotent: a client that comes back does the same.
+            pass
+
+    async def _sent(self, frame: pb.Frame) -> bool:
+        """Send it; False where gRPC cancels a `Send` because too many calls wait."""
+        try:
+            await self._end.send(frame)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.CANCELLED:
+                raise
+            return False
+        return True
 
     async def _hear(self) -> str:
         return (await self._end.hear()).ice_candidate.candidate

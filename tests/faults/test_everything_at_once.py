@@ -24,7 +24,8 @@ MEMORY = 320 * 1024 * 1024
 wait to begin, at 20 KiB and up to 16 KiB of headers each; the rest is for all else."""
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.xdist_group("busy")
+@pytest.mark.timeout(300)
 async def test_every_attack_at_once_slows_and_ends_no_other_call() -> None:
     needs("redis-server")
     metrics_port = free_port()

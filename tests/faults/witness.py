@@ -53,6 +53,7 @@ async def witnessed(
         await pair.says("talking")
         witness = Witness()
         yield witness
+        assert pair.process.returncode is None, pair.said
         pair.process.terminate()
         assert await pair.ended() == 0, pair.said
         seen = json.loads(pair.said.splitlines()[-1])

@@ -18,7 +18,7 @@ SECRET = secrets.token_hex(32)
 
 
 def token(sub: str) -> str:
-    return mint(SECRET, sub=sub, email="", ttl=60)
+    return mint(SECRET, sub=sub, email="", ttl=3600)
 
 
 async def test_workers_without_redis_are_refused() -> None:
