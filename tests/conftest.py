@@ -16,15 +16,15 @@ from tests.support.ends import End, ListenEnd, SignalEnd
 SECRET = secrets.token_hex(32)
 Serve = Callable[..., AbstractAsyncContextManager[Server]]
 Connect = Callable[..., End]
-# Most tests wait for others most of their time. Those that do not are in groups (`xdist_group`),
-# of each of which one runs at a time.
-_WORKERS_PER_CPU = 3
+# What does not only wait is in groups (`xdist_group`), of each of which one test runs at a time.
+# With three workers a CPU the load was 16 on two CPUs, and the product's own deadlines ran out.
+_LEAST_WORKERS = 2
 _LONGEST_ID = 40
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """How many workers `pytest -n auto` starts; only the CPUs that it may use count."""
-    return _WORKERS_PER_CPU * len(os.sched_getaffinity(0))
+    return max(_LEAST_WORKERS, len(os.sched_getaffinity(0)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

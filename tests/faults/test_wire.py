@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import struct
 from collections.abc import Callable, Iterator
 
@@ -223,7 +224,8 @@ async def test_a_call_goes_on_after_what_is_no_message(watched: Watch) -> None:
 async def served(site: Site) -> bool:
     """Whether somebody new is served."""
     async with connected(site.port) as client:
-        stream = client.call(token("new"))
+        # Each time another: one user may not open so many.
+        stream = client.call(token(f"new-{secrets.token_hex(8)}"))
         client.say(stream, pb.SignalRequest(frames=[join()]))
         answer = await client.hear(stream, pb.SignalResponse)
     return answer.frames[0].HasField("join_room")

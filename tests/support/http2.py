@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from dyad.v1 import signaling_pb2 as pb
 from google.protobuf.message import Message
 from hpack import Decoder, Encoder
 from hyperframe.frame import (
@@ -28,6 +29,8 @@ SIGNAL = "/dyad.v1.Signaling/Signal"
 LISTEN = "/dyad.v1.Signaling/Listen"
 SEND = "/dyad.v1.Signaling/Send"
 M = TypeVar("M", bound=Message)
+# Without frames, one of these is a heartbeat.
+_BEATING: set[type[Message]] = {pb.SignalResponse, pb.ListenResponse}
 _FRAME_HEADER = 9
 _FRAME = 16_384
 
@@ -116,7 +119,12 @@ class Http2:
             await self._more()
 
     async def hear(self, stream: int, kind: type[M]) -> M:
-        """The next message on a call, of this kind."""
+        """The next message on a call, of this kind; heartbeats are passed over."""
+        while not (body := await self._body(stream)) and kind in _BEATING:
+            pass
+        return kind.FromString(body)
+
+    async def _body(self, stream: int) -> bytes:
         data = self.heard[stream]
         async with asyncio.timeout(PATIENCE):
             while len(data) < 5 or len(data) < 5 + int.from_bytes(data[1:5]):
@@ -125,7 +133,7 @@ class Http2:
         size = 5 + int.from_bytes(data[1:5])
         body = bytes(data[5:size])
         del data[:size]
-        return kind.FromString(body)
+        return body
 
     async def ended(self, stream: int) -> dict[str, str]:
         """Await the end of a call; its trailers, or {} where it was reset or cut."""
