@@ -44,7 +44,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
-def token(sub: str = "alice", *, email: str = "", room: str = "", ttl: int = 3600) -> str:
+def token(sub: str = "alice", *, email: str = "", room: str = "", ttl: int = 600) -> str:
     return mint(SECRET, sub=sub, email=email, ttl=ttl, room=room)
 
 
