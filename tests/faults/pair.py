@@ -69,7 +69,8 @@ class _Side:
         try:
             await self._end.send(frame)
         except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.CANCELLED:
+            # Where the write meets the end of the call, gRPC says INTERNAL in its place.
+            if error.code() not in (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL):
                 raise
             return False
         return True
