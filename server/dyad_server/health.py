@@ -15,7 +15,8 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 
 from dyad_server.origin import Origin
-from dyad_server.tokenless import Context, Places, next_message, streaming, write
+from dyad_server.streams import Context, next_message, streaming, write
+from dyad_server.tokenless import Places
 
 SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 WHOLE_SERVER = ""

@@ -8,7 +8,8 @@ from google.protobuf.message import DecodeError
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from dyad_server.origin import Origin
-from dyad_server.tokenless import Context, Places, next_message, streaming, write
+from dyad_server.streams import Context, next_message, streaming, write
+from dyad_server.tokenless import Places
 
 SERVICE = reflection.SERVICE_NAME
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -12,15 +12,13 @@ from dyad.v1 import signaling_pb2 as pb
 
 from dyad_server import packed, status, wire
 from dyad_server.auth import Token, Verifier
-from dyad_server.errors import Ended, OutOfTime, Overloaded
+from dyad_server.errors import Ended, Overloaded
 from dyad_server.hub import TOO_MUCH, Hub
 from dyad_server.limits import Quota
 from dyad_server.origin import Origin
 from dyad_server.outlet import Pack, StreamOutlet
 from dyad_server.participant import Connection
-
-Context = grpc.aio.ServicerContext[Any, Any]
-Handler = Callable[[object, Context], Awaitable[None]]
+from dyad_server.streams import Context, next_message, streaming
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 
@@ -102,12 +100,12 @@ class SignalingServicer:
             await asyncio.wait({reading})
 
     async def Listen(  # noqa: N802 - as Signal
-        self, _: object, context: Context
+        self, requests: AsyncIterator[bytes], context: Context
     ) -> None:
         """What `Signal` answers, for a client whose frames come by `Send`."""
         token = await self._identify(context)
         async with self._under_way(token.account, context):
-            await _first_message(context)
+            await next_message(requests, FIRST_MESSAGE_SECONDS)
         connection, outlet = await self._open(token, _listen_response, context)
         try:
             outlet.greet(pb.ListenResponse(session_id=connection.id))
@@ -117,17 +115,14 @@ class SignalingServicer:
             await self._part(connection, outlet)
 
     async def Send(  # noqa: N802 - as Signal
-        self, _: object, context: Context
+        self, requests: AsyncIterator[bytes], context: Context
     ) -> pb.SendResponse:
         """What `Signal` takes, for a session that `Listen` opened."""
         # The token that opened its session speaks for that as long as it lasts.
         token = await self._identify(context, stale=True)
         async with self._under_way(token.account, context):
-            message = await _first_message(context)
-            try:
-                await self._send(token, message)
-            except Ended as failure:
-                await _abort(context, failure)
+            message = await next_message(requests, FIRST_MESSAGE_SECONDS)
+            await self._send(token, message or b"")
         return pb.SendResponse()
 
     def take_packed_send(self, user_id: str, stale: bytes, message: bytes) -> Ended | None:
@@ -212,9 +207,20 @@ class SignalingServicer:
 
     @asynccontextmanager
     async def _under_way(self, account: str, context: Context) -> AsyncIterator[None]:
-        """Count a call of a user's, or end it where too many are under way."""
+        """Count a call of a user's; what fails inside as `Ended` becomes its status.
+
+        That is RESOURCE_EXHAUSTED if too many are under way.
+        """
+        try:
+            with self._counted(account):
+                yield
+        except Ended as failure:
+            await _abort(context, failure)
+
+    @contextmanager
+    def _counted(self, account: str) -> Iterator[None]:
         if self._calls.full(account):
-            await _abort(context, Overloaded("Too many calls of this user are under way."))
+            raise Overloaded("Too many calls of this user are under way.")
         self._calls.take(account)
         try:
             yield
@@ -257,55 +263,16 @@ def add(servicer: SignalingServicer, server: grpc.aio.Server) -> None:
     """Serve the contract's calls on `server`."""
     handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         "Signal": grpc.stream_stream_rpc_method_handler(
-            _streaming(servicer.Signal), None, pb.SignalResponse.SerializeToString
+            streaming(servicer.Signal), None, pb.SignalResponse.SerializeToString
         ),
         "Listen": grpc.stream_stream_rpc_method_handler(
-            _streaming(servicer.Listen), None, pb.ListenResponse.SerializeToString
+            streaming(servicer.Listen), None, pb.ListenResponse.SerializeToString
         ),
         "Send": grpc.stream_unary_rpc_method_handler(
             servicer.Send, None, pb.SendResponse.SerializeToString
         ),
     }
     server.add_registered_method_handlers(SERVICE, handlers)
-
-
-def _streaming(handler: Handler) -> Callable[[object, Context], AsyncIterator[Any]]:
-    """The handler of a streaming call in the shape that interceptors know: a generator.
-
-    It yields nothing, because the handler reads and writes by itself.
-    OpenTelemetry's interceptor, for one, iterates over what a handler returns.
-    """
-
-    async def generator(requests: object, context: Context) -> AsyncIterator[Any]:
-        await handler(requests, context)
-        nothing: list[Any] = []
-        for response in nothing:
-            yield response
-
-    return generator
-
-
-async def _first_message(context: Context) -> bytes:
-    """The first message of a call, empty if there is none; ends a call that is too slow.
-
-    Nobody reads what comes after it, so it stays with its sender.
-    """
-
-    async def read() -> bytes:
-        with contextlib.suppress(grpc.aio.AbortError):
-            message = await context.read()
-            return b"" if message is grpc.aio.EOF else message
-        return b""
-
-    # In a task, which is never cancelled, for the reason that `Signal` has too.
-    reading = asyncio.create_task(read())
-    try:
-        done, _ = await asyncio.wait({reading}, timeout=FIRST_MESSAGE_SECONDS)
-        if not done:
-            await _abort(context, OutOfTime("No message came in time."))
-    finally:
-        await asyncio.wait({reading})
-    return reading.result()
 
 
 def _signal_response(frames: list[pb.Frame]) -> pb.SignalResponse:

@@ -1,20 +1,13 @@
-"""Bounds on calls that need no token: how many at once, and how long until they say something."""
+"""Bounds on how many calls that need no token are under way at once."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, TypeVar
-
-import grpc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from dyad_server import status
-from dyad_server.errors import Ended, OutOfTime, Overloaded
+from dyad_server.errors import Ended, Overloaded
 from dyad_server.limits import Quota
 from dyad_server.origin import Origin
-
-Context = grpc.aio.ServicerContext[Any, Any]
-Request = TypeVar("Request")
-Handler = Callable[[AsyncIterator[Request], Context], Awaitable[None]]
+from dyad_server.streams import Context
 
 _ALL = ""
 
@@ -57,51 +50,3 @@ class Places:
         finally:
             self._in_all.give_back(_ALL)
             self._addresses.give_back(address)
-
-
-def streaming(handler: Handler[Request]) -> Callable[[AsyncIterator[Request], Context], Any]:
-    """A handler that writes by itself in the shape that interceptors know: a generator.
-
-    OpenTelemetry's, for one, iterates over what a handler returns. And where gRPC
-    itself writes what a generator yields, a client that leaves without reading
-    puts a traceback in the log.
-    """
-
-    async def generator(requests: AsyncIterator[Request], context: Context) -> AsyncIterator[Any]:
-        await handler(requests, context)
-        nothing: list[Any] = []
-        for response in nothing:
-            yield response
-
-    return generator
-
-
-async def write(context: Context, message: object) -> None:
-    """Write to a call, or nothing where its client has left."""
-    with suppress(grpc.aio.BaseError):
-        await context.write(message)
-
-
-async def next_message(requests: AsyncIterator[Request], seconds: float) -> Request | None:
-    """The next message of a call; None where it sends no more.
-
-    Raises:
-        OutOfTime: none came for `seconds`. The call is to be ended then: the read
-            goes on until it is, because gRPC leaks a read that is cancelled.
-    """
-    reading = asyncio.get_running_loop().create_task(_read(requests))
-    reading.add_done_callback(_retrieve)
-    done, _ = await asyncio.wait({reading}, timeout=seconds)
-    if not done:
-        raise OutOfTime(f"Nothing was sent for {seconds:g} s.")
-    return await reading
-
-
-async def _read(requests: AsyncIterator[Request]) -> Request | None:
-    return await anext(requests, None)
-
-
-def _retrieve(reading: "asyncio.Task[Any]") -> None:
-    # That the call ended meanwhile is no news.
-    if not reading.cancelled():
-        reading.exception()
