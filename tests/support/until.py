@@ -1,9 +1,10 @@
 """Waiting for a state of the server that nobody outside it is told of."""
 
 import asyncio
+import os
 from collections.abc import Callable
 
-PATIENCE = 60.0
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "60"))
 """Seconds that a test waits for what must happen: so long that only a hang fails it."""
 # So that whoever it waits for has its turn.
 _TURN = 0.001
