@@ -5,6 +5,8 @@ else is served. The scan here looks at the outermost fields only, and stops once
 there are more than a client may send at once.
 """
 
+from collections.abc import Iterator
+
 # https://protobuf.dev/programming-guides/encoding/#structure
 _VARINT = 0
 _LENGTH = 2
@@ -13,10 +15,14 @@ _VARINT_BYTES = 10
 _MORE_FOLLOWS = 0x80
 
 
-def fields(message: bytes, most: int) -> list[tuple[int, bytes]]:
-    """The outermost fields of `message`: the number of each, and its content.
+Fields = list[tuple[int, slice]]
+"""The number of each field, and where in its message the content is."""
 
-    The content of a field that is neither a text nor a message is left out.
+
+def fields(message: bytes, most: int) -> Fields:
+    """Find the outermost fields of `message`, and copy nothing of it.
+
+    A field that is neither a text nor a message has an empty content.
 
     Args:
         message: serialized.
@@ -26,15 +32,15 @@ def fields(message: bytes, most: int) -> list[tuple[int, bytes]]:
     Raises:
         ValueError: these bytes are no message.
     """
-    found: list[tuple[int, bytes]] = []
+    found: Fields = []
     position, end = 0, len(message)
     while position < end and len(found) <= most:
         tag, position = _varint(message, position)
-        content = b""
+        where = slice(0, 0)
         kind = tag & 7
         if kind == _LENGTH:
             length, position = _varint(message, position)
-            content = message[position : position + length]
+            where = slice(position, position + length)
             position += length
         elif kind == _VARINT:
             _, position = _varint(message, position)
@@ -42,10 +48,21 @@ def fields(message: bytes, most: int) -> list[tuple[int, bytes]]:
             position += _FIXED_BYTES[kind]
         else:
             raise ValueError("a field of an unknown type")
-        found.append((tag >> 3, content))
+        found.append((tag >> 3, where))
     if position > end:
         raise ValueError("the message is cut off")
     return found
+
+
+def contents(message: bytes, found: Fields, number: int) -> Iterator[bytes]:
+    """The contents of the fields of this number, each copied when its turn comes.
+
+    Args:
+        message: serialized.
+        found: its `fields`.
+        number: which of them.
+    """
+    return (message[where] for each, where in found if each == number)
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:

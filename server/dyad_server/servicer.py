@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
@@ -25,7 +25,7 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 # Between the headers of a call and its first message.
 FIRST_MESSAGE_SECONDS = 5.0
 # An unreadable message is answered as a frame without an event.
-_UNREADABLE = [(pb.SignalRequest.FRAMES_FIELD_NUMBER, b"")]
+_UNREADABLE: packed.Fields = [(pb.SignalRequest.FRAMES_FIELD_NUMBER, slice(0, 0))]
 _SIGNAL_FRAMES = pb.SignalRequest.FRAMES_FIELD_NUMBER
 _SEND_FRAMES = pb.SendRequest.FRAMES_FIELD_NUMBER
 _SESSION = pb.SendRequest.SESSION_ID_FIELD_NUMBER
@@ -150,16 +150,16 @@ class SignalingServicer:
             raise
         self._take_send(connection, frames, count, len(message))
 
-    def _parts_of_send(self, message: bytes) -> tuple[str, list[bytes], int]:
+    def _parts_of_send(self, message: bytes) -> tuple[str, Iterator[bytes], int]:
         """The session that a `SendRequest` is for, its frames, and how many it counts as."""
         fields = self._fields(message, beside=1)
-        sessions = [text for number, text in fields if number == _SESSION]
-        session_id = sessions[-1].decode("utf-8", "replace") if sessions else ""
-        frames = [frame for number, frame in fields if number == _SEND_FRAMES]
-        return session_id, frames, max(len(fields) - 1, 1)
+        sessions = [where for number, where in fields if number == _SESSION]
+        session_id = message[sessions[-1]] if sessions else b""
+        frames = packed.contents(message, fields, _SEND_FRAMES)
+        return session_id.decode("utf-8", "replace"), frames, max(len(fields) - 1, 1)
 
     def _take_send(
-        self, connection: Connection, frames: Sequence[bytes], count: int, size: int
+        self, connection: Connection, frames: Iterable[bytes], count: int, size: int
     ) -> None:
         if not self._hub.charge(connection, count, size):
             raise Overloaded(TOO_MUCH)
@@ -179,20 +179,19 @@ class SignalingServicer:
                 if message is grpc.aio.EOF:
                     break
                 fields = self._fields(message)
-                frames = [frame for number, frame in fields if number == _SIGNAL_FRAMES]
                 if self._hub.charge(connection, max(len(fields), 1), len(message)):
-                    self._take_in(connection, frames)
+                    self._take_in(connection, packed.contents(message, fields, _SIGNAL_FRAMES))
                 # Keep nothing of it until the next one comes.
-                del message, fields, frames
+                del message, fields
 
-    def _fields(self, message: bytes, *, beside: int = 0) -> list[tuple[int, bytes]]:
+    def _fields(self, message: bytes, *, beside: int = 0) -> packed.Fields:
         """The fields of a message, all or more than it may have, `beside` so many others."""
         try:
             return packed.fields(message, self._terms.frames_at_once + beside)
         except ValueError:
             return _UNREADABLE
 
-    def _take_in(self, connection: Connection, frames: Sequence[bytes]) -> None:
+    def _take_in(self, connection: Connection, frames: Iterable[bytes]) -> None:
         """Take in frames, until one ends the connection."""
         for frame in frames:
             if not self._hub.hears(connection):
