@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 
 import grpc
@@ -17,6 +17,7 @@ from tests.conftest import serving
 from tests.integration.test_nodes import Nodes, nodes, resumable
 from tests.support.clock import within
 from tests.support.ends import End, SignalEnd, candidate, end_of, join, leave
+from tests.support.proxy import Proxy, Way
 from tests.support.until import until
 
 
@@ -58,10 +59,10 @@ async def comes_back(here: Nodes, alice: End, room_id: str, resume_token: str) -
 
 
 @asynccontextmanager
-async def another(here: Nodes) -> AsyncIterator[Server]:
-    """One more node, and a channel to it."""
+async def another(here: Nodes, network: Proxy | None = None) -> AsyncIterator[Server]:
+    """One more node, and a channel to it; it reaches Redis through `network`."""
     async with (
-        serving(redis=here.redis.url) as server,
+        serving(redis=here.redis.through(network.port if network else here.redis.port)) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
         here.channels.append(channel)
@@ -91,21 +92,26 @@ async def test_one_who_comes_to_a_node_as_it_is_drained_goes_on_to_the_next(
         await comes_back(here, alice, room_id, resume_token)
 
 
-def pause_as_it_takes_up(server: Server, port: int) -> asyncio.Event:
-    """Have Redis answer no more once this node knows whom it takes up; set when that is so."""
+def as_it_takes_up(server: Server, act: Callable[[], object]) -> asyncio.Event:
+    """Do something once this node knows whom it takes up; set when that is done."""
     broker = server.dyad.hub._broker  # noqa: SLF001 - between two questions to Redis
     assert isinstance(broker, RedisBroker)
     may_come = broker.may_come
     asked = asyncio.Event()
 
-    def paused(member_id: str) -> AbstractContextManager[None]:
-        with redis.Redis(port=port) as client:
-            client.client_pause(60_000, all=False)
+    def acted(member_id: str) -> AbstractContextManager[None]:
+        act()
         asked.set()
         return may_come(member_id)
 
-    broker.may_come = paused  # type: ignore[method-assign]
+    broker.may_come = acted  # type: ignore[method-assign]
     return asked
+
+
+def pause(port: int) -> None:
+    """Have Redis answer no more."""
+    with redis.Redis(port=port) as client:
+        client.client_pause(60_000, all=False)
 
 
 async def test_what_a_node_takes_up_as_it_ends_is_left_for_the_next() -> None:
@@ -113,7 +119,7 @@ async def test_what_a_node_takes_up_as_it_ends_is_left_for_the_next() -> None:
         async with another(here):
             alice, _, room_id, resume_token = await here.pair(0, 1)
         async with another(here) as third:
-            asked = pause_as_it_takes_up(third, here.redis.port)
+            asked = as_it_takes_up(third, lambda: pause(here.redis.port))
             between = here.connect("bob", 2)
             await between.send(resumable(room_id, resume_token, ack=1))
             await asked.wait()
@@ -123,6 +129,22 @@ async def test_what_a_node_takes_up_as_it_ends_is_left_for_the_next() -> None:
             assert not early, "it does not wait for what Redis will answer"
             # Only now it gives Bob's seat to the third node.
             await client.client_unpause()
+            await ending
+        await comes_back(here, alice, room_id, resume_token)
+
+
+async def test_what_a_node_took_up_as_it_ends_is_left_though_it_is_answered_late() -> None:
+    async with nodes(SignalEnd, 1) as here, Proxy(here.redis.port) as network:
+        async with another(here):
+            alice, _, room_id, resume_token = await here.pair(0, 1)
+        async with another(here, network) as third:
+            # Redis seats Bob here, but its answer is lost: only the next connection brings it.
+            asked = as_it_takes_up(third, lambda: network.stall(Way.BACK, new=False))
+            between = here.connect("bob", 2)
+            await between.send(resumable(room_id, resume_token, ack=1))
+            await asked.wait()
+            ending = asyncio.create_task(third.stop())
+            assert (await end_of(between)).code() is grpc.StatusCode.UNAVAILABLE
             await ending
         await comes_back(here, alice, room_id, resume_token)
 
