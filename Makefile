@@ -51,7 +51,7 @@ $(PAGE): $(WEB)/node_modules/.ready $(WEB)/build.mjs $(shell find $(WEB)/src $(W
 	@touch $@
 
 demo: $(BIN)/.ready $(PAGE)
-	@$(BIN)/python -m dyad_server.cli demo
+	@$(BIN)/python -m dyad_server demo
 
 test: $(BIN)/.ready $(PAGE)
 	@$(BIN)/pytest $(PARALLEL)

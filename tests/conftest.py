@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from dyad_server.app import Server
-from dyad_server.auth import mint
+from dyad_server.auth.verifier import mint
 from dyad_server.config import Config
 
 from tests.support.ends import End, ListenEnd, SignalEnd

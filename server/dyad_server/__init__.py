@@ -1,6 +1,6 @@
 """Dyad's server: `serving` runs it in a program of your own, beside your services."""
 
-from dyad_server import runtime  # noqa: F401  # isort: skip - before grpc is imported
+from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before grpc is imported
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,6 +1,6 @@
 """The composition root: builds a server, starts it, drains it, stops it."""
 
-from dyad_server import runtime  # isort: skip - before grpc is imported
+from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before grpc is imported
 
 import asyncio
 import contextlib
@@ -13,31 +13,32 @@ from typing import NoReturn
 
 import grpc
 
-from dyad_server import draining, health, servicer
-from dyad_server.acceptor import make_server, services
-from dyad_server.auth import Verifier
-from dyad_server.broker_memory import MemoryBroker
+from dyad_server.auth.jwks import PATIENCE_SECONDS, Jwks
+from dyad_server.auth.keys import Keys, OneKey, public_key, secret_key
+from dyad_server.auth.verifier import Verifier
 from dyad_server.config import Config
-from dyad_server.connections import AddressBound
-from dyad_server.draining import Drained
+from dyad_server.core import draining
+from dyad_server.core.draining import Drained
+from dyad_server.core.hub import Hub
+from dyad_server.core.limits import Limits
+from dyad_server.core.observer import Observers
+from dyad_server.engines.memory import MemoryBroker
 from dyad_server.errors import ConfigError
-from dyad_server.grpc_options import grpc_options
-from dyad_server.health import Health
-from dyad_server.hub import Hub
-from dyad_server.jwks import PATIENCE_SECONDS, Jwks
-from dyad_server.keys import Keys, OneKey, public_key, secret_key
-from dyad_server.limits import Limits
-from dyad_server.logs import LogObserver, log
-from dyad_server.metrics import MetricsObserver
-from dyad_server.metrics_http import MetricsServer
-from dyad_server.observer import Observers
-from dyad_server.origin import Origin
-from dyad_server.reflection import Reflection
-from dyad_server.runtime import stopping_signals
-from dyad_server.servicer import SERVICE, SignalingServicer, Terms
-from dyad_server.tls import server_credentials
+from dyad_server.grpc_api import health, servicer
+from dyad_server.grpc_api.acceptor import make_server, services
+from dyad_server.grpc_api.client_address import Origin
+from dyad_server.grpc_api.connections import AddressBound
+from dyad_server.grpc_api.health import Health
+from dyad_server.grpc_api.options import grpc_options
+from dyad_server.grpc_api.reflection import Reflection
+from dyad_server.grpc_api.servicer import SERVICE, SignalingServicer, Terms
+from dyad_server.grpc_api.tls import server_credentials
+from dyad_server.grpc_environment import stopping_signals
+from dyad_server.ops.logs import LogObserver, log
+from dyad_server.ops.metrics import MetricsObserver
+from dyad_server.ops.metrics_http import MetricsServer
 
-__all__ = ["AddServices", "Dyad", "Server", "runtime"]
+__all__ = ["AddServices", "Dyad", "Server"]
 
 AddServices = Callable[[grpc.aio.Server], None]
 
@@ -304,7 +305,7 @@ class Server:
         self._health.tell(SERVICE, serving=self.ready)
 
     async def run(self) -> None:
-        """Serve until one of `runtime.stopping_signals`, then stop.
+        """Serve until one of `grpc_environment.stopping_signals`, then stop.
 
         Raises:
             ConfigError: as `start`.

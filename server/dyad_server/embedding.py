@@ -1,6 +1,6 @@
 """Dyad in a program of your own: `serving`."""
 
-from dyad_server import runtime  # noqa: F401  # isort: skip - before grpc is imported
+from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before grpc is imported
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -2,11 +2,11 @@
 
 import functools
 
-from dyad_server.broker_redis import RedisBroker
-from dyad_server.bus import Bus
-from dyad_server.fleet import Fleet
-from dyad_server.hub import Hub
-from dyad_server.servicer import SignalingServicer
+from dyad_server.core.hub import Hub
+from dyad_server.engines.redis.engine import RedisBroker
+from dyad_server.engines.redis.handoff import Fleet
+from dyad_server.engines.redis.membership import Bus
+from dyad_server.grpc_api.servicer import SignalingServicer
 
 
 def broker(url: str, prefix: str) -> RedisBroker:

@@ -8,11 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from dyad_server.broker import Broker
-from dyad_server.broker_memory import MemoryBroker
-from dyad_server.broker_redis import RedisBroker
-from dyad_server.bus import Bus
-from dyad_server.rooms import (
+from dyad_server.core.broker import Broker
+from dyad_server.core.rooms import (
     Departure,
     Event,
     Evicted,
@@ -26,6 +23,9 @@ from dyad_server.rooms import (
     Refusal,
     Refused,
 )
+from dyad_server.engines.memory import MemoryBroker
+from dyad_server.engines.redis.engine import RedisBroker
+from dyad_server.engines.redis.membership import Bus
 
 from tests.support.needs import needs
 from tests.support.redis import redis_server

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.connections import AddressBound
-from dyad_server.origin import Origin
+from dyad_server.grpc_api.client_address import Origin
+from dyad_server.grpc_api.connections import AddressBound
 from hyperframe.frame import SettingsFrame
 
 from tests.conftest import SECRET, serving, token

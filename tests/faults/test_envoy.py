@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import psutil
 import pytest
-from dyad_server import envoy
+from dyad_server.cli import envoy
 
 from tests.conftest import token
 from tests.faults.page import joined

@@ -14,7 +14,7 @@ import grpc
 import psutil
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server import envoy
+from dyad_server.cli import envoy
 from hyperframe.frame import DataFrame
 
 from tests.conftest import token

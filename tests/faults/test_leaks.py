@@ -6,8 +6,9 @@ import gc
 from collections.abc import Callable
 
 import pytest
-from dyad_server import outlet, participant, rooms, session
 from dyad_server.app import Server
+from dyad_server.core import participant, rooms, session
+from dyad_server.grpc_api import writer
 
 from tests.conftest import serving
 from tests.faults.crowd import WAYS, Way, enter, proofs
@@ -19,7 +20,7 @@ CALLS = 20
 ROUNDS = 3
 GRACE = 0.3
 KINDS = (
-    outlet.StreamOutlet,
+    writer.StreamOutlet,
     participant.Connection,
     participant.Participant,
     rooms._Room,  # noqa: SLF001 - there is no other way to see that none is left

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.servicer import SERVICE
+from dyad_server.grpc_api.servicer import SERVICE
 
 from tests.conftest import token
 from tests.faults.site import UNBOUND, Watch

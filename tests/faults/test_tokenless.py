@@ -7,10 +7,11 @@ from typing import Any
 
 import grpc
 import pytest
-from dyad_server import jwks, reflection
 from dyad_server.app import SERVICE
-from dyad_server.health import Health
-from dyad_server.origin import Origin
+from dyad_server.auth import jwks
+from dyad_server.grpc_api import reflection
+from dyad_server.grpc_api.client_address import Origin
+from dyad_server.grpc_api.health import Health
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 

@@ -10,10 +10,10 @@ import time
 from typing import Any
 
 import pytest
-from dyad_server.auth import Verifier, mint
+from dyad_server.auth.keys import OneKey, secret_key
+from dyad_server.auth.verifier import Verifier, mint
+from dyad_server.core.commands import Identity
 from dyad_server.errors import Ended
-from dyad_server.inputs import Identity
-from dyad_server.keys import OneKey, secret_key
 
 from tests.fuzz import budget
 from tests.fuzz.frames import mutated

@@ -7,14 +7,14 @@ from typing import Any, cast
 
 import grpc
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server import wire
-from dyad_server.broker_memory import MemoryBroker
-from dyad_server.hub import Hub
-from dyad_server.inputs import Identity
-from dyad_server.limits import Limits
-from dyad_server.metrics import MetricsObserver
-from dyad_server.outlet import StreamOutlet
-from dyad_server.participant import Connection
+from dyad_server.core.commands import Identity
+from dyad_server.core.hub import Hub
+from dyad_server.core.limits import Limits
+from dyad_server.core.participant import Connection
+from dyad_server.engines.memory import MemoryBroker
+from dyad_server.grpc_api import codec
+from dyad_server.grpc_api.writer import StreamOutlet
+from dyad_server.ops.metrics import MetricsObserver
 from google.protobuf.message import DecodeError
 
 from tests.fuzz import frames
@@ -161,7 +161,7 @@ class World:
 
     async def _send(self, client: Client, frame: pb.Frame) -> None:
         self.inputs += 1
-        self._hub.take_in(client.connection, wire.read(frame.SerializeToString()))
+        self._hub.take_in(client.connection, codec.read(frame.SerializeToString()))
         if client.live or client.lingers:
             token = frame.join_room.resume_token
             if token and len(frame.room_id) <= ROOM_ID_CHARACTERS:

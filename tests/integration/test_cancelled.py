@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from dyad_server.servicer import SignalingServicer
+from dyad_server.grpc_api.servicer import SignalingServicer
 
 from tests.conftest import ends, serving
 from tests.support.ends import ListenEnd, pair

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import jwt
 import pytest
-from dyad_server.auth import Verifier
+from dyad_server.auth.keys import OneKey, secret_key
+from dyad_server.auth.verifier import Verifier
 from dyad_server.config import Config, variable
-from dyad_server.inputs import Identity
-from dyad_server.keys import OneKey, secret_key
+from dyad_server.core.commands import Identity
 
 from tests.support.process import DYAD, run
 
@@ -121,7 +121,7 @@ def without(folder: Path, module: str) -> dict[str, str]:
 
 async def test_without_the_servers_dependencies_it_says_what_to_install(tmp_path: Path) -> None:
     env = without(tmp_path, "jwt")
-    status, said = await run(sys.executable, "-m", "dyad_server.cli", "serve", env=env)
+    status, said = await run(sys.executable, "-m", "dyad_server", "serve", env=env)
     assert (status, said) == (
         2,
         "This command needs the server's dependencies: in the checkout, pip install '.[server]'.\n",

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server import envoy
+from dyad_server.cli import envoy
 
 from tests.conftest import SECRET, serving, token
 from tests.support.grpc_web import Call

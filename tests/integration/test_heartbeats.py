@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.app import Server
-from dyad_server.participant import Connection
+from dyad_server.core.participant import Connection
 
 from tests.conftest import Connect, ends, serving
 from tests.integration.test_one_seat import pair

@@ -7,9 +7,9 @@ from http import HTTPStatus
 
 import psutil
 import pytest
-from dyad_server import metrics_http
-from dyad_server.metrics import MetricsObserver
-from dyad_server.metrics_http import MetricsServer
+from dyad_server.ops import metrics_http
+from dyad_server.ops.metrics import MetricsObserver
+from dyad_server.ops.metrics_http import MetricsServer
 
 from tests.conftest import SECRET
 from tests.support.ports import free_port

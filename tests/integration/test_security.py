@@ -13,9 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
-from dyad_server import jwks
 from dyad_server.app import Server
-from dyad_server.servicer import SERVICE
+from dyad_server.auth import jwks
+from dyad_server.grpc_api.servicer import SERVICE
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 

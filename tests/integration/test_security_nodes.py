@@ -6,8 +6,8 @@ import secrets
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.broker_redis import RedisBroker
-from dyad_server.crossing import Presence
+from dyad_server.engines.redis.engine import RedisBroker
+from dyad_server.engines.redis.peer_links import Presence
 from grpc import StatusCode
 from redis.asyncio import Redis
 

@@ -5,7 +5,7 @@ import contextlib
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server import servicer
+from dyad_server.grpc_api import servicer
 
 from tests.conftest import ends, serving, token
 from tests.support.ends import (

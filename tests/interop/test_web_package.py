@@ -13,7 +13,7 @@ from pathlib import Path
 
 import dyad
 import pytest
-from dyad_server import envoy
+from dyad_server.cli import envoy
 from playwright.async_api import async_playwright
 
 from tests.browser.site import FLAGS, MEDIA_MS

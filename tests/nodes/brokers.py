@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from dyad_server.broker_redis import RedisBroker
-from dyad_server.bus import Bus
-from dyad_server.rooms import (
+from dyad_server.core.rooms import (
     Departure,
     Event,
     Forwarded,
@@ -18,6 +16,8 @@ from dyad_server.rooms import (
     Output,
     PeerJoined,
 )
+from dyad_server.engines.redis.engine import RedisBroker
+from dyad_server.engines.redis.membership import Bus
 
 from tests.support.needs import needs
 from tests.support.proxy import Proxy

@@ -10,7 +10,7 @@ import pytest
 import redis
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.app import Server
-from dyad_server.broker_redis import RedisBroker
+from dyad_server.engines.redis.engine import RedisBroker
 from redis.asyncio import Redis
 
 from tests.conftest import serving

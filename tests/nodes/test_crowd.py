@@ -7,7 +7,7 @@ import secrets
 import uuid
 
 import pytest
-from dyad_server.rooms import (
+from dyad_server.core.rooms import (
     Departure,
     Event,
     Evicted,

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 from dyad_server.app import Dyad
 from dyad_server.config import Config
+from dyad_server.core.commands import Enter, Identity, Input
+from dyad_server.core.participant import Connection
 from dyad_server.errors import Draining, Ended, Unavailable
-from dyad_server.inputs import Enter, Identity, Input
-from dyad_server.participant import Connection
 from redis.asyncio import Redis
 
 from tests.conftest import SECRET

@@ -6,7 +6,7 @@ import time
 
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 import pytest
-from dyad_server.rooms import (
+from dyad_server.core.rooms import (
     Departure,
     Event,
     Evicted,

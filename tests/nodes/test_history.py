@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
-from dyad_server.rooms import (
+from dyad_server.core.rooms import (
     Departure,
     Event,
     Joined,

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 import pytest
-from dyad_server.rooms import Departure, Joined, Left, Lost, PeerJoined, PeerLeft
+from dyad_server.core.rooms import Departure, Joined, Left, Lost, PeerJoined, PeerLeft
 from redis.asyncio import Redis
 
 from tests.nodes.brokers import PATIENCE, Guest, Party, entered, party, said

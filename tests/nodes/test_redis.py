@@ -11,8 +11,8 @@ from pathlib import Path
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.pipeline import Call, Pipeline
-from dyad_server.redis_client import connect
+from dyad_server.engines.redis.client import connect
+from dyad_server.engines.redis.pipeline import Call, Pipeline
 from redis.asyncio import Redis
 
 from tests.conftest import SECRET

@@ -9,11 +9,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from dyad_server import auth
-from dyad_server.auth import Verifier, mint
+from dyad_server.auth import verifier as verifier_module
+from dyad_server.auth.keys import OneKey, public_key, secret_key
+from dyad_server.auth.verifier import Verifier, mint
+from dyad_server.core.commands import Identity
 from dyad_server.errors import ConfigError, Unauthenticated
-from dyad_server.inputs import Identity
-from dyad_server.keys import OneKey, public_key, secret_key
 
 from tests.support.issuer import SigningKey, eddsa, es256, rs256, spelled
 
@@ -288,7 +288,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_a_bounded_number_of_tokens_is_remembered(
     decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "_CACHED_TOKENS", 2)
+    monkeypatch.setattr(verifier_module, "_CACHED_TOKENS", 2)
     checks = verifier()
     alice, bob, carol = (signed(sub=who) for who in ("alice", "bob", "carol"))
     for token in (alice, bob, carol, carol, alice):

@@ -7,8 +7,8 @@ import pytest
 from dyad.errors import TakenOver
 from dyad.session import ACK_BYTES, ACK_FRAMES, UNACKED_BYTES, UNACKED_FRAMES, Session
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.session import Arrival
-from dyad_server.session import Session as ServerSession
+from dyad_server.core.session import Arrival
+from dyad_server.core.session import Session as ServerSession
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule

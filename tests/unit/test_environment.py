@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dyad_server.environment import load, warnings
+from dyad_server.auth.keys import secret_key
+from dyad_server.cli.environment import load, warnings
 from dyad_server.errors import ConfigError
-from dyad_server.keys import secret_key
 
 SECRET = secrets.token_hex(32)
 

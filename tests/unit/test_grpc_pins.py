@@ -7,8 +7,8 @@ from importlib.metadata import version
 
 import pytest
 from dyad_server import Config
-from dyad_server.connections import room
-from dyad_server.grpc_options import grpc_options
+from dyad_server.grpc_api.connections import room
+from dyad_server.grpc_api.options import grpc_options
 
 CONFIG = Config(jwt_secret="x" * 32, keepalive_time=7.0, keepalive_timeout=2.5)
 SHOW = "import dyad_server, os, sys; print('grpc' in sys.modules, os.environ['GRPC_EXPERIMENTS'])"
@@ -109,7 +109,7 @@ def test_the_experiment_is_set_before_grpc_comes_and_left_alone_where_the_user_s
     assert said.rstrip("\n") == f"False {then}"
 
 
-@pytest.mark.parametrize("module", ["app", "commands", "demo", "servicer"])
+@pytest.mark.parametrize("module", ["app", "cli.commands", "cli.demo", "grpc_api.servicer"])
 def test_the_experiment_is_set_whatever_is_imported_first(module: str) -> None:
     env = {name: value for name, value in os.environ.items() if name != "GRPC_EXPERIMENTS"}
     # grpc reads it when it is imported, so that is the moment to look.
@@ -127,7 +127,8 @@ def test_the_experiment_is_set_whatever_is_imported_first(module: str) -> None:
 
 def test_grpcio_is_the_one_that_was_measured() -> None:
     assert version("grpcio").startswith("1.85."), (
-        f"grpcio is {version('grpcio')}; runtime.py and grpc_options were measured with 1.85. "
+        f"grpcio is {version('grpcio')}; grpc_environment.py and grpc_api/options.py were "
+        "measured with 1.85. "
         "Measure again whether -event_engine_listener still helps, and how long a frozen peer "
         "and an idle Listen through Envoy last; then change pyproject.toml and this test."
     )

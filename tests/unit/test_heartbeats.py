@@ -4,11 +4,11 @@ import weakref
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from dyad_server.core.commands import Identity
+from dyad_server.core.heartbeats import Heartbeats
+from dyad_server.core.participant import Connection, Participant
+from dyad_server.core.session import Session
 from dyad_server.errors import Ended
-from dyad_server.heartbeats import Heartbeats
-from dyad_server.inputs import Identity
-from dyad_server.participant import Connection, Participant
-from dyad_server.session import Session
 
 HEARTBEAT, LEASE, START = 10.0, 25.0, 1000.0
 TICK = HEARTBEAT / 8

@@ -1,179 +1,135 @@
-"""Imports point down the list of docs/architecture.md, never up or sideways."""
+"""Packages import downwards only, as the table of docs/architecture.md has it."""
 
 import ast
+import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-FLOORS = {
-    "errors": set(),
-    "rooms": set(),
-    "session": set(),
-    "limits": set(),
-    "inputs": set(),
-    "origin": set(),
-    "runtime": set(),
-    "acceptor": {"errors"},
-    "observer": {"errors", "rooms"},
-    "broker": {"rooms"},
-    "broker_memory": {"broker", "rooms"},
-    "links": set(),
-    "lease": set(),
-    "redis_client": {"errors"},
-    "pipeline": {"errors", "redis_client"},
-    "bus": {"errors", "lease", "pipeline", "redis_client"},
-    "crossing": {"bus", "links", "pipeline"},
-    "seats": {"rooms"},
-    "seating": {"broker", "bus", "crossing", "pipeline", "rooms", "seats"},
-    "upkeep": {"bus", "rooms", "seating", "seats"},
-    "broker_redis": {"broker", "bus", "pipeline", "rooms", "seating", "seats", "upkeep"},
-    "handover": {"inputs", "participant", "rooms"},
-    "fleet": {
-        "broker_redis",
-        "bus",
-        "errors",
-        "handover",
-        "hub",
-        "limits",
-        "participant",
-        "pipeline",
-        "returning",
-        "upkeep",
-    },
-    "several_nodes": {"broker_redis", "bus", "fleet", "hub", "servicer"},
-    "participant": {"errors", "inputs", "rooms", "session"},
-    "resume": {"participant"},
-    "heartbeats": {"participant"},
-    "roster": {
-        "errors",
-        "heartbeats",
-        "inputs",
-        "limits",
-        "observer",
-        "participant",
-        "resume",
-        "rooms",
-        "session",
-    },
-    "returning": {"broker", "errors", "inputs", "observer", "participant", "rooms", "roster"},
-    "hub": {
-        "broker",
-        "errors",
-        "heartbeats",
-        "inputs",
-        "limits",
-        "observer",
-        "participant",
-        "returning",
-        "rooms",
-        "roster",
-        "session",
-    },
-    "draining": {"errors", "hub", "observer", "participant"},
-    "keys": {"errors"},
-    "jwks": {"errors", "keys", "limits"},
-    "auth": {"errors", "inputs", "keys"},
-    "packed": set(),
-    "wire": {"inputs", "rooms"},
-    "status": {"errors"},
-    "outlet": {"errors", "participant", "status", "wire"},
-    "servicer": {
-        "auth",
-        "errors",
-        "hub",
-        "limits",
-        "origin",
-        "outlet",
-        "packed",
-        "participant",
-        "status",
-        "streams",
-        "wire",
-    },
-    "streams": {"errors"},
-    "tokenless": {"errors", "limits", "origin", "status", "streams"},
-    "health": {"origin", "streams", "tokenless"},
-    "reflection": {"origin", "streams", "tokenless"},
-    "logs": {"errors", "rooms"},
-    "metrics": {"errors", "rooms"},
-    "metrics_http": set(),
-    "config": {"errors"},
-    "environment": {"config", "errors"},
-    "connections": {"origin"},
-    "grpc_options": {"config", "connections"},
-    "tls": {"config", "errors"},
-    "workers": {"config", "errors", "runtime"},
-    "envoy": {"errors"},
-}
-TOP = {"app", "embedding", "cli", "commands", "demo", "__init__", "__main__"}
-PLAIN = {
-    "errors",
-    "rooms",
-    "session",
-    "limits",
-    "inputs",
-    "origin",
-    "packed",
-    "broker",
-    "broker_memory",
-    "links",
-    "lease",
-    "config",
-    "environment",
-}
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server" / "dyad_server"
+# What each package may import of the others.
+RULES: dict[str, set[str]] = {
+    "errors": set(),
+    "grpc_environment": set(),
+    "config": {"errors"},
+    "core": {"errors"},
+    "auth": {"core", "errors"},
+    "engines": {"core", "errors"},
+    "grpc_api": {"auth", "config", "core", "errors"},
+    "ops": {"config", "core", "errors", "grpc_environment"},
+    "several_nodes": {"core", "engines", "grpc_api"},
+    "app": {
+        "auth",
+        "config",
+        "core",
+        "engines",
+        "errors",
+        "grpc_api",
+        "grpc_environment",
+        "ops",
+        "several_nodes",
+    },
+    "embedding": {"app", "config", "grpc_environment"},
+    "cli": {"app", "auth", "config", "errors", "grpc_api", "ops"},
+}
+# Distributions that only these packages may import.
+FOREIGN = {
+    "grpc": {"app", "embedding", "grpc_api"},
+    "google": {"grpc_api"},
+    "dyad": {"cli", "grpc_api"},
+    "jwt": {"auth"},
+    "redis": {"engines"},
+    "msgpack": {"engines"},
+    "prometheus_client": {"embedding", "ops"},
+}
+# `dyad_server` itself: what it exports, and `python -m dyad_server`.
+TOP = {"__init__", "__main__"}
 
 
-def imports(path: Path) -> set[str]:
-    names = set()
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in SERVER.rglob("*.py"):
+        yield ".".join(path.relative_to(SERVER).with_suffix("").parts), path
+
+
+MODULES = {name: path for name, path in modules() if name not in TOP}
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "dyad_server":
-            names |= {f"dyad_server.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add(node.module or "")
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # Of `from package import module`, the module.
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-def listed() -> list[str]:
-    """The modules in the order of docs/architecture.md."""
-    table = (ROOT / "docs" / "architecture.md").read_text().partition("| --- | --- |\n")[2]
-    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")]
-    return [name.strip(" `") for cell in cells for name in cell.split(",")]
+def imported_modules(path: Path) -> set[str]:
+    own = {name.removeprefix("dyad_server.") for name in imported(path)}
+    return {known for known in MODULES for name in own if f"{name}.".startswith(f"{known}.")}
 
 
-def test_the_list_has_every_module_and_puts_it_below_what_it_imports() -> None:
-    order = listed()
-    assert set(order) == {path.stem for path in SERVER.glob("*.py")} - {"__init__"}
-    for module in order:
-        above = order[: order.index(module)]
-        own = FLOORS.get(module, set())
-        assert own <= set(above), f"{module} stands too high in the list for {own - set(above)}"
+def package(module: str) -> str:
+    return module.partition(".")[0]
 
 
-def test_every_module_has_its_floor() -> None:
-    assert {path.stem for path in SERVER.glob("*.py")} - TOP <= FLOORS.keys()
+def test_each_package_has_its_rule() -> None:
+    assert {package(module) for module in MODULES} == RULES.keys()
 
 
-@pytest.mark.parametrize(
-    "module", [path.stem for path in SERVER.glob("*.py") if path.stem not in TOP]
-)
-def test_a_module_imports_only_from_the_floors_below(module: str) -> None:
-    own = {
-        name.removeprefix("dyad_server.")
-        for name in imports(SERVER / f"{module}.py")
-        if name.startswith("dyad_server")
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_imports_what_its_package_may(module: str) -> None:
+    own = {package(name) for name in imported_modules(MODULES[module])} - {package(module)}
+    allowed = RULES[package(module)]
+    assert own <= allowed, f"{module} may not import {own - allowed}"
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_distribution_is_imported_where_it_belongs(module: str) -> None:
+    foreign = {name.partition(".")[0] for name in imported(MODULES[module])}
+    misplaced = {name for name in foreign & FOREIGN.keys() if package(module) not in FOREIGN[name]}
+    assert not misplaced
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {module: imported_modules(path) - {module} for module, path in MODULES.items()}
+    TopologicalSorter(graph).prepare()
+
+
+def test_only_the_composition_root_knows_an_engine() -> None:
+    knows = {
+        package(module)
+        for module, path in MODULES.items()
+        if any(package(name) == "engines" for name in imported_modules(path))
     }
-    assert own <= FLOORS[module], f"{module} may not import {own - FLOORS[module]}"
+    assert knows - {"engines"} == {"app", "several_nodes"}
 
 
-@pytest.mark.parametrize(
-    "module", sorted(PLAIN | {"draining", "hub", "participant", "resume", "returning", "observer"})
-)
-def test_the_core_knows_no_network(module: str) -> None:
-    foreign = {name.split(".")[0] for name in imports(SERVER / f"{module}.py")}
-    forbidden = {"grpc", "google", "dyad", "jwt", "prometheus_client"}
-    forbidden |= {"asyncio"} if module in PLAIN else set()
-    assert not foreign & forbidden
+def test_the_architecture_page_has_these_rules() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", page(), re.MULTILINE)
+    assert {name: set(re.findall(r"`(\w+)`", below)) for name, below in rows} == RULES
+
+
+def test_each_arrow_of_the_picture_is_an_import_and_none_is_left_out() -> None:
+    drawn: dict[str, set[str]] = {name: set() for name in RULES}
+    for above, below in re.findall(r"^  (\w+) --> (\w+)$", page(), re.MULTILINE):
+        drawn[above].add(below)
+    for name, below in RULES.items():
+        reached = set(drawn[name])
+        for _ in RULES:
+            reached |= {further for one in reached for further in drawn[one]}
+        assert drawn[name] <= below
+        assert below <= reached
+
+
+def test_the_architecture_page_lists_every_module() -> None:
+    in_packages = {module for module in MODULES if "." in module and "__init__" not in module}
+    assert set(re.findall(r"`(\w+(?:\.\w+)+)`(?=.*\|$)", page(), re.MULTILINE)) >= in_packages
+
+
+def page() -> str:
+    return (ROOT / "docs" / "architecture.md").read_text()

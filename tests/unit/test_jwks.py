@@ -16,10 +16,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from dyad_server import jwks
-from dyad_server.auth import Verifier
+from dyad_server.auth import jwks
+from dyad_server.auth.jwks import Jwks, key_set
+from dyad_server.auth.verifier import Verifier
 from dyad_server.errors import Unauthenticated, Unavailable
-from dyad_server.jwks import Jwks, key_set
 
 from tests.support.certificates import certificate
 from tests.support.connect_proxy import connect_proxy

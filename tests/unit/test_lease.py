@@ -1,6 +1,6 @@
 """The lease: a node believes itself there only while all others do."""
 
-from dyad_server.lease import LEASE_SECONDS, Lease
+from dyad_server.engines.redis.lease import LEASE_SECONDS, Lease
 
 ASKED, ANSWERED = 100.0, 100.4
 SETTLE = 3.0

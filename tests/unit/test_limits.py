@@ -1,6 +1,6 @@
 """Buckets, quotas and the throttle, with a clock handed in."""
 
-from dyad_server.limits import Bucket, Quota, Throttle
+from dyad_server.core.limits import Bucket, Quota, Throttle
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:

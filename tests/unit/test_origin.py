@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from dyad_server.origin import Origin
+from dyad_server.grpc_api.client_address import Origin
 
 TRUSTED = Origin([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128")])
 

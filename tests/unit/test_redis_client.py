@@ -1,8 +1,8 @@
 """Where `--redis` leads to, and what is said of a URL that leads nowhere."""
 
 import pytest
+from dyad_server.engines.redis.client import connect
 from dyad_server.errors import ConfigError
-from dyad_server.redis_client import connect
 
 
 @pytest.mark.parametrize(

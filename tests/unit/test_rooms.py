@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
-from dyad_server.rooms import (
+from dyad_server.core.rooms import (
     Departure,
     Evicted,
     Forwarded,

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from dyad_server.session import Arrival, Session
+from dyad_server.core.session import Arrival, Session
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,0 +1,1 @@
+"""Who a client is: tokens and the keys that sign them."""

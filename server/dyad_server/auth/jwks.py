@@ -1,0 +1,261 @@
+"""The keys that an issuer publishes at a URL (a JWK Set, RFC 7517), as they change.
+
+PyJWT's own client of such URLs asks again on every call while the URL is away,
+holds a lock while it waits, and forgets its keys when it cannot renew them.
+"""
+
+import asyncio
+import base64
+import contextlib
+import json
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any, NoReturn
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import jwt
+
+from dyad_server.auth.keys import Key, PublicKey, algorithms, fit
+from dyad_server.core.limits import Bucket
+from dyad_server.errors import Unauthenticated, Unavailable
+
+RENEW_SECONDS = 300.0
+RETRY_SECONDS = 30.0
+# Fetches that tokens with an unknown `kid` may cause: this many at once, and one more every 10 s.
+UNKNOWN_AT_ONCE = 5
+UNKNOWN_PER_SECOND = 0.1
+# How long a call waits for a fetch.
+PATIENCE_SECONDS = 1.0
+TIMEOUT_SECONDS = 10.0
+KEPT_SECONDS = 3600.0
+_LARGEST_BYTES = 256 * 1024
+# Some issuers refuse requests without one, or with that of a library.
+_HEADERS = {"Accept": "application/json", "User-Agent": "dyad-server"}
+
+_log = logging.getLogger("dyad.jwks")
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The keys of a JWK Set that tokens are checked with.
+
+    Attributes:
+        named: those with a `kid`, by it and their algorithm: keys of two kinds
+            may share a `kid`.
+        only: the one there is, if it is only one.
+    """
+
+    named: dict[tuple[str, str], PublicKey] = field(default_factory=dict)
+    only: PublicKey | None = None
+
+    def find(self, kid: str | None, algorithm: str) -> PublicKey | None:
+        """The key to a token of this algorithm with this `kid`, or without one."""
+        if kid is not None:
+            return self.named.get((kid, algorithm))
+        only = self.only
+        return only if only is not None and algorithm in algorithms(only) else None
+
+
+class Jwks:
+    """`Keys` that are fetched from one URL.
+
+    They are fetched again every 5 minutes while `keep` runs, and at once when a
+    token names one that is not there: 5 times in a row, then every 10 s,
+    however many tokens do so. A call that needs a fetch waits for the one under
+    way, at most 1 s. A key that the URL no longer shows is no longer accepted.
+    While the URL cannot be reached, the keys it showed last are good for an hour.
+
+    Attributes:
+        ready: set once there are keys.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = TIMEOUT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Fetch from `url` within `timeout` seconds, by a `clock` in seconds."""
+        self.ready = asyncio.Event()
+        self._source = _Source(url, timeout)
+        self._clock = clock
+        self._keys = KeySet()
+        self._fetched = float("-inf")
+        self._away = True
+        self._unknown = Bucket(UNKNOWN_PER_SECOND, UNKNOWN_AT_ONCE, clock())
+        self._fetching: asyncio.Task[None] | None = None
+
+    async def find(self, kid: str | None, algorithm: str) -> Key:
+        """See `keys.Keys.find`."""
+        key = self._find(kid, algorithm)
+        if key is None:
+            await self._fetch_unknown()
+            key = self._find(kid, algorithm)
+        if key is not None:
+            return key
+        if self._away or self._fetching is not None:
+            raise Unavailable("The keys to check tokens with cannot be had at present.")
+        raise Unauthenticated("The token was not signed with a key that is known.")
+
+    async def keep(self) -> NoReturn:
+        """Fetch now, and over and over: until cancelled."""
+        while True:
+            await asyncio.wait({self.fetch()})
+            await asyncio.sleep(RETRY_SECONDS if self._away else RENEW_SECONDS)
+
+    def fetch(self) -> asyncio.Task[None]:
+        """Fetch, or join the fetch that is under way."""
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetch(self._clock()))
+        return self._fetching
+
+    async def _fetch_unknown(self) -> None:
+        if self._fetching is not None or self._unknown.take(1, self._clock()):
+            await asyncio.wait({self.fetch()}, timeout=PATIENCE_SECONDS)
+
+    def _find(self, kid: str | None, algorithm: str) -> PublicKey | None:
+        kept = self._clock() - self._fetched <= KEPT_SECONDS
+        return self._keys.find(kid, algorithm) if kept else None
+
+    async def _fetch(self, began: float) -> None:
+        try:
+            keys = await asyncio.to_thread(self._source.read)
+        except (OSError, HTTPException, ValueError) as error:
+            self._away = True
+            _log.warning("keys not fetched why=%s: %.200s", type(error).__name__, error)
+        else:
+            # The same keys stay the same objects: what they proved need not be proved again.
+            self._keys = keys if keys != self._keys else self._keys
+            self._fetched = began
+            self._away = False
+            self.ready.set()
+        finally:
+            self._fetching = None
+
+
+class _Source:
+    """The URL. Blocks, so it is read in a thread.
+
+    A proxy that the environment names (HTTPS_PROXY, NO_PROXY) is used. It only
+    passes bytes on: TLS goes through it, to the issuer.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        parts = urlsplit(url)
+        self._timeout = timeout
+        self._host = parts.hostname or ""
+        self._port = parts.port
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+
+    def read(self) -> KeySet:
+        """The keys there.
+
+        Raises:
+            OSError: it cannot be reached, or not in time.
+            HTTPException: what is there does not speak HTTP.
+            ValueError: what it answered is not a set of keys.
+        """
+        return key_set(self._body())
+
+    def _body(self) -> bytes:
+        with contextlib.closing(self._connection()) as connection:
+            connection.connect()
+            # The connection's own timeout starts again with each byte that comes.
+            cut = threading.Timer(self._timeout, _cut, (connection.sock,))
+            cut.daemon = True
+            cut.start()
+            try:
+                connection.request("GET", self._path, headers=_HEADERS)
+                answer = connection.getresponse()
+                # A redirect is no answer either: it could lead anywhere.
+                if answer.status != HTTPStatus.OK:
+                    raise ValueError(f"the status is {answer.status}")
+                body = answer.read(_LARGEST_BYTES + 1)
+            finally:
+                cut.cancel()
+        if len(body) > _LARGEST_BYTES:
+            raise ValueError(f"the answer is longer than {_LARGEST_BYTES} bytes")
+        return body
+
+    def _connection(self) -> HTTPConnection:
+        if self._tls is None:
+            # Without TLS it is on this host, where no proxy stands in between.
+            return HTTPConnection(self._host, self._port, timeout=self._timeout)
+        proxy = None if proxy_bypass(self._host) else getproxies().get("https")
+        if not proxy:
+            return HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._tls)
+        parts = _proxy(proxy)
+        connection = HTTPSConnection(
+            parts.hostname or "", parts.port or 80, timeout=self._timeout, context=self._tls
+        )
+        headers = {}
+        if parts.username is not None:
+            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            headers["Proxy-Authorization"] = f"Basic {base64.b64encode(user.encode()).decode()}"
+        connection.set_tunnel(self._host, self._port, headers)
+        return connection
+
+
+def _proxy(address: str) -> SplitResult:
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(address if "//" in address else f"//{address}", "http")
+        if parts.scheme == "http" and parts.hostname and parts.port != 0:
+            return parts
+    # It is not quoted: it may hold a password.
+    raise ValueError("HTTPS_PROXY is not http://host:port")
+
+
+def _cut(connection: socket.socket) -> None:
+    # It may be over this very moment.
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def key_set(text: bytes) -> KeySet:
+    """The keys in a JWK Set that are for signatures and fit; all others are passed over.
+
+    Raises:
+        ValueError: it is not a JWK Set, or none of its keys is fit.
+    """
+    try:
+        members = json.loads(text)["keys"]
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError("it is not a JWK Set") from error
+    found: list[tuple[str | None, PublicKey]] = [
+        (member.get("kid"), key)
+        for member in (members if isinstance(members, list) else [])
+        if isinstance(member, dict)
+        and isinstance(member.get("kid", ""), str)
+        and (key := _key(member)) is not None
+    ]
+    if not found:
+        raise ValueError("it has no key that tokens can be checked with")
+    named = {
+        (kid, algorithm): key
+        for kid, key in found
+        if kid is not None
+        for algorithm in algorithms(key)
+    }
+    return KeySet(named, found[0][1] if len(found) == 1 else None)
+
+
+def _key(member: dict[str, Any]) -> PublicKey | None:
+    try:
+        if member.get("use", "sig") != "sig" or "verify" not in member.get("key_ops", ["verify"]):
+            return None
+        key = fit(jwt.PyJWK(member).key)
+    except Exception:  # noqa: BLE001 - a key that the library chokes on takes no other with it
+        return None
+    if key is None or member.get("alg", *algorithms(key)) not in algorithms(key):
+        return None
+    return key

@@ -1,0 +1,143 @@
+"""What `dyad serve`, `dyad token` and `dyad demo` take and do."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import Field, fields
+from typing import Any
+
+from dyad_server.app import Server
+from dyad_server.auth.keys import OneKey, secret_key
+from dyad_server.auth.verifier import Verifier, mint
+from dyad_server.cli import demo
+from dyad_server.cli.environment import load, secret, warnings
+from dyad_server.config import Config, option, variable
+from dyad_server.errors import ConfigError, DyadError
+from dyad_server.grpc_api.connections import raise_descriptor_limit
+from dyad_server.ops import logs, workers
+
+_MOST_SECONDS = 100 * 365 * 24 * 3600
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Run the command that these arguments name; the exit status.
+
+    Raises:
+        SystemExit: they name none, or ask for help.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except DyadError as error:
+        print(f"dyad: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dyad", description="1:1 call signaling for WebRTC.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve",
+        help="run the server",
+        description="Run the server. Every option is also an environment variable.",
+    )
+    serve.set_defaults(run=_serve)
+    for setting in fields(Config):
+        _add_setting(serve, setting)
+    token = commands.add_parser(
+        "token",
+        help="make a token for development",
+        description="Make a token with the secret in DYAD_JWT_SECRET. For development: in "
+        "production your app issues them.",
+    )
+    token.set_defaults(run=_token)
+    token.add_argument("--sub", required=True, metavar="TEXT", help="the user's id")
+    token.add_argument("--email", default="", metavar="TEXT", help="the user's e-mail address")
+    token.add_argument("--ttl", type=int, default=3600, metavar="SECONDS", help="default 3600")
+    token.add_argument("--room", default="", metavar="TEXT", help="the only room it is good for")
+    token.add_argument("--jwt-secret", metavar="TEXT", help="instead of DYAD_JWT_SECRET")
+    token.add_argument("--jwt-secret-file", metavar="FILE", help="the same, in a file")
+    show = commands.add_parser(
+        "demo", help="show a call in the browser, from a checkout after `make demo`"
+    )
+    show.set_defaults(run=_demo)
+    show.add_argument(
+        "--port", type=int, default=8080, metavar="N", help="of the page; 0 picks a free one"
+    )
+    return parser
+
+
+def _add_setting(serve: argparse.ArgumentParser, setting: Field[Any]) -> None:
+    flag = option(setting.name)
+    text = (
+        f"{setting.metadata['help']} [{variable(setting.name)}; default {_shown(setting.default)}]"
+    )
+    text = text.replace("%", "%%")
+    if isinstance(setting.default, bool):
+        serve.add_argument(flag, help=text, action=argparse.BooleanOptionalAction, default=None)
+    else:
+        kind = type(setting.default)
+        metavar = {str: "TEXT", int: "N", float: "SECONDS"}[kind]
+        serve.add_argument(flag, help=text, type=kind, metavar=metavar)
+    if setting.metadata.get("secret"):
+        file = f"{setting.name}_file"
+        text = f"file that holds it, instead [{variable(file)}; default none]"
+        serve.add_argument(option(file), help=text, metavar="FILE")
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return str(default) or "none"
+
+
+def _serve(options: argparse.Namespace) -> None:
+    config = load(vars(options), os.environ)
+    logs.configure(config.log_level)
+    for warning in warnings(vars(options)):
+        logs.log.warning("%s", warning)
+    if config.workers > 1:
+        workers.run(config, serve)
+    else:
+        serve(config)
+
+
+def serve(config: Config) -> None:
+    """Run one server in this process until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: as `Server.run`.
+    """
+    import uvloop  # noqa: PLC0415 - Windows has none, and the other commands run there
+
+    logs.configure(config.log_level)
+    raise_descriptor_limit()
+
+    async def until_stopped() -> None:
+        await Server(config).run()
+
+    uvloop.run(until_stopped())
+
+
+def _token(options: argparse.Namespace) -> None:
+    key = secret("jwt_secret", vars(options), os.environ)
+    if not key:
+        raise ConfigError(
+            "No secret to sign with: set DYAD_JWT_SECRET to the server's (`openssl rand -hex 32` "
+            "makes one)."
+        )
+    if abs(options.ttl) > _MOST_SECONDS:
+        raise ConfigError(f"--ttl must be at most {_MOST_SECONDS:,} seconds.")
+    for warning in warnings(vars(options)):
+        print(f"dyad: {warning}", file=sys.stderr)
+    token = mint(key, sub=options.sub, email=options.email, ttl=options.ttl, room=options.room)
+    # Better told here than by the server.
+    asyncio.run(Verifier(OneKey(secret_key(key))).verify(token))
+    print(token)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    asyncio.run(demo.run(port=options.port))

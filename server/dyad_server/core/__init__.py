@@ -1,0 +1,1 @@
+"""Pairing, sessions and limits: no gRPC, no Redis, no environment."""

@@ -1,0 +1,1 @@
+"""Where rooms are kept: in this process, or in Redis."""

@@ -1,0 +1,1 @@
+"""Rooms that several nodes share, in Redis."""

@@ -1,0 +1,1 @@
+"""The gRPC side: the contract's streams, health, reflection, TLS."""

@@ -1,0 +1,113 @@
+"""gRPC's health service, which anybody may ask and nobody may hold up.
+
+It answers for two names: the whole server, and Dyad's service. No token is
+needed, so each call has a second to say which it asks for, and the calls are
+bounded in all and per address. The client of a `Watch` that does not read waits
+alone: a change of status is told to the others all the same.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health_pb2
+
+from dyad_server.grpc_api.client_address import Origin
+from dyad_server.grpc_api.streams import Context, next_message, streaming, write
+from dyad_server.grpc_api.tokenless import Places
+
+SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+WHOLE_SERVER = ""
+
+Response = health_pb2.HealthCheckResponse
+
+_FIRST_MESSAGE_SECONDS = 1.0
+_CHECKS = 1000
+_CHECKS_PER_ADDRESS = 50
+_WATCHES = 200
+_WATCHES_PER_ADDRESS = 20
+# What stands for every name that is not known: a name may be as long as a message.
+_UNKNOWN = "unknown"
+
+
+class Health:
+    """Whether the server and one service of it are serving, and who is told when that changes."""
+
+    def __init__(self, service: str, origin: Origin) -> None:
+        self._statuses: dict[str, int] = dict.fromkeys(
+            (WHOLE_SERVER, service), Response.NOT_SERVING
+        )
+        self._checks = Places(origin, at_once=_CHECKS, per_address=_CHECKS_PER_ADDRESS)
+        self._watches = Places(origin, at_once=_WATCHES, per_address=_WATCHES_PER_ADDRESS)
+        self._changed = asyncio.Event()
+        self._finished = False
+
+    def add(self, server: grpc.aio.Server) -> None:
+        """Serve `Check` and `Watch`.
+
+        As handlers that take a request stream, which is the same on the wire: of
+        a unary request gRPC awaits the message before any handler runs.
+        """
+        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "Check": grpc.stream_stream_rpc_method_handler(
+                streaming(self._check), self._name, Response.SerializeToString
+            ),
+            "Watch": grpc.stream_stream_rpc_method_handler(
+                streaming(self._watch), self._name, Response.SerializeToString
+            ),
+        }
+        server.add_registered_method_handlers(SERVICE, handlers)
+
+    def tell(self, service: str, *, serving: bool) -> None:
+        """Say whether `service` is serving; who watches it hears of a change."""
+        status = Response.SERVING if serving else Response.NOT_SERVING
+        if self._finished or self._statuses[service] == status:
+            return
+        self._statuses[service] = status
+        self._wake()
+
+    def finish(self) -> None:
+        """Say NOT_SERVING of both from now on, and end every `Watch` that was told so."""
+        self._statuses = dict.fromkeys(self._statuses, Response.NOT_SERVING)
+        self._finished = True
+        self._wake()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def _check(self, requests: AsyncIterator[str], context: Context) -> None:
+        async with self._checks.place(context):
+            status = self._statuses.get(await self._asked(requests))
+            if status is not None:
+                await write(context, Response(status=status))
+                return
+        await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service.")
+
+    async def _watch(self, requests: AsyncIterator[str], context: Context) -> None:
+        async with self._watches.place(context):
+            name = await self._asked(requests)
+            told = None
+            while True:
+                changed = self._changed
+                status = self._statuses.get(name, Response.SERVICE_UNKNOWN)
+                if status != told:
+                    told = status
+                    await write(context, Response(status=status))
+                elif self._finished:
+                    return
+                else:
+                    await changed.wait()
+
+    async def _asked(self, requests: AsyncIterator[str]) -> str:
+        name = await next_message(requests, _FIRST_MESSAGE_SECONDS)
+        return _UNKNOWN if name is None else name
+
+    def _name(self, message: bytes) -> str:
+        try:
+            name = health_pb2.HealthCheckRequest.FromString(message).service
+        except DecodeError:
+            return _UNKNOWN
+        return name if name in self._statuses else _UNKNOWN

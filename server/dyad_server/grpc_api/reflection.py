@@ -1,0 +1,63 @@
+"""gRPC's reflection service, to a few who ask small questions soon."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from dyad_server.grpc_api.client_address import Origin
+from dyad_server.grpc_api.streams import Context, next_message, streaming, write
+from dyad_server.grpc_api.tokenless import Places
+
+SERVICE = reflection.SERVICE_NAME
+
+Request = reflection_pb2.ServerReflectionRequest
+Response = reflection_pb2.ServerReflectionResponse
+
+_STREAMS = 50
+_STREAMS_PER_ADDRESS = 10
+_SECONDS_BETWEEN = 5.0
+# An answer repeats its request.
+_REQUEST_BYTES = 1024
+# Refused as what asks for nothing.
+_NO_REQUEST = Request()
+
+
+class Reflection:
+    """Shows the schema of these services, to calls that are bounded in number and time."""
+
+    def __init__(self, services: Iterable[str], origin: Origin) -> None:
+        self._answers = reflection.aio.ReflectionServicer((*services, SERVICE))
+        self._places = Places(origin, at_once=_STREAMS, per_address=_STREAMS_PER_ADDRESS)
+
+    def add(self, server: grpc.aio.Server) -> None:
+        """Serve `ServerReflectionInfo`."""
+        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(
+                streaming(self._info), _request, Response.SerializeToString
+            )
+        }
+        server.add_registered_method_handlers(SERVICE, handlers)
+
+    async def _info(self, requests: AsyncIterator[Request], context: Context) -> None:
+        async with self._places.place(context):
+            # A generator, whatever its types say.
+            answers: Any = self._answers.ServerReflectionInfo(_in_time(requests), context)
+            async for answer in answers:
+                await write(context, answer)
+
+
+async def _in_time(requests: AsyncIterator[Request]) -> AsyncIterator[Request]:
+    while (request := await next_message(requests, _SECONDS_BETWEEN)) is not None:
+        yield request
+
+
+def _request(message: bytes) -> Request:
+    if len(message) > _REQUEST_BYTES:
+        return _NO_REQUEST
+    try:
+        return Request.FromString(message)
+    except DecodeError:
+        return _NO_REQUEST

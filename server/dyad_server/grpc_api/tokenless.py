@@ -1,0 +1,52 @@
+"""Bounds on how many calls that need no token are under way at once."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from dyad_server.core.limits import Quota
+from dyad_server.errors import Ended, Overloaded
+from dyad_server.grpc_api import status
+from dyad_server.grpc_api.client_address import Origin
+from dyad_server.grpc_api.streams import Context
+
+_ALL = ""
+
+
+class Places:
+    """At most so many calls at once, in all and from one address.
+
+    A place is held until its handler has ended. While a client does not read,
+    its handler does not end: gRPC has no way to drop a call whose last message
+    was not taken.
+    """
+
+    def __init__(self, origin: Origin, *, at_once: int, per_address: int) -> None:
+        self._origin = origin
+        self._in_all = Quota(at_once)
+        self._addresses = Quota(per_address)
+
+    @asynccontextmanager
+    async def place(self, context: Context) -> AsyncIterator[None]:
+        """Hold a place for this call; what fails inside as `Ended` becomes its status.
+
+        Where there is no place left, that is RESOURCE_EXHAUSTED.
+        """
+        try:
+            with self._taken(context):
+                yield
+        except Ended as failure:
+            code = status.STATUS[type(failure)]
+            await context.abort(code, str(failure), status.trailers(failure))
+
+    @contextmanager
+    def _taken(self, context: Context) -> Iterator[None]:
+        address = self._origin.address(context.peer(), context.invocation_metadata())
+        if self._in_all.full(_ALL) or self._addresses.full(address):
+            raise Overloaded("There are too many such calls already.")
+        self._in_all.take(_ALL)
+        self._addresses.take(address)
+        try:
+            yield
+        finally:
+            self._in_all.give_back(_ALL)
+            self._addresses.give_back(address)

@@ -1,0 +1,139 @@
+"""The writing side of one connection: what waits goes out in order, then the end."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from dyad.v1 import signaling_pb2 as pb
+from google.protobuf.message import Message
+
+from dyad_server.core.participant import Connection
+from dyad_server.errors import Ended, Overloaded
+from dyad_server.grpc_api import codec, status
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Pack = Callable[[list[pb.Frame]], Message]
+
+
+class StreamOutlet:
+    """Writes to one call, one message at a time, and ends it with its status.
+
+    While one write is under way, what else comes gathers for the next. The
+    call ends with a status also when its client does not read.
+    """
+
+    def __init__(self, context: Context, pack: Pack, write_timeout: float) -> None:
+        """Write frames as `pack` packs them; a write may take `write_timeout` seconds."""
+        self._context = context
+        self._pack = pack
+        self._write_timeout = write_timeout
+        self._connection: Connection | None = None
+        self._close: Callable[[Ended], None] = _ignore
+        self._failure: Ended | None = None
+        self._greeting: Message | None = None
+        self._beat_due = False
+        self._gone = False
+        self._running: asyncio.Task[None] | None = None
+        self.over = asyncio.Event()
+
+    def attach(self, connection: Connection, close: Callable[[Ended], None]) -> None:
+        """Write for `connection`; `close` is what ends it when it cannot be written to."""
+        self._connection = connection
+        self._close = close
+
+    def greet(self, message: Message) -> None:
+        """Send this before anything else.
+
+        By the outlet too: where two write to one call at once, or one ends it
+        while another writes, gRPC sends no status and the client hangs.
+        """
+        self._greeting = message
+        self.wake()
+
+    def wake(self) -> None:
+        """See `participant.Outlet`."""
+        if self._running is None and not self.over.is_set():
+            self._running = asyncio.get_running_loop().create_task(self._run())
+
+    def beat(self) -> None:
+        """See `participant.Outlet`."""
+        self._beat_due = True
+        self.wake()
+
+    def end(self, failure: Ended) -> None:
+        """See `participant.Outlet`."""
+        if self._failure is None:
+            self._failure = failure
+            self.wake()
+
+    async def finish(self) -> None:
+        """Wait until what was delivered, and the status, are written or cannot be.
+
+        A client that does not read, and is not gone, makes that a long time.
+        """
+        while (running := self._running) is not None:
+            await asyncio.shield(running)
+
+    async def _run(self) -> None:
+        try:
+            await self._write()
+            if self._failure is not None:
+                await self._abort(self._failure)
+        finally:
+            self._running = None
+
+    async def _write(self) -> None:
+        try:
+            while not self._gone and (message := self._next()) is not None:
+                if self._connection is not None:
+                    self._connection.sent_at = time.monotonic()
+                async with asyncio.timeout(self._write_timeout):
+                    await self._context.write(message)
+        except TimeoutError:
+            self._gone = True
+            self._close(Overloaded("Nothing was read for too long."))
+        except grpc.aio.BaseError:
+            # The call is gone: its reader has noticed too and closes the connection.
+            self._gone = True
+
+    def _next(self) -> Message | None:
+        if self._greeting is not None:
+            greeting, self._greeting = self._greeting, None
+            return greeting
+        connection = self._connection
+        if connection is None:
+            return None
+        participant = connection.participant
+        # What waits is the present connection's, or once all is over the last one's.
+        if participant.connection is not connection and not participant.over:
+            return None
+        session = participant.session
+        frames = [
+            codec.write(numbered.what, numbered.seq, participant.resume_token)
+            for numbered in session.take()
+        ]
+        if frames:
+            frames[-1].ack = session.ack()
+            if not frames[0].seq:
+                # Who resumes must know first what need not be sent again.
+                frames[0].ack = session.taken_in
+        elif session.ack_due:
+            frames = [codec.bare_ack(session.ack())]
+        elif not self._beat_due:
+            return None
+        self._beat_due = False
+        return self._pack(frames)
+
+    async def _abort(self, failure: Ended) -> None:
+        self.over.set()
+        with contextlib.suppress(grpc.aio.BaseError):
+            await self._context.abort(
+                status.STATUS[type(failure)], str(failure), status.trailers(failure)
+            )
+
+
+def _ignore(_: Ended) -> None:
+    pass

@@ -1,0 +1,139 @@
+"""Several processes on one machine, one port and one Redis: `dyad serve --workers N`.
+
+The kernel spreads connections over the workers. Their supervisor serves
+nothing: it starts them, replaces one that ends, and drains them together.
+"""
+
+import logging
+import multiprocessing
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from types import FrameType
+
+from dyad_server.config import Config
+from dyad_server.errors import ConfigError
+from dyad_server.grpc_environment import stopping_signals
+
+log = logging.getLogger("dyad.workers")
+
+Serve = Callable[[Config], None]
+
+# One that ends sooner never served; so many in a row, and none will.
+_EARLY_SECONDS = 5.0
+_EARLY_ENDS = 5
+_KILL_SECONDS = 5.0
+
+
+def run(config: Config, serve: Serve) -> None:
+    """Run `config.workers` processes, each of which calls `serve`, until a signal ends them.
+
+    Raises:
+        ConfigError: the port is taken, or no worker can start.
+    """
+    reservation = _reserve(config.host, config.port)
+    try:
+        port = reservation.getsockname()[1]
+        Supervisor(replace(config, port=port), serve).run()
+    finally:
+        reservation.close()
+
+
+class Supervisor:
+    """Keeps the workers running."""
+
+    def __init__(self, config: Config, serve: Serve) -> None:
+        self._config = config
+        self._serve = serve
+        # Not forked: gRPC has threads, and they do not survive it.
+        self._spawn = multiprocessing.get_context("spawn")
+        self._workers: dict[int, tuple[BaseProcess, float]] = {}
+        self._stopping = False
+        # A signal makes it readable, so that waiting for workers ends.
+        self._wake, self._woken = multiprocessing.Pipe()
+
+    def run(self) -> None:
+        """Supervise until one of `grpc_environment.stopping_signals`.
+
+        Raises:
+            ConfigError: workers end as soon as they start.
+        """
+        before = {number: signal.signal(number, self._stop) for number in stopping_signals()}
+        try:
+            for index in range(self._config.workers):
+                self._start(index)
+            early = 0
+            while not self._stopping and early < _EARLY_ENDS:
+                ended = self._await_end()
+                early = early + 1 if ended else 0
+            if early:
+                raise ConfigError("The workers end as soon as they start; see why above.")
+        finally:
+            self._drain()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _start(self, index: int) -> None:
+        config = self._config
+        if config.metrics_port:
+            config = replace(config, metrics_port=config.metrics_port + index)
+        worker = self._spawn.Process(target=self._serve, args=(config,), name=f"dyad-{index}")
+        worker.start()
+        self._workers[index] = worker, time.monotonic()
+        log.info("worker started index=%d pid=%s", index, worker.pid)
+
+    def _await_end(self) -> bool:
+        """Wait for a worker to end, and replace it; True: it had hardly begun."""
+        sentinels = {worker.sentinel: index for index, (worker, _) in self._workers.items()}
+        early = False
+        for ready in wait([*sentinels, self._woken]):
+            if self._stopping or not isinstance(ready, int):
+                continue
+            index = sentinels[ready]
+            worker, began = self._workers[index]
+            worker.join()
+            log.warning("worker ended index=%d status=%s", index, worker.exitcode)
+            early = early or time.monotonic() - began < _EARLY_SECONDS
+            self._start(index)
+        return early
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._stopping = True
+        self._wake.send_bytes(b"stop")
+
+    def _drain(self) -> None:
+        workers = [worker for worker, _ in self._workers.values()]
+        for worker in workers:
+            if worker.is_alive():
+                worker.terminate()
+        deadline = time.monotonic() + self._config.drain_timeout + _KILL_SECONDS
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+            if worker.is_alive():
+                log.error("worker killed pid=%s: it did not drain in time", worker.pid)
+                worker.kill()
+                worker.join()
+
+
+def _reserve(host: str, port: int) -> socket.socket:
+    """Hold the port for the workers, who share it; listening they do themselves."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    address = (host.strip("[]"), port)
+    try:
+        # Without sharing first: another server's port is not to be shared.
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+            address = trial.getsockname()[:2]
+        reservation = socket.socket(family, socket.SOCK_STREAM)
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reservation.bind(address)
+    except OSError as error:
+        raise ConfigError(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
+    return reservation
