@@ -76,7 +76,8 @@ FLOORS = {
     "packed": set(),
     "wire": {"inputs", "rooms"},
     "status": {"errors"},
-    "outlet": {"errors", "participant", "status", "wire"},
+    "time_limit": set(),
+    "outlet": {"errors", "participant", "status", "time_limit", "wire"},
     "servicer": {
         "auth",
         "errors",
@@ -88,6 +89,7 @@ FLOORS = {
         "participant",
         "status",
         "streams",
+        "time_limit",
         "wire",
     },
     "streams": {"errors"},
