@@ -1,15 +1,15 @@
 """The server's memory comes to a plateau, whichever way calls end."""
 
 import asyncio
-import os
 
 import pytest
 
 from tests.faults.crowd import WAYS, Way, being_killed, expiring, proofs
 from tests.faults.site import Watch
+from tests.support.depth import depth
 from tests.support.ends import End, ListenEnd, SignalEnd
 
-ROUNDS = int(os.environ.get("LEAK_ROUNDS", "14"))
+ROUNDS = depth("LEAK_ROUNDS", here=8, ci=14)
 AT_ONCE = 10
 SLOW = {being_killed, expiring}
 """What takes a second or two, and is done once while all else is done so often:"""

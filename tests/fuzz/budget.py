@@ -5,7 +5,9 @@
 
 import os
 
-CASES = int(os.environ.get("FUZZ_CASES", "200000"))
+from tests.support.depth import depth
+
+CASES = depth("FUZZ_CASES", here=50_000, ci=200_000)
 SEED = os.environ.get("FUZZ_SEED", "1")
 
 OF_FRAMES = CASES * 60 // 100

@@ -15,6 +15,8 @@ BUILD = 1800
 
 
 @pytest.mark.long
+# One worker makes all of Kotlin's long builds: another would only wait for its turn.
+@pytest.mark.xdist_group("kotlin")
 @pytest.mark.timeout(BUILD)
 async def test_the_client_builds_without_a_warning_and_its_own_tests_pass() -> None:
     needs("javac", "mvn")

@@ -74,16 +74,20 @@ async def test_two_clients_play_their_parts(
             "caller": network.port if cut == "caller" else site.port(caller),
             "callee": network.port if cut == "callee" else site.port(callee),
         }
-        calling = await start(caller, "caller", name, ports["caller"], jwt=token("alice"))
+        # Users of their own: what one sends counts against it in the next test too.
+        alice, bob = f"alice-{uuid.uuid4()}", f"bob-{uuid.uuid4()}"
+        calling = await start(caller, "caller", name, ports["caller"], jwt=token(alice))
         room = (await calling.says("created"))["room"]
-        called = await start(callee, "callee", name, ports["callee"], jwt=token("bob"), room=room)
+        called = await start(callee, "callee", name, ports["callee"], jwt=token(bob), room=room)
         sides = {"caller": calling, "callee": called}
         if cut:
             await sides[cut].says("candidate", n=CANDIDATES // 2)
             await network.cut()
-        await asyncio.gather(calling.succeeds(), called.succeeds())
-    assert calling.script == written(name, "caller", room, "bob")
-    assert called.script == written(name, "callee", room, "alice")
+        async with asyncio.TaskGroup() as both:
+            both.create_task(calling.succeeds())
+            both.create_task(called.succeeds())
+    assert calling.script == written(name, "caller", room, bob)
+    assert called.script == written(name, "callee", room, alice)
     for role, side in sides.items():
         # Of a cut the other side notices nothing.
         came_back = [{"event": "reconnecting"}, {"event": "reconnected", "resumed": True}]

@@ -73,8 +73,9 @@ class Crowd:
         inside = self.inside[guest.room]
         inside.add(guest)
         self.peers[guest] = answer.peer.id if answer.peer else ""
-        # One on a node without Redis may not know yet that it is lost.
-        counted = [each for each in inside if each.node.broker.ready]
+        # A guest on a node without Redis may not know yet that its seat is lost; a guest
+        # with an unread event may just have been told so.
+        counted = [each for each in inside if each.node.broker.ready and each.heard.empty()]
         assert len(counted) <= 2, [(each.id, each.node.broker.node) for each in counted]
 
     async def _stay(self, guest: Guest, seconds: float) -> None:

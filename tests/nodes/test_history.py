@@ -25,8 +25,9 @@ from dyad_server.rooms import (
 
 from tests.nodes.brokers import NODES, Guest, Party, party
 from tests.nodes.history import Operation, What, contradiction
+from tests.support.depth import depth
 
-OPERATIONS = int(os.environ.get("STORM_OPERATIONS", "20000"))
+OPERATIONS = depth("STORM_OPERATIONS", here=10_000, ci=20_000)
 SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
 CLIENTS = 25
 ROOMS_AT_ONCE = 6

@@ -9,8 +9,9 @@ import pytest
 from tests.checker.ledger import Finding
 from tests.nodes.schedule import ALL, FORGETTING, MOVING, Weather
 from tests.nodes.storm import storm
+from tests.support.depth import depth
 
-FAULTS = int(os.environ.get("STORM_FAULTS", "40"))
+FAULTS = depth("STORM_FAULTS", here=20, ci=40)
 SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
 # On a busy machine who is not away for long may still be away for too long;
 # then both are told, and that is no loss. A long run is made on a quiet one.
