@@ -236,7 +236,9 @@ async def test_what_does_not_fit_is_refused_and_the_holder_keeps_the_seat(
 
 
 async def test_more_than_may_be_kept_ends_both(transport: type[End]) -> None:
-    async with serving(max_frames_per_second=10_000) as server, ends(server, transport) as connect:
+    # The grace time must not be what ends it.
+    settings = {"max_frames_per_second": 10_000, "resume_grace": 600}
+    async with serving(**settings) as server, ends(server, transport) as connect:
         alice, bob, room_id, token = await resumable_pair(connect)
         bob.cut()
         for n in range(257):

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from dyad_server.app import Dyad
@@ -165,6 +165,24 @@ async def test_ten_thousand_seats_are_handed_over_without_a_loss_and_all_come_ba
             await all_seated(second, guests, enters)
             resumed = second.metrics.registry.get_sample_value
             assert resumed("dyad_seats_resumed_total") == SEATS
+
+
+@pytest.mark.parametrize("engine", ["memory", "redis"])
+async def test_a_drain_leaves_the_loop_to_others_between_two_batches(engine: str) -> None:
+    async with AsyncExitStack() as stack:
+        redis = None
+        if engine == "redis":
+            needs("redis-server")
+            redis = await stack.enter_async_context(redis_server())
+            await redis.settle()
+        here = await stack.enter_async_context(node(redis))
+        guests = await seated(here, _MOST_IN_A_TURN + 100)
+        turns = Turns()
+        for guest in guests:
+            guest.turns = turns
+        await here.drain()
+        assert all(isinstance(guest.ended, Draining) for guest in guests)
+        assert 0 < turns.most <= _MOST_IN_A_TURN
 
 
 async def test_what_cannot_be_handed_over_in_time_is_counted_and_logged(

@@ -8,7 +8,7 @@ SETTLE = 3.0
 
 def leased(*, age: float = 60.0) -> Lease:
     lease = Lease(SETTLE)
-    lease.renewed(ASKED, ANSWERED, "first", age, gone=True)
+    lease.renewed(ASKED, ANSWERED, "first", age, b"")
     return lease
 
 
@@ -32,8 +32,10 @@ def test_that_it_ran_out_is_said_once_and_a_renewal_alone_does_not_make_it_good(
     late = ASKED + LEASE_SECONDS
     assert lease.ran_out(late)
     assert not lease.ran_out(late)
-    lease.renewed(late, late + 0.1, "first", 66.0, gone=True)
+    lease.renewed(late, late + 0.1, "first", 66.0, b"")
     assert not lease.holds(late + 0.1), "others may sit there by now"
+    lease.begin_term()
+    assert not lease.holds(late + 0.1), "nobody has asserted who sits here yet"
     lease.regain(late + 0.2)
     assert lease.holds(late + 0.2)
 
@@ -47,22 +49,54 @@ def test_who_asserts_too_late_regains_nothing() -> None:
     assert not lease.holds(late)
 
 
-def test_a_lease_that_redis_lost_unnoticed_has_lapsed_until_it_is_regained() -> None:
+def test_a_lease_that_redis_lost_has_lapsed_until_a_new_term_begins() -> None:
     lease = leased()
-    assert not lease.lapsed, "the first one cannot have been lost"
-    lease.renewed(ASKED + 2, ANSWERED + 2, "first", 62.0, gone=True)
-    assert lease.lapsed
-    lease.renewed(ASKED + 4, ANSWERED + 4, "first", 64.0, gone=False)
-    assert lease.lapsed, "nobody has asserted who sits here yet"
-    lease.regain(ANSWERED + 4)
     assert not lease.lapsed
+    lease.renewed(ASKED + 2, ANSWERED + 2, "first", 62.0, b"1")
+    assert lease.lapsed
+    lease.renewed(ASKED + 4, ANSWERED + 4, "first", 64.0, b"1")
+    assert lease.lapsed, "no new term has begun yet"
+    lease.begin_term()
+    lease.renewed(ASKED + 5, ANSWERED + 5, "first", 65.0, b"1")
+    assert not lease.lapsed, "it knows that already"
+    lease.renewed(ASKED + 6, ANSWERED + 6, "first", 66.0, b"")
+    assert not lease.lapsed, "Redis lost it, but others did not believe this node gone"
+    lease.renewed(ASKED + 7, ANSWERED + 7, "first", 67.0, b"2")
+    assert lease.lapsed
+
+
+def test_a_lease_that_lapses_while_its_node_asserts_is_not_regained_in_that_term() -> None:
+    lease = leased()
+    late = ASKED + LEASE_SECONDS
+    assert lease.ran_out(late)
+    lease.renewed(late, late + 0.1, "first", 66.0, b"")
+    lease.begin_term()
+    lease.renewed(late + 3, late + 3.1, "first", 69.0, b"1")
+    lease.regain(late + 3.2)
+    assert lease.lapsed
+    assert not lease.holds(late + 3.2)
+
+
+def test_a_lease_that_runs_out_again_while_its_node_asserts_is_not_regained_in_that_term() -> None:
+    lease = leased()
+    late, later = ASKED + LEASE_SECONDS, ASKED + 2 * LEASE_SECONDS
+    assert lease.ran_out(late)
+    lease.renewed(late, late + 0.1, "first", 66.0, b"")
+    lease.begin_term()
+    assert not lease.ran_out(later), "it is said once"
+    lease.renewed(later, later + 0.1, "first", 72.0, b"")
+    lease.regain(later + 0.2)
+    assert not lease.holds(later + 0.2)
+    lease.begin_term()
+    lease.regain(later + 0.3)
+    assert lease.holds(later + 0.3)
 
 
 def test_a_generation_settles_by_its_age_and_a_new_one_settles_anew() -> None:
     lease = leased(age=1.0)
     assert lease.unsettled_for(ANSWERED) == SETTLE - 1.0
     assert lease.unsettled_for(ANSWERED + SETTLE) == 0
-    lease.renewed(ASKED + 10, ANSWERED + 10, "second", 0.0, gone=False)
+    lease.renewed(ASKED + 10, ANSWERED + 10, "second", 0.0, b"")
     assert lease.unsettled_for(ANSWERED + 10) == SETTLE
 
 

@@ -157,6 +157,8 @@ class Throttle:
 
     def take(self, key: str, amount: float, now: float) -> bool:
         """Let `key` take `amount`; False, and nothing taken, when it has less."""
+        if not amount:
+            return True
         bucket = self._buckets.get(key)
         if bucket is None:
             self._make_room(now)

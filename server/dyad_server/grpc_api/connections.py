@@ -25,9 +25,12 @@ _DESCRIPTORS = Path("/proc/self/fd")
 _LISTED = _DESCRIPTORS.is_dir()
 # For Redis, keys, metrics, files and gRPC's own.
 _RESERVED = 100
-# A look at 10,000 descriptors takes 100 ms of CPU: so at most 2 % of the time.
+# A look at 10,000 descriptors takes 100 ms of CPU: so at most 2 % of the time, and
+# seldom while no address can have passed its bound.
 _PAUSE_SECONDS = 0.25
 _PAUSES_A_LOOK = 50
+_SELDOM_SECONDS = 10.0
+_COUNTERS = Path("/proc/net/snmp")
 
 
 def raise_descriptor_limit() -> None:
@@ -65,6 +68,11 @@ class AddressBound:
         self._port = port
         self._most = min(per_address, room() // 2)
         self._before: set[Peer] = set()
+        # How many more an address could have before it passed its bound, at the
+        # last look; how many the kernel had accepted then; when to look in any case.
+        self._spare = 0
+        self._accepted = 0
+        self._seldom = 0.0
 
     async def keep(self) -> None:
         """Look again and again, until cancelled; returns where there is nothing to look at."""
@@ -74,16 +82,29 @@ class AddressBound:
         said = False
         while True:
             began = time.monotonic()
-            surplus = await asyncio.to_thread(self.look)
-            if surplus and not said:
-                log.warning("an address holds too many connections: hung up on %d", surplus)
-            said = bool(surplus)
+            if self.due(accepted(), began):
+                surplus = await asyncio.to_thread(self.look)
+                if surplus and not said:
+                    log.warning("an address holds too many connections: hung up on %d", surplus)
+                said = bool(surplus)
             await asyncio.sleep(max(_PAUSE_SECONDS, _PAUSES_A_LOOK * (time.monotonic() - began)))
 
     @property
     def connections(self) -> int:
         """How many there were at the last look."""
         return len(self._before)
+
+    def due(self, accepted: int, now: float) -> bool:
+        """Whether to look, where the kernel has accepted so many connections so far.
+
+        It has accepted too few for any address to have passed its bound since the
+        last look, mostly. It looks now and then all the same, because gRPC may take
+        a connection long after the kernel has.
+        """
+        if accepted and accepted <= self._accepted + self._spare and now < self._seldom:
+            return False
+        self._accepted, self._seldom = accepted, now + _SELDOM_SECONDS
+        return True
 
     def look(self) -> int:
         """Look once; returns how many connections it has hung up on."""
@@ -101,12 +122,25 @@ class AddressBound:
             if not self._origin.is_proxy(host):
                 addresses[self._origin.of_host(host)] += connections
         surplus = 0
+        self._spare = max(self._most - max(map(len, addresses.values()), default=0), 0)
         for connections in addresses.values():
             # Those that were there before stay.
             connections.sort(reverse=True)
             for _, descriptor, peer in connections[self._most :]:
                 surplus += _hang_up(descriptor, peer, self._port)
         return surplus
+
+
+def accepted() -> int:
+    """How many TCP connections the kernel has accepted so far; 0 where it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        names, numbers = (
+            line.split()
+            for line in _COUNTERS.read_text(encoding="ascii").splitlines()
+            if line.startswith("Tcp:")
+        )
+        return int(numbers[names.index("PassiveOpens")])
+    return 0
 
 
 def _peer(descriptor: int, port: int) -> Peer | None:

@@ -18,6 +18,7 @@ from dyad_server.errors import Ended, Overloaded
 from dyad_server.grpc_api import codec, packed, status
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.streams import Context, next_message, streaming
+from dyad_server.grpc_api.time_limit import TimeLimit
 from dyad_server.grpc_api.writer import Pack, StreamOutlet
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
@@ -78,6 +79,7 @@ class SignalingServicer:
         self._origin = origin
         self._terms = terms
         self._calls = Quota(terms.calls_per_user)
+        self._writes = TimeLimit(terms.write_timeout)
         # Set where there are other nodes.
         self.fleet: Nodes | None = None
 
@@ -236,7 +238,7 @@ class SignalingServicer:
     async def _open(
         self, token: Token, pack: Pack, context: Context
     ) -> tuple[Connection, StreamOutlet]:
-        outlet = StreamOutlet(context, pack, self._terms.write_timeout)
+        outlet = StreamOutlet(context, pack, self._writes)
         address = self._origin.address(context.peer(), context.invocation_metadata())
         try:
             connection = self._hub.open(token.identity, outlet, address)

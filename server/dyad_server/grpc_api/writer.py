@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from dyad_server.core.participant import Connection
 from dyad_server.errors import Ended, Overloaded
 from dyad_server.grpc_api import codec, status
+from dyad_server.grpc_api.time_limit import TimeLimit
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Pack = Callable[[list[pb.Frame]], Message]
@@ -25,11 +26,11 @@ class StreamOutlet:
     call ends with a status also when its client does not read.
     """
 
-    def __init__(self, context: Context, pack: Pack, write_timeout: float) -> None:
-        """Write frames as `pack` packs them; a write may take `write_timeout` seconds."""
+    def __init__(self, context: Context, pack: Pack, limit: TimeLimit) -> None:
+        """Write frames as `pack` packs them; `limit` is for each write."""
         self._context = context
         self._pack = pack
-        self._write_timeout = write_timeout
+        self._limit = limit
         self._connection: Connection | None = None
         self._close: Callable[[Ended], None] = _ignore
         self._failure: Ended | None = None
@@ -90,8 +91,7 @@ class StreamOutlet:
             while not self._gone and (message := self._next()) is not None:
                 if self._connection is not None:
                     self._connection.sent_at = time.monotonic()
-                async with asyncio.timeout(self._write_timeout):
-                    await self._context.write(message)
+                await self._limit.wait_for(self._context.write(message))
         except TimeoutError:
             self._gone = True
             self._close(Overloaded("Nothing was read for too long."))

@@ -225,7 +225,7 @@ class Bus:
     def _renewal(self) -> Call:
         asked_at = time.monotonic()
         keys = [self.key("node", self.node), self.key("generation"), self.key("in", self.node)]
-        keys.append(self.key("missing", self.node))
+        keys += [self.key("missing", self.node), self.key("voice", self.node)]
 
         def add(pipe: Any) -> None:
             standing = (self.lease.term, self._pipeline.voice)
@@ -237,9 +237,9 @@ class Bus:
                 if self.lease.ran_out(asked_at):
                     self._expired()
                 now = time.monotonic()
-                generation, age_ms, gone = answer
+                generation, age_ms, back = answer
                 age = int(age_ms) / 1000
-                self.lease.renewed(asked_at, now, generation.decode(), age, gone=gone == b"1")
+                self.lease.renewed(asked_at, now, generation.decode(), age, back)
                 self._renewed()
 
         call = Call(add, renewed)

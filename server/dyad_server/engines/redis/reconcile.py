@@ -222,7 +222,8 @@ class Upkeep:
         self._asserting -= 1
         if answer is None or answer == [b"again"]:
             self._generation = ""
-        if self._asserting == 0 and self._generation == lease.generation:
+        # If the lease lapsed meanwhile, the next renewal begins one more term.
+        if self._asserting == 0 and self._generation == lease.generation and not lease.lapsed:
             self._asserted = lease.term
             lease.regain(time.monotonic())
 
