@@ -1,4 +1,4 @@
-"""docs/guarantees.md names a test for each thing that it says."""
+"""docs/guarantees-index.md names a test for each promise, and each of those tests exists."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 from tests.support.names import there_is
 from tests.support.needs import ROOT
 
-PAGE = ROOT / "docs" / "guarantees.md"
+PAGE = ROOT / "docs" / "guarantees-index.md"
 NAME = re.compile(r"`(tests/\S+::\S+)`")
 
 
@@ -39,3 +39,9 @@ def test_every_row_names_tests_that_there_are(head: list[str], row: list[str]) -
 
 def test_what_is_named_beside_the_tables_is_there_too() -> None:
     assert [name for name in NAME.findall(PAGE.read_text()) if not there_is(name)] == []
+
+
+def test_the_page_for_users_names_no_tests_and_links_to_the_index() -> None:
+    page = (ROOT / "docs" / "guarantees.md").read_text()
+    assert NAME.findall(page) == []
+    assert "(guarantees-index.md)" in page
