@@ -288,7 +288,7 @@ class Server:
         the drain's time.
         """
         stopping = asyncio.create_task(self._server.stop(seconds))
-        empty = asyncio.create_task(self.dyad.hub.roster.empty.wait())
+        empty = asyncio.create_task(self.dyad.hub.registry.empty.wait())
         await asyncio.wait({stopping, empty}, return_when=asyncio.FIRST_COMPLETED)
         empty.cancel()
         if not self._has_others:

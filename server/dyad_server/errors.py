@@ -1,7 +1,7 @@
 """Everything that can go wrong, as one small tree.
 
 Below `Ended` stands what ends a call; `status` gives each one its gRPC status.
-What does not end a call is no exception: it is the output `rooms.Refused`.
+What does not end a call is no exception: it is the output `events.Refused`.
 """
 
 

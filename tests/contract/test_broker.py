@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from dyad_server.core.broker import Broker
-from dyad_server.core.rooms import (
+from dyad_server.core.events import (
     Departure,
     Event,
     Evicted,

@@ -34,7 +34,7 @@ def there(server: Server) -> dict[str, int]:
     objects = gc.get_objects()
     counts = {kind.__name__: sum(type(o) is kind for o in objects) for kind in KINDS}
     counts["tasks"] = len(asyncio.all_tasks())
-    counts["tokens"] = len(server.dyad.hub.roster.tokens)
+    counts["tokens"] = len(server.dyad.hub.registry.tokens)
     return counts
 
 

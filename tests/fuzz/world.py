@@ -253,14 +253,14 @@ class World:
         }
 
     def _look_for_remains(self) -> None:
-        roster = self._hub.roster
+        registry = self._hub.registry
         assert not self._clients
         assert not self._model.rooms
-        assert (len(self._hub), len(roster.tokens)) == (0, 0)
-        assert not roster._connections  # noqa: SLF001 - nobody else can see that they are gone
-        assert roster._streams == 0  # noqa: SLF001 - as above
-        assert not roster._users._held  # noqa: SLF001 - as above
-        assert not roster._addresses._held  # noqa: SLF001 - as above
+        assert (len(self._hub), len(registry.tokens)) == (0, 0)
+        assert not registry._connections  # noqa: SLF001 - nobody else can see that they are gone
+        assert registry._streams == 0  # noqa: SLF001 - as above
+        assert not registry._users._held  # noqa: SLF001 - as above
+        assert not registry._addresses._held  # noqa: SLF001 - as above
 
 
 def _response(told: list[pb.Frame]) -> pb.SignalResponse:

@@ -7,15 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from dyad_server.core.rooms import (
-    Departure,
-    Event,
-    Forwarded,
-    Joined,
-    Member,
-    Output,
-    PeerJoined,
-)
+from dyad_server.core.events import Departure, Event, Forwarded, Joined, Member, Output, PeerJoined
 from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.membership import Bus
 

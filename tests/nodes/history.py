@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from dyad_server.core.rooms import Event, Joined, Left, Refusal, Refused
+from dyad_server.core.events import Event, Joined, Left, Refusal, Refused
 
 NEVER = math.inf
 # The ids of those on the impolite and the polite seat; empty: free.

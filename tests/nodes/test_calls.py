@@ -191,7 +191,7 @@ async def test_one_who_is_just_coming_back_is_told_at_once_that_the_node_is_drai
             await client.client_pause(60_000, all=False)
             between = here.connect("bob", 1)
             await between.send(resumable(room_id, resume_token, ack=1))
-            await until(lambda: second.dyad.hub.returning.of(held) is not None)
+            await until(lambda: second.dyad.hub.reconnect.of(held) is not None)
             ending = asyncio.create_task(second.stop())
             async with within(1):
                 assert (await end_of(between)).code() is grpc.StatusCode.UNAVAILABLE

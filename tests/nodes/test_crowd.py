@@ -7,17 +7,17 @@ import secrets
 import uuid
 
 import pytest
-from dyad_server.core.rooms import (
+from dyad_server.core.events import (
     Departure,
+    EngineUnavailable,
     Event,
     Evicted,
     Joined,
     Left,
-    Lost,
+    OutOfSync,
     PeerJoined,
     PeerLeft,
     Refused,
-    Unserved,
 )
 from redis.asyncio import Redis
 
@@ -58,7 +58,7 @@ class Crowd:
             self.entering += 1
             guest.enter(create=chance.random() < 0.7)
             answer = await guest.told()
-            while not isinstance(answer, Joined | Refused | Unserved):
+            while not isinstance(answer, Joined | Refused | EngineUnavailable):
                 self._note(guest, answer)
                 answer = await guest.told()
             self.entering -= 1
@@ -97,7 +97,7 @@ class Crowd:
             case PeerLeft(who):
                 assert self.peers[guest] == who.id, "one left who was not there"
                 self.peers[guest] = ""
-            case Lost():
+            case OutOfSync():
                 # As the hub does.
                 self.inside[guest.room].discard(guest)
                 guest.leave(Departure.DISCONNECTED)

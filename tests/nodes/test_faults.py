@@ -6,19 +6,19 @@ import time
 
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 import pytest
-from dyad_server.core.rooms import (
+from dyad_server.core.events import (
     Departure,
+    EngineUnavailable,
     Event,
     Evicted,
     Forwarded,
     Joined,
     Left,
-    Lost,
+    OutOfSync,
     PeerJoined,
     PeerLeft,
     Refusal,
     Refused,
-    Unserved,
 )
 from redis.asyncio import Redis
 
@@ -46,7 +46,7 @@ async def served(here: Party, *nodes: int) -> None:
 
 async def served_to(guest: Guest) -> Event:
     """What one is told that enters, once its node lets anybody enter again."""
-    while isinstance(answer := await entered(guest), Unserved):
+    while isinstance(answer := await entered(guest), EngineUnavailable):
         async with within(SERVED_SECONDS):
             await until(lambda: guest.node.broker.ready)
     return answer
@@ -249,7 +249,7 @@ async def test_a_redis_that_forgot_all_is_told_again_before_anybody_enters() -> 
         strangers = [here.guest("eve", node, room) for node in range(3) for room in rooms]
         async with within(SERVED_SECONDS):
             for stranger in strangers:
-                while isinstance(answer := await entered(stranger), Unserved):
+                while isinstance(answer := await entered(stranger), EngineUnavailable):
                     pass
                 assert code(answer) is Refusal.ROOM_FULL
         await talk(alice, bob, "still here")
@@ -279,7 +279,7 @@ async def test_who_came_before_redis_forgot_is_not_heard_after_who_came_since() 
         assert await alice.told() == PeerJoined(carol.member)
         await talk(alice, carol, "new")
         here.nodes[1].network.resume_forwarding()
-        assert await bob.told() == Lost()
+        assert await bob.told() == OutOfSync()
         bob.leave(Departure.DISCONNECTED)
         began = time.monotonic()
         # Until all of Bob's has been sent again.
@@ -297,7 +297,7 @@ async def test_a_peer_is_told_when_redis_forgot_one_whose_node_could_not_say_so(
         told = await bob.told()
         here.nodes[0].network.resume_forwarding()
         assert told == PeerLeft(alice.member, Departure.DISCONNECTED)
-        assert isinstance(await alice.told(), Lost | PeerLeft)
+        assert isinstance(await alice.told(), OutOfSync | PeerLeft)
 
 
 async def test_whose_peers_node_is_gone_is_told_so_and_stays() -> None:
@@ -309,7 +309,7 @@ async def test_whose_peers_node_is_gone_is_told_so_and_stays() -> None:
                 alice.say("?")
                 await asyncio.sleep(0.1)
         assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
-        assert await bob.told() == Lost()
+        assert await bob.told() == OutOfSync()
         carol = here.guest("carol", 2, alice.room)
         assert await entered(carol) == Joined(alice.member, polite=True)
         assert await alice.told() == PeerJoined(carol.member)
@@ -323,7 +323,7 @@ async def test_a_node_that_was_cut_off_for_longer_than_its_lease_hears_nothing_o
         network.stall()
         alice.say("too late")
         async with within(LEASE_SECONDS + 1):
-            assert await bob.told() == Lost()
+            assert await bob.told() == OutOfSync()
         bob.leave(Departure.DISCONNECTED)
         assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
         network.resume_forwarding()
@@ -345,7 +345,7 @@ async def test_one_alone_that_was_cut_off_is_told_where_somebody_came_and_gave_i
         assert await entered(alice) == Joined(bob.member, polite=True)
         assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
         network.resume_forwarding()
-        assert await bob.told() == Lost()
+        assert await bob.told() == OutOfSync()
         bob.leave(Departure.DISCONNECTED)
         again = here.guest("bob", 0, alice.room)
         await served(here, 0)
@@ -380,8 +380,8 @@ async def test_two_whose_room_others_took_while_they_were_cut_off_are_told() -> 
         while not isinstance(await entered(carol), Joined):  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.5)
         network.resume_forwarding()
-        assert isinstance(await alice.told(), Lost)
-        assert isinstance(await bob.told(), Lost)
+        assert isinstance(await alice.told(), OutOfSync)
+        assert isinstance(await bob.told(), OutOfSync)
         dave = here.guest("dave", 2, alice.room)
         assert await entered(dave) == Joined(carol.member, polite=True)
 
@@ -393,7 +393,7 @@ async def test_without_redis_an_enter_is_refused_within_two_seconds() -> None:
             # At any moment of the round trip that fails.
             guest = here.guest("alice", 0)
             async with within(2):
-                assert await entered(guest) == Unserved()
+                assert await entered(guest) == EngineUnavailable()
             await asyncio.sleep(0.3)
 
 
@@ -404,7 +404,7 @@ async def test_a_seat_that_its_user_has_taken_with_another_session_is_not_resume
         again = here.guest("bob", 2, alice.room)
         assert await entered(again) == Joined(alice.member, polite=True)
         bob.resume()
-        assert isinstance(await bob.told(), Evicted | Lost)
+        assert isinstance(await bob.told(), Evicted | OutOfSync)
 
 
 async def test_in_order_and_once_over_a_network_that_breaks_all_the_time() -> None:
@@ -469,7 +469,7 @@ async def test_others_who_came_into_an_evicted_room_stay_and_those_before_them_a
                 told = await guest.told()
                 while isinstance(told, PeerLeft | PeerJoined):
                     told = await guest.told()
-                assert told == Lost()
+                assert told == OutOfSync()
         else:
             # They had said it again before she came.
             assert code(answer) is Refusal.ROOM_FULL

@@ -11,16 +11,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
-from dyad_server.core.rooms import (
+from dyad_server.core.events import (
     Departure,
+    EngineUnavailable,
     Event,
     Joined,
     Left,
-    Lost,
     Member,
+    OutOfSync,
     Refusal,
     Refused,
-    Unserved,
 )
 
 from tests.nodes.brokers import NODES, Guest, Party, party
@@ -91,7 +91,7 @@ async def test_what_clients_on_all_nodes_are_answered_could_have_been_one_after_
     judged = [
         operations
         for operations in histories.values()
-        if not any(isinstance(each.answer, Unserved | Lost) for each in operations)
+        if not any(isinstance(each.answer, EngineUnavailable | OutOfSync) for each in operations)
     ]
     assert len(judged) > len(histories) / 2
     for operations in judged:
@@ -150,7 +150,7 @@ async def _crowd(here: Party) -> dict[str, list[Operation]]:
 async def _answer(
     operation: Operation, guest: Guest, clock: Iterator[int], *kinds: type[Event]
 ) -> None:
-    """Write down the answer to an operation, which is `Unserved` where Redis gives none in time."""
-    while not isinstance(event := await guest.told(), (*kinds, Unserved, Lost)):
+    """Write down the answer to an operation; `EngineUnavailable` if Redis gives none in time."""
+    while not isinstance(event := await guest.told(), (*kinds, EngineUnavailable, OutOfSync)):
         pass
     operation.answer, operation.answered = event, next(clock)

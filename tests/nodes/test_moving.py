@@ -5,7 +5,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
 import pytest
-from dyad_server.core.rooms import Departure, Joined, Left, Lost, PeerJoined, PeerLeft
+from dyad_server.core.events import Departure, Joined, Left, OutOfSync, PeerJoined, PeerLeft
 from redis.asyncio import Redis
 
 from tests.nodes.brokers import PATIENCE, Guest, Party, entered, party, said
@@ -157,7 +157,7 @@ async def test_nobody_hears_one_of_whom_it_was_not_told_that_it_came() -> None:
         bob = here.guest("bob", 0, alice.room)
         assert await entered(bob) == Joined(alice.member, polite=True)
         bob.say("hello")
-        assert await bob.told() == Lost()
+        assert await bob.told() == OutOfSync()
         assert alice.heard.empty()
 
 
@@ -173,7 +173,7 @@ async def test_one_whom_its_peer_has_given_up_is_told_so_as_it_comes_to_that_one
             assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
             await redis.hset(room, "1", seat)  # type: ignore[misc]
         adopt(bob, coming)
-        assert await bob.told() == Lost()
+        assert await bob.told() == OutOfSync()
 
 
 async def test_who_is_left_for_another_node_is_so_also_when_redis_answer_was_lost() -> None:

@@ -93,7 +93,7 @@ async def test_one_who_is_gone_again_before_it_has_its_seat_back_is_waited_for_a
             await redis.client_pause(800, all=False)
             back = here.connect("bob", 0)
             await back.send(resumable(room_id, resume_token, ack=1))
-            await until(lambda: hub.returning.of(seated) is not None)
+            await until(lambda: hub.reconnect.of(seated) is not None)
             assert not seated.held
             back.cut()
             await until(lambda: seated.held)
@@ -112,7 +112,7 @@ async def test_one_who_comes_back_as_its_leave_frees_the_seat_is_told_so() -> No
         await redis.client_pause(2000, all=False)
         back = here.connect("bob", 0)
         await back.send(resumable(room_id, resume_token, ack=1))
-        await until(lambda: hub.returning.of(seated) is not None)
+        await until(lambda: hub.reconnect.of(seated) is not None)
         await back.send(leave(room_id, seq=2))
         ended = await back.status()
         assert retry_after_ms(ended) is None

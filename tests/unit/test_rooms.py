@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
-from dyad_server.core.rooms import (
+from dyad_server.core.events import (
     Departure,
     Evicted,
     Forwarded,
@@ -15,8 +15,8 @@ from dyad_server.core.rooms import (
     PeerLeft,
     Refusal,
     Refused,
-    Rooms,
 )
+from dyad_server.core.rooms import Rooms
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from dyad_server.core.rooms import Departure, Member, Output
+from dyad_server.core.events import Departure, Member, Output
 
 Deliver = Callable[[Output], None]
 

@@ -20,25 +20,25 @@ from dyad_server.core.commands import (
     Leave,
     Relay,
 )
-from dyad_server.core.heartbeats import Heartbeats
-from dyad_server.core.limits import Limits
-from dyad_server.core.observer import Observer
-from dyad_server.core.participant import Connection, Outlet, Participant
-from dyad_server.core.reconnect import GONE, REPLACED, Returning
-from dyad_server.core.registry import Roster
-from dyad_server.core.rooms import (
+from dyad_server.core.events import (
     Departure,
+    EngineUnavailable,
     Evicted,
     Joined,
     Left,
-    Lost,
+    OutOfSync,
     Output,
     PeerJoined,
     PeerLeft,
     Refusal,
     Refused,
-    Unserved,
 )
+from dyad_server.core.heartbeats import Heartbeats
+from dyad_server.core.limits import Limits
+from dyad_server.core.observer import Observer
+from dyad_server.core.participant import Connection, Outlet, Participant
+from dyad_server.core.reconnect import GONE, REPLACED, Reconnect
+from dyad_server.core.registry import Registry
 from dyad_server.core.session import Arrival
 from dyad_server.errors import (
     Draining,
@@ -78,18 +78,18 @@ class Hub:
         self._observer = observer
         self._heartbeats = Heartbeats(limits.heartbeat, limits.lease, self._silent)
         self._ticker: asyncio.TimerHandle | None = None
-        self.roster = Roster(limits, observer, self._heartbeats, broker.node)
-        self.returning = Returning(broker, self.roster, observer, self.end)
+        self.registry = Registry(limits, observer, self._heartbeats, broker.node)
+        self.reconnect = Reconnect(broker, self.registry, observer, self.end)
         # Set by the fleet, where there is one.
         self.park: Park | None = None
         self.draining = False
         self._spread = Draining.within
 
     def __len__(self) -> int:
-        return len(self.roster)
+        return len(self.registry)
 
     def __iter__(self) -> Iterator[Participant]:
-        return iter(self.roster)
+        return iter(self.registry)
 
     @property
     def ready(self) -> bool:
@@ -119,15 +119,15 @@ class Hub:
         """
         if self.draining:
             raise self.going()
-        connection = self.roster.open(identity, outlet, address)
+        connection = self.registry.open(identity, outlet, address)
         self._await_join(connection.participant)
         if self._ticker is None:
             self._tick_in(self._heartbeats.tick_seconds)
         return connection
 
     def find(self, session_id: str, user_id: str, stale: bytes = b"") -> Connection:
-        """See `Roster.find`."""
-        return self.roster.find(session_id, user_id, stale)
+        """See `Registry.find`."""
+        return self.registry.find(session_id, user_id, stale)
 
     def end_at(self, connection: Connection, until: float) -> None:
         """Close a connection when its token expires, at `until` in Unix seconds."""
@@ -152,8 +152,8 @@ class Hub:
         return False
 
     def allows(self, account: str, frames: int, size: int) -> bool:
-        """See `Roster.allows`."""
-        return self.roster.allows(account, frames, size)
+        """See `Registry.allows`."""
+        return self.registry.allows(account, frames, size)
 
     def hears(self, connection: Connection) -> bool:
         """Whether an input of this connection still counts."""
@@ -170,10 +170,10 @@ class Hub:
                 why = "A join_room that resumes comes first, without a number."
                 self._refuse(participant, what.seq, why)
             else:
-                self.returning.begin(connection, what.ack, event)
+                self.reconnect.begin(connection, what.ack, event)
             return
         participant.spoke = True
-        self.roster.tokens.answered(participant)
+        self.registry.tokens.answered(participant)
         session = participant.session
         arrival = session.arrive(what.seq, what.size)
         if what.ack and not session.acknowledged(what.ack):
@@ -200,19 +200,19 @@ class Hub:
         handed_over = self.draining and self.park is not None
         may_resume = handed_over or not self.draining
         if participant.room_id and participant.resume_token and may_resume:
-            self.roster.disconnect(connection, failure)
+            self.registry.disconnect(connection, failure)
             if participant.connection is None:
-                self.roster.linger(connection)
+                self.registry.linger(connection)
             if not handed_over:
                 self.hold(participant)
         else:
             self.end(participant, failure)
             # One that was just coming back has no seat to free, but is over.
-            self.roster.disconnect(connection, failure)
+            self.registry.disconnect(connection, failure)
 
     def release(self, connection: Connection) -> None:
-        """See `Roster.release`."""
-        self.roster.release(connection)
+        """See `Registry.release`."""
+        self.registry.release(connection)
 
     def end(self, participant: Participant, failure: Ended | None = None) -> None:
         """End a session and free its seat; once is enough, twice does no harm.
@@ -229,7 +229,7 @@ class Hub:
         """Strike a participant off, so that it is told nothing more; then `clear` it."""
         if not participant.over:
             participant.over = True
-            self.roster.remove(participant, failure)
+            self.registry.remove(participant, failure)
 
     def clear(self, participant: Participant, failure: Ended | None) -> None:
         """Free the seat of a participant that was struck off, and end its connection."""
@@ -243,10 +243,10 @@ class Hub:
         Also where the one before is gone and needs no `failure`, the one that is
         coming back does: a stream without an answer or a status would stay open.
         """
-        if (coming := self.returning.give_up(participant)) is not None:
-            self.roster.disconnect(coming, failure or OutOfStep(GONE))
+        if (coming := self.reconnect.give_up(participant)) is not None:
+            self.registry.disconnect(coming, failure or OutOfStep(GONE))
         if participant.connection is not None:
-            self.roster.disconnect(participant.connection, failure)
+            self.registry.disconnect(participant.connection, failure)
 
     def go_away(self) -> None:
         """Open no more connections; those that are open are for `draining` to end."""
@@ -284,7 +284,7 @@ class Hub:
         """Keep the seat of one that has no connection, for the grace time."""
         loop = asyncio.get_running_loop()
         over = loop.call_later(self._limits.resume_grace, self.end, participant)
-        self.roster.hold(participant, over)
+        self.registry.hold(participant, over)
         self._observer.held()
 
     def _act(self, participant: Participant, what: Input, event: Event) -> None:
@@ -320,7 +320,7 @@ class Hub:
                     participant, Forbidden("The token's room is not a UUID: it cannot be created.")
                 )
                 return
-        if self.roster.too_many(participant):
+        if self.registry.too_many(participant):
             self.end(participant, Overloaded("This user has too many streams already."))
             return
         # Whose token names a room makes it also by that name: so both can come
@@ -335,20 +335,20 @@ class Hub:
         self._tell(participant, Output(participant.member.id, participant.room_id, seq, refused))
 
     def _deliver(self, output: Output) -> None:
-        participant = self.roster.get(output.to)
+        participant = self.registry.get(output.to)
         if participant is None:
             return
         match output.event:
             case Joined(_, _, True):
-                self.returning.seated(participant, output)
+                self.reconnect.seated(participant, output)
             case Evicted():
                 participant.entering = ""
                 self._unseat(participant)
                 self.end(participant, Replaced(REPLACED))
-            case Unserved():
+            case EngineUnavailable():
                 participant.entering = ""
                 self.end(participant, Unavailable("Rooms are out of reach: come back soon."))
-            case Lost():
+            case OutOfSync():
                 self.end(participant, OutOfStep("The two ends can no longer be kept in step."))
             case _:
                 self._seat(participant, output)
@@ -364,7 +364,7 @@ class Hub:
                 participant.room_id = output.room_id
                 if participant.resumable:
                     participant.session.resumable = True
-                    self.roster.tokens.rotate(participant)
+                    self.registry.tokens.rotate(participant)
                 if peer is None:
                     self.await_peer(participant)
                 else:
@@ -375,7 +375,7 @@ class Hub:
                 self.await_peer(participant)
             case Left():
                 self._unseat(participant)
-                self.roster.rename(participant)
+                self.registry.rename(participant)
                 self._await_join(participant)
             case Refused() if output.room_id == participant.entering:
                 participant.entering = ""
@@ -394,7 +394,7 @@ class Hub:
     def _unseat(self, participant: Participant) -> None:
         participant.room_id = ""
         participant.session.resumable = False
-        self.roster.tokens.revoke(participant)
+        self.registry.tokens.revoke(participant)
 
     def _await_join(self, participant: Participant) -> None:
         self._wait(participant, self._limits.join_timeout, "No join_room came in time.")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from dyad_server.core.rooms import Output
+from dyad_server.core.events import Output
 from dyad_server.errors import Ended
 
 

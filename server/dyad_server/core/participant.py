@@ -5,7 +5,7 @@ import secrets
 from typing import Protocol
 
 from dyad_server.core.commands import Identity
-from dyad_server.core.rooms import Member, Output
+from dyad_server.core.events import Member, Output
 from dyad_server.core.session import Session
 from dyad_server.errors import Ended
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from dyad_server.core.broker import Broker
 from dyad_server.core.commands import Enter
+from dyad_server.core.events import Output
 from dyad_server.core.observer import Observer
 from dyad_server.core.participant import Connection, Participant
-from dyad_server.core.registry import Roster
-from dyad_server.core.rooms import Output
+from dyad_server.core.registry import Registry
 from dyad_server.errors import Ended, Forbidden, OutOfStep, Replaced, Unavailable
 
 # Who was found: it is here now; None: nobody has such a token.
@@ -22,18 +22,18 @@ REPLACED = "The same user joined this room from another connection."
 RESUMED = "The seat was taken over with its resume token."
 
 
-class Returning:
+class Reconnect:
     """The connections that come back, until the broker has given them their seat.
 
     Attributes:
         claim: set by the fleet, where there is one.
     """
 
-    def __init__(self, broker: Broker, roster: Roster, observer: Observer, end: End) -> None:
+    def __init__(self, broker: Broker, registry: Registry, observer: Observer, end: End) -> None:
         """Give back seats of `broker`; `end` ends a session."""
         self.claim: Claim | None = None
         self._broker = broker
-        self._roster = roster
+        self._roster = registry
         self._observer = observer
         self._end = end
         # By participant, not by member: one that leaves becomes another member.

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from hmac import compare_digest
 
 from dyad_server.core.commands import Identity
+from dyad_server.core.events import Forwarded, Output
 from dyad_server.core.heartbeats import Heartbeats
 from dyad_server.core.limits import Limits, Quota, Throttle
 from dyad_server.core.observer import Observer
 from dyad_server.core.participant import Connection, Outlet, Participant
 from dyad_server.core.resume_tokens import ResumeTokens
-from dyad_server.core.rooms import Forwarded, Output
 from dyad_server.core.session import Session
 from dyad_server.errors import Ended, Overloaded, SessionNotFound, Unauthenticated
 
@@ -27,7 +27,7 @@ def kept_size(output: Output) -> int:
     return _FORWARDED_BYTES + len(event.payload) if isinstance(event, Forwarded) else _TOLD_BYTES
 
 
-class Roster:
+class Registry:
     """The participants of this node, and the connections that they have.
 
     A user counts each participant, held ones too, and each connection that was

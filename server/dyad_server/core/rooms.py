@@ -1,132 +1,25 @@
 """The pairing state machine: two seats a room, who may sit, who is told what.
 
-Input in, list of outputs back, to be delivered in that order. Nothing here
-waits, reads a clock or knows of a network, so every interleaving can be tested.
+Each method takes an input and returns the outputs, to be delivered in that order.
+Nothing here waits, reads a clock or uses a network, so a test can try every
+interleaving.
 """
 
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 
-
-class Refusal(Enum):
-    """Why an input was refused; the contract's `Error.Code`."""
-
-    INVALID_FRAME = "invalid frame"
-    ROOM_NOT_FOUND = "room not found"
-    ROOM_FULL = "room full"
-    NOT_IN_ROOM = "not in room"
-    PEER_ABSENT = "peer absent"
-
-
-class Departure(Enum):
-    """Why somebody left; the contract's `LeaveRoom.Reason`."""
-
-    LEFT = "left"
-    DISCONNECTED = "disconnected"
-    REPLACED = "replaced"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One participant's session, which is what sits in a room.
-
-    Attributes:
-        id: the session's, unique among all sessions.
-        user_id: the token's `sub`. One user has one seat in a room.
-        email: the token's `email`, or empty.
-    """
-
-    id: str
-    user_id: str
-    email: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """To the newcomer: you are in. `peer` was there already.
-
-    With `resumed`: to one whose seat was held: it is yours again.
-    """
-
-    peer: Member | None
-    polite: bool
-    resumed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PeerJoined:
-    """To the one already there: somebody came."""
-
-    who: Member
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """To the one who hung up: you are out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evicted:
-    """To one whose user took the seat with another session."""
-
-
-@dataclass(frozen=True, slots=True)
-class PeerLeft:
-    """To the one who stays: the other is gone."""
-
-    who: Member
-    reason: Departure
-
-
-@dataclass(frozen=True, slots=True)
-class Forwarded:
-    """To the peer: what `who` said. The payload is whatever was handed in.
-
-    It is bytes, because an object that was parsed keeps all of the message alive
-    that it came in.
-    """
-
-    who: Member
-    payload: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """To the one who asked: no, and nothing has changed."""
-
-    code: Refusal
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unserved:
-    """To one who would enter: the engine that keeps the rooms is out of reach."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """To one in a room: it can no longer be kept in step with the other one."""
-
-
-Event = Joined | PeerJoined | Left | Evicted | PeerLeft | Forwarded | Refused | Unserved | Lost
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One event for one member.
-
-    Attributes:
-        to: the id of the member it is for.
-        room_id: the room it is about.
-        reply_to: on an acknowledgement or a refusal, the number of the input
-            it answers; else 0.
-        event: what to tell.
-    """
-
-    to: str
-    room_id: str
-    reply_to: int
-    event: Event
+from dyad_server.core.events import (
+    Departure,
+    Evicted,
+    Forwarded,
+    Joined,
+    Left,
+    Member,
+    Output,
+    PeerJoined,
+    PeerLeft,
+    Refusal,
+    refuse,
+)
 
 
 @dataclass(slots=True)
@@ -250,16 +143,3 @@ class Rooms:
         if peer is None:
             return [refuse(member_id, room_id, reply_to, Refusal.PEER_ABSENT)]
         return [Output(peer.id, room_id, 0, Forwarded(room.seats[seat], payload))]
-
-
-_SENTENCES = {
-    Refusal.ROOM_NOT_FOUND: "There is no such room, or no longer.",
-    Refusal.ROOM_FULL: "Two are in the room already.",
-    Refusal.NOT_IN_ROOM: "You are not in that room.",
-    Refusal.PEER_ABSENT: "Nobody else is in the room to receive this.",
-}
-
-
-def refuse(to: str, room_id: str, reply_to: int, code: Refusal) -> Output:
-    """The output that says no, with the sentence for it."""
-    return Output(to, room_id, reply_to, Refused(code, _SENTENCES[code]))

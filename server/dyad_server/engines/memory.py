@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Callable
 
 from dyad_server.core.broker import Deliver, nobody
-from dyad_server.core.rooms import Departure, Member, Output, Rooms
+from dyad_server.core.events import Departure, Member, Output
+from dyad_server.core.rooms import Rooms
 
 
 class MemoryBroker:

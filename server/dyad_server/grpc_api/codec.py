@@ -3,9 +3,9 @@
 from dyad.v1 import signaling_pb2 as pb
 from google.protobuf.message import DecodeError
 
-from dyad_server.core import rooms
+from dyad_server.core import events
 from dyad_server.core.commands import Acknowledge, Enter, Event, Input, Invalid, Leave, Relay
-from dyad_server.core.rooms import (
+from dyad_server.core.events import (
     Departure,
     Forwarded,
     Joined,
@@ -84,7 +84,7 @@ def write(output: Output, seq: int, resume_token: str) -> pb.Frame:
     return frame
 
 
-def _frame(event: rooms.Event, resume_token: str) -> pb.Frame:
+def _frame(event: events.Event, resume_token: str) -> pb.Frame:
     match event:
         case Joined(peer, polite, resumed):
             known = None if peer is None else _participant(peer)

@@ -2,7 +2,7 @@
 
 import logging
 
-from dyad_server.core.rooms import Output
+from dyad_server.core.events import Output
 from dyad_server.errors import Ended
 
 log = logging.getLogger("dyad")

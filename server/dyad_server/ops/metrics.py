@@ -2,8 +2,8 @@
 
 import prometheus_client as prometheus
 
-from dyad_server.core import rooms
-from dyad_server.core.rooms import Output
+from dyad_server.core import events
+from dyad_server.core.events import Output
 from dyad_server.errors import Ended
 
 
@@ -35,15 +35,15 @@ class MetricsObserver:
             "dyad_events", "Events told to participants, by kind.", ["kind"], registry=self.registry
         )
         # Held ready: looking a label up costs a tenth of a frame.
-        self._delivered: dict[type[rooms.Event], prometheus.Counter] = {
+        self._delivered: dict[type[events.Event], prometheus.Counter] = {
             kind: delivered.labels(kind.__name__)
             for kind in (
-                rooms.Joined,
-                rooms.PeerJoined,
-                rooms.Left,
-                rooms.PeerLeft,
-                rooms.Forwarded,
-                rooms.Refused,
+                events.Joined,
+                events.PeerJoined,
+                events.Left,
+                events.PeerLeft,
+                events.Forwarded,
+                events.Refused,
             )
         }
 

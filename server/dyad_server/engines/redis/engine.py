@@ -12,17 +12,17 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from dyad_server.core.broker import Deliver
-from dyad_server.core.rooms import (
+from dyad_server.core.events import (
     Departure,
+    EngineUnavailable,
     Event,
     Evicted,
     Joined,
     Left,
-    Lost,
     Member,
+    OutOfSync,
     Output,
     Refusal,
-    Unserved,
     refuse,
 )
 from dyad_server.engines.redis.membership import Bus
@@ -110,7 +110,7 @@ class RedisBroker:
         """See `Broker.resume`."""
         seat = self._seating.get(member_id)
         if seat is None or seat.room_id != room_id or not seat.seated:
-            self._seating.deliver(Output(member_id, room_id, 0, Lost()))
+            self._seating.deliver(Output(member_id, room_id, 0, OutOfSync()))
             return
 
         def answered(answer: Answer) -> None:
@@ -294,5 +294,5 @@ def _answer(seat: Seat, reply_to: int, what: str) -> Output:
         return refuse(seat.member.id, seat.room_id, reply_to, Refusal.ROOM_FULL)
     if what == "not found":
         return refuse(seat.member.id, seat.room_id, reply_to, Refusal.ROOM_NOT_FOUND)
-    event: Event = Evicted() if what == "replaced" else Unserved()
+    event: Event = Evicted() if what == "replaced" else EngineUnavailable()
     return Output(seat.member.id, seat.room_id, reply_to, event)

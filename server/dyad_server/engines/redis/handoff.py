@@ -68,7 +68,7 @@ class Fleet:
         self._claiming = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self.take_send: TakeSend = lambda *_: SessionNotFound("There is no such session.")
-        hub.returning.claim = self._begin_claim
+        hub.reconnect.claim = self._begin_claim
         hub.park = self._park
         broker.asked = self._heard
 
@@ -88,7 +88,7 @@ class Fleet:
         return node != self._bus.node and NODE_NAME.fullmatch(node) is not None
 
     async def send(self, user_id: str, stale: bytes, session_id: str, packed: bytes) -> None:
-        """Pass a `SendRequest` to the node whose session it is for; `stale` as in `Roster.find`.
+        """Pass a `SendRequest` to the node whose session it is for; `stale` as in `Registry.find`.
 
         Raises:
             Ended: what that node says to it; `Unavailable` if it does not answer.
@@ -145,7 +145,7 @@ class Fleet:
                     nodes = {name.decode() for name in names} - denied
                     if not nodes:
                         # Perhaps it was taken up here for an earlier try of its client's.
-                        here = self._hub.roster.tokens.owner(token, user_id, room_id)
+                        here = self._hub.registry.tokens.owner(token, user_id, room_id)
                         then(here)
                         return
                     question = ["claim", token, user_id, room_id]
@@ -189,9 +189,9 @@ class Fleet:
     def _adopt(self, packed: bytes, room_id: str, peer: bytes, term: int) -> Participant:
         data, seat = msgpack.unpackb(packed)
         hub = self._hub
-        participant = restore(data, hub.roster.new)
-        hub.roster.add(participant)
-        hub.roster.tokens.take_over(participant)
+        participant = restore(data, hub.registry.new)
+        hub.registry.add(participant)
+        hub.registry.tokens.take_over(participant)
         if seat[2] is None:
             hub.await_peer(participant)
         self._broker.adopt(participant.member, room_id, seat, peer, term)
@@ -243,12 +243,12 @@ class Fleet:
             size=len(left),
         )
         self._hub.disconnect(participant, failure)
-        self._hub.roster.remove(participant, None)
+        self._hub.registry.remove(participant, None)
         return done
 
     async def _give(self, token: str, user_id: str, room_id: str) -> bool:
         """Leave the participant of a token in Redis; whether it is there."""
-        participant = self._hub.roster.tokens.owner(token, user_id, room_id)
+        participant = self._hub.registry.tokens.owner(token, user_id, room_id)
         if participant is None:
             # Perhaps this node is just handing it over.
             left = self._leaving.get(self._token_key(token, user_id))

@@ -12,14 +12,14 @@ from dataclasses import asdict
 from typing import Any
 
 from dyad_server.core.broker import Deliver, nobody
-from dyad_server.core.rooms import (
+from dyad_server.core.events import (
     Departure,
     Event,
     Evicted,
     Forwarded,
     Joined,
-    Lost,
     Member,
+    OutOfSync,
     Output,
     PeerJoined,
     PeerLeft,
@@ -93,7 +93,7 @@ class Seating:
 
     def lose(self, seat: Seat) -> None:
         """Tell a member that it and its peer can no longer be kept in step."""
-        self.tell(seat, Lost())
+        self.tell(seat, OutOfSync())
 
     # What one says to its peer, and the peer is told.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from dyad_server.core.rooms import Departure
+from dyad_server.core.events import Departure
 from dyad_server.engines.redis.membership import Bus
 from dyad_server.engines.redis.pairing import Seating
 from dyad_server.engines.redis.seats import Peer, Seat, written

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dyad_server.core.rooms import Member
+from dyad_server.core.events import Member
 
 
 @dataclass(slots=True)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dyad_server.core.commands import Identity
-from dyad_server.core.participant import Participant
-from dyad_server.core.rooms import (
+from dyad_server.core.events import (
     Departure,
     Event,
     Forwarded,
@@ -18,6 +17,7 @@ from dyad_server.core.rooms import (
     Refusal,
     Refused,
 )
+from dyad_server.core.participant import Participant
 
 Plain = list[Any]
 
