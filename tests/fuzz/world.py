@@ -13,6 +13,7 @@ from dyad_server.core.limits import Limits
 from dyad_server.core.participant import Connection
 from dyad_server.engines.memory import MemoryBroker
 from dyad_server.grpc_api import codec
+from dyad_server.grpc_api.time_limit import TimeLimit
 from dyad_server.grpc_api.writer import StreamOutlet
 from dyad_server.ops.metrics import MetricsObserver
 from google.protobuf.message import DecodeError
@@ -127,7 +128,7 @@ class World:
         call = Call()
         identity = Identity(user.name, f"{user.name}@x", user.claim or None)
         # A `Call` is all that an outlet uses of a context.
-        outlet = StreamOutlet(cast("Any", call), _response, PLENTY)
+        outlet = StreamOutlet(cast("Any", call), _response, TimeLimit(PLENTY))
         connection = self._hub.open(identity, outlet, "127.0.0.1")
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
         client = Client(Seat(user), connection, call, outlet)
