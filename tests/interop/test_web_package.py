@@ -19,7 +19,7 @@ from playwright.async_api import async_playwright
 from tests.browser.site import FLAGS, MEDIA_MS
 from tests.conftest import SECRET, token
 from tests.interop.pasting import PASTE, pasted, quick_start
-from tests.support.needs import PAGE, ROOT, needs
+from tests.support.needs import NODE_PACKAGES, PAGE, ROOT, needs
 from tests.support.ports import free_port
 from tests.support.process import command, dyad_serve
 
@@ -66,7 +66,7 @@ class App:
 
 @pytest.fixture(scope="module")
 async def app(tmp_path_factory: pytest.TempPathFactory) -> App:
-    needs("bash", NPM, WEB / "node_modules" / ".ready")
+    needs("bash", NPM, NODE_PACKAGES)
     ports = {name: str(free_port()) for name in ("50051", "8080", "8000")}
     made = App(tmp_path_factory.mktemp("app"), ports)
     text = made.moved(quick_start("web")[0].replace("$HOME/dyad", str(ROOT)))
@@ -159,7 +159,7 @@ def test_its_types_hold_in_an_app(app: App, module: str, resolution: str) -> Non
     shutil.copy(app.folder / "call.ts", call)
     strictly = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022")
     resolved = ("--module", module, "--moduleResolution", resolution, "--types", "")
-    assert app.says(WEB / "node_modules/.bin/tsc", *strictly, *resolved, call.name) == ""
+    assert app.says(NODE_PACKAGES.with_name(".bin") / "tsc", *strictly, *resolved, call.name) == ""
 
 
 @pytest.mark.parametrize("browser", ["chromium", "firefox"])

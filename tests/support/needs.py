@@ -9,6 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "build" / "web" / "index.html"
 """The call page, of `make build/web/index.html`."""
+NODE_PACKAGES = ROOT / "clients" / "node_modules" / ".ready"
+"""What the web client and the call page depend on is installed."""
 
 
 def needs(*things: str | Path) -> None:

@@ -1,23 +1,27 @@
-"""The web client's own tests run with the others: one command proves the whole."""
+"""The npm packages' own tests run with the others: one command proves the whole."""
 
 import os
 import re
 import sys
 from pathlib import Path
 
-from tests.support.needs import ROOT, needs
+import pytest
+
+from tests.support.needs import NODE_PACKAGES, ROOT, needs
 from tests.support.process import run
 
-WEB = ROOT / "clients" / "web"
 BIN = Path(sys.executable).parent
 
 
-async def test_the_web_clients_own_tests_pass() -> None:
+@pytest.mark.parametrize("package", ["web", "call-page"])
+async def test_the_packages_own_tests_pass(package: str) -> None:
     npm = BIN / "npm"
-    needs(npm, WEB / "node_modules" / ".ready")
+    # The call page's tests import the built library.
+    needs(npm, NODE_PACKAGES, ROOT / "clients" / "web" / "dist" / "index.js")
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    folder = str(ROOT / "clients" / package)
     status, said = await run(
-        str(npm), "test", "--silent", "--prefix", str(WEB), env=os.environ | {"PATH": path}
+        str(npm), "test", "--silent", "--prefix", folder, env=os.environ | {"PATH": path}
     )
     assert status == 0, said
     # A runner that found no test is content too.

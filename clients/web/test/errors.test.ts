@@ -3,8 +3,7 @@ import { test } from "node:test";
 
 import { Code, ConnectError } from "@connectrpc/connect";
 
-import { sentence } from "../page/sentences.js";
-import { DyadError, type ErrorCode, ended } from "../src/errors.js";
+import { type ErrorCode, ended } from "../src/errors.js";
 
 const STATUSES: readonly [status: Code, code: ErrorCode, retryable: boolean][] = [
   [Code.Unauthenticated, "unauthenticated", false],
@@ -38,7 +37,6 @@ test("a negative wish is not to come back, and ABORTED with it is a seat taken o
   const taken = ended(new ConnectError("The same user joined.", Code.Aborted, never));
   assert.equal(taken.code, "taken_over");
   assert.equal(taken.message, "The same user joined.");
-  assert.match(sentence(taken), /another tab or device/);
   const going = ended(new ConnectError("going away", Code.Unavailable, never));
   for (const failure of [taken, going]) {
     assert.equal(failure.final, true);
@@ -50,13 +48,4 @@ test("a negative wish is not to come back, and ABORTED with it is a seat taken o
 test("a wish that is no number is none", () => {
   const going = new ConnectError("going away", Code.Unavailable, { "retry-after-ms": "soon" });
   assert.equal(ended(going).retryAfterMs, undefined);
-});
-
-test("what a person can do is said instead of what the server wrote", () => {
-  const said = sentence(new DyadError("room_full", "Two are in the room already."));
-  assert.match(said, /Create another room/);
-});
-
-test("a failure of the browser's own is said without its details", () => {
-  assert.doesNotMatch(sentence(new TypeError("x is not a function")), /function/);
 });

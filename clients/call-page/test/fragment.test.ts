@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { readFragment, withoutToken } from "../page/fragment.js";
-import { nameIn } from "../page/token.js";
+import { readFragment, withoutToken } from "../src/fragment.js";
+import { nameIn } from "../src/token.js";
 
 test("a link says all that the page needs", () => {
   assert.deepEqual(readFragment("#token=a.b.c&room=r&stun=&server=https%3A%2F%2Fx&auto=1"), {

@@ -1,4 +1,4 @@
-import { DyadError, type ErrorCode } from "../src/index.js";
+import { DyadError, type ErrorCode } from "@dyad/web";
 
 // What a person can do about it. What is not here says so itself.
 const ADVICE: Partial<Record<ErrorCode, string>> = {

@@ -1,4 +1,4 @@
-import { connect, type Connection, type ConnectionEvent, DyadError, type LeaveReason } from "../src/index.js";
+import { connect, type Connection, type ConnectionEvent, DyadError, type LeaveReason } from "@dyad/web";
 import { Call } from "./call.js";
 import { invitation, readFragment, withoutToken } from "./fragment.js";
 import { LocalMedia } from "./media.js";

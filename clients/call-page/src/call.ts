@@ -1,4 +1,4 @@
-import { type NegotiationEvent, Peer, type PeerSignaling } from "../src/index.js";
+import { type NegotiationEvent, Peer, type PeerSignaling } from "@dyad/web";
 import { send } from "./media.js";
 
 export interface CallEvents {
