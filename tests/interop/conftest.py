@@ -13,7 +13,7 @@ from tests.interop.table import table
 from tests.support.needs import ROOT, needs
 from tests.support.sides import Program
 
-GO = ROOT / "clients" / "go"
+GO = ROOT / "clients" / "go" / "dyad"
 KOTLIN = ROOT / "clients" / "kotlin"
 NODE = Path(sys.executable).parent / "node"
 

@@ -9,8 +9,8 @@ import pytest
 from tests.support.needs import ROOT, needs
 from tests.support.process import DYAD
 
-GO = ROOT / "clients" / "go"
-PION = GO / "examples" / "pion_call"
+GO = ROOT / "clients" / "go" / "dyad"
+PION = ROOT / "clients" / "go" / "examples" / "pion_call"
 # Fetching and compiling everything, on a machine that never did, after the builds of others.
 BUILD = 1800
 
@@ -41,7 +41,7 @@ async def run(program: str, *arguments: str, folder: Path) -> str:
 async def test_it_is_formatted_and_clean_by_vet_and_staticcheck(folder: Path) -> None:
     assert await run("gofmt", "-l", ".", folder=folder) == ""
     await go("vet", "./...", folder=folder)
-    tools = f"-modfile={GO / 'tools' / 'go.mod'}"
+    tools = f"-modfile={GO.parent / 'tools' / 'go.mod'}"
     await go("tool", tools, "staticcheck", "./...", folder=folder)
 
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/dyad-signaling/dyad/clients/go"
+	"github.com/dyad-signaling/dyad/clients/go/dyad"
 	"github.com/pion/webrtc/v4"
 )
 

@@ -3,7 +3,7 @@ module github.com/dyad-signaling/dyad/clients/go/examples/pion_call
 go 1.26.0
 
 require (
-	github.com/dyad-signaling/dyad/clients/go v0.0.0
+	github.com/dyad-signaling/dyad/clients/go/dyad v0.0.0
 	github.com/pion/webrtc/v4 v4.2.26
 	google.golang.org/grpc v1.85.0
 )
@@ -35,4 +35,4 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-replace github.com/dyad-signaling/dyad/clients/go => ../..
+replace github.com/dyad-signaling/dyad/clients/go/dyad => ../../dyad

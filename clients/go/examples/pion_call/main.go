@@ -16,7 +16,7 @@ import (
 	"os"
 	"os/signal"
 
-	"github.com/dyad-signaling/dyad/clients/go"
+	"github.com/dyad-signaling/dyad/clients/go/dyad"
 	"google.golang.org/grpc/credentials"
 )
 

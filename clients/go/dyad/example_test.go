@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log"
 
-	"github.com/dyad-signaling/dyad/clients/go"
+	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
 func Example() {

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dyad-signaling/dyad/clients/go"
+	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
 const (
@@ -30,7 +30,7 @@ func program(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("TEST_DYAD")
 	if path == "" {
-		path = "../../.venv/bin/dyad"
+		path = "../../../.venv/bin/dyad"
 	}
 	if _, err := os.Stat(path); err != nil {
 		if os.Getenv("CI") != "" {

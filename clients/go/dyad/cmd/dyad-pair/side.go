@@ -10,7 +10,7 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/dyad-signaling/dyad/clients/go"
+	"github.com/dyad-signaling/dyad/clients/go/dyad"
 	"google.golang.org/genproto/googleapis/rpc/code"
 )
 

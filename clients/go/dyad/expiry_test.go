@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dyad-signaling/dyad/clients/go"
+	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
 // expiring returns a token whose exp is so many seconds away; it holds for 30 more.

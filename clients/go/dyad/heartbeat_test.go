@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dyad-signaling/dyad/clients/go"
+	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
 func TestAQuietCallOutlivesItsLease(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dyad-signaling/dyad/clients/go"
+	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
 func TestACutLosesNothing(t *testing.T) {

@@ -1,4 +1,4 @@
-module github.com/dyad-signaling/dyad/clients/go
+module github.com/dyad-signaling/dyad/clients/go/dyad
 
 go 1.26.0
 

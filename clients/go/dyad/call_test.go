@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dyad-signaling/dyad/clients/go"
+	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
 const nowhere = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
