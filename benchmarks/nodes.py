@@ -63,8 +63,11 @@ async def measure(ports: tuple[int, int], pids: list[int], frames: int) -> list[
 
 async def main(rounds: int, frames: int) -> None:
     """Measure, and print."""
-    options = ("--max-frames-per-second", "1000000", "--max-bytes-per-second", "1000000000")
-    options += ("--max-streams-per-user", "1000")
+    options = [
+        *("--max-frames-per-second", "1000000"),
+        *("--max-bytes-per-second", "1000000000"),
+        *("--max-streams-per-user", "1000"),
+    ]
     async with (
         redis_server() as redis,
         dyad_serve(SECRET, "--redis", redis.url, *options) as one,
@@ -81,9 +84,9 @@ async def main(rounds: int, frames: int) -> None:
                     found[kind].append(costs)
             print(f"  round {number} of {rounds}, {time.monotonic() - began:.0f} s", flush=True)
     totals = {}
-    for kind, costs in found.items():
-        nodes = statistics.median(first + second for first, second, _ in costs)
-        engine = statistics.median(third for _, _, third in costs)
+    for kind, measured in found.items():
+        nodes = statistics.median(first + second for first, second, _ in measured)
+        engine = statistics.median(third for _, _, third in measured)
         totals[kind] = nodes
         print(f"{kind:10} {nodes:6.1f} µs of the nodes' CPU a frame, {engine:5.1f} µs of Redis'")
     ratio = totals["two nodes"] / totals["one node"]

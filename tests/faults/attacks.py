@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import grpc
 from dyad.v1 import signaling_pb2 as pb
@@ -27,10 +26,8 @@ from hyperframe.frame import HeadersFrame
 from tests.faults.witness import channel
 from tests.support.ends import SignalEnd, candidate, join
 from tests.support.http2 import LISTEN, PREFACE, SEND, SIGNAL, connected
+from tests.support.services import CHECK, REFLECT, WATCH
 
-WATCH = "/grpc.health.v1.Health/Watch"
-CHECK = "/grpc.health.v1.Health/Check"
-REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 EMPTY_FRAMES = b"\x0a\x00" * 262_000
 """A message just below the size limit, of frames without anything in them."""
 UNKNOWN = 15 << 3 | 2
@@ -43,6 +40,8 @@ _MANY = 1000
 _PATIENCE = 5.0
 # What a call raises that is refused, or that ended before a write.
 _REFUSED = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError, EOFError)
+
+Stream = grpc.aio.StreamStreamCall[bytes, bytes]
 
 
 @dataclass
@@ -82,10 +81,10 @@ def unknown_field(size: int) -> bytes:
 
 
 @asynccontextmanager
-async def raw_stream(target: Target, path: str = SIGNAL) -> AsyncIterator[Any]:
+async def raw_stream(target: Target, path: str = SIGNAL) -> AsyncIterator[Stream]:
     """A stream that takes bytes for messages."""
     async with channel(target.port) as own:
-        call = own.stream_stream(path)(metadata=target.metadata)
+        call: Stream = own.stream_stream(path)(metadata=target.metadata)
         with contextlib.suppress(*_REFUSED):
             yield call
         call.cancel()
@@ -169,7 +168,9 @@ async def bad_tokens(target: Target) -> None:
         for _ in range(20):
             header, claims, _ = target.tokens[0].split(".")
             forged = f"{header}.{claims}.{secrets.token_urlsafe(32)}"
-            call = own.stream_stream(LISTEN)(metadata=(("authorization", f"Bearer {forged}"),))
+            call: Stream = own.stream_stream(LISTEN)(
+                metadata=(("authorization", f"Bearer {forged}"),)
+            )
             with contextlib.suppress(*_REFUSED):
                 await call.read()
 
@@ -191,7 +192,9 @@ async def bogus_resumes(target: Target) -> None:
 async def foreign_sends(target: Target) -> None:
     """Sends for sessions of other nodes, and of none."""
     async with channel(target.port) as own:
-        send = own.unary_unary(SEND, request_serializer=pb.SendRequest.SerializeToString)
+        send: grpc.aio.UnaryUnaryMultiCallable[pb.SendRequest, bytes] = own.unary_unary(
+            SEND, request_serializer=pb.SendRequest.SerializeToString
+        )
         for _ in range(20):
             session = f"{secrets.token_hex(8)}.{secrets.token_urlsafe(24)}"
             request = pb.SendRequest(session_id=session, frames=[join()] * 10)
@@ -232,7 +235,7 @@ ATTACKS: dict[str, Attack] = {
     "headers of Send": lambda target: headers_only(target, SEND),
     "headers of Listen": lambda target: headers_only(target, LISTEN),
     "headers of Check": lambda target: headers_only(target, CHECK),
-    "headers of reflection": lambda target: headers_only(target, REFLECTION),
+    "headers of reflection": lambda target: headers_only(target, REFLECT),
     "long headers": lambda target: headers_only(target, SIGNAL, ("x-long", "y" * 15_000)),
     "long addresses": lambda target: headers_only(target, SIGNAL, ("x-forwarded-for", HOPS)),
     "watchers": watchers,

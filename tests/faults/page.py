@@ -37,7 +37,9 @@ class Answer:
 
     def stop_reading(self) -> None:
         """Let what comes wait at the proxy."""
-        self._reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no other way in
+        transport = self._writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
 
     def leave(self) -> None:
         """Hang up, as a browser does whose tab is closed."""

@@ -3,17 +3,16 @@
 import asyncio
 import signal
 from functools import partial
-from typing import Any
 
 import grpc
 import pytest
-from dyad_server.app import SERVICE
 from dyad_server.auth import jwks
 from dyad_server.grpc_api import reflection
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.health import Health
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from dyad_server.grpc_api.servicer import SERVICE
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from tests.conftest import SECRET, serving, token
 from tests.faults.site import Watch
@@ -22,11 +21,9 @@ from tests.support.ends import SignalEnd, join
 from tests.support.http2 import Http2, connected
 from tests.support.issuer import es256, issuing
 from tests.support.process import dyad_serve
+from tests.support.services import CHECK, REFLECT, WATCH, HealthStub, reflecting
 from tests.support.until import until
 
-CHECK = "/grpc.health.v1.Health/Check"
-WATCH = "/grpc.health.v1.Health/Watch"
-REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 RESOURCE_EXHAUSTED = "8"
 DEADLINE_EXCEEDED = "4"
 ROOMY = 32 * 1024 * 1024
@@ -114,7 +111,7 @@ async def test_watchers_past_the_bound_are_refused_and_cost_nothing(watched: Wat
 
 async def test_names_of_half_a_megabyte_are_not_kept(watched: Watch) -> None:
     async with watched() as site, channel(site.port) as own:
-        health: Any = health_pb2_grpc.HealthStub(own)
+        health = HealthStub(own)
         before = site.process.memory_info().rss
         watches = [health.Watch(Request(service="x" * 500_000)) for _ in range(200)]
         told = await asyncio.gather(*(watch.read() for watch in watches), return_exceptions=True)
@@ -164,12 +161,12 @@ async def test_places_are_free_again_once_their_clients_are_gone() -> None:
 
 async def test_a_name_that_is_not_known_is_answered_as_the_health_protocol_says() -> None:
     async with serving() as server, channel(server.port) as own:
-        health: Any = health_pb2_grpc.HealthStub(own)
+        health = HealthStub(own)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await health.Check(Request(service="x"))
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
         watch = health.Watch(Request(service="x"))
-        assert (await watch.read()).status == Response.SERVICE_UNKNOWN
+        assert await watch.read() == Response(status=Response.SERVICE_UNKNOWN)
         assert not watch.done()
         watch.cancel()
 
@@ -198,12 +195,15 @@ async def test_reflection_ends_whom_it_hears_nothing_of_and_takes_small_requests
         assert set(ended) <= {DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED}
         assert ended.count(DEADLINE_EXCEEDED) >= 10
 
-        call = reflection_pb2_grpc.ServerReflectionStub(own).ServerReflectionInfo()
+        call = reflecting(own)
         ask = reflection_pb2.ServerReflectionRequest
         await call.write(ask(file_containing_symbol=SERVICE))
-        assert (await call.read()).HasField("file_descriptor_response")
+        answer = await call.read()
+        assert isinstance(answer, reflection_pb2.ServerReflectionResponse)
+        assert answer.HasField("file_descriptor_response")
         await call.write(ask(file_containing_symbol="x" * 2000))
         answer = await call.read()
+        assert isinstance(answer, reflection_pb2.ServerReflectionResponse)
         assert answer.HasField("error_response")
         assert answer.ByteSize() < 100
         call.cancel()

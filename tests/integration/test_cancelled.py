@@ -1,9 +1,11 @@
 """A call that its client cancels."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from dyad_server.grpc_api.servicer import SignalingServicer
+from dyad_server.grpc_api.streams import Context
 
 from tests.conftest import ends, serving
 from tests.support.ends import ListenEnd, pair
@@ -16,9 +18,11 @@ async def test_a_call_that_is_cut_ends_as_cancelled(monkeypatch: pytest.MonkeyPa
     cancelled = asyncio.Event()
     listen = SignalingServicer.Listen
 
-    async def watched(*call: object) -> None:
+    async def watched(
+        servicer: SignalingServicer, requests: AsyncIterator[bytes], context: Context
+    ) -> None:
         try:
-            await listen(*call)  # type: ignore[arg-type]
+            await listen(servicer, requests, context)
         except asyncio.CancelledError:
             cancelled.set()
             raise

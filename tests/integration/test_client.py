@@ -2,18 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import dyad
-import grpc
 import pytest
 from dyad.stream import Stream, open_stream
 from dyad.v1 import signaling_pb2 as pb
-from dyad.v1 import signaling_pb2_grpc as pb_grpc
 
 from tests.conftest import serving, token
 from tests.support.proxy import Proxy
+from tests.support.scripted import Context, scripted
 from tests.support.until import PATIENCE
 
 ALICE = dyad.Participant("alice", "a@x")
@@ -284,7 +282,7 @@ async def test_closing_without_leaving_looks_like_a_lost_connection() -> None:
 async def test_what_was_taken_in_is_acknowledged() -> None:
     acks: asyncio.Queue[int] = asyncio.Queue()
 
-    async def script(requests: AsyncIterator[pb.SignalRequest], context: Any) -> None:
+    async def script(requests: AsyncIterator[pb.SignalRequest], context: Context) -> None:
         await context.write(pb.SignalResponse(frames=[_joined()]))
         told = pb.Frame(room_id="r", join_room=pb.JoinRoom())
         await context.write(pb.SignalResponse(frames=[_numbered(told, n) for n in range(2, 102)]))
@@ -303,7 +301,7 @@ async def test_what_was_taken_in_is_acknowledged() -> None:
 async def test_a_gap_in_the_numbers_ends_the_connection() -> None:
     over = asyncio.Event()
 
-    async def script(requests: AsyncIterator[pb.SignalRequest], context: Any) -> None:
+    async def script(requests: AsyncIterator[pb.SignalRequest], context: Context) -> None:
         try:
             told = pb.Frame(room_id="r", join_room=pb.JoinRoom())
             frames = [_joined(), _numbered(told, 2), _numbered(told, 4)]
@@ -319,26 +317,6 @@ async def test_a_gap_in_the_numbers_ends_the_connection() -> None:
         with pytest.raises(dyad.TakenOver):
             await anext(alice)
         await over.wait()
-
-
-@asynccontextmanager
-async def scripted(
-    script: Callable[[AsyncIterator[pb.SignalRequest], Any], Awaitable[None]],
-) -> AsyncIterator[int]:
-    class Scripted(pb_grpc.SignalingServicer):
-        async def Signal(  # type: ignore[override]  # noqa: N802 - writes by itself
-            self, request_iterator: Any, context: Any
-        ) -> None:
-            await script(request_iterator, context)
-
-    server = grpc.aio.server()
-    pb_grpc.add_SignalingServicer_to_server(Scripted(), server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        yield port
-    finally:
-        await server.stop(0)
 
 
 def _joined() -> pb.Frame:

@@ -5,20 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import dyad
-import grpc
 import pytest
 from dyad import link
 from dyad.v1 import signaling_pb2 as pb
-from dyad.v1 import signaling_pb2_grpc as pb_grpc
 
 from tests.conftest import serving, token
 from tests.support.clock import within
+from tests.support.scripted import Context, scripted
 
 ROOM = "6f2c0b1e-0000-4000-8000-000000000000"
 HEARTBEAT = pb.SignalResponse()
 
 
-class Fake(pb_grpc.SignalingServicer):
+class Fake:
     """A server that says what the test has it say, which the real one cannot be made to.
 
     Attributes:
@@ -31,35 +30,27 @@ class Fake(pb_grpc.SignalingServicer):
         self.to_say: asyncio.Queue[pb.SignalResponse] = asyncio.Queue()
         self.opened = asyncio.Condition()
 
-    async def Signal(  # noqa: N802 - gRPC's name
-        self,
-        request_iterator: AsyncIterator[pb.SignalRequest],
-        context: grpc.aio.ServicerContext[pb.SignalRequest, pb.SignalResponse],
-    ) -> AsyncIterator[pb.SignalResponse]:
+    async def signal(self, requests: AsyncIterator[pb.SignalRequest], context: Context) -> None:
         heard: asyncio.Queue[pb.SignalRequest] = asyncio.Queue()
         async with self.opened:
             self.heard.append(heard)
             self.opened.notify_all()
         saying = asyncio.create_task(self._say(context))
         try:
-            async for request in request_iterator:
+            async for request in requests:
                 for frame in request.frames:
                     if frame.HasField("join_room"):
                         await context.write(self._answer(frame))
                 heard.put_nowait(request)
         finally:
             saying.cancel()
-        return
-        yield HEARTBEAT  # Makes this a generator, as gRPC expects of it.
 
     async def streams(self, count: int) -> None:
         """Await that so many were opened."""
         async with self.opened:
             await self.opened.wait_for(lambda: len(self.heard) >= count)
 
-    async def _say(
-        self, context: grpc.aio.ServicerContext[pb.SignalRequest, pb.SignalResponse]
-    ) -> None:
+    async def _say(self, context: Context) -> None:
         while True:
             await context.write(await self.to_say.get())
 
@@ -78,17 +69,14 @@ class Fake(pb_grpc.SignalingServicer):
 @asynccontextmanager
 async def faked() -> AsyncIterator[tuple[Fake, dyad.Connection]]:
     """A client in a room of that server."""
-    fake, server = Fake(), grpc.aio.server()
-    pb_grpc.add_SignalingServicer_to_server(fake, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        async with dyad.connect(f"127.0.0.1:{port}", "token") as connection:
-            await connection.create()
-            assert (await fake.heard[0].get()).frames
-            yield fake, connection
-    finally:
-        await server.stop(0)
+    fake = Fake()
+    async with (
+        scripted(fake.signal) as port,
+        dyad.connect(f"127.0.0.1:{port}", "token") as connection,
+    ):
+        await connection.create()
+        assert (await fake.heard[0].get()).frames
+        yield fake, connection
 
 
 async def test_a_heartbeat_is_answered_by_one_empty_message() -> None:

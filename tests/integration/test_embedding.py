@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 import pytest
 from dyad_server import Config, ConfigError, serving
-from dyad_server.app import SERVICE
+from dyad_server.grpc_api.servicer import SERVICE
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorServer
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -27,6 +27,7 @@ from tests.support.http2 import LISTEN, SEND, SIGNAL, connected
 from tests.support.issuer import es256, issuing
 from tests.support.needs import needs
 from tests.support.redis import redis_server
+from tests.support.services import HealthStub, reflecting
 from tests.support.until import until
 
 README = Path(__file__).parents[2] / "README.md"
@@ -142,11 +143,11 @@ def spans() -> Iterator[InMemorySpanExporter]:
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     instrumentor = GrpcAioInstrumentorServer()
-    instrumentor.instrument(tracer_provider=provider)  # type: ignore[no-untyped-call]  # it has no types
+    instrumentor.instrument(tracer_provider=provider)
     try:
         yield exporter
     finally:
-        instrumentor.uninstrument()  # type: ignore[no-untyped-call]  # as above
+        instrumentor.uninstrument()
 
 
 async def greeted(own: grpc.aio.Channel) -> str:
@@ -175,7 +176,7 @@ async def test_what_the_readme_shows_serves_a_call_and_drains_it(
             own = await stack.enter_async_context(channel(port))
             alice, bob = await call_and_part(own, transport)
             assert await greeted(own) == "Hello, Alice."
-            health: Any = health_pb2_grpc.HealthStub(own)
+            health = HealthStub(own)
             answer = await health.Check(health_pb2.HealthCheckRequest(service=SERVICE))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         for end in (alice, bob):
@@ -193,7 +194,7 @@ async def test_opentelemetry_sees_every_call_of_what_the_readme_shows(
     async with program(capsys, config) as port, channel(port) as own:
         alice, bob = await call_and_part(own, transport)
         await greeted(own)
-        health: Any = health_pb2_grpc.HealthStub(own)
+        health = HealthStub(own)
         await health.Check(health_pb2.HealthCheckRequest())
         watch = health.Watch(health_pb2.HealthCheckRequest())
         await watch.read()
@@ -227,7 +228,7 @@ async def test_a_path_that_is_no_text_ends_no_embedded_server() -> None:
         stream = client.call("", "/\xff\xfe/x".encode("latin-1"))
         assert (await client.ended(stream))["grpc-status"] == "12", "UNIMPLEMENTED"
         async with channel(server.port) as own:
-            health: Any = health_pb2_grpc.HealthStub(own)
+            health = HealthStub(own)
             answer = await health.Check(health_pb2.HealthCheckRequest())
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
@@ -288,9 +289,10 @@ async def test_the_schema_of_other_services_is_shown_too() -> None:
         serving(config, add_services=partial(add_greeter, Greeter())) as server,
         channel(server.port) as own,
     ):
-        call = reflection_pb2_grpc.ServerReflectionStub(own).ServerReflectionInfo()
+        call = reflecting(own)
         await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         answer = await call.read()
+        assert isinstance(answer, reflection_pb2.ServerReflectionResponse)
         names = [service.name for service in answer.list_services_response.service]
         assert {"test.Greeter", SERVICE, "grpc.health.v1.Health"} < set(names)
         call.cancel()

@@ -89,7 +89,7 @@ async def pair(alice: End, bob: End) -> tuple[str, str]:
 
 async def send(channel: grpc.aio.Channel, session_id: str, text: str, *frames: pb.Frame) -> None:
     """`Send` to a session with this token."""
-    await pb_grpc.SignalingStub(channel).Send(  # type: ignore[misc] - the stub's types are not aio's
+    await pb_grpc.SignalingStub(channel).Send(
         pb.SendRequest(session_id=session_id, frames=frames),
         metadata=(("authorization", f"Bearer {text}"),),
     )

@@ -1,6 +1,7 @@
 """Heartbeats and leases over both transports, as a client meets them."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import grpc
@@ -10,18 +11,17 @@ from dyad_server.core.participant import Connection
 
 from tests.conftest import Connect, ends, serving
 from tests.integration.test_one_seat import pair
-from tests.support.ends import PATIENCE, End, candidate, join
-from tests.support.until import until
+from tests.support.ends import End, candidate, join
+from tests.support.until import PATIENCE, until
 
 QUICK: dict[str, Any] = {"heartbeat": 0.2, "lease": 5.0}
 
 
 async def heartbeat(end: End) -> None:
     """Read on to the next message without frames."""
-    call: Any = end
     async with asyncio.timeout(PATIENCE):
         while True:
-            message = await call.call.read()
+            message = await end.call.read()
             if not message.frames and not getattr(message, "session_id", ""):
                 return
 
@@ -30,6 +30,10 @@ def connection_of(server: Server, user: str) -> Connection:
     (participant,) = (each for each in server.dyad.hub if each.identity.user_id == user)
     assert participant.connection is not None
     return participant.connection
+
+
+def heard_after(connection: Connection, moment: float) -> bool:
+    return connection.heard_at > moment
 
 
 def let_the_lease_run_out(connection: Connection) -> None:
@@ -53,7 +57,7 @@ async def test_a_heartbeat_comes_where_nothing_else_does_and_any_message_answers
             await heartbeat(alice)
             before = connection.heard_at
             await alice.send()
-            await until(lambda before=before: connection.heard_at > before)  # type: ignore[misc]
+            await until(partial(heard_after, connection, before))
 
 
 async def test_one_that_sends_nothing_for_its_lease_ends_and_its_peer_is_told(

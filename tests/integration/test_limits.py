@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import Any
 
 import grpc
@@ -69,7 +70,7 @@ async def test_a_message_over_the_limit_ends_its_sender_only(transport: type[End
 
 
 async def test_a_token_at_the_limit_gets_in_and_one_over_it_is_refused() -> None:
-    claims = {"email": "e" * 200, "room": "r" * 200}
+    claims: dict[str, Any] = {"email": "e" * 200, "room": "r" * 200}
     length = len(token("a", **claims))
     async with serving(max_token_bytes=length) as server, ends(server, SignalEnd) as connect:
         alice = connect("a", **claims)
@@ -176,16 +177,19 @@ async def test_good_tokens_get_in_while_their_address_sends_calls_without_one(
                         assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
                         refused += 1
 
+            def were_refused(calls: int) -> bool:
+                return refused >= calls
+
             attacks = [asyncio.create_task(attack(n)) for n in range(len(bad))]
             try:
                 # More than any lock-out would allow.
-                await until(lambda: refused >= 60, 60)
+                await until(partial(were_refused, 60), 60)
                 for n in range(60):
                     before = refused
                     user = connect(f"user{n}")
                     await user.send(join())
                     assert (await user.hear(60)).HasField("join_room")
-                    await until(lambda before=before: refused > before, 60)
+                    await until(partial(were_refused, before + 1), 60)
                 assert not any(task.done() for task in attacks)
             finally:
                 for task in attacks:

@@ -9,14 +9,15 @@ from pathlib import Path
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.app import SERVICE
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from dyad_server.grpc_api.servicer import SERVICE
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from tests.conftest import SECRET, token
 from tests.support.clock import within
 from tests.support.ends import SignalEnd, join
 from tests.support.process import DYAD, dyad_serve, run
+from tests.support.services import HealthStub, reflecting
 from tests.support.until import PATIENCE
 
 PARTICIPANT = str(Path(__file__).with_name("participant.py"))
@@ -120,7 +121,7 @@ async def test_health_answers_for_all_and_for_the_service() -> None:
         dyad_serve(SECRET) as served,
         grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
     ):
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub = HealthStub(channel)
         for service in ("", SERVICE):
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -132,10 +133,11 @@ async def test_the_schema_is_shown_only_where_asked_for(*, asked: bool) -> None:
         dyad_serve(SECRET, *(["--reflection"] if asked else [])) as served,
         grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
     ):
-        call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo()
+        call = reflecting(channel)
         if asked:
             await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
             answer = await call.read()
+            assert isinstance(answer, reflection_pb2.ServerReflectionResponse)
             names = [service.name for service in answer.list_services_response.service]
             assert SERVICE in names
         else:

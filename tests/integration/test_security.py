@@ -17,12 +17,13 @@ from dyad_server.app import Server
 from dyad_server.auth import jwks
 from dyad_server.grpc_api.servicer import SERVICE
 from grpc import StatusCode
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from tests.conftest import SECRET, ends, serving, token
 from tests.support.clock import within
 from tests.support.ends import End, ListenEnd, SignalEnd, end_of, join, leave, offer, pair
 from tests.support.issuer import es256, issuing, rs256, spelled
+from tests.support.services import HealthStub
 from tests.support.until import PATIENCE
 
 Error = grpc.aio.AioRpcError
@@ -206,12 +207,12 @@ async def test_until_the_first_keys_are_there_the_service_says_so(
         issuer.status = 503
         settings = {"jwt_secret": "", "jwt_jwks_url": issuer.url}
         async with serving(**settings) as server, channel_to(server) as channel:
-            health: Any = health_pb2_grpc.HealthStub(channel)
-            ask = health_pb2.HealthCheckRequest
+            health = HealthStub(channel)
+            ask, answer = health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
             watch = health.Watch(ask(service=SERVICE))
-            assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            assert await watch.read() == answer(status=answer.NOT_SERVING)
             alive = await health.Check(ask(service=""))
-            assert alive.status == health_pb2.HealthCheckResponse.SERVING
+            assert alive.status == answer.SERVING
             for _ in range(9):
                 for ended in await refusals(channel, bearer(key.token())):
                     assert ended.code() is StatusCode.UNAVAILABLE
@@ -219,7 +220,7 @@ async def test_until_the_first_keys_are_there_the_service_says_so(
                     assert 200 <= int(str(told["retry-after-ms"])) <= 2000
             issuer.status = 200
             async with asyncio.timeout(PATIENCE):
-                assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+                assert await watch.read() == answer(status=answer.SERVING)
             watch.cancel()
             alice = SignalEnd(channel, key.token())
             await alice.send(join())

@@ -50,7 +50,10 @@ class _Client:
         if isinstance(frame, PingFrame) and "ACK" in frame.flags:
             self.pongs += 1
         elif isinstance(frame, HeadersFrame):
-            headers = dict(self._decoder.decode(frame.data))
+            headers = {
+                name.decode(): value.decode()
+                for name, value in self._decoder.decode(frame.data, raw=True)
+            }
             self.statuses += [headers["grpc-status"]] if "grpc-status" in headers else []
 
     def _read(self, size: int) -> bytes:

@@ -6,10 +6,9 @@ import random
 import signal
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -20,6 +19,7 @@ from tests.support.ports import free_port
 from tests.support.process import Served, dyad_serve
 from tests.support.proxy import Proxy
 from tests.support.redis import RedisServer, redis_server
+from tests.support.services import HealthStub
 from tests.support.until import PATIENCE
 
 NODES = 3
@@ -98,7 +98,7 @@ class Node:
     async def health(self, service: str = SERVICE) -> str:
         """What it says of its health; of it as a whole where `service` is empty."""
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
-            health: Any = health_pb2_grpc.HealthStub(channel)
+            health = HealthStub(channel)
             answer = await health.Check(
                 health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE
             )

@@ -57,6 +57,9 @@ class Guest:
         """See `participant.Outlet`."""
         self._news.set()
 
+    def beat(self) -> None:
+        pass
+
     def end(self, failure: Ended) -> None:
         self.ended = failure
         if self.turns is not None:
@@ -89,7 +92,9 @@ class Guest:
 
 
 @asynccontextmanager
-async def node(redis: RedisServer | None, **settings: float) -> AsyncIterator[Dyad]:
+async def node(
+    redis: RedisServer | None, *, drain_timeout: float = 4 * PATIENCE, drain_spread: float = 0
+) -> AsyncIterator[Dyad]:
     """One node without a transport."""
     dyad = Dyad(
         Config(
@@ -98,8 +103,8 @@ async def node(redis: RedisServer | None, **settings: float) -> AsyncIterator[Dy
             max_streams=SEATS + 1,
             max_streams_per_address=SEATS + 1,
             resume_grace=GRACE_SECONDS,
-            drain_timeout=settings.pop("drain_timeout", 4 * PATIENCE),
-            **settings,  # type: ignore[arg-type]
+            drain_timeout=drain_timeout,
+            drain_spread=drain_spread,
         )
     )
     await dyad.start()

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import time
+from functools import partial
 
-import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
+import msgpack
 import pytest
 from dyad_server.core.events import (
     Departure,
@@ -21,12 +22,13 @@ from dyad_server.core.events import (
     Refused,
 )
 from redis.asyncio import Redis
+from redis.typing import EncodableT, FieldT
 
-from tests.nodes.brokers import PATIENCE, Guest, Party, entered, party, said
+from tests.nodes.brokers import Guest, Node, Party, entered, party, said
 from tests.support.clock import within
 from tests.support.proxy import Way
 from tests.support.redis import redis_server
-from tests.support.until import until
+from tests.support.until import PATIENCE, until
 
 TOLD_SECONDS = 10.0
 LEASE_SECONDS = 6.0
@@ -37,11 +39,15 @@ _AGAIN_SECONDS = 3.0
 _STEP_SECONDS = 3.0
 
 
+def is_ready(node: Node) -> bool:
+    return node.broker.ready
+
+
 async def served(here: Party, *nodes: int) -> None:
     """Await that rooms can be entered on these nodes again."""
     for node in nodes:
         async with within(SERVED_SECONDS):
-            await until(lambda node=node: here.nodes[node].broker.ready)  # type: ignore[misc]
+            await until(partial(is_ready, here.nodes[node]))
 
 
 async def served_to(guest: Guest) -> Event:
@@ -451,7 +457,7 @@ async def test_a_room_that_redis_evicts_is_said_again_and_no_call_notices(
         for turn in range(2):
             await redis.delete(room)
             async with asyncio.timeout(PATIENCE):
-                while None in await redis.hmget(room, "0", "1"):  # type: ignore[misc]  # noqa: ASYNC110 - it does not tell
+                while None in await redis.hmget(room, "0", "1"):  # noqa: ASYNC110 - it does not tell
                     await asyncio.sleep(0.05)
             carol = here.guest("carol", 2, alice.room)
             assert code(await served_to(carol)) is Refusal.ROOM_FULL
@@ -503,11 +509,13 @@ async def test_leases_that_a_step_of_redis_clock_ends_at_once_end_no_call() -> N
     ],
     ids=["no msgpack", "no messages", "no list", "messages of nobody's"],
 )
-async def test_an_entry_that_is_not_understood_deafens_no_node(entry: dict[str, bytes]) -> None:
+async def test_an_entry_that_is_not_understood_deafens_no_node(
+    entry: dict[FieldT, EncodableT],
+) -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         for node in here.nodes[:2]:
-            await redis.xadd(node.broker.bus.key("in", node.broker.node), entry)  # type: ignore[arg-type]
+            await redis.xadd(node.broker.bus.key("in", node.broker.node), entry)
         await talk(alice, bob, "still here")
 
 
@@ -527,7 +535,7 @@ async def test_a_peer_whose_seat_is_free_has_left_until_its_node_has_had_time_to
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         # Bob's node has freed his seat, and what it says of that is on its way.
-        await redis.hdel(here.nodes[0].broker.bus.key("room", alice.room), "1")  # type: ignore[misc]
+        await redis.hdel(here.nodes[0].broker.bus.key("room", alice.room), "1")
         broker = here.nodes[0].broker
         seat = broker._seating.get(alice.id)  # noqa: SLF001 - so that it looks just now
         assert seat is not None

@@ -38,7 +38,8 @@ def believe_gone(here: Party, node: Node) -> None:
 async def test_a_node_learns_that_it_was_believed_gone_though_the_first_answer_is_lost() -> None:
     async with party() as here:
         node = here.nodes[0]
-        lease, renewals = node.broker.bus.lease, []
+        lease = node.broker.bus.lease
+        renewals: list[Renewal] = []
 
         def lose_the_answer(renewal: Renewal) -> None:
             renewals.append(renewal)
@@ -57,7 +58,8 @@ async def test_a_node_learns_that_it_was_believed_gone_though_the_first_answer_i
 async def test_a_late_copy_of_a_renewal_does_not_hide_that_its_node_was_believed_gone() -> None:
     async with party() as here:
         node = here.nodes[0]
-        bus, renewals = node.broker.bus, []
+        bus = node.broker.bus
+        renewals: list[Renewal] = []
         term, voice = bus.lease.term, bus._pipeline.voice  # noqa: SLF001
         at_each_renewal(node, renewals.append)
         await until(lambda: bool(renewals))

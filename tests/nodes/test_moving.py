@@ -3,13 +3,13 @@
 import asyncio
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
+import msgpack
 import pytest
 from dyad_server.core.events import Departure, Joined, Left, OutOfSync, PeerJoined, PeerLeft
 from redis.asyncio import Redis
 
-from tests.nodes.brokers import PATIENCE, Guest, Party, entered, party, said
-from tests.support.until import until
+from tests.nodes.brokers import Guest, Party, entered, party, said
+from tests.support.until import PATIENCE, until
 
 _MINUTE_MS = 60_000
 
@@ -151,9 +151,9 @@ async def test_nobody_hears_one_of_whom_it_was_not_told_that_it_came() -> None:
         alice = here.guest("alice", 0)
         room = alice.node.broker.bus.key("room", alice.room)
         # As if Redis had forgotten, and its clock were behind that of the one before.
-        await redis.hset(room, "epoch", 10**14)  # type: ignore[misc]
+        await redis.hset(room, "epoch", 10**14)
         assert await entered(alice) == Joined(None, polite=False)
-        await redis.hdel(room, "epoch")  # type: ignore[misc]
+        await redis.hdel(room, "epoch")
         bob = here.guest("bob", 0, alice.room)
         assert await entered(bob) == Joined(alice.member, polite=True)
         bob.say("hello")
@@ -168,10 +168,10 @@ async def test_one_whom_its_peer_has_given_up_is_told_so_as_it_comes_to_that_one
         # As where Redis says for a while that Bob is nowhere.
         async with Redis(port=here.redis.port) as redis:
             room = alice.node.broker.bus.key("room", alice.room)
-            seat = await redis.hget(room, "1")  # type: ignore[misc]
-            await redis.hdel(room, "1")  # type: ignore[misc]
+            seat = await redis.hget(room, "1")
+            await redis.hdel(room, "1")
             assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
-            await redis.hset(room, "1", seat)  # type: ignore[misc]
+            await redis.hset(room, "1", seat)
         adopt(bob, coming)
         assert await bob.told() == OutOfSync()
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -296,6 +297,7 @@ async def test_redis_holds_nothing_for_ever_and_every_right_is_needed() -> None:
             assert await _without_end(redis) == []
             lives = {"generation": 3_600_000, "missing": 180_000}
             for key in await redis.keys("*"):
+                assert isinstance(key, str)
                 kind = key.split(":")[1]
                 assert await redis.pttl(key) <= lives.get(kind, 120_000), key
     granted = {word[1:] for word in RIGHTS.split() if word.startswith("+")}
@@ -381,12 +383,18 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
     needs("redis-server")
     async with redis_server() as redis:
         client = connect(redis.url, 10.0)
-        pipeline = Pipeline(client, lambda: Call(lambda pipe: pipe.time(), lambda _: None), list)
+        pipeline = Pipeline(
+            client, lambda: Call(lambda pipe: pipe.time(), lambda _: None), lambda: None
+        )
         answered: list[int] = []
+
+        def answer(number: int, _: object) -> None:
+            answered.append(number)
+
         for number in range(8):
             call = Call(
                 lambda pipe: pipe.set("dyad:large", b"x" * 400_000),
-                lambda _, number=number: answered.append(number),  # type: ignore[misc]
+                partial(answer, number),
             )
             call.size = 400_000
             call.expect(60)

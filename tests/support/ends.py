@@ -12,6 +12,8 @@ from tests.support.until import PATIENCE
 
 
 class End(Protocol):
+    call: Any
+
     def __init__(self, channel: grpc.aio.Channel, token: str) -> None: ...
     def open(self) -> None: ...
     async def send(self, *frames: pb.Frame) -> None: ...
@@ -23,7 +25,7 @@ class End(Protocol):
 class _Base:
     def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
         self.stub: Any = pb_grpc.SignalingStub(channel)
-        self.metadata = (("authorization", f"Bearer {token}"),)
+        self.metadata: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {token}"),)
         self.heard: deque[pb.Frame] = deque()
         self.call: Any = None
 

@@ -95,7 +95,7 @@ class Http2:
         )
         return frame
 
-    def call(self, token: str, path: str = SIGNAL) -> int:
+    def call(self, token: str, path: str | bytes = SIGNAL) -> int:
         """Begin a call, without a token where that is empty; the number of its stream."""
         stream = self._next_stream
         self._next_stream += 2

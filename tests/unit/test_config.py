@@ -8,9 +8,9 @@ from typing import Any
 
 import grpc
 import pytest
-from dyad_server.app import grpc_options
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
+from dyad_server.grpc_api.options import grpc_options
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -137,7 +137,7 @@ ANYTHING = st.one_of(
     st.binary(),
     st.lists(st.integers()),
 )
-GOOD = {"jwt_secret": SECRET, "allow_plaintext": True}
+GOOD: dict[str, Any] = {"jwt_secret": SECRET, "allow_plaintext": True}
 
 
 @given(
@@ -164,8 +164,8 @@ TAKEN_BY_A_TEST = {"port", "metrics_port", "workers"}
 
 def edge(setting: Field[Any], outside: float) -> Any:
     """The number next to `outside`, a refused one, that is taken."""
-    kind = type(setting.default)
-    inside = setting.default
+    inside: Any = setting.default
+    kind = type(inside)
     while (
         middle := kind((inside + outside) / 2 if kind is float else (inside + outside) // 2)
     ) not in (
@@ -189,7 +189,8 @@ def edge(setting: Field[Any], outside: float) -> Any:
 async def test_a_server_serves_with_the_least_and_the_most_of_each_number(
     setting: Field[Any], outside: float
 ) -> None:
-    value = edge(setting, type(setting.default)(outside))
+    default: Any = setting.default
+    value = edge(setting, type(default)(outside))
     async with serving(**{setting.name: value}) as server, ends(server, SignalEnd) as connect:
         end = connect("alice")
         with suppress(grpc.aio.AioRpcError, EOFError):

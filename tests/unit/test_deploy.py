@@ -67,7 +67,7 @@ def test_a_pod_starts_with_what_it_is_given_and_is_probed_where_it_listens(tmp_p
     assert (config.jwt_secret, config.redis) == tuple(secret.values())
     assert container["readinessProbe"]["grpc"]["port"] == config.port
     service = container["readinessProbe"]["grpc"]["service"]
-    assert Default().FindServiceByName(service)
+    assert Default().FindServiceByName(service).full_name == service
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"grpc": config.port, "metrics": config.metrics_port}
     sleep = int(container["lifecycle"]["preStop"]["exec"]["command"][1])

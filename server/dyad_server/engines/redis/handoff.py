@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
+import msgpack
 
 from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Quota

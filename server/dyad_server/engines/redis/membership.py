@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
+import msgpack
 
 from dyad_server.engines.redis.client import FAILURES, connect, explain, hang_up
 from dyad_server.engines.redis.lease import LEASE_SECONDS, Lease

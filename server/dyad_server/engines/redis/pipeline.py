@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]  # it has no types, anywhere
+import msgpack
 from redis.exceptions import NoScriptError
 
 from dyad_server.engines.redis.client import FAILURES, check, hang_up
