@@ -8,8 +8,8 @@ import logging
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from types import ModuleType
-from typing import NoReturn
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import grpc
 
@@ -19,9 +19,9 @@ from dyad_server.auth.verifier import Verifier
 from dyad_server.config import Config
 from dyad_server.core import draining
 from dyad_server.core.draining import Drained
-from dyad_server.core.hub import Hub
+from dyad_server.core.hub import Hub, MakeBroker, MakeHandoff
 from dyad_server.core.limits import Limits
-from dyad_server.core.observer import Observers
+from dyad_server.core.ports import Observers
 from dyad_server.engines.memory import MemoryBroker
 from dyad_server.errors import ConfigError
 from dyad_server.grpc_api import health, servicer
@@ -29,17 +29,23 @@ from dyad_server.grpc_api.acceptor import make_server, services
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.connections import AddressBound
 from dyad_server.grpc_api.health import Health
+from dyad_server.grpc_api.inbound import Inbound, Terms
 from dyad_server.grpc_api.options import grpc_options
 from dyad_server.grpc_api.reflection import Reflection
-from dyad_server.grpc_api.servicer import SERVICE, SignalingServicer, Terms
+from dyad_server.grpc_api.servicer import SERVICE, SignalingServicer
 from dyad_server.grpc_api.tls import server_credentials
 from dyad_server.grpc_environment import stopping_signals
+from dyad_server.ops.clock import LoopClock
 from dyad_server.ops.logs import LogObserver, log
 from dyad_server.ops.metrics import MetricsObserver
 from dyad_server.ops.metrics_http import MetricsServer
 
+if TYPE_CHECKING:
+    from dyad_server.several_nodes import SeveralNodes
+
 __all__ = ["AddServices", "Dyad", "Server"]
 
+T = TypeVar("T", Limits, Terms)
 AddServices = Callable[[grpc.aio.Server], None]
 
 _REPORT_SECONDS = 0.5
@@ -69,40 +75,27 @@ class Dyad:
             token_bytes=config.max_token_bytes,
         )
         self.metrics = MetricsObserver()
-        several = _several_nodes() if config.redis else None
-        broker = several.broker(config.redis, config.redis_prefix) if several else MemoryBroker()
-        limits = Limits(
-            join_timeout=config.join_timeout,
-            lone_timeout=config.lone_timeout,
-            heartbeat=config.heartbeat,
-            lease=config.lease,
-            resume_grace=config.resume_grace,
-            drain_spread=config.spread(),
-            waiting_bytes=config.max_waiting_bytes,
-            waiting_frames=config.max_waiting_frames,
-            frames_per_second=config.max_frames_per_second,
-            bytes_per_second=config.max_bytes_per_second,
-            opens_per_second=config.max_opens_per_second,
-            streams=config.max_streams,
-            streams_per_user=config.max_streams_per_user,
-            streams_per_address=config.max_streams_per_address,
+        limits = _by_name(Limits, config, drain_spread=config.spread())
+        terms = _by_name(
+            Terms,
+            config,
+            frames_at_once=limits.frames_at_once,
+            calls_per_user=limits.calls_per_user,
         )
-        self._observers = Observers((self.metrics, LogObserver()))
-        self.hub = Hub(broker, limits, self._observers)
+        self._clock = LoopClock()
+        self._observers = Observers(self.metrics, LogObserver())
+        make_broker: MakeBroker = MemoryBroker
+        make_handoff: MakeHandoff | None = None
+        if config.redis:
+            nodes = _several_nodes(config, terms)
+            make_broker, make_handoff = nodes.make_broker, nodes.make_handoff
+        self.hub = Hub(make_broker, limits, self._observers, self._clock, make_handoff)
         self.servicer = SignalingServicer(
             self.hub,
+            Inbound(self.hub, terms),
             verifier,
             Origin(config.proxies(), unix=config.trusts_unix(), hops=config.trusted_hops),
-            Terms(
-                config.max_frame_bytes,
-                config.write_timeout,
-                config.end_at_expiry,
-                limits.frames_at_once,
-                limits.calls_per_user,
-            ),
-        )
-        self._fleet = (
-            several.join(self.hub, self.servicer, broker, config.resume_grace) if several else None
+            terms,
         )
 
     async def start(self) -> None:
@@ -114,9 +107,7 @@ class Dyad:
         await self.hub.start()
 
     async def stop(self) -> None:
-        """Let go of the engine; after the server stopped."""
-        if self._fleet is not None:
-            await self._fleet.finish()
+        """Leave the engine; after the server has stopped."""
         await self.hub.stop()
 
     async def drain(self) -> Drained:
@@ -129,7 +120,7 @@ class Dyad:
             How many were handed over, and how many were not.
         """
         began = time.monotonic()
-        drained = await draining.drain(self.hub, self._observers, self._drain_timeout)
+        drained = await draining.drain(self.hub, self._observers, self._clock, self._drain_timeout)
         self.stop_keys()
         log.log(
             logging.WARNING if drained.lost else logging.INFO,
@@ -158,14 +149,20 @@ class Dyad:
         return OneKey(public_key(config.public_key_pem()))
 
 
-def _several_nodes() -> ModuleType:
+def _several_nodes(config: Config, terms: Terms) -> "SeveralNodes":
     try:
-        from dyad_server import several_nodes  # noqa: PLC0415 - its dependencies are an extra's
+        from dyad_server.several_nodes import SeveralNodes  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
         raise ConfigError(
             "--redis needs more: in the checkout, pip install '.[server,redis]'."
         ) from error
-    return several_nodes
+    return SeveralNodes(config.redis, config.redis_prefix, config.resume_grace, terms)
+
+
+def _by_name(kind: type[T], config: Config, **derived: Any) -> T:
+    """A dataclass whose fields are the settings of the same names, but for those `derived`."""
+    names = {field.name for field in fields(kind)} - derived.keys()
+    return kind(**{name: getattr(config, name) for name in names} | derived)
 
 
 class Server:

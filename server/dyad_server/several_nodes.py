@@ -3,30 +3,37 @@
 import functools
 
 from dyad_server.core.hub import Hub
+from dyad_server.core.ports import Deliver
 from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.handoff import Fleet
 from dyad_server.engines.redis.membership import Bus
-from dyad_server.grpc_api.servicer import SignalingServicer
+from dyad_server.grpc_api.inbound import Inbound, Terms
 
 
-def broker(url: str, prefix: str) -> RedisBroker:
-    """A broker whose rooms are in the Redis at `url`, under keys that begin with `prefix:`."""
-    return RedisBroker(functools.partial(Bus, url, prefix=f"{prefix}:"))
+class SeveralNodes:
+    """Makes what a hub needs to work with the other nodes of one Redis."""
 
+    def __init__(self, url: str, prefix: str, grace: float, terms: Terms) -> None:
+        """Prepare both, without reaching Redis.
 
-def join(hub: Hub, servicer: SignalingServicer, redis: RedisBroker, grace: float) -> Fleet:
-    """Let `hub` and `servicer` work with the other nodes that `redis` reaches.
+        Args:
+            url: of Redis.
+            prefix: begins the name of each key, before a colon.
+            grace: seconds that a reserved seat waits for its participant.
+            terms: of the `Send`s that other nodes forward.
+        """
+        self._make_bus = functools.partial(Bus, url, prefix=f"{prefix}:")
+        self._grace = grace
+        self._terms = terms
+        self._broker: RedisBroker | None = None
 
-    Args:
-        hub: this node's.
-        servicer: its.
-        redis: from `broker`.
-        grace: seconds that a held seat waits for its participant.
+    def make_broker(self, deliver: Deliver) -> RedisBroker:
+        """A broker whose rooms are in Redis."""
+        self._broker = RedisBroker(self._make_bus, deliver)
+        return self._broker
 
-    Returns:
-        What is to `finish` before the hub stops.
-    """
-    fleet = Fleet(hub, redis, grace)
-    fleet.take_send = servicer.take_packed_send
-    servicer.fleet = fleet
-    return fleet
+    def make_handoff(self, hub: Hub) -> Fleet:
+        """The way from `hub` to the other nodes; after `make_broker`."""
+        assert self._broker is not None  # noqa: S101 - a hub makes its broker first
+        take_send = Inbound(hub, self._terms).forwarded_send
+        return Fleet(hub, self._broker, self._grace, take_send)

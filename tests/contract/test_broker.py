@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from dyad_server.core.broker import Broker
 from dyad_server.core.events import (
     Departure,
     Event,
@@ -23,6 +22,7 @@ from dyad_server.core.events import (
     Refusal,
     Refused,
 )
+from dyad_server.core.ports import Broker
 from dyad_server.engines.memory import MemoryBroker
 from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.membership import Bus
@@ -74,14 +74,15 @@ async def engine(kind: str) -> AsyncIterator[Engine]:
     here = Engine()
     async with AsyncExitStack() as stack:
         if kind == "memory":
-            here.nodes = [MemoryBroker()]
+            here.nodes = [MemoryBroker(here.deliver)]
         else:
             needs("redis-server")
             redis = await stack.enter_async_context(redis_server())
             bus = functools.partial(Bus, redis.url, settle_seconds=0)
-            here.nodes = [RedisBroker(bus) for _ in range(int(kind.partition(" ")[2]))]
+            here.nodes = [
+                RedisBroker(bus, here.deliver) for _ in range(int(kind.partition(" ")[2]))
+            ]
         for node in here.nodes:
-            node.deliver_to(here.deliver)
             await node.start()
             stack.push_async_callback(node.stop)
         yield here

@@ -11,10 +11,12 @@ from dyad_server.core.commands import Identity
 from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Limits
 from dyad_server.core.participant import Connection
+from dyad_server.core.ports import Deliver
 from dyad_server.engines.memory import MemoryBroker
 from dyad_server.grpc_api import codec
 from dyad_server.grpc_api.time_limit import TimeLimit
 from dyad_server.grpc_api.writer import StreamOutlet
+from dyad_server.ops.clock import LoopClock
 from dyad_server.ops.metrics import MetricsObserver
 from google.protobuf.message import DecodeError
 
@@ -85,12 +87,15 @@ class World:
         self.inputs = 0
         self._rng = rng
         self._share_of_bytes = share_of_bytes
-        self._broker = MemoryBroker()
-        self._hub = Hub(self._broker, Limits(**limits), MetricsObserver())
+        self._hub = Hub(self._make_broker, Limits(**limits), MetricsObserver(), LoopClock())
         self._model = Model()
         self._clients: list[Client] = []
         # Each token that was ever given, by whom and where: most are spent.
         self._tokens: list[tuple[str, User, str]] = []
+
+    def _make_broker(self, deliver: Deliver) -> MemoryBroker:
+        self._broker = MemoryBroker(deliver)
+        return self._broker
 
     async def play(self, steps: int) -> None:
         """Do so many things, and then let all go."""

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from dyad_server.core.events import Departure, Event, Forwarded, Joined, Member, Output, PeerJoined
-from dyad_server.engines.redis.engine import RedisBroker
+from dyad_server.engines.redis.engine import MakeBus, RedisBroker
 from dyad_server.engines.redis.membership import Bus
 
 from tests.support.needs import needs
@@ -60,12 +60,15 @@ class Guest:
 class Party:
     """The nodes, and whoever is on them."""
 
-    def __init__(self, redis: RedisServer, nodes: list[Node]) -> None:
+    def __init__(self, redis: RedisServer) -> None:
         self.redis = redis
-        self.nodes = nodes
+        self.nodes: list[Node] = []
         self._guests: dict[str, Guest] = {}
-        for node in nodes:
-            node.broker.deliver_to(functools.partial(self._deliver, node))
+
+    def add_node(self, make_bus: MakeBus, network: Proxy) -> Node:
+        broker = RedisBroker(make_bus, functools.partial(self._deliver, len(self.nodes)))
+        self.nodes.append(Node(broker, network))
+        return self.nodes[-1]
 
     def guest(self, user: str, node: int, room: str = "") -> Guest:
         guest = Guest(self.nodes[node], user, room or str(uuid.uuid4()))
@@ -82,9 +85,9 @@ class Party:
         assert await alice.told() == PeerJoined(bob.member)
         return alice, bob
 
-    def _deliver(self, node: Node, output: Output) -> None:
+    def _deliver(self, node: int, output: Output) -> None:
         guest = self._guests[output.to]
-        assert guest.node is node, f"{output.to} is told something on another node"
+        assert guest.node is self.nodes[node], f"{output.to} is told something on another node"
         guest.heard.put_nowait(output.event)
 
 
@@ -105,14 +108,13 @@ async def party(*, settle_seconds: float = 0) -> AsyncIterator[Party]:
     async with AsyncExitStack() as stack:
         # A replica is brought up to date at once.
         redis = await stack.enter_async_context(redis_server("--repl-diskless-sync-delay", "0"))
-        nodes = []
+        here = Party(redis)
         for _ in range(NODES):
             network = await stack.enter_async_context(Proxy(redis.port))
             url = redis.through(network.port)
             bus = functools.partial(Bus, url, settle_seconds=settle_seconds)
-            nodes.append(Node(RedisBroker(bus), network))
-        here = Party(redis, nodes)
-        for node in nodes:
+            here.add_node(bus, network)
+        for node in here.nodes:
             await node.broker.start()
             stack.push_async_callback(node.broker.stop)
         yield here

@@ -46,7 +46,7 @@ class World:
     def open(self, *, numbered: bool = True) -> tuple[Connection, Written]:
         outlet = Written(self)
         participant = Participant(Identity("alice"), Session(1, 1, lambda _: 0))
-        connection = Connection(participant, outlet, "127.0.0.1", "")
+        connection = Connection(participant, outlet, "127.0.0.1", b"", "")
         if numbered:
             participant.session.arrive(1)
         self.heartbeats.watch(connection, self.now)

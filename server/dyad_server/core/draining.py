@@ -2,13 +2,13 @@
 
 import asyncio
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dyad_server.core.clock import Clock
 from dyad_server.core.hub import Hub
-from dyad_server.core.observer import Observer
 from dyad_server.core.participant import Participant
+from dyad_server.core.ports import Observer
 from dyad_server.errors import Draining
 
 # Small enough that other work on the loop waits for milliseconds only.
@@ -30,28 +30,28 @@ class Drained:
     ended: int
 
 
-async def drain(hub: Hub, observer: Observer, seconds: float) -> Drained:
+async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> Drained:
     """End every connection of `hub` with `Draining` and open no more.
 
     Where there are other nodes, the seats of those who may resume are handed
     over to them. What cannot be handed over within `seconds` is lost; `observer`
     is told of each.
     """
-    deadline = time.monotonic() + seconds
+    deadline = clock.monotonic() + seconds
     hub.go_away()
     going = hub.going()
     staying: list[Participant] = []
     ending: list[Participant] = []
     for participant in hub:
-        (staying if hub.park and participant.resume_token else ending).append(participant)
+        (staying if hub.handoff and participant.resume_token else ending).append(participant)
     await _end(hub, ending, going)
     # The two of a room together, or for a while one would look for the other.
     staying.sort(key=lambda participant: participant.room_id)
     outcomes: list[bool] = []
     for batch in _batches(staying):
-        kept = await _hand_over(hub, batch, going, deadline)
+        kept = await _hand_over(hub, batch, going, deadline - clock.monotonic())
         for outcome in kept:
-            observer.handed_over(kept=outcome)
+            observer.handed_off(kept=outcome)
         outcomes += kept
     return Drained(outcomes.count(True), outcomes.count(False), len(ending))
 
@@ -66,17 +66,18 @@ async def _end(hub: Hub, ending: Sequence[Participant], going: Draining) -> None
 
 
 async def _hand_over(
-    hub: Hub, batch: Sequence[Participant], going: Draining, deadline: float
+    hub: Hub, batch: Sequence[Participant], going: Draining, left: float
 ) -> list[bool]:
     """Hand over those of `batch` that are still here; whether each one was."""
     there = [participant for participant in batch if not participant.over]
-    left = deadline - time.monotonic()
-    if hub.park is None or left <= 0:
+    if hub.handoff is None or left <= 0:
         for participant in there:
             hub.end(participant, going)
         await asyncio.sleep(0)
         return [False] * len(there)
-    return await asyncio.gather(*(hub.park(participant, going, left) for participant in there))
+    return await asyncio.gather(
+        *(hub.handoff.hand_off(participant, going, left) for participant in there)
+    )
 
 
 def _batches(participants: Sequence[Participant]) -> Iterator[Sequence[Participant]]:

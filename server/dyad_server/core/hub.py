@@ -4,12 +4,10 @@ Nothing here waits. A transport hands in what a client sent and is told, through
 its `Outlet`, that something is to be written or that the connection is over.
 """
 
-import asyncio
-import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 
-from dyad_server.core.broker import Broker
+from dyad_server.core.clock import Clock, Timer
 from dyad_server.core.commands import (
     Acknowledge,
     Enter,
@@ -35,8 +33,8 @@ from dyad_server.core.events import (
 )
 from dyad_server.core.heartbeats import Heartbeats
 from dyad_server.core.limits import Limits
-from dyad_server.core.observer import Observer
 from dyad_server.core.participant import Connection, Outlet, Participant
+from dyad_server.core.ports import Broker, Deliver, Handoff, Observer
 from dyad_server.core.reconnect import GONE, REPLACED, Reconnect
 from dyad_server.core.registry import Registry
 from dyad_server.core.session import Arrival
@@ -52,9 +50,8 @@ from dyad_server.errors import (
     Unavailable,
 )
 
-# Hand over the seat of a participant, whose connection ends with that failure, to
-# another node within so many seconds; whether that succeeded.
-Park = Callable[[Participant, Ended, float], Awaitable[bool]]
+MakeBroker = Callable[[Deliver], Broker]
+MakeHandoff = Callable[["Hub"], Handoff]
 
 # So many may come back to the next node at once after a drain.
 _RETURNS_PER_SECOND = 1000
@@ -71,17 +68,34 @@ class Hub:
     when its connection does: its seat is held for the grace time.
     """
 
-    def __init__(self, broker: Broker, limits: Limits, observer: Observer) -> None:
-        self._broker = broker
-        broker.deliver_to(self._deliver)
+    def __init__(
+        self,
+        make_broker: MakeBroker,
+        limits: Limits,
+        observer: Observer,
+        clock: Clock,
+        make_handoff: MakeHandoff | None = None,
+    ) -> None:
+        """Make a hub, and what calls it back.
+
+        Args:
+            make_broker: makes the engine; it is given the function that takes outputs.
+            limits: of this server.
+            observer: is told what happens.
+            clock: of this server.
+            make_handoff: makes the way to the other nodes, if there are any; it is
+                given this hub.
+        """
+        self._broker = make_broker(self._deliver)
         self._limits = limits
         self._observer = observer
+        self._clock = clock
         self._heartbeats = Heartbeats(limits.heartbeat, limits.lease, self._silent)
-        self._ticker: asyncio.TimerHandle | None = None
-        self.registry = Registry(limits, observer, self._heartbeats, broker.node)
-        self.reconnect = Reconnect(broker, self.registry, observer, self.end)
-        # Set by the fleet, where there is one.
-        self.park: Park | None = None
+        self._ticker: Timer | None = None
+        self.registry = Registry(limits, observer, self._heartbeats, clock, self._broker.node)
+        self.handoff = make_handoff(self) if make_handoff else None
+        claim = self.handoff.claim if self.handoff else None
+        self.reconnect = Reconnect(self._broker, self.registry, observer, self.end, claim)
         self.draining = False
         self._spread = Draining.within
 
@@ -106,12 +120,22 @@ class Hub:
 
     async def stop(self) -> None:
         """End, after all participants."""
+        if self.handoff is not None:
+            await self.handoff.stop()
         if self._ticker is not None:
             self._ticker.cancel()
         await self._broker.stop()
 
-    def open(self, identity: Identity, outlet: Outlet, address: str) -> Connection:
-        """Begin a session for a client that connected from `address`.
+    def open(
+        self, identity: Identity, outlet: Outlet, address: str, token: bytes = b""
+    ) -> Connection:
+        """Open a session for a client that has connected.
+
+        Args:
+            identity: the user.
+            outlet: the writing side of the connection.
+            address: the client's.
+            token: the digest of the token, which may speak for this connection.
 
         Raises:
             Draining: the server is going away.
@@ -119,7 +143,7 @@ class Hub:
         """
         if self.draining:
             raise self.going()
-        connection = self.registry.open(identity, outlet, address)
+        connection = self.registry.open(identity, outlet, address, token)
         self._await_join(connection.participant)
         if self._ticker is None:
             self._tick_in(self._heartbeats.tick_seconds)
@@ -131,12 +155,11 @@ class Hub:
 
     def end_at(self, connection: Connection, until: float) -> None:
         """Close a connection when its token expires, at `until` in Unix seconds."""
-        left = until - time.time()
+        left = until - self._clock.unix_time()
         if left > 0:
             # Looked at now and then: the clock of expiries may be set.
-            later = asyncio.get_running_loop().call_later
             wait = min(left, _LOOK_SECONDS)
-            connection.expiry = later(wait, self.end_at, connection, until)
+            connection.expiry = self._clock.call_later(wait, self.end_at, connection, until)
         else:
             # It speaks for nothing any more, not for a seat that is held either.
             connection.token = b""
@@ -144,7 +167,7 @@ class Hub:
 
     def charge(self, connection: Connection, frames: int, size: int) -> bool:
         """Count a message of so many frames and bytes; False, and it is over, past its rate."""
-        connection.heard_at = time.monotonic()
+        connection.heard_at = self._clock.monotonic()
         participant = connection.participant
         if self.allows(participant.identity.user_id, frames, size):
             return True
@@ -197,7 +220,7 @@ class Hub:
         participant = connection.participant
         if not connection.open:
             return
-        handed_over = self.draining and self.park is not None
+        handed_over = self.draining and self.handoff is not None
         may_resume = handed_over or not self.draining
         if participant.room_id and participant.resume_token and may_resume:
             self.registry.disconnect(connection, failure)
@@ -248,6 +271,20 @@ class Hub:
         if participant.connection is not None:
             self.registry.disconnect(participant.connection, failure)
 
+    def let_go(self, participant: Participant, failure: Ended) -> None:
+        """Forget a participant that goes on elsewhere; its connection ends with `failure`."""
+        self.disconnect(participant, failure)
+        self.registry.remove(participant, None)
+
+    def adopt(self, participant: Participant, *, alone: bool) -> None:
+        """Add a participant that another node handed off; its client is to reconnect."""
+        self.registry.add(participant)
+        self.registry.tokens.take_over(participant)
+        if alone:
+            self._await_peer(participant)
+        if not self.draining:
+            self.hold(participant)
+
     def go_away(self) -> None:
         """Open no more connections; those that are open are for `draining` to end."""
         if not self.draining:
@@ -263,13 +300,13 @@ class Hub:
         return failure
 
     def _tick_in(self, seconds: float) -> None:
-        self._ticker = asyncio.get_running_loop().call_later(seconds, self._tick)
+        self._ticker = self._clock.call_later(seconds, self._tick)
 
     def _tick(self) -> None:
         self._ticker = None
         seconds = self._heartbeats.tick_seconds
         try:
-            seconds = self._heartbeats.tick(time.monotonic())
+            seconds = self._heartbeats.tick(self._clock.monotonic())
         finally:
             # Also after a failure, which must not stop the clock for all others.
             if self._heartbeats:
@@ -282,10 +319,9 @@ class Hub:
 
     def hold(self, participant: Participant) -> None:
         """Keep the seat of one that has no connection, for the grace time."""
-        loop = asyncio.get_running_loop()
-        over = loop.call_later(self._limits.resume_grace, self.end, participant)
+        over = self._clock.call_later(self._limits.resume_grace, self.end, participant)
         self.registry.hold(participant, over)
-        self._observer.held()
+        self._observer.reserved()
 
     def _act(self, participant: Participant, what: Input, event: Event) -> None:
         match event:
@@ -366,13 +402,13 @@ class Hub:
                     participant.session.resumable = True
                     self.registry.tokens.rotate(participant)
                 if peer is None:
-                    self.await_peer(participant)
+                    self._await_peer(participant)
                 else:
                     participant.wait(None)
             case PeerJoined():
                 participant.wait(None)
             case PeerLeft():
-                self.await_peer(participant)
+                self._await_peer(participant)
             case Left():
                 self._unseat(participant)
                 self.registry.rename(participant)
@@ -399,14 +435,12 @@ class Hub:
     def _await_join(self, participant: Participant) -> None:
         self._wait(participant, self._limits.join_timeout, "No join_room came in time.")
 
-    def await_peer(self, participant: Participant) -> None:
-        """Let one who is alone be so for the time that it may."""
+    def _await_peer(self, participant: Participant) -> None:
         self._wait(participant, self._limits.lone_timeout, "Nobody else came in time.")
 
     def _wait(self, participant: Participant, seconds: float, sentence: str) -> None:
-        loop = asyncio.get_running_loop()
         participant.wait(
-            loop.call_later(seconds, lambda: self.end(participant, OutOfTime(sentence)))
+            self._clock.call_later(seconds, lambda: self.end(participant, OutOfTime(sentence)))
         )
 
 

@@ -20,6 +20,8 @@ _USERS_PER_STREAM = 2
 class Limits:
     """How long the hub waits for a participant, in seconds, and what it may cost.
 
+    Each is the setting of the same name.
+
     Attributes:
         join_timeout: for a `join_room`.
         lone_timeout: for somebody else to come into a room.
@@ -27,14 +29,14 @@ class Limits:
         lease: for something to be heard; then the connection is broken.
         resume_grace: for one whose connection broke; 0: none is waited for.
         drain_spread: over which those who are sent away come back.
-        waiting_bytes: kept for one who reads slowly, or not at present.
-        waiting_frames: the same in frames, for one who may resume.
-        frames_per_second: that one user sends, over all its connections.
-        bytes_per_second: the same.
-        opens_per_second: connections that one user opens.
-        streams: in all.
-        streams_per_user: those that are held counted in.
-        streams_per_address: open now.
+        max_waiting_bytes: kept for one who reads slowly, or not at present.
+        max_waiting_frames: the same in frames, for one who may resume.
+        max_frames_per_second: that one user sends, over all its connections.
+        max_bytes_per_second: the same.
+        max_opens_per_second: connections that one user opens.
+        max_streams: in all.
+        max_streams_per_user: those that are held counted in.
+        max_streams_per_address: open now.
     """
 
     join_timeout: float
@@ -43,39 +45,39 @@ class Limits:
     lease: float
     resume_grace: float
     drain_spread: float
-    waiting_bytes: int
-    waiting_frames: int
-    frames_per_second: int
-    bytes_per_second: int
-    opens_per_second: float
-    streams: int
-    streams_per_user: int
-    streams_per_address: int
+    max_waiting_bytes: int
+    max_waiting_frames: int
+    max_frames_per_second: int
+    max_bytes_per_second: int
+    max_opens_per_second: float
+    max_streams: int
+    max_streams_per_user: int
+    max_streams_per_address: int
 
     @property
     def frames_at_once(self) -> int:
         """The most frames that may come at once."""
-        return self.frames_per_second * BURST_SECONDS
+        return self.max_frames_per_second * BURST_SECONDS
 
     @property
     def bytes_at_once(self) -> int:
         """The most bytes that may come at once."""
-        return self.bytes_per_second * BURST_SECONDS
+        return self.max_bytes_per_second * BURST_SECONDS
 
     @property
     def users(self) -> int:
         """How many users' rates are remembered."""
-        return self.streams * _USERS_PER_STREAM
+        return self.max_streams * _USERS_PER_STREAM
 
     @property
     def opens_at_once(self) -> int:
         """The most connections that one user may open at once."""
-        return max(self.streams_per_user * _OPENS_PER_STREAM, _OPENS_AT_ONCE)
+        return max(self.max_streams_per_user * _OPENS_PER_STREAM, _OPENS_AT_ONCE)
 
     @property
     def calls_per_user(self) -> int:
         """The most short calls of one user that may be under way."""
-        return self.streams_per_user * _CALLS_PER_STREAM
+        return self.max_streams_per_user * _CALLS_PER_STREAM
 
 
 class Bucket:

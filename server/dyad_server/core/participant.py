@@ -1,9 +1,9 @@
 """One participant: its session, its seat, and the connection it has at the moment."""
 
-import asyncio
 import secrets
 from typing import Protocol
 
+from dyad_server.core.clock import Timer
 from dyad_server.core.commands import Identity
 from dyad_server.core.events import Member, Output
 from dyad_server.core.session import Session
@@ -69,13 +69,15 @@ class Connection:
         "token",
     )
 
-    def __init__(self, participant: "Participant", outlet: Outlet, address: str, node: str) -> None:
+    def __init__(
+        self, participant: "Participant", outlet: Outlet, address: str, token: bytes, node: str
+    ) -> None:
         self.id = name_of_node(node) + secrets.token_urlsafe(_ID_BYTES)
         self.participant = participant
         self.outlet = outlet
         self.address = address
-        self.token = b""
-        self.expiry: asyncio.TimerHandle | None = None
+        self.token = token
+        self.expiry: Timer | None = None
         self.open = True
         self.failure: Ended | None = None
         self.sent_at = self.heard_at = self.asked_at = 0.0
@@ -131,8 +133,8 @@ class Participant:
         self.resume_token = ""
         self.spent_token = ""
         self.spoke = False
-        self._patience: asyncio.TimerHandle | None = None
-        self._grace: asyncio.TimerHandle | None = None
+        self._patience: Timer | None = None
+        self._grace: Timer | None = None
 
     def begin_anew(self) -> None:
         """Be another member: one that left is never seated again."""
@@ -142,7 +144,7 @@ class Participant:
         identity = self.identity
         return Member(secrets.token_urlsafe(_ID_BYTES), identity.user_id, identity.email)
 
-    def wait(self, timer: asyncio.TimerHandle | None) -> None:
+    def wait(self, timer: Timer | None) -> None:
         """Let `timer` stand in for the one before; None: it may stay for ever."""
         if self._patience is not None:
             self._patience.cancel()
@@ -153,7 +155,7 @@ class Participant:
         """Whether its seat is held, for want of a connection."""
         return self._grace is not None
 
-    def hold(self, timer: asyncio.TimerHandle | None) -> None:
+    def hold(self, timer: Timer | None) -> None:
         """Let `timer` say when its seat is held no longer; None: it is back."""
         if self._grace is not None:
             self._grace.cancel()

@@ -2,16 +2,13 @@
 
 from collections.abc import Callable
 
-from dyad_server.core.broker import Broker
 from dyad_server.core.commands import Enter
 from dyad_server.core.events import Output
-from dyad_server.core.observer import Observer
 from dyad_server.core.participant import Connection, Participant
+from dyad_server.core.ports import Broker, Found, Observer
 from dyad_server.core.registry import Registry
 from dyad_server.errors import Ended, Forbidden, OutOfStep, Replaced, Unavailable
 
-# Who was found: it is here now; None: nobody has such a token.
-Found = Callable[[Participant | Ended | None], None]
 # Token, user, room: has another node's participant come here.
 Claim = Callable[[str, str, str, Found], None]
 End = Callable[[Participant, Ended | None], None]
@@ -23,15 +20,26 @@ RESUMED = "The seat was taken over with its resume token."
 
 
 class Reconnect:
-    """The connections that come back, until the broker has given them their seat.
+    """The connections that come back, until the broker has given them their seat."""
 
-    Attributes:
-        claim: set by the fleet, where there is one.
-    """
+    def __init__(
+        self,
+        broker: Broker,
+        registry: Registry,
+        observer: Observer,
+        end: End,
+        claim: Claim | None,
+    ) -> None:
+        """Give back seats of `broker`.
 
-    def __init__(self, broker: Broker, registry: Registry, observer: Observer, end: End) -> None:
-        """Give back seats of `broker`; `end` ends a session."""
-        self.claim: Claim | None = None
+        Args:
+            broker: gives back the seats.
+            registry: knows the participants.
+            observer: is told of those who are back.
+            end: ends a session.
+            claim: `Handoff.claim`, if there are other nodes.
+        """
+        self._claim = claim
         self._broker = broker
         self._roster = registry
         self._observer = observer
@@ -52,7 +60,7 @@ class Reconnect:
         held = self._roster.tokens.owner(enter.resume_token, user_id, enter.room_id)
         if held is not None:
             self._take_over(connection, ack, enter, held)
-        elif self.claim is not None:
+        elif self._claim is not None:
 
             def claimed(found: Participant | Ended | None) -> None:
                 if isinstance(found, Ended):
@@ -64,7 +72,7 @@ class Reconnect:
 
             # Nothing else counts from it until there is an answer.
             fresh.spoke = True
-            self.claim(enter.resume_token, user_id, enter.room_id, claimed)
+            self._claim(enter.resume_token, user_id, enter.room_id, claimed)
         else:
             self._refuse(fresh, enter.room_id)
 

@@ -1,16 +1,16 @@
 """Who is here: participants, their connections, and how many there may be."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from hmac import compare_digest
 
+from dyad_server.core.clock import Clock, Timer
 from dyad_server.core.commands import Identity
 from dyad_server.core.events import Forwarded, Output
 from dyad_server.core.heartbeats import Heartbeats
 from dyad_server.core.limits import Limits, Quota, Throttle
-from dyad_server.core.observer import Observer
 from dyad_server.core.participant import Connection, Outlet, Participant
+from dyad_server.core.ports import Observer
 from dyad_server.core.resume_tokens import ResumeTokens
 from dyad_server.core.session import Session
 from dyad_server.errors import Ended, Overloaded, SessionNotFound, Unauthenticated
@@ -40,21 +40,22 @@ class Registry:
     """
 
     def __init__(
-        self, limits: Limits, observer: Observer, heartbeats: Heartbeats, node: str
+        self, limits: Limits, observer: Observer, heartbeats: Heartbeats, clock: Clock, node: str
     ) -> None:
         self._limits = limits
         self._heartbeats = heartbeats
         self._observer = observer
+        self._clock = clock
         self._node = node
         self._participants: dict[str, Participant] = {}
         self._connections: dict[str, Connection] = {}
         self._streams = 0
-        self._users = Quota(limits.streams_per_user)
+        self._users = Quota(limits.max_streams_per_user)
         self._away = Quota(0)
-        self._addresses = Quota(limits.streams_per_address)
-        self._opens = Throttle(limits.opens_per_second, limits.opens_at_once, limits.users)
-        self._frames = Throttle(limits.frames_per_second, limits.frames_at_once, limits.users)
-        self._bytes = Throttle(limits.bytes_per_second, limits.bytes_at_once, limits.users)
+        self._addresses = Quota(limits.max_streams_per_address)
+        self._opens = Throttle(limits.max_opens_per_second, limits.opens_at_once, limits.users)
+        self._frames = Throttle(limits.max_frames_per_second, limits.frames_at_once, limits.users)
+        self._bytes = Throttle(limits.max_bytes_per_second, limits.bytes_at_once, limits.users)
         self.tokens = ResumeTokens()
         self.empty = asyncio.Event()
         self.empty.set()
@@ -95,30 +96,30 @@ class Registry:
         They are a user's, and not a connection's, so that another connection
         brings no more.
         """
-        now = time.monotonic()
+        now = self._clock.monotonic()
         return self._frames.take(user_id, frames, now) and self._bytes.take(user_id, size, now)
 
-    def open(self, identity: Identity, outlet: Outlet, address: str) -> Connection:
+    def open(self, identity: Identity, outlet: Outlet, address: str, token: bytes) -> Connection:
         """A new participant, on a connection from `address`.
 
         Raises:
             Overloaded: there are too many already.
         """
         limits = self._limits
-        if not self._opens.take(identity.user_id, 1, time.monotonic()):
+        if not self._opens.take(identity.user_id, 1, self._clock.monotonic()):
             raise Overloaded("This user opens streams too fast.")
-        if self._streams >= limits.streams:
+        if self._streams >= limits.max_streams:
             raise Overloaded("The server is full.")
         # Whose connection broke may come back; `too_many` says of all others.
         if self._users.full(identity.user_id, spare=self._away.count(identity.user_id)):
-            raise Overloaded(f"This user has {limits.streams_per_user} streams already.")
+            raise Overloaded(f"This user has {limits.max_streams_per_user} streams already.")
         if self._addresses.full(address):
-            raise Overloaded(f"This address has {limits.streams_per_address} streams already.")
+            raise Overloaded(f"This address has {limits.max_streams_per_address} streams already.")
         participant = self.new(identity)
-        connection = Connection(participant, outlet, address, self._node)
+        connection = Connection(participant, outlet, address, token, self._node)
         participant.connection = connection
         self._connections[connection.id] = connection
-        self._heartbeats.watch(connection, time.monotonic())
+        self._heartbeats.watch(connection, self._clock.monotonic())
         self._streams += 1
         self.empty.clear()
         self._addresses.take(address)
@@ -129,7 +130,7 @@ class Registry:
         """A participant with this node's limits, not counted yet."""
         limits = self._limits
         return Participant(
-            identity, Session(limits.waiting_bytes, limits.waiting_frames, kept_size)
+            identity, Session(limits.max_waiting_bytes, limits.max_waiting_frames, kept_size)
         )
 
     def rename(self, participant: Participant) -> None:
@@ -154,7 +155,7 @@ class Registry:
         self.forget_broken(participant)
         self._observer.closed(len(self._participants), failure)
 
-    def hold(self, participant: Participant, over: asyncio.TimerHandle | None) -> None:
+    def hold(self, participant: Participant, over: Timer | None) -> None:
         """Its seat is held until that timer says that it is `over`; None: no longer."""
         if participant.held:
             self._away.give_back(participant.identity.user_id)

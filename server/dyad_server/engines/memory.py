@@ -3,23 +3,20 @@
 from collections import deque
 from collections.abc import Callable
 
-from dyad_server.core.broker import Deliver, nobody
 from dyad_server.core.events import Departure, Member, Output
+from dyad_server.core.ports import Deliver
 from dyad_server.core.rooms import Rooms
 
 
 class MemoryBroker:
     """A `Broker` whose outputs are all delivered before the call returns."""
 
-    def __init__(self) -> None:
-        self._deliver: Deliver = nobody
+    def __init__(self, deliver: Deliver) -> None:
+        """Hand outputs to `deliver`."""
+        self._deliver = deliver
         self._rooms = Rooms()
         self._due: deque[Output] = deque()
         self._delivering = False
-
-    def deliver_to(self, deliver: Deliver) -> None:
-        """See `Broker.deliver_to`."""
-        self._deliver = deliver
 
     @property
     def node(self) -> str:

@@ -2,21 +2,21 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import grpc
 from dyad.v1 import signaling_pb2 as pb
 
 from dyad_server.auth.verifier import Token, Verifier
-from dyad_server.core.hub import TOO_MUCH, Hub
+from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Quota
 from dyad_server.core.participant import Connection
 from dyad_server.errors import Ended, Overloaded
-from dyad_server.grpc_api import codec, packed, status
+from dyad_server.grpc_api import status
 from dyad_server.grpc_api.client_address import Origin
+from dyad_server.grpc_api.inbound import Inbound, Terms
 from dyad_server.grpc_api.streams import Context, next_message, streaming
 from dyad_server.grpc_api.time_limit import TimeLimit
 from dyad_server.grpc_api.writer import Pack, StreamOutlet
@@ -25,41 +25,6 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 
 # Between the headers of a call and its first message.
 FIRST_MESSAGE_SECONDS = 5.0
-# An unreadable message is answered as a frame without an event.
-_UNREADABLE: packed.Fields = [(pb.SignalRequest.FRAMES_FIELD_NUMBER, slice(0, 0))]
-_SIGNAL_FRAMES = pb.SignalRequest.FRAMES_FIELD_NUMBER
-_SEND_FRAMES = pb.SendRequest.FRAMES_FIELD_NUMBER
-_SESSION = pb.SendRequest.SESSION_ID_FIELD_NUMBER
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the transports hold a client to.
-
-    Attributes:
-        frame_bytes: the largest frame.
-        write_timeout: seconds that a write may take.
-        end_at_expiry: whether a connection ends when its token expires.
-        frames_at_once: the most that one message may hold.
-        calls_per_user: `Send` calls under way, and `Listen` calls that wait for
-            their first message.
-    """
-
-    frame_bytes: int
-    write_timeout: float
-    end_at_expiry: bool
-    frames_at_once: int
-    calls_per_user: int
-
-
-class Nodes(Protocol):
-    """The other nodes, as the servicer sees them."""
-
-    def elsewhere(self, session_id: str) -> bool:
-        """Whether a session is another node's."""
-
-    async def send(self, user_id: str, stale: bytes, session_id: str, message: bytes) -> None:
-        """Pass a serialized `SendRequest` to the node whose session it is for; raises `Ended`."""
 
 
 class SignalingServicer:
@@ -73,15 +38,16 @@ class SignalingServicer:
     that is refused is answered by an `error` event and the call goes on.
     """
 
-    def __init__(self, hub: Hub, verifier: Verifier, origin: Origin, terms: Terms) -> None:
+    def __init__(
+        self, hub: Hub, inbound: Inbound, verifier: Verifier, origin: Origin, terms: Terms
+    ) -> None:
         self._hub = hub
+        self._inbound = inbound
         self._verifier = verifier
         self._origin = origin
         self._terms = terms
         self._calls = Quota(terms.calls_per_user)
         self._writes = TimeLimit(terms.write_timeout)
-        # Set where there are other nodes.
-        self.fleet: Nodes | None = None
 
     async def Signal(  # noqa: N802 - the contract's name
         self, _: object, context: Context
@@ -124,54 +90,8 @@ class SignalingServicer:
         token = await self._identify(context, stale=True)
         async with self._under_way(token.account, context):
             message = await next_message(requests, FIRST_MESSAGE_SECONDS)
-            await self._send(token, message or b"")
+            await self._inbound.send(token, message or b"")
         return pb.SendResponse()
-
-    def take_packed_send(self, user_id: str, stale: bytes, message: bytes) -> Ended | None:
-        """Act on a `SendRequest` that landed on another node; what ended it, if anything."""
-        session_id, frames, count = self._parts_of_send(message)
-        try:
-            connection = self._hub.find(session_id, user_id, stale)
-            self._take_send(connection, frames, count, len(message))
-        except Ended as failure:
-            return failure
-        return None
-
-    async def _send(self, token: Token, message: bytes) -> None:
-        user_id, stale = token.identity.user_id, token.digest if token.stale else b""
-        session_id, frames, count = self._parts_of_send(message)
-        if self.fleet is not None and self.fleet.elsewhere(session_id):
-            # The other node counts it too, but by then it has cost.
-            self._charge(token.account, count, len(message))
-            await self.fleet.send(user_id, stale, session_id, message)
-            return
-        try:
-            connection = self._hub.find(session_id, user_id, stale)
-        except Ended:
-            self._charge(token.account, count, len(message))
-            raise
-        self._take_send(connection, frames, count, len(message))
-
-    def _parts_of_send(self, message: bytes) -> tuple[str, Iterator[bytes], int]:
-        """The session that a `SendRequest` is for, its frames, and how many it counts as."""
-        fields = self._fields(message, beside=1)
-        sessions = [where for number, where in fields if number == _SESSION]
-        session_id = message[sessions[-1]] if sessions else b""
-        frames = packed.contents(message, fields, _SEND_FRAMES)
-        return session_id.decode("utf-8", "replace"), frames, max(len(fields) - 1, 1)
-
-    def _take_send(
-        self, connection: Connection, frames: Iterable[bytes], count: int, size: int
-    ) -> None:
-        if not self._hub.charge(connection, count, size):
-            raise Overloaded(TOO_MUCH)
-        self._take_in(connection, frames)
-        if connection.failure is not None:
-            raise connection.failure
-
-    def _charge(self, account: str, count: int, size: int) -> None:
-        if not self._hub.allows(account, count, size):
-            raise Overloaded(TOO_MUCH)
 
     async def _read(self, connection: Connection, context: Context) -> None:
         # The outlet ended the call while a read was under way: it says how.
@@ -180,31 +100,9 @@ class SignalingServicer:
                 message = await context.read()
                 if message is grpc.aio.EOF:
                     break
-                fields = self._fields(message)
-                if self._hub.charge(connection, max(len(fields), 1), len(message)):
-                    self._take_in(connection, packed.contents(message, fields, _SIGNAL_FRAMES))
-                # Keep nothing of it until the next one comes.
-                del message, fields
-
-    def _fields(self, message: bytes, *, beside: int = 0) -> packed.Fields:
-        """The fields of a message, all or more than it may have, `beside` so many others."""
-        try:
-            return packed.fields(message, self._terms.frames_at_once + beside)
-        except ValueError:
-            return _UNREADABLE
-
-    def _take_in(self, connection: Connection, frames: Iterable[bytes]) -> None:
-        """Take in frames, until one ends the connection."""
-        for frame in frames:
-            if not self._hub.hears(connection):
-                break
-            if len(frame) > self._terms.frame_bytes:
-                self._hub.end(
-                    connection.participant,
-                    Overloaded(f"A frame is larger than {self._terms.frame_bytes} bytes."),
-                )
-                break
-            self._hub.take_in(connection, codec.read(frame))
+                self._inbound.signal(connection, message)
+                # Do not keep it in memory until the next one comes.
+                del message
 
     @asynccontextmanager
     async def _under_way(self, account: str, context: Context) -> AsyncIterator[None]:
@@ -241,10 +139,9 @@ class SignalingServicer:
         outlet = StreamOutlet(context, pack, self._writes)
         address = self._origin.address(context.peer(), context.invocation_metadata())
         try:
-            connection = self._hub.open(token.identity, outlet, address)
+            connection = self._hub.open(token.identity, outlet, address, token.digest)
         except Ended as failure:
             await _abort(context, failure)
-        connection.token = token.digest
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
         if self._terms.end_at_expiry:
             self._hub.end_at(connection, token.until)

@@ -24,28 +24,28 @@ def configure(level: str) -> None:
 
 
 class LogObserver:
-    """A `observer.Observer` that logs."""
+    """A `ports.Observer` that logs."""
 
     def opened(self, participants: int) -> None:
-        """See `observer.Observer`."""
+        """See `ports.Observer`."""
         log.debug("session opened participants=%d", participants)
 
     def closed(self, participants: int, failure: Ended | None) -> None:
-        """See `observer.Observer`."""
+        """See `ports.Observer`."""
         why = type(failure).__name__ if failure else "closed"
         log.debug("session ended why=%s participants=%d", why, participants)
 
-    def held(self) -> None:
-        """See `observer.Observer`."""
+    def reserved(self) -> None:
+        """See `ports.Observer`."""
         log.debug("seat held")
 
     def resumed(self) -> None:
-        """See `observer.Observer`."""
+        """See `ports.Observer`."""
         log.debug("seat resumed")
 
-    def handed_over(self, *, kept: bool) -> None:
-        """See `observer.Observer`."""
+    def handed_off(self, *, kept: bool) -> None:
+        """See `ports.Observer`."""
         log.debug("seat handed over" if kept else "seat lost")
 
     def delivered(self, output: Output) -> None:
-        """See `observer.Observer`."""
+        """See `ports.Observer`."""

@@ -8,7 +8,7 @@ from dyad_server.errors import Ended
 
 
 class MetricsObserver:
-    """A `observer.Observer` that counts, in a registry of its own."""
+    """A `ports.Observer` that counts, in a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = prometheus.CollectorRegistry()
@@ -48,26 +48,26 @@ class MetricsObserver:
         }
 
     def opened(self, participants: int) -> None:
-        """See `observer.Observer`."""
+        """See `ports.Observer`."""
         self._participants.set(participants)
 
     def closed(self, participants: int, failure: Ended | None) -> None:
-        """See `observer.Observer`."""
+        """See `ports.Observer`."""
         self._participants.set(participants)
         self._ended.labels(type(failure).__name__ if failure else "Closed").inc()
 
-    def held(self) -> None:
-        """See `observer.Observer`."""
+    def reserved(self) -> None:
+        """See `ports.Observer`."""
         self._held.inc()
 
     def resumed(self) -> None:
-        """See `observer.Observer`."""
+        """See `ports.Observer`."""
         self._resumed.inc()
 
-    def handed_over(self, *, kept: bool) -> None:
-        """See `observer.Observer`."""
+    def handed_off(self, *, kept: bool) -> None:
+        """See `ports.Observer`."""
         self._handed_over[kept].inc()
 
     def delivered(self, output: Output) -> None:
-        """See `observer.Observer`."""
+        """See `ports.Observer`."""
         self._delivered[type(output.event)].inc()

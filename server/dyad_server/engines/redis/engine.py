@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from dyad_server.core.broker import Deliver
 from dyad_server.core.events import (
     Departure,
     EngineUnavailable,
@@ -25,6 +24,7 @@ from dyad_server.core.events import (
     Refusal,
     refuse,
 )
+from dyad_server.core.ports import Deliver
 from dyad_server.engines.redis.membership import Bus
 from dyad_server.engines.redis.pairing import Seating
 from dyad_server.engines.redis.pipeline import Message
@@ -51,17 +51,16 @@ class RedisBroker:
     may have run out delivers nothing that came from another node.
     """
 
-    def __init__(self, make_bus: MakeBus) -> None:
-        """Reach Redis by the bus that `make_bus` makes."""
+    def __init__(self, make_bus: MakeBus, deliver: Deliver) -> None:
+        """Reach Redis by the bus that `make_bus` makes, and hand outputs to `deliver`."""
         self.bus = self._bus = make_bus(self._hear, self._renewed, self._expired)
-        self._seating = Seating(self._bus, self._doubt, self._forgotten)
+        self._seating = Seating(self._bus, deliver, self._doubt, self._forgotten)
         self._upkeep = Upkeep(self._bus, self._seating)
-        # Set by the fleet: what nodes ask each other.
-        self.asked: Callable[[Message], None] = lambda _: None
+        self._asked: Callable[[Message], None] = lambda _: None
 
-    def deliver_to(self, deliver: Deliver) -> None:
-        """See `Broker.deliver_to`."""
-        self._seating.deliver = deliver
+    def answer_by(self, asked: Callable[[Message], None]) -> None:
+        """Let `asked` hear what nodes ask each other."""
+        self._asked = asked
 
     @property
     def node(self) -> str:
@@ -248,7 +247,7 @@ class RedisBroker:
         self._seating.crossing.hear(messages)
         for message in messages:
             if message[0] in ("ask", "answer"):
-                self.asked(message)
+                self._asked(message)
 
     def _renewed(self) -> None:
         self._upkeep.renewed()

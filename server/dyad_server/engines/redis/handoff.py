@@ -19,13 +19,14 @@ import msgpack
 from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Quota
 from dyad_server.core.participant import Participant, node_of
-from dyad_server.core.reconnect import RESUMED, Found
+from dyad_server.core.ports import Found
+from dyad_server.core.reconnect import RESUMED
 from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.membership import NODE_NAME
 from dyad_server.engines.redis.pipeline import Message
 from dyad_server.engines.redis.reconcile import ROOM_LIFE_MS
 from dyad_server.engines.redis.snapshot import plain, restore
-from dyad_server.errors import Ended, Replaced, SessionNotFound, Unavailable
+from dyad_server.errors import Ended, Replaced, Unavailable
 
 log = logging.getLogger("dyad.fleet")
 
@@ -48,13 +49,14 @@ TakeSend = Callable[[str, bytes, bytes], Ended | None]
 class Fleet:
     """This node among the others of one Redis."""
 
-    def __init__(self, hub: Hub, broker: RedisBroker, grace: float) -> None:
+    def __init__(self, hub: Hub, broker: RedisBroker, grace: float, take_send: TakeSend) -> None:
         """Join `hub` to the nodes that `broker` reaches.
 
         Args:
             hub: this node's.
             broker: its.
             grace: seconds that what a node leaves behind is good for.
+            take_send: acts on a `SendRequest` that landed on another node.
         """
         self._hub = hub
         self._broker = broker
@@ -67,13 +69,11 @@ class Fleet:
         self._claims = Quota(_CLAIMS)
         self._claiming = 0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self.take_send: TakeSend = lambda *_: SessionNotFound("There is no such session.")
-        hub.reconnect.claim = self._begin_claim
-        hub.park = self._park
-        broker.asked = self._heard
+        self._take_send = take_send
+        broker.answer_by(self._heard)
 
-    async def finish(self) -> None:
-        """Wait until nothing is under way; after the drain, before the bus stops.
+    async def stop(self) -> None:
+        """See `Handoff.stop`.
 
         What another node left for a client that came here as this node began to
         drain is left for the next one.
@@ -104,12 +104,13 @@ class Fleet:
 
     # Handing over.
 
-    def _begin_claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
+    def claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
+        """See `Handoff.claim`."""
         if self._claims.full(user_id) or self._claiming >= _ALL_CLAIMS:
             then(Unavailable("Too many come back at once: come back soon."))
             return
 
-        async def claim() -> None:
+        async def claiming() -> None:
             self._claims.take(user_id)
             self._claiming += 1
             try:
@@ -121,7 +122,7 @@ class Fleet:
                 self._claims.give_back(user_id)
                 self._claiming -= 1
 
-        self._run(claim())
+        self._run(claiming())
 
     async def _claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
         """Take up what was left for `token`; have it left by the node that has it."""
@@ -190,19 +191,14 @@ class Fleet:
         data, seat = msgpack.unpackb(packed)
         hub = self._hub
         participant = restore(data, hub.registry.new)
-        hub.registry.add(participant)
-        hub.registry.tokens.take_over(participant)
-        if seat[2] is None:
-            hub.await_peer(participant)
+        hub.adopt(participant, alone=seat[2] is None)
         self._broker.adopt(participant.member, room_id, seat, peer, term)
         if hub.draining:
-            self._run(self._park(participant, hub.going(), _SCRIPT_SECONDS))
-        elif not participant.over:
-            hub.hold(participant)
+            self._run(self.hand_off(participant, hub.going(), _SCRIPT_SECONDS))
         return participant
 
-    async def _park(self, participant: Participant, failure: Ended, seconds: float) -> bool:
-        """Hand a participant over to the node that its client comes to; whether it is done."""
+    async def hand_off(self, participant: Participant, failure: Ended, seconds: float) -> bool:
+        """See `Handoff.hand_off`."""
         left = self._leave(participant, failure, seconds)
         if left is None:
             self._hub.end(participant, failure)
@@ -242,8 +238,7 @@ class Fleet:
             seconds,
             size=len(left),
         )
-        self._hub.disconnect(participant, failure)
-        self._hub.registry.remove(participant, None)
+        self._hub.let_go(participant, failure)
         return done
 
     async def _give(self, token: str, user_id: str, room_id: str) -> bool:
@@ -297,7 +292,7 @@ class Fleet:
             case ["claim", token, user_id, room_id]:
                 answer = await self._give(token, user_id, room_id)
             case ["send", user_id, stale, packed]:
-                failure = self.take_send(user_id, stale, packed)
+                failure = self._take_send(user_id, stale, packed)
                 answer = [type(failure).__name__, str(failure)] if failure else []
         self._answers[request] = answer
         self._bus.post(node, ["answer", request, answer])

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from dyad_server.core.broker import Deliver, nobody
 from dyad_server.core.events import (
     Departure,
     Event,
@@ -24,6 +23,7 @@ from dyad_server.core.events import (
     PeerJoined,
     PeerLeft,
 )
+from dyad_server.core.ports import Deliver
 from dyad_server.engines.redis.membership import Bus
 from dyad_server.engines.redis.peer_links import Crossing, Presence
 from dyad_server.engines.redis.pipeline import Message
@@ -41,16 +41,21 @@ class Seating:
     """
 
     def __init__(
-        self, bus: Bus, doubt: Callable[[Seat, Peer], None], forgotten: Callable[[Seat], None]
+        self,
+        bus: Bus,
+        deliver: Deliver,
+        doubt: Callable[[Seat, Peer], None],
+        forgotten: Callable[[Seat], None],
     ) -> None:
         """Make one, without any.
 
         Args:
             bus: reaches the other nodes.
+            deliver: where outputs go.
             doubt: is called when a peer's node says that the two are not peers.
             forgotten: is called when it says that Redis has lost their room.
         """
-        self.deliver: Deliver = nobody
+        self.deliver = deliver
         self.crossing = Crossing(bus, self._presence, self._act, self._apart)
         self._bus = bus
         self._doubt = doubt

@@ -1,0 +1,181 @@
+"""What core needs of the outside: an engine, other nodes, observers; `clock` has the clock.
+
+Each port is handed in when the hub is made. An engine and a handoff call the hub
+back, so the hub makes them itself, with the function that it is given: see `Hub`.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from dyad_server.core.events import Departure, Member, Output
+from dyad_server.core.participant import Participant
+from dyad_server.errors import Ended
+
+Deliver = Callable[[Output], None]
+"""Where an engine puts what a member is told. Must not raise, and may call the engine again."""
+
+Found = Callable[[Participant | Ended | None], None]
+"""The answer to a claim: the participant, which is here now; None: no seat has that token."""
+
+
+class Broker(Protocol):
+    """An engine: keeps the rooms, and carries what their members say to each other.
+
+    Ordering:
+
+    - The requests of a member take effect in the order of the calls.
+    - The outputs of a room are delivered in one order, the same for all its members.
+    - A newcomer's `Joined` is delivered before any output of its peer's.
+
+    Delivery:
+
+    - Every output is delivered exactly once, to the `Deliver` that the engine was
+      made with.
+    - A call returns without waiting. Its outputs may be delivered before it returns,
+      or after.
+    """
+
+    @property
+    def node(self) -> str:
+        """The name of this node among others; empty if there are no others."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether rooms can be entered now."""
+
+    async def start(self) -> None:
+        """Start, before any other call.
+
+        Raises:
+            ConfigError: the engine cannot be reached, or is unfit.
+        """
+
+    async def stop(self) -> None:
+        """Send what is still unsent, and stop."""
+
+    def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
+        """Give `member` a seat; with `create`, also in a room that does not exist yet.
+
+        A user who has a seat in the room already gets that seat: the session that
+        had it is told `Evicted`, the peer `PeerLeft` with REPLACED, then `PeerJoined`.
+
+        A member enters only once. After leaving, a participant enters as a new member:
+        otherwise outputs for the old member could be taken for outputs for the new one.
+        """
+
+    def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
+        """Free the seat of `member_id`."""
+
+    def resume(self, room_id: str, member_id: str) -> None:
+        """Give `member_id` its seat back; it is told `Joined` with `resumed`."""
+
+    def seats_user(self, room_id: str, user_id: str, then: Callable[[bool | None], None]) -> None:
+        """Tell `then` whether a session of the user has a seat in the room; None: unknown."""
+
+    def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> None:
+        """Pass `payload` to the peer of `member_id`."""
+
+
+class Handoff(Protocol):
+    """The other nodes: moves participants between them, and forwards their `Send`s.
+
+    A participant is on one node at a time. A frame that was received before its
+    participant moved is neither lost nor delivered twice.
+    """
+
+    async def stop(self) -> None:
+        """Wait until nothing is under way; after the drain, before the broker stops."""
+
+    def claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
+        """Bring the participant with this resume token here from another node.
+
+        `then` is called once: with the participant, which `Hub.adopt` has added; with
+        None if no node has it; with the failure that ends the claim.
+        """
+
+    async def hand_off(self, participant: Participant, failure: Ended, seconds: float) -> bool:
+        """Leave a participant to the node that its client comes to next.
+
+        Args:
+            participant: one of this node's. It is gone from here afterwards.
+            failure: ends its connection.
+            seconds: how long this may take.
+
+        Returns:
+            Whether the seat was kept; if not, the peer is told that it is free.
+        """
+
+    def elsewhere(self, session_id: str) -> bool:
+        """Whether another node has this session."""
+
+    async def send(self, user_id: str, stale: bytes, session_id: str, message: bytes) -> None:
+        """Forward a serialized `SendRequest` to the node of its session.
+
+        Args:
+            user_id: the sender.
+            stale: as in `Registry.find`.
+            session_id: the session that the message is for.
+            message: the message.
+
+        Raises:
+            Ended: what that node answers; `Unavailable` if it does not answer.
+        """
+
+
+class Observer(Protocol):
+    """Logs or counts what happens. No call waits or raises."""
+
+    def opened(self, participants: int) -> None:
+        """A participant was added; now there are so many."""
+
+    def closed(self, participants: int, failure: Ended | None) -> None:
+        """A participant was removed; `failure` is None when its client ended it."""
+
+    def reserved(self) -> None:
+        """A participant's connection broke, and its seat is reserved."""
+
+    def resumed(self) -> None:
+        """A participant has resumed its reserved seat."""
+
+    def handed_off(self, *, kept: bool) -> None:
+        """A drain tried to hand off a seat; `kept`: it succeeded."""
+
+    def delivered(self, output: Output) -> None:
+        """A participant was told something."""
+
+
+class Observers:
+    """Several observers, called in turn."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def opened(self, participants: int) -> None:
+        """See `Observer.opened`."""
+        for observer in self._observers:
+            observer.opened(participants)
+
+    def closed(self, participants: int, failure: Ended | None) -> None:
+        """See `Observer.closed`."""
+        for observer in self._observers:
+            observer.closed(participants, failure)
+
+    def reserved(self) -> None:
+        """See `Observer.reserved`."""
+        for observer in self._observers:
+            observer.reserved()
+
+    def resumed(self) -> None:
+        """See `Observer.resumed`."""
+        for observer in self._observers:
+            observer.resumed()
+
+    def handed_off(self, *, kept: bool) -> None:
+        """See `Observer.handed_off`."""
+        for observer in self._observers:
+            observer.handed_off(kept=kept)
+
+    def delivered(self, output: Output) -> None:
+        """See `Observer.delivered`."""
+        for observer in self._observers:
+            observer.delivered(output)
