@@ -232,8 +232,13 @@ async def test_hanging_up_of_one_whose_seat_is_gone_is_done() -> None:
             await bob.network.accept()
             await leaving
             assert [event async for event in bob.connection] == [dyad.Reconnecting()]
-        # And nobody takes the seat again in its name.
-        assert len(server.dyad.hub) == 1
+            # And nobody takes the seat again in its name.
+            assert len(server.dyad.hub) == 1
+            # It may enter another room.
+            room = await bob.connection.create()
+            async with dyad.connect(f"127.0.0.1:{server.port}", token("carol")) as carol:
+                await carol.join(room.room_id)
+            assert isinstance(await anext(bob.connection), dyad.PeerJoined)
 
 
 async def test_hanging_up_while_a_new_session_begins_is_said_in_it() -> None:

@@ -41,6 +41,24 @@ async def test_one_who_does_not_read_is_ended_and_the_peer_is_told(transport: ty
         assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+async def test_one_who_does_not_read_is_ended_in_time_however_much_may_wait() -> None:
+    much = {"max_bytes_per_second": 10**9, "max_waiting_bytes": 10**9}
+    async with serving(write_timeout=1.0, **much) as server, ends(server, SignalEnd) as connect:
+        alice, _, room_id = await pair(connect)
+
+        async def flood() -> None:
+            while True:
+                await alice.send(offer(room_id, "x" * 60_000))
+                await asyncio.sleep(0.02)
+
+        flooding = asyncio.create_task(flood())
+        try:
+            told = await alice.hear()
+        finally:
+            flooding.cancel()
+        assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+
+
 async def test_what_waits_goes_out_together() -> None:
     async with serving() as server, ends(server, SignalEnd) as connect:
         alice, bob, room_id = await pair(connect)

@@ -133,3 +133,29 @@ def test_any_schedule_of_cuts_delivers_each_once_and_in_order(steps: list[str]) 
                 under_way.clear()
                 assert here.rewind(len(got))
     assert got == list(range(1, made + 1))
+
+
+def test_what_waits_is_known_without_taking_it() -> None:
+    here = session()
+
+    def waits() -> bool:
+        return here.waiting
+
+    assert not waits()
+    here.put("one")
+    assert waits()
+    assert waits()
+    assert taken(here) == [(1, "one")]
+    assert not waits()
+    here.put_first("seat")
+    assert waits()
+    here.take()
+    assert not waits()
+
+
+def test_what_must_be_said_again_waits() -> None:
+    here = session(resumable=True)
+    here.put("one")
+    here.take()
+    assert here.rewind(0)
+    assert here.waiting

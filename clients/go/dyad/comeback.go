@@ -51,7 +51,7 @@ func (c *comeback) lost(end *Ended, progress uint64, now time.Time) (time.Durati
 		c.deadline = now.Add(c.giveUpAfter)
 	}
 	c.progress, c.cause, c.final = progress, end, nil
-	c.anew = end.Code == codes.Aborted && end.RetryAfter < 0
+	c.anew = end.replaced()
 	return c.next(end, now)
 }
 

@@ -88,10 +88,6 @@ func (c *Conn) Leave(ctx context.Context) error {
 	}
 	c.leaving = &reply{}
 	_, err = c.ask(ctx, leaveRoom(roomID), c.leaving)
-	if c.left {
-		// Whether the server said so, or that it holds the seat no longer.
-		return nil
-	}
 	var refused *Refused
 	if errors.As(err, &refused) {
 		c.leaving = nil

@@ -132,6 +132,9 @@ func (e *Ended) Unwrap() error {
 	return e.Refused
 }
 
+// replaced says whether another session of the same user has taken the seat.
+func (e *Ended) replaced() bool { return e.Code == codes.Aborted && e.RetryAfter < 0 }
+
 // Retryable says whether to come back just like that, with a new [Dial].
 func (e *Ended) Retryable() bool {
 	kind := kinds[e.Code]

@@ -25,6 +25,8 @@ type relay struct {
 	mu sync.Mutex
 	// hung is closed when what is relayed now is to go nowhere any more.
 	hung chan struct{}
+	// leaving is called before a leave_room goes on to the server.
+	leaving func()
 }
 
 func relayed(t *testing.T, target string) *relay {
@@ -75,6 +77,13 @@ func (r *relay) hang() {
 	r.hung = make(chan struct{})
 }
 
+// beforeLeave has something done before a leave_room goes on to the server.
+func (r *relay) beforeLeave(act func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leaving = act
+}
+
 // Signal relays one stream.
 func (r *relay) Signal(near grpc.BidiStreamingServer[dyadv1.SignalRequest, dyadv1.SignalResponse]) error {
 	r.mu.Lock()
@@ -103,6 +112,14 @@ func (r *relay) Signal(near grpc.BidiStreamingServer[dyadv1.SignalRequest, dyadv
 			}
 			if len(request.GetFrames()) == 0 {
 				r.answers <- struct{}{}
+			}
+			for _, frame := range request.GetFrames() {
+				r.mu.Lock()
+				leaving := r.leaving
+				r.mu.Unlock()
+				if frame.GetLeaveRoom() != nil && leaving != nil {
+					leaving()
+				}
 			}
 			// An error means that the call is over, and so says the next read.
 			_ = far.Send(request)

@@ -2,10 +2,12 @@ package dyad
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
 	dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
+	"google.golang.org/grpc/codes"
 )
 
 // How long one try to come back may take, from the token to the server's answer.
@@ -30,6 +32,9 @@ func (c *Conn) run(ctx context.Context, s *stream) {
 func (c *Conn) comeBack(ctx context.Context, back *comeback, end *Ended) (*stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.leaving != nil && end.replaced() && !c.closing {
+		return c.startOver(ctx, end)
+	}
 	if c.session.token == "" || c.closing {
 		return nil, end
 	}
@@ -40,8 +45,7 @@ func (c *Conn) comeBack(ctx context.Context, back *comeback, end *Ended) (*strea
 	}
 	for {
 		if back.anew && c.leaving != nil {
-			c.left = true
-			return nil, end
+			return c.startOver(ctx, end)
 		}
 		if final != nil {
 			return nil, final
@@ -57,6 +61,30 @@ func (c *Conn) comeBack(ctx context.Context, back *comeback, end *Ended) (*strea
 		}
 		wait, final = back.failed(err, time.Now())
 	}
+}
+
+// startOver lets a Leave succeed whose seat is lost, and opens a stream for a new
+// session once there is something to say. Hold mu.
+func (c *Conn) startOver(ctx context.Context, end *Ended) (*stream, error) {
+	c.leaving.frame = leaveRoom(c.session.roomID)
+	c.abandon(end, c.leaving)
+	c.session = &session{}
+	c.leaving, c.left = nil, true
+	c.notify()
+	if err := c.wait(ctx, func() bool { return c.session.waitingBytes > 0 || c.closing }); err != nil {
+		return nil, err
+	}
+	if c.closing {
+		return nil, ErrClosed
+	}
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	s, err := c.dialer.open(ctx)
+	var ended *Ended
+	if err != nil && !errors.As(err, &ended) {
+		return nil, &Ended{Code: codes.Unavailable, Message: "The app gave no token."}
+	}
+	return s, err
 }
 
 // pause waits, unless Close is called. Hold mu.

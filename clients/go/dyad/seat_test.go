@@ -81,6 +81,48 @@ func TestWhoHangsUpAfterItsSeatWasTakenHasLeft(t *testing.T) {
 	// It left for itself only.
 	phone.succeeds(phone.SendOffer(phone.ctx, "v=0"))
 	hears[dyad.Offer](bob)
+	if err := laptop.hearsEnd(); err != nil {
+		t.Errorf("the laptop left, and heard %v", err)
+	}
+	// And it may enter another room.
+	dave := dial(t, here.address, "dave")
+	if room := dave.joins(laptop.creates().ID); room.Peer == nil || room.Peer.UserID != "alice" {
+		t.Errorf("Dave entered %+v", room)
+	}
+	for event, err := range laptop.Events(laptop.ctx) {
+		if joined, ok := event.(dyad.PeerJoined); !ok || joined.Participant.UserID != "dave" {
+			t.Errorf("the laptop heard %#v, %v", event, err)
+		}
+		break
+	}
+}
+
+func TestAHangUpThatMeetsTheEndOfAReplacedSeatHasLeft(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	for name, options := range map[string][]dyad.Option{
+		"resumable": nil, "not resumable": {dyad.WithoutResume()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			between := relayed(t, here.address)
+			laptop, bob, roomID := pair(t, between.address, here.address, options...)
+			phone := dial(t, here.address, "alice")
+			joined := make(chan error, 1)
+			between.beforeLeave(func() {
+				_, err := phone.Join(phone.ctx, roomID)
+				joined <- err
+			})
+			laptop.succeeds(laptop.Leave(laptop.ctx))
+			phone.succeeds(<-joined)
+			if heard := hears[dyad.PeerLeft](bob); heard.Reason != dyad.DepartureReplaced {
+				t.Errorf("Bob heard %+v", heard)
+			}
+			if err := laptop.hearsEnd(); err != nil {
+				t.Errorf("the laptop left, and heard %v", err)
+			}
+			laptop.creates()
+		})
+	}
 }
 
 func TestARoomIDInUpperCaseNamesTheSameRoom(t *testing.T) {

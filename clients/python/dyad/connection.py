@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
 import grpc
 
@@ -70,6 +70,7 @@ class Connection:
             take_in=self._take_in,
             lost=self._lost,
             back=self._back,
+            gone=self._gone,
         )
         self._left = False
         self._closing = False
@@ -127,6 +128,8 @@ class Connection:
 
     async def leave(self) -> None:
         """Hang up; returns when the server knows, or has let the seat go by itself.
+
+        The connection may enter another room.
 
         Raises:
             Refused: there is no room to leave.
@@ -204,7 +207,9 @@ class Connection:
         try:
             answer = await reply
         finally:
-            del self._asked[frame.seq]
+            _, latest = self._asked.get(frame.seq, (None, None))
+            if latest is reply:
+                del self._asked[frame.seq]
             self._note_inbox()
         if answer.HasField("error"):
             raise wire.refused(answer)
@@ -265,23 +270,32 @@ class Connection:
                 self._asked[again.seq] = again, reply
         self._tell(Reconnected(wire.room(frame), resumed))
 
-    def _over(self, running: asyncio.Task[Ended]) -> None:
+    def _gone(self, end: Ended) -> None:
+        """Take note that the seat that was to be left is gone."""
+        self._left = True
+        asked, self._asked = self._asked, {}
+        for frame, reply in asked.values():
+            if reply.done():
+                continue
+            if frame.HasField("leave_room"):
+                reply.set_result(frame)
+            else:
+                reply.set_exception(end)
+        self._news.set()
+        self._link.may_put.set()
+
+    def _over(self, running: asyncio.Task[NoReturn]) -> None:
         """Make the end known to all who wait for something."""
         failure = None if running.cancelled() else running.exception()
         if failure is not None and not isinstance(failure, Ended):
             self._end = Ended(grpc.StatusCode.INTERNAL, "The client failed.")
             self._end.__cause__ = failure
-        elif self._closing or running.cancelled():
+        elif failure is None or self._closing:
             self._end = Ended(grpc.StatusCode.CANCELLED, "The connection is closed.")
         else:
-            self._left = failure is None
-            self._end = failure or running.result()
+            self._end = failure
         for _, reply in self._asked.values():
-            if reply.done():
-                continue
-            if self._left:
-                reply.set_result(pb.Frame(leave_room=pb.LeaveRoom()))
-            else:
+            if not reply.done():
                 reply.set_exception(self._end)
         self._news.set()
         self._link.may_put.set()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 import grpc
 
@@ -43,6 +43,7 @@ class Link:
         take_in: Callable[[pb.Frame], None],
         lost: Callable[[], None],
         back: Callable[[pb.Frame], None],
+        gone: Callable[[Ended], None],
     ) -> None:
         """Carry a session.
 
@@ -53,6 +54,7 @@ class Link:
             take_in: called with each frame to be acted on.
             lost: called when the connection is lost, and tries to come back begin.
             back: called with the `join_room` that answers the try that led back.
+            gone: called with an end after which the seat that was to be left is gone.
         """
         self.session = Session()
         self.connected = True
@@ -67,6 +69,7 @@ class Link:
         self._take_in = take_in
         self._lost = lost
         self._back = back
+        self._gone = gone
         self._closing = False
         self._to_write = asyncio.Event()
         self._beat_due = False  # The server waits to hear that this side is there.
@@ -83,11 +86,8 @@ class Link:
         self._to_write.set()
         self.may_read.set()
 
-    async def run(self, token: str) -> Ended:
+    async def run(self, token: str) -> NoReturn:
         """Be on one stream after another, on the first with `token`.
-
-        Returns:
-            The last end, where the room was left before it.
 
         Raises:
             Ended: the last end.
@@ -95,7 +95,8 @@ class Link:
         end = await self._carry(self.session, token)
         while True:
             if self.leaving and end.final:
-                return end
+                end = await self._start_over(end)
+                continue
             if self._closing or not self.session.resume_token:
                 raise end
             progress = self.session.acknowledged + self.session.taken_in
@@ -108,7 +109,29 @@ class Link:
                     break
                 again = self._comeback.failed(again.how, end, leaving=self.leaving, now=_now())
             else:
-                return end
+                end = await self._start_over(end)
+
+    async def _start_over(self, end: Ended) -> Ended:
+        """Be on a new stream once the app enters another room, after it left the one before.
+
+        Args:
+            end: of the stream before.
+
+        Returns:
+            The end of the new stream, or `end` if there is none.
+        """
+        self.session = Session()
+        self.connected = True
+        self._gone(end)
+        self._to_write.clear()
+        await self._to_write.wait()
+        if self._closing:
+            return end
+        try:
+            token = await self._next_token()
+        except TimeoutError:
+            raise ended(grpc.StatusCode.UNAVAILABLE, "No token came in time.") from None
+        return await self._carry(self.session, token)
 
     async def _try(self, how: How) -> Ended:
         """Come back, or not; how the stream ended."""

@@ -67,7 +67,10 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
     return this.#enter(roomId, options);
   }
 
-  /** Hangs up; the connection stays and may enter another room. */
+  /**
+   * Hangs up. The connection stays and may enter another room, unless the server no longer
+   * had the seat: then the connection is closed too.
+   */
   async leave(): Promise<void> {
     await this.#ask(this.#leaving());
   }

@@ -117,6 +117,11 @@ class Session(Generic[T]):
         """Let `what` come first out of the next `take`, without a number."""
         self._first = Numbered(0, what)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether `take` has anything to give."""
+        return self._unwritten > 0 or self._first is not None
+
     def take(self) -> list[Numbered[T]]:
         """All that has not been written, in order, to go out together."""
         kept = self._kept

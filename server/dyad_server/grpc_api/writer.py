@@ -111,11 +111,12 @@ class StreamOutlet:
         if participant.connection is not connection and not participant.over:
             return None
         session = participant.session
-        frames = [
-            codec.write(numbered.what, numbered.seq, participant.resume_token)
-            for numbered in session.take()
-        ]
-        if frames:
+        frames: list[pb.Frame] = []
+        if session.waiting:
+            frames = [
+                codec.write(numbered.what, numbered.seq, participant.resume_token)
+                for numbered in session.take()
+            ]
             frames[-1].ack = session.ack()
             if not frames[0].seq:
                 # Who resumes must know first what need not be sent again.

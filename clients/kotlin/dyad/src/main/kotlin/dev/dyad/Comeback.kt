@@ -105,12 +105,11 @@ internal class Comeback(
      * @param leaving whether a `leave_room` waited for its answer.
      */
     fun broke(end: Ended, progress: Long, leaving: Boolean): Step {
-        if (!hasSeat) return Step.Over(end)
         val refused = phase == Phase.TAKING_UP && end is TakenOver
         val replaced = end is TakenOver && end.isFinal
         return when {
             leaving && (refused || replaced || phase == Phase.JOINING_AGAIN) -> Step.HasLeft
-            end.isFinal -> Step.Over(end)
+            !hasSeat || end.isFinal -> Step.Over(end)
             phase == Phase.CONNECTED -> {
                 lost(end, progress)
                 again(end)

@@ -44,6 +44,9 @@ internal class Relay(serverPort: Int, token: String) : AutoCloseable {
     /** Has something for each message without frames that went to the server. */
     val answers = Channel<Unit>(Channel.UNLIMITED)
 
+    /** Called before a `leave_room` goes on to the server. */
+    @Volatile var beforeLeave: suspend () -> Unit = {}
+
     /** Let nothing more through on the streams that are open now, nor their end. */
     fun hang() {
         line.isHung = true
@@ -60,6 +63,7 @@ internal class Relay(serverPort: Int, token: String) : AutoCloseable {
             requests.onEach {
                 if (mine.isHung) awaitCancellation()
                 if (it.framesCount == 0) answers.send(Unit)
+                if (it.framesList.any { frame -> frame.hasLeaveRoom() }) beforeLeave()
             }
         SignalingCoroutineStub(onward).signal(passing, headers).collect {
             if (mine.isHung) awaitCancellation()

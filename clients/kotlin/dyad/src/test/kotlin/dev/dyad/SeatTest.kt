@@ -9,6 +9,8 @@ import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Test
+import org.junit.jupiter.params.ParameterizedTest
+import org.junit.jupiter.params.provider.ValueSource
 
 internal class SeatTest {
     private val server = Server()
@@ -73,6 +75,25 @@ internal class SeatTest {
         phone.sendOffer("an offer")
         bob.next<Offer>()
         listOf(laptop, phone, bob).forEach { it.close() }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = [true, false])
+    fun `a hang-up that meets the end of a replaced seat has left`(resumable: Boolean) = test {
+        val between = Relay(server.port, server.token("alice"))
+        val laptop = server.connect(this, "alice", between.target)
+        val bob = server.connect(this, "bob")
+        val roomId = laptop.create(resumable).roomId
+        bob.join(roomId)
+        laptop.next<PeerJoined>()
+        val phone = server.connect(this, "alice")
+        between.beforeLeave = { phone.join(roomId) }
+        laptop.leave()
+        assertEquals(Departure.REPLACED, bob.next<PeerLeft>().reason)
+        // And it may enter another room.
+        laptop.create()
+        listOf(laptop, phone, bob).forEach { it.close() }
+        between.close()
     }
 
     @Test
