@@ -6,7 +6,7 @@ from dyad_server.core.hub import Hub
 from dyad_server.core.ports import Deliver
 from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.handoff import Fleet
-from dyad_server.engines.redis.membership import Bus
+from dyad_server.engines.redis.membership import Membership
 from dyad_server.grpc_api.inbound import Inbound, Terms
 
 
@@ -22,14 +22,14 @@ class SeveralNodes:
             grace: seconds that a reserved seat waits for its participant.
             terms: of the `Send`s that other nodes forward.
         """
-        self._make_bus = functools.partial(Bus, url, prefix=f"{prefix}:")
+        self._make_membership = functools.partial(Membership, url, prefix=f"{prefix}:")
         self._grace = grace
         self._terms = terms
         self._broker: RedisBroker | None = None
 
     def make_broker(self, deliver: Deliver) -> RedisBroker:
         """A broker whose rooms are in Redis."""
-        self._broker = RedisBroker(self._make_bus, deliver)
+        self._broker = RedisBroker(self._make_membership, deliver)
         return self._broker
 
     def make_handoff(self, hub: Hub) -> Fleet:

@@ -25,7 +25,7 @@ from dyad_server.core.events import (
 from dyad_server.core.ports import Broker
 from dyad_server.engines.memory import MemoryBroker
 from dyad_server.engines.redis.engine import RedisBroker
-from dyad_server.engines.redis.membership import Bus
+from dyad_server.engines.redis.membership import Membership
 
 from tests.support.needs import needs
 from tests.support.redis import redis_server
@@ -78,9 +78,9 @@ async def engine(kind: str) -> AsyncIterator[Engine]:
         else:
             needs("redis-server")
             redis = await stack.enter_async_context(redis_server())
-            bus = functools.partial(Bus, redis.url, settle_seconds=0)
+            membership = functools.partial(Membership, redis.url, settle_seconds=0)
             here.nodes = [
-                RedisBroker(bus, here.deliver) for _ in range(int(kind.partition(" ")[2]))
+                RedisBroker(membership, here.deliver) for _ in range(int(kind.partition(" ")[2]))
             ]
         for node in here.nodes:
             await node.start()

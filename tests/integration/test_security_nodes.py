@@ -74,7 +74,7 @@ async def test_resumes_that_are_made_up_suspend_nothing_and_are_bounded() -> Non
         alice, bob, room_id, resume_token = await here.pair(0, 1)
         broker = here.servers[0].dyad.hub._broker  # noqa: SLF001 - what it believes is not told
         assert isinstance(broker, RedisBroker)
-        presence = broker._seating._presence  # noqa: SLF001 - the same
+        presence = broker._pairing._presence  # noqa: SLF001 - the same
         believed: set[Presence] = set()
         stop = asyncio.Event()
 

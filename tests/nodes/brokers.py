@@ -6,10 +6,12 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dyad_server.core.events import Departure, Event, Forwarded, Joined, Member, Output, PeerJoined
-from dyad_server.engines.redis.engine import MakeBus, RedisBroker
-from dyad_server.engines.redis.membership import Bus
+from dyad_server.engines.redis.engine import MakeMembership, RedisBroker
+from dyad_server.engines.redis.membership import Membership
+from dyad_server.engines.redis.store import Keys, Script
 
 from tests.support.needs import needs
 from tests.support.proxy import Proxy
@@ -18,6 +20,8 @@ from tests.support.until import PATIENCE
 
 NODES = 3
 
+T = TypeVar("T")
+
 
 @dataclass
 class Node:
@@ -25,6 +29,17 @@ class Node:
 
     broker: RedisBroker
     network: Proxy
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of what Redis keeps."""
+        return self.broker.membership.store.keys
+
+    async def ask(self, script: Script[T]) -> T | None:
+        """What Redis answers this node."""
+        answer: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
+        self.broker.membership.ask(script, answer.set_result, PATIENCE)
+        return await answer
 
 
 class Guest:
@@ -65,8 +80,8 @@ class Party:
         self.nodes: list[Node] = []
         self._guests: dict[str, Guest] = {}
 
-    def add_node(self, make_bus: MakeBus, network: Proxy) -> Node:
-        broker = RedisBroker(make_bus, functools.partial(self._deliver, len(self.nodes)))
+    def add_node(self, make_membership: MakeMembership, network: Proxy) -> Node:
+        broker = RedisBroker(make_membership, functools.partial(self._deliver, len(self.nodes)))
         self.nodes.append(Node(broker, network))
         return self.nodes[-1]
 
@@ -112,8 +127,8 @@ async def party(*, settle_seconds: float = 0) -> AsyncIterator[Party]:
         for _ in range(NODES):
             network = await stack.enter_async_context(Proxy(redis.port))
             url = redis.through(network.port)
-            bus = functools.partial(Bus, url, settle_seconds=settle_seconds)
-            here.add_node(bus, network)
+            membership = functools.partial(Membership, url, settle_seconds=settle_seconds)
+            here.add_node(membership, network)
         for node in here.nodes:
             await node.broker.start()
             stack.push_async_callback(node.broker.stop)

@@ -96,15 +96,15 @@ def as_it_takes_up(server: Server, act: Callable[[], object]) -> asyncio.Event:
     """Do something once this node knows whom it takes up; set when that is done."""
     broker = server.dyad.hub._broker  # noqa: SLF001 - between two questions to Redis
     assert isinstance(broker, RedisBroker)
-    may_come = broker.may_come
+    expect = broker.expect
     asked = asyncio.Event()
 
     def acted(member_id: str) -> AbstractContextManager[None]:
         act()
         asked.set()
-        return may_come(member_id)
+        return expect(member_id)
 
-    broker.may_come = acted  # type: ignore[method-assign]
+    broker.expect = acted  # type: ignore[method-assign]
     return asked
 
 

@@ -158,7 +158,7 @@ async def test_ten_thousand_seats_are_handed_over_without_a_loss_and_all_come_ba
             assert counted("dyad_seats_handed_over_total", {"outcome": "lost"}) == 0
             assert 0 < turns.most <= _MOST_IN_A_TURN
             assert len(first.hub) == 0
-            assert len(await client.keys("dyad:parked:*")) == SEATS
+            assert len(await client.keys("dyad:handed-off:*")) == SEATS
             # What it costs, and not how busy the machine is, must fit into the time.
             assert spent < Config(jwt_secret=SECRET).drain_timeout
             for guest in guests:

@@ -21,6 +21,7 @@ from dyad_server.core.events import (
     Refusal,
     Refused,
 )
+from dyad_server.engines.redis.answers import OnNode, Verdict
 from redis.asyncio import Redis
 from redis.typing import EncodableT, FieldT
 
@@ -193,25 +194,22 @@ async def test_who_was_replaced_is_taken_for_gone_only_where_nobody_will_say_so(
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         await talk(alice, bob, "here")
-        bus = here.nodes[0].broker.bus
+        node, keys = here.nodes[0], here.nodes[0].keys
+        store = node.broker.membership.store
 
-        async def watched(*, late: bool = False) -> list[bytes]:
-            answer = asyncio.get_running_loop().create_future()
-            key = bus.key("room", alice.room)
-            bus.script("watch", [key], [bob.id, int(late)], answer.set_result, PATIENCE)
-            found: list[bytes] = await answer
-            return found
+        async def found(*, late: bool = False) -> OnNode | Verdict | None:
+            return await node.ask(store.find_peer(alice.room, bob.id, absent_too_long=late))
 
-        assert (await watched())[0] == b"there"
+        assert isinstance(await found(), OnNode)
         again = here.guest("bob", 2, alice.room)
         assert await entered(again) == Joined(alice.member, polite=True)
-        assert await watched() == [b"replaced"]
+        assert await found() is Verdict.REPLACED
         await silence(here, 2)
-        await redis.delete(bus.key("node", here.nodes[2].broker.node))
+        await redis.delete(keys.lease(here.nodes[2].broker.node))
         # Missed for long enough to be believed gone.
-        await redis.set(bus.key("missing", here.nodes[2].broker.node), 0)
-        assert await watched() == [b"absent"]
-        assert await watched(late=True) == [b"gone"]
+        await redis.set(keys.missing(here.nodes[2].broker.node), 0)
+        assert await found() is Verdict.ABSENT
+        assert await found(late=True) is Verdict.GONE
 
 
 async def test_what_was_under_way_on_a_connection_that_was_given_up_seats_nobody() -> None:
@@ -453,7 +451,7 @@ async def test_a_room_that_redis_evicts_is_said_again_and_no_call_notices(
 ) -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(*nodes)
-        room = here.nodes[0].broker.bus.key("room", alice.room)
+        room = here.nodes[0].keys.room(alice.room)
         for turn in range(2):
             await redis.delete(room)
             async with asyncio.timeout(PATIENCE):
@@ -468,7 +466,7 @@ async def test_others_who_came_into_an_evicted_room_stay_and_those_before_them_a
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         carol = here.guest("carol", 2, alice.room)
-        await redis.delete(here.nodes[0].broker.bus.key("room", alice.room))
+        await redis.delete(here.nodes[0].keys.room(alice.room))
         if isinstance(answer := await served_to(carol), Joined):
             assert answer.peer is None
             for guest in (alice, bob):
@@ -502,10 +500,14 @@ async def test_leases_that_a_step_of_redis_clock_ends_at_once_end_no_call() -> N
 @pytest.mark.parametrize(
     "entry",
     [
-        {"m": b"\xc1"},
+        {"entry": b"\xc1"},
         {"x": b""},
-        {"m": msgpack.packb(7)},
-        {"m": msgpack.packb([[], ["link", 1], ["ack"], ["link", "n", "a", "b", "no number", []]])},
+        {"entry": msgpack.packb(7)},
+        {
+            "entry": msgpack.packb(
+                [[], ["link", 1], ["ack"], ["link", "n", "a", "b", "no number", []]]
+            )
+        },
     ],
     ids=["no msgpack", "no messages", "no list", "messages of nobody's"],
 )
@@ -515,19 +517,18 @@ async def test_an_entry_that_is_not_understood_deafens_no_node(
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         for node in here.nodes[:2]:
-            await redis.xadd(node.broker.bus.key("in", node.broker.node), entry)
+            await redis.xadd(node.keys.inbox(node.broker.node), entry)
         await talk(alice, bob, "still here")
 
 
 async def test_a_message_that_is_not_understood_takes_none_beside_it_with_it() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
-        bus = here.nodes[1].broker.bus
         # The first that Bob's node said was that he came.
-        left = ["link", bus.node, bob.id, alice.id, 2, ["left", "left"]]
-        bad = ["link", bus.node]
-        inbox = here.nodes[0].broker.bus.key("in", here.nodes[0].broker.node)
-        await redis.xadd(inbox, {"m": msgpack.packb([bad, left])})
+        left = ["link", here.nodes[1].broker.node, bob.id, alice.id, 2, ["left", "left"]]
+        bad = ["link", here.nodes[1].broker.node]
+        inbox = here.nodes[0].keys.inbox(here.nodes[0].broker.node)
+        await redis.xadd(inbox, {"entry": msgpack.packb([bad, left])})
         assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)
 
 
@@ -535,13 +536,13 @@ async def test_a_peer_whose_seat_is_free_has_left_until_its_node_has_had_time_to
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         # Bob's node has freed his seat, and what it says of that is on its way.
-        await redis.hdel(here.nodes[0].broker.bus.key("room", alice.room), "1")
+        await redis.hdel(here.nodes[0].keys.room(alice.room), "1")
         broker = here.nodes[0].broker
-        seat = broker._seating.get(alice.id)  # noqa: SLF001 - so that it looks just now
+        seat = broker._pairing.get(alice.id)  # noqa: SLF001 - so that it looks just now
         assert seat is not None
         assert seat.peer is not None
         peer = seat.peer
-        broker._upkeep.look(seat, peer)  # noqa: SLF001 - the same
+        broker._reconciler.find_peer(seat, peer)  # noqa: SLF001 - the same
         await until(lambda: peer.absent_since is not None, PATIENCE)
         bob.leave()
         assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)

@@ -1,6 +1,6 @@
 """A node that others may have believed gone learns of it, whatever becomes of the answer."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -10,17 +10,16 @@ from tests.nodes.test_faults import served
 from tests.support.proxy import Way
 from tests.support.until import until
 
-Renewal = tuple[str, list[str], tuple[Any, ...]]
+Renewal = tuple[str, tuple[str, ...], tuple[Any, ...]]
 
 
 def at_each_renewal(node: Node, act: Callable[[Renewal], object]) -> None:
     """Do something right before a node asks Redis to renew its lease."""
-    pipeline = node.broker.bus._pipeline  # noqa: SLF001 - between Redis and its answer
+    pipeline = node.broker.membership._pipeline  # noqa: SLF001 - between Redis and its answer
     run = pipeline.run
 
-    def acting(pipe: Any, script: str, keys: list[str], arguments: Iterable[Any]) -> None:
-        arguments = tuple(arguments)
-        if script == "lease":
+    def acting(pipe: Any, script: str, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> None:
+        if script == "renew_lease":
             act((pipeline._shas[script], keys, arguments))  # noqa: SLF001
         run(pipe, script, keys, arguments)
 
@@ -29,16 +28,16 @@ def at_each_renewal(node: Node, act: Callable[[Renewal], object]) -> None:
 
 def believe_gone(here: Party, node: Node) -> None:
     """Lose the lease of a node, and have it missed for long enough."""
-    bus = node.broker.bus
+    name = node.broker.node
     with redis.Redis(port=here.redis.port) as client:
-        client.delete(bus.key("node", bus.node))
-        client.set(bus.key("missing", bus.node), 0, px=180_000)
+        client.delete(node.keys.lease(name))
+        client.set(node.keys.missing(name), 0, px=180_000)
 
 
 async def test_a_node_learns_that_it_was_believed_gone_though_the_first_answer_is_lost() -> None:
     async with party() as here:
         node = here.nodes[0]
-        lease = node.broker.bus.lease
+        lease = node.broker.membership.lease
         renewals: list[Renewal] = []
 
         def lose_the_answer(renewal: Renewal) -> None:
@@ -58,17 +57,17 @@ async def test_a_node_learns_that_it_was_believed_gone_though_the_first_answer_i
 async def test_a_late_copy_of_a_renewal_does_not_hide_that_its_node_was_believed_gone() -> None:
     async with party() as here:
         node = here.nodes[0]
-        bus = node.broker.bus
+        membership = node.broker.membership
         renewals: list[Renewal] = []
-        term, voice = bus.lease.term, bus._pipeline.voice  # noqa: SLF001
+        term, fence = membership.lease.term, membership._pipeline.fence  # noqa: SLF001
         at_each_renewal(node, renewals.append)
         await until(lambda: bool(renewals))
         await node.network.cut()
-        # A connection with another voice has renewed the lease.
-        await until(lambda: renewals[-1][2][1] != voice and node.broker.ready)
+        # A connection with another fencing token has renewed the lease.
+        await until(lambda: renewals[-1][2][4] != fence and node.broker.ready)
         believe_gone(here, node)
         sha, keys, arguments = renewals[0]
         with redis.Redis(port=here.redis.port) as client:
             assert client.evalsha(sha, len(keys), *keys, *arguments) == []
-        await until(lambda: bus.lease.term > term)
+        await until(lambda: membership.lease.term > term)
         await served(here, 0)

@@ -14,6 +14,7 @@ import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.engines.redis.client import connect
 from dyad_server.engines.redis.pipeline import Call, Pipeline
+from dyad_server.engines.redis.store import Store, schema_sentence
 from redis.asyncio import Redis
 
 from tests.conftest import SECRET
@@ -26,9 +27,11 @@ from tests.support.needs import needs
 from tests.support.ports import free_port
 from tests.support.process import DYAD, command, dyad_serve, run
 from tests.support.redis import PASSWORD, RIGHTS, redis_server
+from tests.support.redis_page import ROWS
 from tests.support.until import PATIENCE
 
 SERVED_SECONDS = 5.0
+GRACE_SECONDS = 120
 NOTICED_SECONDS = 3.0
 GIVEN_UP_SECONDS = 3.0
 REFUSED_SECONDS = 2.0
@@ -85,7 +88,9 @@ async def test_a_node_that_ends_while_redis_is_away_gives_up_without_being_cance
     needs("redis-server")
     async with redis_server() as redis:
         client = connect(redis.url, timeout=1.0)
-        pipeline = Pipeline(client, lambda: Call(lambda _: None, lambda _: None), lambda: None)
+        pipeline = Pipeline(
+            client, Store("dyad:"), "a", lambda: Call(lambda _: None, lambda _: None), lambda: None
+        )
         await pipeline.load()
         asking = asyncio.create_task(pipeline.keep_asking())
         await redis.end()
@@ -194,6 +199,43 @@ async def _try(url: str) -> tuple[int, str]:
     return await run(DYAD, "serve", "--port", "0", env=env)
 
 
+async def test_data_in_another_layout_is_refused_with_a_sentence_and_left_alone() -> None:
+    needs("redis-server")
+    async with redis_server() as redis, Redis(port=redis.port) as client:
+        await client.set("dyad:schema", "2")
+        status, said = await _try(redis.url)
+        assert status == 2
+        assert f"dyad: {schema_sentence('DYADSCHEMA 2', 'dyad:')}" in said
+        assert "Traceback" not in said
+        assert await client.keys("*") == [b"dyad:schema"]
+        # Another fleet beside it is no harm.
+        url = redis.url.replace("//dyad:", "//default:")
+        async with dyad_serve(SECRET, "--redis", url, "--redis-prefix", "other") as served:
+            assert "redis is there" in served.command.said
+        assert await client.get("dyad:schema") == b"2"
+
+
+async def test_a_redis_that_forgot_and_has_another_layout_by_now_is_not_served() -> None:
+    async with fleet(count=2) as here, AsyncExitStack() as stack:
+        one = here.nodes[0]
+        alice = await stack.enter_async_context(end(one, "alice"))
+        bob = await stack.enter_async_context(end(one, "bob"))
+        room_id = await meet(alice, bob)
+        async with Redis(port=here.engine.redis.port) as client:
+            await client.flushall()
+            await client.set("dyad:schema", "2")
+            await one.says("NOT_SERVING", NOTICED_SECONDS)
+            assert "The data in Redis has layout 2" in one.said
+            carol = await stack.enter_async_context(end(one, "carol"))
+            async with within(REFUSED_SECONDS):
+                assert await refused(carol) is grpc.StatusCode.UNAVAILABLE
+            assert await client.keys("*") == [b"dyad:schema"]
+            await client.delete("dyad:schema")
+        await one.says("SERVING", START_SECONDS)
+        await alice.send(offer(room_id, "still here"))
+        assert (await bob.hear()).offer.sdp == "still here"
+
+
 async def test_redis_over_tls_is_checked_and_used(tmp_path: Path) -> None:
     needs("redis-server")
     own, foreign = certificate(tmp_path, "redis"), certificate(tmp_path, "foreign")
@@ -295,11 +337,14 @@ async def test_redis_holds_nothing_for_ever_and_every_right_is_needed() -> None:
             for node in nodes:
                 await node.kill()
             assert await _without_end(redis) == []
-            lives = {"generation": 3_600_000, "missing": 180_000}
             for key in await redis.keys("*"):
                 assert isinstance(key, str)
-                kind = key.split(":")[1]
-                assert await redis.pttl(key) <= lives.get(kind, 120_000), key
+                row = ROWS[key.split(":")[1]]
+                assert await redis.type(key) == row.type, key
+                assert await redis.pttl(key) <= (row.seconds or GRACE_SECONDS) * 1000, key
+                if row.type == "hash":
+                    fields = set(await redis.hkeys(key))
+                    assert fields <= row.fields, key
     granted = {word[1:] for word in RIGHTS.split() if word.startswith("+")}
     assert granted == {name.removeprefix("cmdstat_") for name in called} & granted
 
@@ -383,14 +428,16 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
     needs("redis-server")
     async with redis_server() as redis:
         client = connect(redis.url, 10.0)
-        pipeline = Pipeline(
-            client, lambda: Call(lambda pipe: pipe.time(), lambda _: None), lambda: None
-        )
+        opening = Call(lambda pipe: pipe.time(), lambda _: None)
+        pipeline = Pipeline(client, Store("dyad:"), "a", lambda: opening, lambda: None)
         answered: list[int] = []
 
         def answer(number: int, _: object) -> None:
             answered.append(number)
 
+        call = Call(lambda pipe: pipe.hset("dyad:node:b", "term", 1), lambda _: None)
+        call.expect(60)
+        pipeline.ask(call)
         for number in range(8):
             call = Call(
                 lambda pipe: pipe.set("dyad:large", b"x" * 400_000),
@@ -400,7 +447,7 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
             call.expect(60)
             pipeline.ask(call)
         for _ in range(400):
-            pipeline.post("dyad:generation", "dyad:in:x", ["x" * 40_000])
+            pipeline.post("b", b"x" * 40_000)
         await pipeline.flush()
         assert 0 < len(answered) <= 3, "more than a round trip may carry, and its lease is late"
         for _ in range(20):

@@ -1,5 +1,6 @@
 """The lease: a node believes itself there only while all others do."""
 
+from dyad_server.engines.redis.answers import Renewal
 from dyad_server.engines.redis.lease import LEASE_SECONDS, Lease
 
 ASKED, ANSWERED = 100.0, 100.4
@@ -8,7 +9,7 @@ SETTLE = 3.0
 
 def leased(*, age: float = 60.0) -> Lease:
     lease = Lease(SETTLE)
-    lease.renewed(ASKED, ANSWERED, "first", age, b"")
+    lease.renewed(ASKED, ANSWERED, Renewal("first", age, b""))
     return lease
 
 
@@ -37,7 +38,7 @@ def test_that_it_ran_out_is_said_once_and_a_renewal_alone_does_not_make_it_good(
     late = ASKED + LEASE_SECONDS
     assert lease.ran_out(late)
     assert not lease.ran_out(late)
-    lease.renewed(late, late + 0.1, "first", 66.0, b"")
+    lease.renewed(late, late + 0.1, Renewal("first", 66.0, b""))
     assert not lease.holds(late + 0.1), "others may sit there by now"
     lease.begin_term()
     assert not lease.holds(late + 0.1), "nobody has asserted who sits here yet"
@@ -57,16 +58,16 @@ def test_who_asserts_too_late_regains_nothing() -> None:
 def test_a_lease_that_redis_lost_has_lapsed_until_a_new_term_begins() -> None:
     lease = leased()
     assert not has_lapsed(lease)
-    lease.renewed(ASKED + 2, ANSWERED + 2, "first", 62.0, b"1")
+    lease.renewed(ASKED + 2, ANSWERED + 2, Renewal("first", 62.0, b"1"))
     assert has_lapsed(lease)
-    lease.renewed(ASKED + 4, ANSWERED + 4, "first", 64.0, b"1")
+    lease.renewed(ASKED + 4, ANSWERED + 4, Renewal("first", 64.0, b"1"))
     assert has_lapsed(lease), "no new term has begun yet"
     lease.begin_term()
-    lease.renewed(ASKED + 5, ANSWERED + 5, "first", 65.0, b"1")
+    lease.renewed(ASKED + 5, ANSWERED + 5, Renewal("first", 65.0, b"1"))
     assert not has_lapsed(lease), "it knows that already"
-    lease.renewed(ASKED + 6, ANSWERED + 6, "first", 66.0, b"")
+    lease.renewed(ASKED + 6, ANSWERED + 6, Renewal("first", 66.0, b""))
     assert not has_lapsed(lease), "Redis lost it, but others did not believe this node gone"
-    lease.renewed(ASKED + 7, ANSWERED + 7, "first", 67.0, b"2")
+    lease.renewed(ASKED + 7, ANSWERED + 7, Renewal("first", 67.0, b"2"))
     assert has_lapsed(lease)
 
 
@@ -74,9 +75,9 @@ def test_a_lease_that_lapses_while_its_node_asserts_is_not_regained_in_that_term
     lease = leased()
     late = ASKED + LEASE_SECONDS
     assert lease.ran_out(late)
-    lease.renewed(late, late + 0.1, "first", 66.0, b"")
+    lease.renewed(late, late + 0.1, Renewal("first", 66.0, b""))
     lease.begin_term()
-    lease.renewed(late + 3, late + 3.1, "first", 69.0, b"1")
+    lease.renewed(late + 3, late + 3.1, Renewal("first", 69.0, b"1"))
     lease.regain(late + 3.2)
     assert has_lapsed(lease)
     assert not lease.holds(late + 3.2)
@@ -86,10 +87,10 @@ def test_a_lease_that_runs_out_again_while_its_node_asserts_is_not_regained_in_t
     lease = leased()
     late, later = ASKED + LEASE_SECONDS, ASKED + 2 * LEASE_SECONDS
     assert lease.ran_out(late)
-    lease.renewed(late, late + 0.1, "first", 66.0, b"")
+    lease.renewed(late, late + 0.1, Renewal("first", 66.0, b""))
     lease.begin_term()
     assert not lease.ran_out(later), "it is said once"
-    lease.renewed(later, later + 0.1, "first", 72.0, b"")
+    lease.renewed(later, later + 0.1, Renewal("first", 72.0, b""))
     lease.regain(later + 0.2)
     assert not lease.holds(later + 0.2)
     lease.begin_term()
@@ -101,7 +102,7 @@ def test_a_generation_settles_by_its_age_and_a_new_one_settles_anew() -> None:
     lease = leased(age=1.0)
     assert lease.unsettled_for(ANSWERED) == SETTLE - 1.0
     assert lease.unsettled_for(ANSWERED + SETTLE) == 0
-    lease.renewed(ASKED + 10, ANSWERED + 10, "second", 0.0, b"")
+    lease.renewed(ASKED + 10, ANSWERED + 10, Renewal("second", 0.0, b""))
     assert lease.unsettled_for(ANSWERED + 10) == SETTLE
 
 

@@ -1,8 +1,8 @@
-"""Rooms in Redis: for several nodes. Scripts in `scripts/`, the round trips in `membership`.
+"""Rooms in Redis, for several nodes.
 
-Who sits where is decided in Redis, by one script on one key. Two who sit on
-the same node speak to each other without it; two on different nodes over a
-`links` pair on the nodes' inboxes.
+Redis decides who sits where, with one script on one key. Two members on the same node
+speak to each other without Redis; two members on different nodes speak over a link,
+which sends messages through the inboxes of the nodes.
 """
 
 import asyncio
@@ -25,123 +25,126 @@ from dyad_server.core.events import (
     refuse,
 )
 from dyad_server.core.ports import Deliver
-from dyad_server.engines.redis.membership import Bus
-from dyad_server.engines.redis.pairing import Seating
-from dyad_server.engines.redis.pipeline import Message
-from dyad_server.engines.redis.reconcile import ROOM_LIFE_MS, TICK_SECONDS, Answer, Upkeep
-from dyad_server.engines.redis.seats import Peer, Seat, read, written
+from dyad_server.engines.redis.answers import Claimed, Entered, Freed, Verdict
+from dyad_server.engines.redis.membership import Membership
+from dyad_server.engines.redis.messages import Message
+from dyad_server.engines.redis.pairing import Pairing
+from dyad_server.engines.redis.reconcile import TICK_SECONDS, Reconciler
+from dyad_server.engines.redis.seats import Peer, Seat
 
 _ENTER_SECONDS = 1.5
 _RESUME_SECONDS = 1.0
-# For the answer; the seat is freed also later.
+# For the answer; the seat is freed later too.
 _LEAVE_SECONDS = 1.0
 _PERSIST_SECONDS = 60.0
 
-MakeBus = Callable[
+MakeMembership = Callable[
     [Callable[[list[Message]], None], Callable[[], None], Callable[[], None]],
-    Bus,
+    Membership,
 ]
 
 
 class RedisBroker:
     """A `Broker` whose rooms several nodes share.
 
-    Beside the promise of `Broker`: a message to a peer on another node comes
-    once and in order, or both ends are told within 10 s. A node whose lease
-    may have run out delivers nothing that came from another node.
+    Beside the promise of `Broker`: a message to a peer on another node arrives
+    exactly once and in order, or both members are told within 10 s. A node whose
+    lease may have run out delivers nothing that came from another node.
     """
 
-    def __init__(self, make_bus: MakeBus, deliver: Deliver) -> None:
-        """Reach Redis by the bus that `make_bus` makes, and hand outputs to `deliver`."""
-        self.bus = self._bus = make_bus(self._hear, self._renewed, self._expired)
-        self._seating = Seating(self._bus, deliver, self._doubt, self._forgotten)
-        self._upkeep = Upkeep(self._bus, self._seating)
+    def __init__(self, make_membership: MakeMembership, deliver: Deliver) -> None:
+        """Reach Redis by what `make_membership` makes, and hand outputs to `deliver`."""
+        self.membership = make_membership(self._hear, self._renewed, self._expired)
+        self._store = self.membership.store
+        self._pairing = Pairing(self.membership, deliver, self._suspect, self._forgotten)
+        self._reconciler = Reconciler(self.membership, self._pairing)
         self._asked: Callable[[Message], None] = lambda _: None
 
     def answer_by(self, asked: Callable[[Message], None]) -> None:
-        """Let `asked` hear what nodes ask each other."""
+        """Let `asked` receive what nodes ask each other."""
         self._asked = asked
 
     @property
     def node(self) -> str:
         """See `Broker.node`."""
-        return self._bus.node
+        return self.membership.node
 
     @property
     def ready(self) -> bool:
         """Whether rooms can be entered now."""
-        return self._upkeep.ready
+        return self._reconciler.ready
 
     async def start(self) -> None:
         """Connect.
 
         Raises:
-            ConfigError: Redis is not there, or is not fit.
+            ConfigError: Redis refuses this node, is not fit, or has data in another layout.
         """
-        await self._bus.start()
-        self._upkeep.start()
+        await self.membership.start()
+        self._reconciler.start()
 
     async def stop(self) -> None:
-        """Say what is still to be said, and end."""
-        await self._upkeep.stop()
-        await self._bus.stop()
+        """Send what is still to be sent, and end."""
+        await self._reconciler.stop()
+        await self.membership.stop()
 
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
         """See `Broker.enter`."""
         seat = Seat(member, room_id)
-        self._seating.add(seat)
-        self._ask(seat, [int(create), ROOM_LIFE_MS], reply_to, time.monotonic() + _ENTER_SECONDS)
+        self._pairing.add(seat)
+        deadline = time.monotonic() + _ENTER_SECONDS
+        self._ask_for_seat(seat, reply_to, deadline, create=create)
 
     def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
         """See `Broker.leave`."""
-        seat = self._seating.get(member_id)
+        seat = self._pairing.get(member_id)
         if seat is None or seat.room_id != room_id:
             self._refuse(room_id, member_id, reply_to, Refusal.NOT_IN_ROOM)
         elif seat.seated:
-            self._seating.remove(seat)
+            self._pairing.remove(seat)
             self._free(seat, reason, reply_to)
         elif reason is Departure.LEFT:
             seat.waiting.append(lambda: self.leave(room_id, member_id, reason, reply_to=reply_to))
         else:
-            seat.gone = True
+            seat.abandoned = True
 
     def resume(self, room_id: str, member_id: str) -> None:
         """See `Broker.resume`."""
-        seat = self._seating.get(member_id)
+        seat = self._pairing.get(member_id)
         if seat is None or seat.room_id != room_id or not seat.seated:
-            self._seating.deliver(Output(member_id, room_id, 0, OutOfSync()))
+            self._pairing.deliver(Output(member_id, room_id, 0, OutOfSync()))
             return
 
-        def answered(answer: Answer) -> None:
-            if not self._seating.has(seat):
-                # What took the seat from it has told it so.
+        def answered(answer: Verdict | None) -> None:
+            if not self._pairing.has(seat):
+                # Whatever took the seat has told the member.
                 return
             match answer:
-                case [b"other"] if self.ready:
+                case Verdict.OTHER if self.ready:
                     # Its user has just taken the seat, on another node.
-                    self._seating.evict(member_id)
-                case [b"none"] if self.ready:
-                    self._seating.lose(seat)
+                    self._pairing.evict(member_id)
+                case Verdict.NONE if self.ready:
+                    self._pairing.tell_out_of_sync(seat)
                 case _:
                     peer = seat.peer.member if seat.peer else None
-                    self._seating.tell(seat, Joined(peer, seat.polite, resumed=True))
+                    self._pairing.tell(seat, Joined(peer, seat.polite, resumed=True))
 
-        patience = _RESUME_SECONDS if self._bus.up else 0.0
-        arguments = [member_id, seat.member.user_id, ROOM_LIFE_MS]
-        self._script("seat", room_id, arguments, answered, patience)
+        script = self._store.check_seat(room_id, member_id, seat.member.user_id)
+        self.membership.ask(script, answered, _RESUME_SECONDS if self.membership.up else 0.0)
 
     def seats_user(self, room_id: str, user_id: str, then: Callable[[bool | None], None]) -> None:
         """See `Broker.seats_user`."""
 
-        def answered(answer: Answer) -> None:
-            known = answer in ([b"other"], [b"none"])
-            then(answer == [b"other"] if known else None)
+        def answered(answer: Verdict | None) -> None:
+            known = answer in (Verdict.OTHER, Verdict.NONE)
+            then(answer is Verdict.OTHER if known else None)
 
-        self._script("seat", room_id, ["", user_id, ROOM_LIFE_MS], answered, _RESUME_SECONDS)
+        script = self._store.check_seat(room_id, "", user_id)
+        self.membership.ask(script, answered, _RESUME_SECONDS)
 
     def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> None:
         """See `Broker.relay`."""
-        seat = self._seating.get(member_id)
+        seat = self._pairing.get(member_id)
         if seat is None or seat.room_id != room_id:
             self._refuse(room_id, member_id, reply_to, Refusal.NOT_IN_ROOM)
         elif not seat.seated:
@@ -149,149 +152,134 @@ class RedisBroker:
         elif seat.peer is None:
             self._refuse(room_id, member_id, reply_to, Refusal.PEER_ABSENT)
         else:
-            self._seating.relay(seat, seat.peer, payload)
+            self._pairing.relay(seat, seat.peer, payload)
 
-    def _refuse(self, room_id: str, member_id: str, reply_to: int, why: Refusal) -> None:
-        self._seating.deliver(refuse(member_id, room_id, reply_to, why))
+    def _refuse(self, room_id: str, member_id: str, reply_to: int, code: Refusal) -> None:
+        self._pairing.deliver(refuse(member_id, room_id, reply_to, code))
 
     # Entering.
 
-    def _ask(self, seat: Seat, terms: list[int], reply_to: int, deadline: float) -> None:
-        """Ask for a seat on these `terms`, as soon as all who had one have it again."""
+    def _ask_for_seat(self, seat: Seat, reply_to: int, deadline: float, *, create: bool) -> None:
+        """Ask for a seat as soon as all members that had one have it again."""
         left = deadline - time.monotonic()
-        if seat.gone or left <= 0 or not self._bus.holds:
+        if seat.abandoned or left <= 0 or not self.membership.holds:
             self._entered(seat, reply_to, None)
             return
 
         def later() -> None:
             asyncio.get_running_loop().call_later(
-                min(TICK_SECONDS, left), self._ask, seat, terms, reply_to, deadline
+                min(TICK_SECONDS, left),
+                lambda: self._ask_for_seat(seat, reply_to, deadline, create=create),
             )
 
-        def answered(answer: Answer) -> None:
-            if answer == [b"again"]:
-                self._bus.hurry()
+        def answered(answer: Entered | Verdict | None) -> None:
+            if answer is Verdict.AGAIN:
+                self.membership.hurry()
                 later()
             else:
                 self._entered(seat, reply_to, answer)
 
         if self.ready:
-            arguments = [written(seat.member), *terms]
-            self._script("enter", seat.room_id, arguments, answered, left)
+            script = self._store.enter(seat.room_id, seat.member, create=create)
+            self.membership.ask(script, answered, left)
         else:
             later()
 
-    def _entered(self, seat: Seat, reply_to: int, answer: Answer) -> None:
-        what = answer[0].decode() if answer else ""
-        if answer is not None and what == "ok" and not seat.gone:
+    def _entered(self, seat: Seat, reply_to: int, answer: Entered | Verdict | None) -> None:
+        if isinstance(answer, Entered) and not seat.abandoned:
             self._seat(seat, reply_to, answer)
         else:
-            self._seating.remove(seat)
-            if what in ("ok", ""):
-                # Perhaps it has a seat by now, and nobody sits in it.
+            self._pairing.remove(seat)
+            if not isinstance(answer, Verdict):
+                # It may have a seat by now, which no participant uses.
                 self._free(seat, Departure.DISCONNECTED)
-            if not seat.gone:
-                self._seating.deliver(_answer(seat, reply_to, what))
+            if not seat.abandoned:
+                self._pairing.deliver(_refusal(seat, reply_to, answer))
         while seat.waiting:
             seat.waiting.popleft()()
-        self._seating.crossing.seated(seat.member.id)
+        self._pairing.links.seated(seat.member.id)
 
-    def _seat(self, seat: Seat, reply_to: int, answer: list[bytes]) -> None:
-        _, term, polite, epoch, peer, evicted = answer
+    def _seat(self, seat: Seat, reply_to: int, entered: Entered) -> None:
         seat.seated = True
-        seat.polite = polite == b"1"
-        seat.epoch = int(epoch)
-        seat.peer = read(peer)
-        self._seating.come(seat, reply_to, read(evicted))
-        self._upkeep.assert_late(seat, int(term))
+        seat.polite = entered.polite
+        seat.epoch = entered.epoch
+        seat.peer = entered.peer
+        self._pairing.announce_join(seat, reply_to, entered.evicted)
+        self._reconciler.assert_late(seat, entered.term)
 
     # Leaving.
 
     def _free(self, seat: Seat, reason: Departure, reply_to: int = 0) -> None:
-        """Free a seat in Redis, then tell whom it concerns; without Redis, only tell."""
+        """Free a seat in Redis, then tell its member and peer; without Redis, only tell."""
 
-        def freed(answer: Answer) -> None:
+        def freed(answer: Freed | Verdict | None) -> None:
             if reason is Departure.LEFT:
-                self._seating.tell(seat, Left(), reply_to)
-            # Perhaps somebody came at the last moment, of whom this node had not heard.
-            there = read(answer[1]) if answer and answer[0] == b"ok" else None
-            if answer == [b"moved"]:
+                self._pairing.tell(seat, Left(), reply_to)
+            if answer is Verdict.MOVED:
                 return
+            # A peer may have joined at the last moment, before this node heard of it.
+            there = answer.peer if isinstance(answer, Freed) else None
             for peer in {p.member.id: p for p in (seat.peer, there) if p}.values():
-                self._seating.part(seat, peer, reason)
+                self._pairing.announce_leave(seat, peer, reason)
 
-        patience = _LEAVE_SECONDS if self._bus.up and self._bus.holds else 0.0
-        self._script(
-            "leave", seat.room_id, [seat.member.id], freed, patience, persist=_PERSIST_SECONDS
-        )
+        patience = _LEAVE_SECONDS if self.membership.up and self.membership.holds else 0.0
+        script = self._store.leave(seat.room_id, seat.member.id)
+        self.membership.ask(script, freed, patience, persist=_PERSIST_SECONDS)
 
-    def _script(
-        self,
-        name: str,
-        room_id: str,
-        arguments: list[Any],
-        then: Callable[[Answer], None],
-        seconds: float,
-        *,
-        persist: float = 0.0,
-    ) -> None:
-        key = self._bus.key("room", room_id)
-        self._bus.script(name, [key], arguments, then, seconds, persist=persist)
-
-    # What the bus says.
+    # What the membership tells.
 
     def _hear(self, messages: list[Message]) -> None:
-        self._bus.check()
-        if not self._bus.holds:
+        self.membership.check()
+        if not self.membership.holds:
             return
-        self._seating.crossing.hear(messages)
+        self._pairing.links.hear(messages)
         for message in messages:
             if message[0] in ("ask", "answer"):
                 self._asked(message)
 
     def _renewed(self) -> None:
-        self._upkeep.renewed()
+        self._reconciler.renewed()
 
     def _expired(self) -> None:
-        self._upkeep.expired()
+        self._reconciler.expired()
 
-    def _doubt(self, seat: Seat, peer: Peer) -> None:
-        self._upkeep.look(seat, peer)
+    def _suspect(self, seat: Seat, peer: Peer) -> None:
+        self._reconciler.find_peer(seat, peer)
 
     def _forgotten(self, seat: Seat) -> None:
-        self._upkeep.say_again(seat)
+        self._reconciler.assert_again(seat)
 
-    # Handing over: see `fleet`.
+    # Handing seats off: see `handoff`.
 
-    def may_come(self, member_id: str) -> AbstractContextManager[None]:
-        """See `Seating.may_come`."""
-        return self._seating.may_come(member_id)
+    def expect(self, member_id: str) -> AbstractContextManager[None]:
+        """See `Pairing.expect`."""
+        return self._pairing.expect(member_id)
 
-    def release(self, member_id: str) -> tuple[Seat, list[Any]] | None:
-        """See `Seating.release`."""
-        return self._seating.release(member_id)
+    def detach(self, member_id: str) -> tuple[Seat, list[Any]] | None:
+        """See `Pairing.detach`."""
+        return self._pairing.detach(member_id)
 
-    def forsake(self, seat: Seat) -> None:
-        """Free a seat that was released, and that no other node will take up."""
+    def release(self, seat: Seat) -> None:
+        """Free a seat that was detached, and that no other node will adopt."""
         self._free(seat, Departure.DISCONNECTED)
 
-    def adopt(self, member: Member, room_id: str, state: list[Any], peer: bytes, term: int) -> None:
-        """Take up a seat that another node released: see `Seating.adopt`.
+    def adopt(self, member: Member, room_id: str, state: list[Any], claimed: Claimed) -> None:
+        """Take a seat that another node detached: see `Pairing.adopt`.
 
         Args:
             member: whose.
             room_id: where.
-            state: from `release`.
-            peer: who is there now, as Redis has it.
-            term: of this node's, in which Redis gave it the seat.
+            state: from `detach`.
+            claimed: what Redis answered to the claim.
         """
-        self._upkeep.assert_late(self._seating.adopt(member, room_id, state, peer), term)
+        seat = self._pairing.adopt(member, room_id, state, claimed.peer)
+        self._reconciler.assert_late(seat, claimed.term)
 
 
-def _answer(seat: Seat, reply_to: int, what: str) -> Output:
-    if what == "full":
+def _refusal(seat: Seat, reply_to: int, answer: Entered | Verdict | None) -> Output:
+    if answer is Verdict.FULL:
         return refuse(seat.member.id, seat.room_id, reply_to, Refusal.ROOM_FULL)
-    if what == "not found":
+    if answer is Verdict.NOT_FOUND:
         return refuse(seat.member.id, seat.room_id, reply_to, Refusal.ROOM_NOT_FOUND)
-    event: Event = Evicted() if what == "replaced" else EngineUnavailable()
+    event: Event = Evicted() if answer is Verdict.REPLACED else EngineUnavailable()
     return Output(seat.member.id, seat.room_id, reply_to, event)

@@ -6,7 +6,6 @@ of its room say.
 """
 
 import asyncio
-import hashlib
 import logging
 import secrets
 import time
@@ -21,10 +20,10 @@ from dyad_server.core.limits import Quota
 from dyad_server.core.participant import Participant, node_of
 from dyad_server.core.ports import Found
 from dyad_server.core.reconnect import RESUMED
+from dyad_server.engines.redis.answers import Claimed, OnNodes, Verdict, Waiting
 from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.membership import NODE_NAME
-from dyad_server.engines.redis.pipeline import Message
-from dyad_server.engines.redis.reconcile import ROOM_LIFE_MS
+from dyad_server.engines.redis.messages import Message
 from dyad_server.engines.redis.snapshot import plain, restore
 from dyad_server.errors import Ended, Replaced, Unavailable
 
@@ -60,7 +59,8 @@ class Fleet:
         """
         self._hub = hub
         self._broker = broker
-        self._bus = broker.bus
+        self._membership = broker.membership
+        self._store = broker.membership.store
         self._grace_ms = int(grace * 1000)
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._answers: OrderedDict[str, Any] = OrderedDict()
@@ -85,7 +85,7 @@ class Fleet:
         """Whether a session is another node's."""
         node = node_of(session_id)
         # What is no node's name is not asked for in Redis.
-        return node != self._bus.node and NODE_NAME.fullmatch(node) is not None
+        return node != self._membership.node and NODE_NAME.fullmatch(node) is not None
 
     async def send(self, user_id: str, stale: bytes, session_id: str, packed: bytes) -> None:
         """Pass a `SendRequest` to the node whose session it is for; `stale` as in `Registry.find`.
@@ -138,12 +138,11 @@ class Fleet:
             if not done:
                 break
             match asked.result():
-                case [b"left", member_id]:
-                    member = member_id.decode()
+                case Waiting(member):
                     if await self._take_up(request, token, user_id, room_id, member, then):
                         return
-                case [b"nodes", *names]:
-                    nodes = {name.decode() for name in names} - denied
+                case OnNodes(there):
+                    nodes = there - denied
                     if not nodes:
                         # Perhaps it was taken up here for an earlier try of its client's.
                         here = self._hub.registry.tokens.owner(token, user_id, room_id)
@@ -162,37 +161,38 @@ class Fleet:
     ) -> bool:
         """Take up a member that is left in Redis; whether `then` has its answer."""
         # Other nodes may speak to it here before this one has Redis' answer.
-        with self._broker.may_come(member_id):
+        with self._broker.expect(member_id):
             asked = self._ask_redis(request, token, user_id, room_id, member_id)
             done, _ = await asyncio.wait({asked}, timeout=_SCRIPT_SECONDS)
             if not done:
                 then(Unavailable("Rooms are out of reach: come back soon."))
-            match await asked:
-                case [b"ok", term, left, peer]:
-                    # Where that was too late, its client may still come back to it.
-                    found = self._adopt(left, room_id, peer, int(term))
-                    if done:
-                        then(found)
-                    return True
+            claimed = await asked
+            if isinstance(claimed, Claimed):
+                # Where that was too late, its client may still come back to it.
+                found = self._adopt(claimed, room_id)
+                if done:
+                    then(found)
+                return True
         return not done
 
     def _ask_redis(
         self, request: str, token: str, user_id: str, room_id: str, member_id: str
-    ) -> asyncio.Future[Any]:
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        keys = [self._bus.key("room", room_id), self._token_key(token, user_id)]
-        arguments = [request, user_id, ROOM_LIFE_MS, member_id]
+    ) -> asyncio.Future[Claimed | Waiting | OnNodes | Verdict | None]:
+        answer: asyncio.Future[Claimed | Waiting | OnNodes | Verdict | None]
+        answer = asyncio.get_running_loop().create_future()
+        key = self._store.keys.token(token, user_id)
+        script = self._store.claim(room_id, key, request, user_id, member_id)
         # Only what seats somebody here is asked for so long.
         seconds = _PERSIST_SECONDS if member_id else _SCRIPT_SECONDS
-        self._bus.script("claim", keys, arguments, answer.set_result, seconds)
+        self._membership.ask(script, answer.set_result, seconds)
         return answer
 
-    def _adopt(self, packed: bytes, room_id: str, peer: bytes, term: int) -> Participant:
-        data, seat = msgpack.unpackb(packed)
+    def _adopt(self, claimed: Claimed, room_id: str) -> Participant:
+        data, seat = msgpack.unpackb(claimed.snapshot)
         hub = self._hub
         participant = restore(data, hub.registry.new)
         hub.adopt(participant, alone=seat[2] is None)
-        self._broker.adopt(participant.member, room_id, seat, peer, term)
+        self._broker.adopt(participant.member, room_id, seat, claimed)
         if hub.draining:
             self._run(self.hand_off(participant, hub.going(), _SCRIPT_SECONDS))
         return participant
@@ -212,32 +212,26 @@ class Fleet:
 
         Its peer is not told.
         """
-        released = self._broker.release(participant.member.id)
+        released = self._broker.detach(participant.member.id)
         if released is None:
             return None
         seat, state = released
         user_id = participant.identity.user_id
         tokens = [t for t in (participant.resume_token, participant.spent_token) if t]
-        keys = [self._token_key(token, user_id) for token in tokens]
+        keys = [self._store.keys.token(token, user_id) for token in tokens]
         left = msgpack.packb([plain(participant), state])
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._leaving.update(dict.fromkeys(keys, done))
 
-        def parked(answer: list[bytes] | None) -> None:
+        def handed_off(answer: bool | None) -> None:  # noqa: FBT001 - an answer of Redis
             for key in keys:
                 self._leaving.pop(key, None)
-            if answer != [b"ok"]:
-                self._broker.forsake(seat)
-            done.set_result(answer == [b"ok"])
+            if not answer:
+                self._broker.release(seat)
+            done.set_result(bool(answer))
 
-        self._bus.script(
-            "park",
-            [self._bus.key("room", seat.room_id), *keys],
-            [seat.member.id, left, self._grace_ms, max(ROOM_LIFE_MS, self._grace_ms)],
-            parked,
-            seconds,
-            size=len(left),
-        )
+        script = self._store.hand_off(seat.room_id, seat.member.id, keys, left, self._grace_ms)
+        self._membership.ask(script, handed_off, seconds)
         self._hub.let_go(participant, failure)
         return done
 
@@ -246,7 +240,7 @@ class Fleet:
         participant = self._hub.registry.tokens.owner(token, user_id, room_id)
         if participant is None:
             # Perhaps this node is just handing it over.
-            left = self._leaving.get(self._token_key(token, user_id))
+            left = self._leaving.get(self._store.keys.token(token, user_id))
         else:
             left = self._leave(participant, Replaced(RESUMED), _SCRIPT_SECONDS)
         return left is not None and await left
@@ -262,7 +256,7 @@ class Fleet:
         try:
             # Asked again, because the bus may lose; answered from memory then.
             while time.monotonic() < deadline:
-                self._bus.post(node, ["ask", request, self._bus.node, question])
+                self._membership.post(node, ["ask", request, self._membership.node, question])
                 done, _ = await asyncio.wait({answer}, timeout=_ASK_AGAIN_SECONDS)
                 if done:
                     return answer.result()
@@ -279,7 +273,7 @@ class Fleet:
             case ["ask", request, node, question]:
                 if request in self._answers:
                     if self._answers[request] is not None:
-                        self._bus.post(node, ["answer", request, self._answers[request]])
+                        self._membership.post(node, ["answer", request, self._answers[request]])
                     return
                 self._answers[request] = None
                 while len(self._answers) > _REMEMBERED:
@@ -295,12 +289,7 @@ class Fleet:
                 failure = self._take_send(user_id, stale, packed)
                 answer = [type(failure).__name__, str(failure)] if failure else []
         self._answers[request] = answer
-        self._bus.post(node, ["answer", request, answer])
-
-    def _token_key(self, token: str, user_id: str) -> str:
-        # Only who has the token, and is its user, finds what was left for it.
-        digest = hashlib.sha256(f"{user_id}\0{token}".encode()).hexdigest()
-        return self._bus.key("token", digest)
+        self._membership.post(node, ["answer", request, answer])
 
     def _run(self, work: Awaitable[Any]) -> None:
         task = asyncio.ensure_future(work)

@@ -1,28 +1,35 @@
 """A node's standing in Redis: its lease, and the generation of the data there.
 
-Plain state, without I/O and with no clock but the one handed in: monotonic
-seconds of this node, which are never compared with another's.
+Plain state, without I/O. The clock is handed in: monotonic seconds of this node,
+which are never compared with those of another node.
 """
 
-LEASE_SECONDS = 6.0
-# Off the lease's end, for the time that its renewal was on its way.
+from dyad_server.engines.redis.answers import Renewal
+from dyad_server.engines.redis.store import LEASE_MS
+
+LEASE_SECONDS = LEASE_MS / 1000
+# The node stops earlier than the others, by the time that a renewal may be on its way.
 _MARGIN_SECONDS = 0.5
 
 
 class Lease:
-    """Until when no other node believes this one to be gone.
+    """Until when no other node believes that this one is gone.
 
     Attributes:
-        generation: of the data in Redis; another one: it has forgotten.
-        term: counts up when all who sit here must be asserted anew; what was
-            said in an earlier term is void.
-        fenced: whether the lease ran out, and was not regained since.
+        generation: of the data in Redis. A new one means that Redis has forgotten.
+        term: counts up when all members of this node must be asserted again. What was
+            asserted in an earlier term is void.
+        fenced: whether the lease ran out and was not regained since.
         lapsed: whether others may have believed this node gone since the term
             began, because the lease ran out or because Redis lost it.
     """
 
     def __init__(self, settle_seconds: float) -> None:
-        """Make one; a generation so many seconds old is known to all nodes."""
+        """Have no lease yet.
+
+        Args:
+            settle_seconds: how old a generation must be for all nodes to know it.
+        """
         self.generation = ""
         self.term = 1
         self.fenced = False
@@ -32,35 +39,32 @@ class Lease:
         self._settle_seconds = settle_seconds
         self._settled_at = 0.0
 
-    def renewed(
-        self, asked_at: float, now: float, generation: str, age_seconds: float, back: bytes
-    ) -> None:
-        """Take note of what Redis answered to a renewal.
+    def renewed(self, asked_at: float, now: float, renewal: Renewal) -> None:
+        """Note the answer to a renewal.
 
         Args:
             asked_at: when it was asked.
             now: when it answered.
-            generation: of its data.
-            age_seconds: of that, as far as the clocks of two Redis agree.
-            back: when this node was last back after others may have believed it
-                gone, by the clock of Redis; empty: never. It is compared with the
-                answer before, because an answer can be lost.
+            renewal: the answer. Its `back` is compared with that of the answer
+                before, because an answer can be lost.
         """
-        if self.generation != generation:
-            self.generation = generation
-            self._settled_at = now + self._settle_seconds - max(0.0, age_seconds)
-        if back != self._back:
-            self._back = back
-            self.lapsed = self.lapsed or bool(back)
+        if self.generation != renewal.generation:
+            self.generation = renewal.generation
+            # The clocks of two Redis may disagree.
+            age = max(0.0, renewal.age_seconds)
+            self._settled_at = now + self._settle_seconds - age
+        if renewal.back != self._back:
+            self._back = renewal.back
+            self.lapsed = self.lapsed or bool(renewal.back)
         self._until = asked_at + LEASE_SECONDS - _MARGIN_SECONDS
 
     def begin_term(self) -> None:
-        """Declare void what was said so far."""
+        """Make void what was asserted so far."""
         self.term += 1
         self.lapsed = False
 
     def ran_out(self, now: float) -> bool:
-        """Whether it may have run out by `now`; says so once, until it is regained."""
+        """Whether the lease may have run out by `now`; true once, until it is regained."""
         if not self._until or now <= self._until:
             return False
         self.lapsed = True
@@ -68,12 +72,12 @@ class Lease:
         return first
 
     def regain(self, now: float) -> None:
-        """Take note that all who sit here are asserted; in vain if the lease lapsed meanwhile."""
+        """Note that all members are asserted; no use if the lease lapsed meanwhile."""
         if now <= self._until and not self.lapsed:
             self.fenced = False
 
     def holds(self, now: float) -> bool:
-        """Whether nobody can believe this node to be gone, nor did since the term began."""
+        """Whether no node can believe this one gone, and none did since the term began."""
         return not self.fenced and now <= self._until
 
     def unsettled_for(self, now: float) -> float:

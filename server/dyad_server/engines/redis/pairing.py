@@ -1,7 +1,7 @@
 """Who sits on this node, and what each is told of its peer, on whichever node that is.
 
 Two on one node hear of each other at once; two on different nodes by messages
-over a `crossing`.
+over a `links`.
 """
 
 import time
@@ -24,45 +24,45 @@ from dyad_server.core.events import (
     PeerLeft,
 )
 from dyad_server.core.ports import Deliver
-from dyad_server.engines.redis.membership import Bus
-from dyad_server.engines.redis.peer_links import Crossing, Presence
-from dyad_server.engines.redis.pipeline import Message
-from dyad_server.engines.redis.seats import Peer, Seat, read
+from dyad_server.engines.redis.membership import Membership
+from dyad_server.engines.redis.messages import Message
+from dyad_server.engines.redis.peer_links import PeerLinks, Presence
+from dyad_server.engines.redis.seats import Peer, Seat
 
 _MOVED_SECONDS = 60.0
 
 
-class Seating:
+class Pairing:
     """The seats of this node.
 
     Attributes:
         deliver: where outputs go.
-        crossing: the links to peers on other nodes.
+        links: the links to peers on other nodes.
     """
 
     def __init__(
         self,
-        bus: Bus,
+        membership: Membership,
         deliver: Deliver,
-        doubt: Callable[[Seat, Peer], None],
+        suspect: Callable[[Seat, Peer], None],
         forgotten: Callable[[Seat], None],
     ) -> None:
         """Make one, without any.
 
         Args:
-            bus: reaches the other nodes.
+            membership: reaches the other nodes.
             deliver: where outputs go.
-            doubt: is called when a peer's node says that the two are not peers.
+            suspect: is called when a peer's node says that the two are not peers.
             forgotten: is called when it says that Redis has lost their room.
         """
         self.deliver = deliver
-        self.crossing = Crossing(bus, self._presence, self._act, self._apart)
-        self._bus = bus
-        self._doubt = doubt
+        self.links = PeerLinks(membership, self._presence, self._act, self._apart)
+        self._membership = membership
+        self._suspect = suspect
         self._forgotten = forgotten
         self._seats: dict[str, Seat] = {}
         self._moved: dict[str, float] = {}
-        self._coming: Counter[str] = Counter()
+        self._expected: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Seat]:
         return iter(tuple(self._seats.values()))
@@ -86,9 +86,9 @@ class Seating:
 
     def is_here(self, peer: Peer) -> bool:
         """Whether a peer is on this node, and nothing said to it is still on its way."""
-        return peer.node == self._bus.node and peer.member.id in self._seats
+        return peer.node == self._membership.node and peer.member.id in self._seats
 
-    def crossed(self) -> list[tuple[Seat, Peer]]:
+    def with_remote_peer(self) -> list[tuple[Seat, Peer]]:
         """Those whose peer is not on this node, and that peer."""
         return [(seat, seat.peer) for seat in self if seat.peer and not self.is_here(seat.peer)]
 
@@ -96,7 +96,7 @@ class Seating:
         """Tell a member something."""
         self.deliver(Output(seat.member.id, seat.room_id, reply_to, event))
 
-    def lose(self, seat: Seat) -> None:
+    def tell_out_of_sync(self, seat: Seat) -> None:
         """Tell a member that it and its peer can no longer be kept in step."""
         self.tell(seat, OutOfSync())
 
@@ -106,14 +106,14 @@ class Seating:
         """Pass a payload to the peer."""
         if self.is_here(peer):
             if self._seats[peer.member.id].peer_id != seat.member.id:
-                self.lose(seat)
+                self.tell_out_of_sync(seat)
                 return
             forwarded = Forwarded(seat.member, payload)
             self.deliver(Output(peer.member.id, seat.room_id, 0, forwarded))
         else:
             self.send(seat, peer, ["relay", payload], len(payload))
 
-    def come(self, seat: Seat, reply_to: int, evicted: Peer | None) -> None:
+    def announce_join(self, seat: Seat, reply_to: int, evicted: Peer | None) -> None:
         """Tell one who was just seated who is there, and whom else it concerns."""
         if evicted is not None and self.is_here(evicted):
             self.evict(evicted.member.id)
@@ -123,12 +123,14 @@ class Seating:
         self.tell(seat, Joined(peer.member if peer else None, seat.polite), reply_to)
         replaced = evicted is not None
         if peer is not None and self.is_here(peer):
-            self._peer_joined(peer.member.id, seat.member, self._bus.node, seat.epoch, replaced)
+            self._peer_joined(
+                peer.member.id, seat.member, self._membership.node, seat.epoch, replaced
+            )
         elif peer is not None:
-            news = ["joined", asdict(seat.member), self._bus.node, seat.epoch, replaced]
+            news = ["joined", asdict(seat.member), self._membership.node, seat.epoch, replaced]
             self.send(seat, peer, news)
 
-    def part(self, seat: Seat, peer: Peer, reason: Departure) -> None:
+    def announce_leave(self, seat: Seat, peer: Peer, reason: Departure) -> None:
         """Tell a peer that this one has left."""
         if self.is_here(peer):
             self.peer_left(peer.member.id, seat.member.id, reason)
@@ -137,9 +139,9 @@ class Seating:
 
     def send(self, seat: Seat, to: Peer, message: Message, size: int = 0) -> None:
         """Send a message of this member's to a peer who is not here."""
-        to.node = self.where(to.member.id, to.node)
-        if not self.crossing.send((seat.member.id, to.member.id), to.node, message, size):
-            self.lose(seat)
+        to.node = self.node_of(to.member.id, to.node)
+        if not self.links.send((seat.member.id, to.member.id), to.node, message, size):
+            self.tell_out_of_sync(seat)
 
     def peer_left(self, to: str, who: str, reason: Departure) -> None:
         """Tell a member that its peer has left, if it is still its peer."""
@@ -147,23 +149,23 @@ class Seating:
         if seat is None or seat.peer is None or seat.peer_id != who:
             return
         peer, seat.peer = seat.peer.member, None
-        self.crossing.drop((to, who))
+        self.links.drop((to, who))
         self.tell(seat, PeerLeft(peer, reason))
 
-    def where(self, member_id: str, node: str) -> str:
+    def node_of(self, member_id: str, node: str) -> str:
         """The node of one whom Redis says to be on `node`; empty: it is on its way.
 
         Of one who is said to be here that was so until just now, or soon will be.
         """
-        return "" if node == self._bus.node and member_id not in self._seats else node
+        return "" if node == self._membership.node and member_id not in self._seats else node
 
     def peer_moved(self, seat: Seat, who: str, node: str) -> None:
         """Take note that a peer is on another node now, or has come to this one."""
-        node = self.where(who, node)
+        node = self.node_of(who, node)
         if seat.peer is not None and seat.peer_id == who:
             seat.peer.node = node
-            seat.peer.doubtful = False
-        self.crossing.reroute((seat.member.id, who), node)
+            seat.peer.suspect = False
+        self.links.reroute((seat.member.id, who), node)
 
     def _peer_joined(self, to: str, member: Member, node: str, epoch: int, replaced: bool) -> None:  # noqa: FBT001 - as it comes over the bus
         seat = self._seats.get(to)
@@ -184,7 +186,7 @@ class Seating:
             self.remove(seat)
         else:
             # Redis may still answer that it has a seat, which is then freed.
-            seat.gone = True
+            seat.abandoned = True
         self.tell(seat, Evicted())
 
     # For the links.
@@ -193,7 +195,7 @@ class Seating:
         seat = self._seats.get(member_id)
         if seat is not None:
             return Presence.SEATED if seat.seated else Presence.ENTERING
-        if member_id in self._moved or self._coming[member_id]:
+        if member_id in self._moved or self._expected[member_id]:
             return Presence.AWAY
         return Presence.UNKNOWN
 
@@ -202,10 +204,10 @@ class Seating:
         peers = seat is not None and seat.peer_id == who
         match what:
             case ["relay", bytes(payload)] if seat is not None and seat.peer is not None and peers:
-                if self._bus.holds:
+                if self._membership.holds:
                     self.tell(seat, Forwarded(seat.peer.member, payload))
                 else:
-                    self.lose(seat)
+                    self.tell_out_of_sync(seat)
             case ["joined", dict(member), str(node), int(epoch), bool(replaced)]:
                 self._peer_joined(to, Member(**member), node, epoch, replaced)
                 return True
@@ -221,18 +223,18 @@ class Seating:
                 self.peer_moved(seat, who, node)
             case ["moved", str(node)]:
                 # What one said who has gone since, and that it went.
-                self.crossing.reroute((to, who), node)
+                self.links.reroute((to, who), node)
         return peers
 
     def _apart(self, member_id: str, peer_id: str) -> None:
         seat = self._seats.get(member_id)
         if seat is not None and seat.peer is not None and seat.peer_id == peer_id:
-            seat.peer.doubtful = True
-            self._doubt(seat, seat.peer)
+            seat.peer.suspect = True
+            self._suspect(seat, seat.peer)
 
     # Handing over.
 
-    def release(self, member_id: str) -> tuple[Seat, list[Any]] | None:
+    def detach(self, member_id: str) -> tuple[Seat, list[Any]] | None:
         """Let go of a seat that another node may take up.
 
         Returns:
@@ -250,38 +252,37 @@ class Seating:
         here = self._seats.get(peer.member.id)
         if here is not None and here.peer is not None:
             here.peer.node = ""
-        links = self.crossing.state(member_id, peer.member.id)
+        links = self.links.state(member_id, peer.member.id)
         return seat, [seat.polite, seat.epoch, [asdict(peer.member), peer.node], links]
 
     @contextmanager
-    def may_come(self, member_id: str) -> Iterator[None]:
+    def expect(self, member_id: str) -> Iterator[None]:
         """Until it is clear, a member whom Redis holds for a claim is about to be here."""
-        self._coming[member_id] += 1
+        self._expected[member_id] += 1
         try:
             yield
         finally:
-            self._coming[member_id] -= 1
-            if not self._coming[member_id]:
-                del self._coming[member_id]
+            self._expected[member_id] -= 1
+            if not self._expected[member_id]:
+                del self._expected[member_id]
 
-    def adopt(self, member: Member, room_id: str, state: list[Any], there: bytes) -> Seat:
+    def adopt(self, member: Member, room_id: str, state: list[Any], now: Peer | None) -> Seat:
         """Take up a seat that another node released.
 
         Args:
             member: whose.
             room_id: where.
             state: from `release`.
-            there: the peer, as Redis has it now.
+            now: the peer, as Redis has it now.
         """
         polite, epoch, known, links = state
         # What has changed since that epoch will be told, on the link that goes on.
         seat = Seat(member, room_id, polite, epoch, seated=True)
         self.add(seat)
-        now = read(there)
         if known is not None:
             self._go_on(seat, Member(**known[0]), known[1], now, links)
         if now is not None and (here := self._seats.get(now.member.id)) is not None:
-            self.peer_moved(here, member.id, self._bus.node)
+            self.peer_moved(here, member.id, self._membership.node)
         return seat
 
     def _go_on(
@@ -292,22 +293,22 @@ class Seating:
             node = now.node
         me = seat.member.id
         here = self._seats.get(known.id)
-        seat.peer = Peer(known, self.where(known.id, self._bus.node if here else node))
-        self.crossing.restore(me, known.id, links)
-        self.crossing.reroute((me, known.id), seat.peer.node)
+        seat.peer = Peer(known, self.node_of(known.id, self._membership.node if here else node))
+        self.links.restore(me, known.id, links)
+        self.links.reroute((me, known.id), seat.peer.node)
         if here is None:
-            self.send(seat, seat.peer, ["moved", self._bus.node])
+            self.send(seat, seat.peer, ["moved", self._membership.node])
             # Perhaps it left from this very node: its last words.
-            self.crossing.reroute((known.id, me), self._bus.node)
+            self.links.reroute((known.id, me), self._membership.node)
         elif here.peer_id == me:
-            self.peer_moved(here, me, self._bus.node)
+            self.peer_moved(here, me, self._membership.node)
         else:
             # That one was told that this one has gone.
-            self.lose(seat)
+            self.tell_out_of_sync(seat)
 
     def forget(self, now: float) -> None:
         """Forget who moved away long ago."""
-        self.crossing.forget(now)
+        self.links.forget(now)
         for member_id, moved_at in tuple(self._moved.items()):
             if now - moved_at > _MOVED_SECONDS:
                 del self._moved[member_id]

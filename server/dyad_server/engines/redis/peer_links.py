@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
 
-from dyad_server.engines.redis.membership import Bus
+from dyad_server.engines.redis.membership import Membership
+from dyad_server.engines.redis.messages import Message
 from dyad_server.engines.redis.peer_link import Incoming, Outgoing, Pair
-from dyad_server.engines.redis.pipeline import Message
 
 log = logging.getLogger("dyad.bus")
 
@@ -36,14 +36,14 @@ class Presence(Enum):
     UNKNOWN = "unknown"
 
 
-class Crossing:
+class PeerLinks:
     """Sends to peers on other nodes, hears what they send, once and in order."""
 
     def __init__(
-        self, bus: Bus, presence: Callable[[str], Presence], act: Act, apart: Apart
+        self, membership: Membership, presence: Callable[[str], Presence], act: Act, apart: Apart
     ) -> None:
         """Hear for members of this `presence`; `act` on messages, and on who is `apart`."""
-        self._bus = bus
+        self._membership = membership
         self._presence = presence
         self._act = act
         self._apart = apart
@@ -58,7 +58,7 @@ class Crossing:
             link = self._out[pair] = Outgoing(node)
         link.node = node
         fits = link.put(message, size, time.monotonic())
-        self._bus.post(node, self._numbered(pair, link.last, message))
+        self._membership.post(node, self._numbered(pair, link.last, message))
         return fits
 
     def hear(self, messages: list[Message]) -> None:
@@ -71,7 +71,7 @@ class Crossing:
                 # One that fails must not take with it what came beside it.
                 log.exception("a message of another node was not understood")
         for (node, pair), number in heard.items():
-            self._bus.post(node, ["ack", *pair, number])
+            self._membership.post(node, ["ack", *pair, number])
 
     def _hear_one(self, message: Message, heard: dict[tuple[str, Pair], int]) -> None:
         match message:
@@ -97,14 +97,14 @@ class Crossing:
         if link is None or link.node == node:
             return
         link.moved(node, time.monotonic())
-        if node == self._bus.node:
+        if node == self._membership.node:
             # It has come here: what is under way is already at its goal.
             for number, message in link.again(time.monotonic()):
                 self._hear_link(self._numbered(pair, number, message), {})
             link.acknowledged(link.last)
             return
         for number, message in link.again(time.monotonic()):
-            self._bus.post(node, self._numbered(pair, number, message))
+            self._membership.post(node, self._numbered(pair, number, message))
 
     def resend(self, now: float) -> Iterator[Pair]:
         """Send again what stands unacknowledged; yields the pairs where that has been too long."""
@@ -116,7 +116,7 @@ class Crossing:
                 continue
             again = link.overdue(now, _RESEND_SECONDS)
             for number, message in again:
-                self._bus.post(link.node, self._numbered(pair, number, message))
+                self._membership.post(link.node, self._numbered(pair, number, message))
             if again and silent > _SILENT_SECONDS:
                 yield pair
 
@@ -147,7 +147,7 @@ class Crossing:
         self._in[peer_id, member_id] = Incoming(taken_in), now
 
     def _numbered(self, pair: Pair, number: int, message: Message) -> Message:
-        return ["link", self._bus.node, *pair, number, message]
+        return ["link", self._membership.node, *pair, number, message]
 
     def _hear_link(self, message: Message, heard: dict[tuple[str, Pair], int]) -> None:
         _, node, who, to, number, what = message
@@ -164,7 +164,7 @@ class Crossing:
         # Where nobody is here to take it, nothing can come too early.
         taken = link.take(number) if presence is Presence.SEATED else link.pass_over(number)
         if taken and not self._act(to, who, what) and not self._says((to, who)):
-            self._bus.post(node, ["apart", *pair])
+            self._membership.post(node, ["apart", *pair])
         heard[node, pair] = link.taken_in
 
     def _says(self, pair: Pair) -> bool:

@@ -1,9 +1,9 @@
-"""What a node asks of Redis: in order, what has gathered together in one round trip.
+"""What a node asks of Redis: in order, and all that has gathered in one round trip.
 
-A node asks in the order in which things happened to it. What a connection that
-failed was asked is asked again on the next one, in the same order: a script
-that ran already does nothing more, and what is still under way on a connection
-that was given up is void, for the next one has another voice.
+A node asks in the order in which things happened to it. After a connection has
+failed, its unanswered calls are repeated on the next one, in the same order: the
+scripts are idempotent. A call that is still on its way on the old connection has no
+effect, because each connection has a fencing token of its own.
 """
 
 import asyncio
@@ -15,68 +15,53 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-import msgpack
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from dyad_server.engines.redis.client import FAILURES, check, hang_up
+from dyad_server.engines.redis.messages import pack_entry
+from dyad_server.engines.redis.store import SCHEMA_ERROR, Script, Store, schema_sentence
 from dyad_server.errors import ConfigError
 
 log = logging.getLogger("dyad.redis")
 
 Then = Callable[[Any], None]
-Message = list[Any]
 
 ROUND_TRIP_SECONDS = 1.0
 RETRY_SECONDS = 0.1
-INBOX_MS = 60_000
-_INBOX_ENTRIES = 20_000
 # So that one round trip stays far below its time limit.
 _CALLS_AT_ONCE = 200
 _BYTES_AT_ONCE = 1024 * 1024
-_POSTS_AN_ENTRY = 64
-# The rest is dropped: the links send it again.
-_POSTS_WAITING = 1024
-_SCRIPTS = (
-    "enter",
-    "leave",
-    "seat",
-    "watch",
-    "assert",
-    "park",
-    "claim",
-    "lease",
-    "post",
-    "there",
-    "keep",
-)
-# The scripts that are not about a room.
-_ALONE = {"lease", "post"}
+_MESSAGES_AN_ENTRY = 64
+# The rest is dropped; the links between peers resend it.
+_MESSAGES_WAITING = 1024
+# The script that does not begin with shared.lua.
+_ALONE = "post"
 
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One question.
+    """One question to Redis.
 
     Attributes:
-        add: puts the command into a pipeline of redis-py.
-        then: is given the answer, or None if none comes in time.
+        add: adds the command to a pipeline of redis-py.
+        then: receives the answer, or None if none comes in time.
         size: how many bytes it carries, where they are many.
     """
 
     add: Callable[[Any], None]
     then: Then
-    size: int = field(default=0, init=False)
-    # When the loop gives up waiting, and when asking.
+    size: int = 0
+    # When the caller stops waiting for the answer, and when the question is dropped.
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
     _until: float = field(default=0.0, init=False)
 
     def expect(self, seconds: float, persist: float = 0.0) -> None:
-        """Wait so long for the answer; then ask for so long all the same, for the effect."""
+        """Wait `seconds` for the answer; repeat for `persist` more, for the effect alone."""
         self._until = time.monotonic() + seconds + persist
         self._timer = asyncio.get_running_loop().call_later(seconds, self.answer, None)
 
     def timely(self, now: float) -> bool:
-        """Whether it is still to be asked."""
+        """Whether it is still worth asking."""
         return self._until > now
 
     def answer(self, answer: Any) -> None:
@@ -87,7 +72,7 @@ class Call:
             try:
                 self.then(answer)
             except Exception:
-                # One that fails must not silence the node.
+                # An answer that fails must not silence the node.
                 log.exception("an answer of redis was not understood")
 
 
@@ -95,77 +80,90 @@ class Pipeline:
     """Asks one Redis.
 
     Attributes:
-        voice: which connection speaks. Counts up when one is given up: what may
-            still be on its way there must not take effect.
+        fence: the fencing token of the connection. It counts up with each new
+            connection: what may still be on its way on an old one has no effect.
         up: whether the last round trip succeeded.
     """
 
-    def __init__(self, client: Any, opening: Callable[[], Call], fell: Callable[[], None]) -> None:
-        """Make one.
+    def __init__(
+        self,
+        client: Any,
+        store: Store,
+        node: str,
+        opening: Callable[[], Call],
+        fell: Callable[[], None],
+    ) -> None:
+        """Ask through `client`.
 
         Args:
             client: of redis-py.
-            opening: what each connection is asked first.
-            fell: is called when Redis does not answer any more.
+            store: where messages to other nodes go.
+            node: the name of this node, for those messages.
+            opening: the first question on each connection.
+            fell: is called when Redis stops answering.
         """
-        self.voice = 1
+        self.fence = 1
         self.up = False
         self._client = client
+        self._store = store
+        self._node = node
         self._opening = opening
         self._fell = fell
         self._opened = False
-        self._why = ""
+        self._reason = ""
         self._shas: dict[str, str] = {}
         self._calls: deque[Call] = deque()
-        self._posts: defaultdict[tuple[str, str], list[Message]] = defaultdict(list)
+        self._messages: defaultdict[str, list[bytes]] = defaultdict(list)
         self._wake = asyncio.Event()
-        # When `keep_asking` gives up a Redis that is away; None: never.
+        # When `keep_asking` gives up on a Redis that is away; None: never.
         self._give_up_at: float | None = None
 
     def ask(self, call: Call) -> None:
-        """Ask, after all that was asked before."""
+        """Ask this after all that was asked before."""
         self._calls.append(call)
         self._wake.set()
 
     def ask_first(self, calls: Iterable[Call]) -> None:
-        """Ask, before all that was asked before."""
+        """Ask these before all that was asked before."""
         self._calls.extendleft(reversed(list(calls)))
         self._wake.set()
 
-    def post(self, lease: str, inbox: str, message: Message) -> None:
-        """Put a message into an inbox, if there is that lease; or lose it."""
-        self._posts[lease, inbox].append(message)
+    def post(self, node: str, message: bytes) -> None:
+        """Send a packed message to a node, if it is there; or lose the message."""
+        self._messages[node].append(message)
         self._wake.set()
 
-    def run(self, pipe: Any, script: str, keys: list[str], arguments: Iterable[Any]) -> None:
+    def run(
+        self, pipe: Any, script: str, keys: tuple[str, ...], arguments: tuple[Any, ...]
+    ) -> None:
         """Add a script of `scripts/` to a pipeline of redis-py."""
         pipe.evalsha(self._shas[script], len(keys), *keys, *arguments)
 
     async def load(self) -> None:
         """Give Redis the scripts."""
         folder = resources.files(__package__).joinpath("scripts")
-        texts = {name: folder.joinpath(f"{name}.lua").read_text() for name in _SCRIPTS}
-        shared = folder.joinpath("node.lua").read_text()
-        texts |= {name: shared + texts[name] for name in texts.keys() - _ALONE}
+        files = [file for file in folder.iterdir() if file.name.endswith(".lua")]
+        texts = {file.name.removesuffix(".lua"): file.read_text() for file in files}
+        shared = texts.pop("shared")
         pipe = self._client.pipeline(transaction=False)
-        for text in texts.values():
-            pipe.script_load(text)
+        for name, text in texts.items():
+            pipe.script_load(text if name == _ALONE else shared + text)
         self._shas = dict(zip(texts, await pipe.execute(), strict=True))
 
     async def keep_asking(self) -> None:
-        """Ask whatever there is to ask; after `stop`, return once all of it is.
+        """Ask whatever there is to ask. After `stop`, return once all of it is answered.
 
-        Or, where Redis is away, when that gives up.
+        Where Redis is away by then, return when the time of `stop` is over.
         """
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
-                while self._calls or self._posts:
+                while self._calls or self._messages:
                     await self.flush()
                 if self._give_up_at is not None:
                     return
-            except Exception as error:  # noqa: BLE001 - a node that fell silent would stay so
+            except Exception as error:  # noqa: BLE001 - or the node would fall silent for ever
                 self.fall(error)
                 self._opened = False
                 await hang_up(self._client)
@@ -177,29 +175,29 @@ class Pipeline:
     def stop(self, seconds: float) -> None:
         """End `keep_asking`; where Redis is away, after so many seconds.
 
-        By a flag: what is cancelled in the middle of a round trip leaves its
-        connection open, and Python 3.11's `wait_for`, in redis-py, can lose a cancel.
+        By a flag: a round trip that is cancelled leaves its connection open, and
+        Python 3.11's `wait_for`, in redis-py, can lose a cancel.
         """
         self._give_up_at = time.monotonic() + seconds
         self._wake.set()
 
     def fall(self, error: Exception) -> None:
-        """Take note that Redis does not answer."""
+        """Note that Redis does not answer, or does not serve this node."""
         known = isinstance(error, (*FAILURES, ConfigError))
-        why = str(error) if isinstance(error, ConfigError) else type(error).__name__
-        if self.up or why != self._why:
-            log.warning("redis is away why=%s", why, exc_info=None if known else error)
+        reason = str(error) if isinstance(error, ConfigError) else type(error).__name__
+        if self.up or reason != self._reason:
+            log.warning("redis is away reason=%s", reason, exc_info=None if known else error)
         if self.up:
             self._fell()
         self.up = False
-        self._why = why
+        self._reason = reason
 
     async def _open(self) -> None:
         if not self._shas:
             await check(self._client)
             await self.load()
         if not self._opened:
-            self.voice += 1
+            self.fence += 1
             self._opened = True
             self.ask_first([self._opening()])
 
@@ -213,30 +211,33 @@ class Pipeline:
                 size += call.size
         return calls
 
-    def _next_posts(self) -> Iterator[tuple[tuple[str, str], bytes]]:
-        """What is posted now: each inbox's messages, packed, in pieces of a bounded size."""
+    def _next_posts(self) -> Iterator[Script[None]]:
+        """What is posted now: the messages to each node, in entries of a bounded size."""
         size = 0
-        for keys in tuple(self._posts):
-            messages = self._posts.pop(keys)
+        for node in tuple(self._messages):
+            messages = self._messages.pop(node)
             while messages and size < _BYTES_AT_ONCE:
-                packed = [msgpack.packb(message) for message in messages[:_POSTS_AN_ENTRY]]
-                del messages[:_POSTS_AN_ENTRY]
-                body = b"".join(packed)
-                size += len(body)
-                yield keys, msgpack.Packer().pack_array_header(len(packed)) + body
+                entry = pack_entry(self._node, messages[:_MESSAGES_AN_ENTRY])
+                del messages[:_MESSAGES_AN_ENTRY]
+                size += len(entry)
+                yield self._store.post(node, entry)
             if messages:
-                self._posts[keys] = messages[:_POSTS_WAITING]
+                self._messages[node] = messages[:_MESSAGES_WAITING]
 
     async def flush(self) -> None:
-        """Ask what has gathered, in one round trip."""
+        """Ask what has gathered, in one round trip.
+
+        Raises:
+            ConfigError: this Redis is not fit, or its data has another layout.
+        """
         await self._open()
         now = time.monotonic()
         calls = self._next_calls(now)
         pipe = self._client.pipeline(transaction=False)
         for call in calls:
             call.add(pipe)
-        for keys, packed in self._next_posts():
-            self.run(pipe, "post", [*keys], (packed, _INBOX_ENTRIES, INBOX_MS))
+        for post in self._next_posts():
+            self.run(pipe, post.name, post.keys, post.arguments)
         try:
             async with asyncio.timeout(ROUND_TRIP_SECONDS):
                 answers = await pipe.execute(raise_on_error=False)
@@ -253,6 +254,12 @@ class Pipeline:
             if not isinstance(answer, Exception):
                 call.answer(answer)
         if wrong:
-            if any(isinstance(answer, NoScriptError) for answer in wrong):
-                await self.load()
-            raise wrong[0]
+            await self._refused(wrong)
+
+    async def _refused(self, errors: list[Exception]) -> None:
+        for error in errors:
+            if isinstance(error, ResponseError) and str(error).startswith(SCHEMA_ERROR):
+                raise ConfigError(schema_sentence(str(error), self._store.keys.prefix))
+        if any(isinstance(error, NoScriptError) for error in errors):
+            await self.load()
+        raise errors[0]

@@ -1,29 +1,30 @@
--- Take up a member that a node left here; once.
--- KEYS[1]: the room, KEYS[2]: the resume token.
--- ARGV: as in node.lua; a text that names this question, the user, room's life time in ms,
--- the member that the node expects, or ''.
--- Answers {'ok', term, what was left, peer or ''}, or {'left', member}: that one
--- is left here, and the node is to expect it first, or {'nodes', …} where the
--- user has seats, or {'again'}.
-if not standing() then return {'again'} end
-local token = redis.call('HMGET', KEYS[2], 'id', 'left', 'by')
-local id, left, by = token[1], token[2], token[3]
+-- Take a seat that another node handed off. Only one claim gets it.
+-- KEYS: the room, the key of the resume token.
+-- A claim takes two steps. The first names no member and answers which member waits
+-- here. The second names that member, after the node has made ready to hear for it.
+-- Answers {'ok', term, snapshot, peer or ''}; {'left', member id} if a member waits
+-- here that the claim does not name; {'nodes', ...} with the nodes on which the user
+-- has a seat in this room; or {'again'}.
+local claim, user, room_ms, expected_id = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+
+if not in_good_standing() then return {'again'} end
+local token = redis.call('HMGET', KEYS[2], 'id', 'snapshot', 'claim')
+local id, snapshot, claimed_by = token[1], token[2], token[3]
 local polite, seat = seat_of(id)
-local parked = polite and prefix .. 'parked:' .. id
-if polite and (by == ARGV[6] or redis.call('EXISTS', parked) == 1) then
-  if id ~= ARGV[9] then return {'left', id} end
-  redis.call('DEL', parked)
-  -- Kept for its time, in case this answer is lost.
-  redis.call('HSET', KEYS[2], 'by', ARGV[6])
+if polite and (claimed_by == claim or is_handed_off(seat)) then
+  if id ~= expected_id then return {'left', id} end
+  redis.call('DEL', handed_off_key(id))
+  -- The snapshot stays for its time, in case this answer is lost.
+  redis.call('HSET', KEYS[2], 'claim', claim)
   seat.node, seat.term = node, term
-  redis.call('HSET', KEYS[1], polite, cjson.encode(seat))
-  redis.call('PEXPIRE', KEYS[1], ARGV[8])
-  return {'ok', term, left, text(seat_at(other(polite)))}
+  put_seat(polite, seat)
+  redis.call('PEXPIRE', KEYS[1], room_ms)
+  return {'ok', term, snapshot, text(seat_at(other(polite)))}
 end
 local nodes = {'nodes'}
 for _, polite in ipairs({'0', '1'}) do
   local seat = seat_at(polite)
-  if seat and seat.user == ARGV[7] and seat.node ~= '' and seat.node ~= node and live(seat) then
+  if seat and seat.user == user and seat.node ~= '' and seat.node ~= node and live(seat) then
     nodes[#nodes + 1] = seat.node
   end
 end

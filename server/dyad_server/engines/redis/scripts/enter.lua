@@ -1,9 +1,11 @@
--- Give a member a seat of a room.
--- KEYS[1]: the room. ARGV: as in node.lua; member (JSON), create (1/0), room's life time in ms.
--- A user that already sits there takes its own seat, whoever holds it for now.
--- Answers {'ok', term, polite, epoch, peer or '', evicted or ''} or {why}.
-if not standing() then return {'again'} end
-local member = cjson.decode(ARGV[6])
+-- Give a member a seat in a room. A user that already sits there takes its own seat,
+-- whichever session has it at the moment.
+-- KEYS: the room.
+-- Answers {'ok', term, polite, epoch, peer or '', evicted seat or ''} or one of
+-- {'full'}, {'not found'}, {'replaced'}, {'again'}.
+local member, create, room_ms = cjson.decode(ARGV[6]), ARGV[7] == '1', ARGV[8]
+
+if not in_good_standing() then return {'again'} end
 
 local seats = {}
 for _, polite in ipairs({'0', '1'}) do
@@ -24,7 +26,7 @@ for _, polite in ipairs({'0', '1'}) do
     return {'ok', term, polite, epoch, text(seats[other(polite)]), seat.evicted or ''}
   end
   if seat and seat.user == member.user then
-    -- The same, and by now its user has taken the seat with another session.
+    -- Asked again too, but since then its user has taken the seat with another session.
     local before = seat.evicted or ''
     if before ~= '' and cjson.decode(before).id == member.id then return {'replaced'} end
     mine, evicted = polite, seat
@@ -33,7 +35,7 @@ end
 
 if not mine then
   if not seats['0'] and not seats['1'] then
-    if ARGV[7] ~= '1' then
+    if not create then
       redis.call('DEL', KEYS[1])
       return {'not found'}
     end
@@ -47,17 +49,17 @@ end
 
 if evicted then
   evicted.evicted = nil
-  redis.call('DEL', prefix .. 'parked:' .. evicted.id)
+  redis.call('DEL', handed_off_key(evicted.id))
 end
 local peer = seats[other(mine)]
 member.node, member.term, member.peer = node, term, peer and peer.id or ''
 member.evicted = text(evicted)
-redis.call('HSET', KEYS[1], mine, cjson.encode(member))
+put_seat(mine, member)
 if peer then
-  -- Whoever sat here before has no peer any more, whatever that one asserts.
+  -- The session that sat here before has no peer any more, whatever it asserts.
   peer.peer = member.id
-  redis.call('HSET', KEYS[1], other(mine), cjson.encode(peer))
+  put_seat(other(mine), peer)
 end
 local epoch = next_epoch()
-redis.call('PEXPIRE', KEYS[1], ARGV[8])
+redis.call('PEXPIRE', KEYS[1], room_ms)
 return {'ok', term, mine, epoch, text(peer), text(evicted)}

@@ -1,8 +1,11 @@
--- Free the seat of a member; the room goes with the last one.
--- KEYS[1]: the room. ARGV: as in node.lua; member id.
--- Answers {'ok', peer or ''}, {'moved'}: it sits there, but on that node no
--- longer, or {'none'}: it has no seat.
-local polite, seat = seat_of(ARGV[6])
+-- Free a member's seat. The room ends with its last member.
+-- KEYS: the room.
+-- Answers {'ok', its peer or ''}; {'moved'} if another node has the seat now;
+-- {'none'} if the member has no seat; or {'again'}.
+local id = ARGV[6]
+
+if not in_good_standing() then return {'again'} end
+local polite, seat = seat_of(id)
 if not polite then return {'none'} end
 if seat.node ~= node then return {'moved'} end
 redis.call('HDEL', KEYS[1], polite)

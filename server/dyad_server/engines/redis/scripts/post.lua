@@ -1,6 +1,8 @@
--- Send messages to a node, if it is there.
--- KEYS[1]: its lease, KEYS[2]: its inbox. ARGV: messages, most entries to keep, life time in ms.
+-- Put an entry into a node's inbox, if the node has a lease.
+-- KEYS: the node's lease, its inbox.
+local entry, most_entries, inbox_ms = ARGV[1], ARGV[2], ARGV[3]
+
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'm', ARGV[1])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', most_entries, '*', 'entry', entry)
+redis.call('PEXPIRE', KEYS[2], inbox_ms)
 return 1

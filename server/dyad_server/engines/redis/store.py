@@ -1,0 +1,263 @@
+"""What the nodes keep in Redis: every key and field, and one method for each script.
+
+docs/redis.md describes all of it; a test compares that page with this module and
+with the scripts.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from dyad_server.core.events import Member
+from dyad_server.engines.redis.answers import (
+    Claimed,
+    Entered,
+    Freed,
+    OnNode,
+    OnNodes,
+    Renewal,
+    Verdict,
+    Waiting,
+)
+from dyad_server.engines.redis.seats import Peer
+
+T = TypeVar("T")
+
+SCHEMA = 1
+"""The layout of the data. A change that an older node cannot work with raises it."""
+SCHEMA_ERROR = "DYADSCHEMA"
+"""What the error of `renew_lease` begins with where Redis has another layout."""
+
+LEASE_MS = 6_000
+ROOM_MS = 120_000
+INBOX_MS = 60_000
+MISSING_MS = 180_000
+GENERATION_MS = 3_600_000
+# A node reads its inbox without a pause: far more than can wait there.
+_INBOX_ENTRIES = 20_000
+ENTRY = b"entry"
+"""The field of an inbox's entry."""
+
+
+class Keys:
+    """The key of each thing that Redis keeps."""
+
+    def __init__(self, prefix: str) -> None:
+        """Name keys that begin with `prefix`."""
+        self.prefix = prefix
+        self.schema = f"{prefix}schema"
+        self.generation = f"{prefix}generation"
+
+    def lease(self, node: str) -> str:
+        """A node's lease."""
+        return f"{self.prefix}node:{node}"
+
+    def fence(self, node: str) -> str:
+        """A node's latest fencing token."""
+        return f"{self.prefix}fence:{node}"
+
+    def missing(self, node: str) -> str:
+        """Since when a node's lease is missing."""
+        return f"{self.prefix}missing:{node}"
+
+    def inbox(self, node: str) -> str:
+        """What other nodes have sent to a node."""
+        return f"{self.prefix}in:{node}"
+
+    def room(self, room_id: str) -> str:
+        """A room: its seats and its epoch."""
+        return f"{self.prefix}room:{room_id}"
+
+    def handed_off(self, member_id: str) -> str:
+        """That a member's seat waits in Redis for a node to claim it."""
+        return f"{self.prefix}handed-off:{member_id}"
+
+    def token(self, token: str, user_id: str) -> str:
+        """What was handed off, by resume token: only the token's user finds it."""
+        digest = hashlib.sha256(f"{user_id}\0{token}".encode()).hexdigest()
+        return f"{self.prefix}token:{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Script(Generic[T]):
+    """One run of a script.
+
+    Attributes:
+        name: of the file in `scripts/`.
+        keys: its KEYS.
+        arguments: its ARGV, after the five of `shared.lua`.
+        read: turns its answer into what the caller wants to know.
+        size: how many bytes it carries, where they are many.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    arguments: tuple[str | bytes | int, ...]
+    read: Callable[[Any], T]
+    size: int = 0
+
+
+class Store:
+    """One method for each script; `membership` runs what they return.
+
+    Attributes:
+        keys: the keys.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        """Keep everything under keys that begin with `prefix`."""
+        self.keys = Keys(prefix)
+
+    def enter(self, room_id: str, member: Member, *, create: bool) -> Script[Entered | Verdict]:
+        """Give a member a seat."""
+
+        def read(answer: list[bytes]) -> Entered | Verdict:
+            if answer[0] != b"ok":
+                return Verdict(answer[0])
+            _, term, polite, epoch, peer, evicted = answer
+            return Entered(int(term), polite == b"1", int(epoch), _peer(peer), _peer(evicted))
+
+        return self._about("enter", room_id, _text(member), int(create), ROOM_MS, read=read)
+
+    def leave(self, room_id: str, member_id: str) -> Script[Freed | Verdict]:
+        """Free a member's seat."""
+
+        def read(answer: list[bytes]) -> Freed | Verdict:
+            return Freed(_peer(answer[1])) if answer[0] == b"ok" else Verdict(answer[0])
+
+        return self._about("leave", room_id, member_id, read=read)
+
+    def check_seat(self, room_id: str, member_id: str, user_id: str) -> Script[Verdict]:
+        """Whose seat the user's seat is; `member_id` may be empty."""
+        return self._about("check_seat", room_id, member_id, user_id, ROOM_MS, read=_verdict)
+
+    def find_peer(
+        self, room_id: str, member_id: str, *, absent_too_long: bool
+    ) -> Script[OnNode | Verdict]:
+        """Find the node of a peer; where it has no seat `absent_too_long`, it is gone."""
+
+        def read(answer: list[bytes]) -> OnNode | Verdict:
+            if len(answer) > 1:
+                return OnNode(answer[1].decode(), missing=answer[0] == b"missing")
+            return Verdict(answer[0])
+
+        return self._about("find_peer", room_id, member_id, int(absent_too_long), read=read)
+
+    def assert_seat(
+        self, room_id: str, member: Member, *, polite: bool, epoch: int, peer_id: str
+    ) -> Script[Verdict]:
+        """Assert that a member sits where it sat."""
+        text = _text(member)
+        return self._about(
+            "assert_seat", room_id, text, int(polite), epoch, peer_id, ROOM_MS, read=_verdict
+        )
+
+    def keep_room(self, room_id: str, member_ids: Iterable[str]) -> Script[list[str]]:
+        """Keep a room from expiring; the answer: which of the members have no seat there."""
+
+        def read(answer: list[bytes]) -> list[str]:
+            return [member_id.decode() for member_id in answer[1:]]
+
+        return self._about("keep_room", room_id, ROOM_MS, *member_ids, read=read)
+
+    def hand_off(
+        self, room_id: str, member_id: str, token_keys: Iterable[str], snapshot: bytes, life_ms: int
+    ) -> Script[bool]:
+        """Leave a member's seat in Redis for `life_ms`; the answer: whether it is there."""
+        return Script(
+            "hand_off",
+            (self.keys.room(room_id), *token_keys),
+            (member_id, snapshot, life_ms, max(ROOM_MS, life_ms)),
+            lambda answer: bool(answer == [b"ok"]),
+            size=len(snapshot),
+        )
+
+    def claim(
+        self, room_id: str, token_key: str, claim: str, user_id: str, member_id: str
+    ) -> Script[Claimed | Waiting | OnNodes | Verdict]:
+        """Take a seat that was handed off; `member_id` may be empty: see `claim.lua`."""
+
+        def read(answer: list[bytes]) -> Claimed | Waiting | OnNodes | Verdict:
+            match answer:
+                case [b"ok", term, snapshot, peer]:
+                    return Claimed(int(term), snapshot, _peer(peer))
+                case [b"left", member_id]:
+                    return Waiting(member_id.decode())
+                case [b"nodes", *names]:
+                    return OnNodes(frozenset(name.decode() for name in names))
+            return Verdict(answer[0])
+
+        keys = (self.keys.room(room_id), token_key)
+        return Script("claim", keys, (claim, user_id, ROOM_MS, member_id), read)
+
+    def node_gone(self, node: str) -> Script[bool]:
+        """Whether a node is gone."""
+        return Script("node_gone", (self.keys.lease(node),), (node,), bool)
+
+    def renew_lease(self, node: str, first_id: str) -> Script[Renewal | None]:
+        """Renew a node's lease, and drop what is before `first_id` in its inbox."""
+
+        def read(answer: list[bytes]) -> Renewal | None:
+            if not answer:
+                return None
+            generation, age_ms, back = answer
+            return Renewal(generation.decode(), int(age_ms) / 1000, back)
+
+        keys = self.keys
+        named = (
+            *(keys.lease(node), keys.generation, keys.inbox(node)),
+            *(keys.missing(node), keys.fence(node), keys.schema),
+        )
+        arguments = (LEASE_MS, GENERATION_MS, INBOX_MS, first_id, SCHEMA)
+        return Script("renew_lease", named, arguments, read)
+
+    def post(self, node: str, entry: bytes) -> Script[None]:
+        """Put an entry into a node's inbox, if the node is there."""
+        keys = (self.keys.lease(node), self.keys.inbox(node))
+        return Script("post", keys, (entry, _INBOX_ENTRIES, INBOX_MS), lambda _: None)
+
+    async def retire(self, client: Any, node: str) -> None:
+        """Give a node's lease back, so that others need not wait for it to run out."""
+        keys = self.keys
+        await client.delete(keys.lease(node), keys.inbox(node))
+        # Missing for longer than any wait.
+        await client.set(keys.missing(node), 0, px=MISSING_MS)
+
+    def _about(
+        self, name: str, room_id: str, *arguments: str | bytes | int, read: Callable[[Any], T]
+    ) -> Script[T]:
+        return Script(name, (self.keys.room(room_id),), arguments, read)
+
+
+def schema_sentence(error: str, prefix: str) -> str:
+    """What to tell the operator, where Redis has data in another layout.
+
+    Args:
+        error: of `renew_lease`.
+        prefix: of the keys.
+    """
+    stored = error.removeprefix(SCHEMA_ERROR).strip()
+    return (
+        f"The data in Redis has layout {stored}, and this version of Dyad works with layout "
+        f"{SCHEMA}. Give its fleet another --redis-prefix; or stop all nodes of the other "
+        f"version, and delete the key {prefix}schema."
+    )
+
+
+def _text(member: Member) -> str:
+    """A seat of `member` without the fields that the scripts add."""
+    return json.dumps({"id": member.id, "user": member.user_id, "email": member.email})
+
+
+def _peer(text: bytes) -> Peer | None:
+    """The member and node of a seat; None where `text` is empty."""
+    if not text:
+        return None
+    seat = json.loads(text)
+    return Peer(Member(seat["id"], seat["user"], seat["email"]), seat["node"])
+
+
+def _verdict(answer: list[bytes]) -> Verdict:
+    return Verdict(answer[0])

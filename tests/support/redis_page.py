@@ -1,0 +1,44 @@
+"""What docs/redis.md says of the keys in Redis."""
+
+import re
+from dataclasses import dataclass
+
+from tests.support.needs import ROOT
+
+PAGE = (ROOT / "docs" / "redis.md").read_text()
+_ROW = re.compile(
+    r"^\| `([a-z-]+)(?::[A-Z]+)?` \| (\w+) \| (.*) \| (\w+)(?: s)? \| (.*) \|$", re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of key.
+
+    Attributes:
+        kind: what its keys begin with, after the prefix.
+        type: of the value, as Redis names it.
+        fields: of a hash or of a stream's entries.
+        seconds: how long it lives at the most; None: for the grace time.
+        writers: the scripts that write it.
+    """
+
+    kind: str
+    type: str
+    fields: frozenset[str]
+    seconds: int | None
+    writers: frozenset[str]
+
+
+def named(text: str) -> frozenset[str]:
+    """What stands in backquotes."""
+    return frozenset(re.findall(r"`([^`]+)`", text))
+
+
+def _row(found: re.Match[str]) -> Row:
+    kind, type_, value, life, writers = found.groups()
+    seconds = None if life == "grace" else int(life)
+    return Row(kind, type_, named(value), seconds, named(writers))
+
+
+ROWS = {row.kind: row for row in map(_row, _ROW.finditer(PAGE))}

@@ -1,0 +1,134 @@
+"""docs/redis.md, the store and the scripts say the same."""
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import dyad_server
+import pytest
+from dyad_server.core.events import Member
+from dyad_server.engines.redis import store as module
+from dyad_server.engines.redis.store import Keys, Script, Store, schema_sentence
+
+from tests.support.redis_page import PAGE, ROWS, named
+
+FOLDER = Path(dyad_server.__file__).parent / "engines" / "redis" / "scripts"
+LUA = {path.stem: path.read_text() for path in FOLDER.glob("*.lua")}
+SHARED = LUA.pop("shared")
+# What each script gets before its own arguments.
+CALLER = 5
+EXAMPLES: dict[str, Any] = {
+    "member": Member("id", "user"),
+    "member_ids": [],
+    "token_keys": ["token"],
+    "snapshot": b"",
+    "entry": b"",
+    "life_ms": 1,
+    "epoch": 1,
+    "create": True,
+    "polite": True,
+    "absent_too_long": True,
+}
+
+
+def script(name: str) -> Script[Any]:
+    method = getattr(Store("dyad:"), name)
+    parameters = inspect.signature(method).parameters
+    made: Script[Any] = method(**{each: EXAMPLES.get(each, "x") for each in parameters})
+    return made
+
+
+def test_the_page_has_each_kind_of_key_and_no_other() -> None:
+    keys = Keys("")
+    made = {keys.schema, keys.generation}
+    for name, method in inspect.getmembers(keys, inspect.ismethod):
+        if not name.startswith("_"):
+            made.add(method(*("x" for _ in inspect.signature(method).parameters)))
+    assert {key.partition(":")[0] for key in made} == ROWS.keys()
+
+
+def test_the_page_has_each_script_and_no_other() -> None:
+    rows = set(
+        re.findall(r"^\| `(\w+)` \| [^|]+ \|$", PAGE.partition("## Scripts")[2], re.MULTILINE)
+    )
+    assert rows == LUA.keys()
+
+
+def test_each_script_is_one_method_of_the_store() -> None:
+    returned = {
+        name: get_type_hints(method).get("return")
+        for name, method in inspect.getmembers(Store, inspect.isfunction)
+        if not name.startswith("_")
+    }
+    methods = {name for name, hint in returned.items() if "Script" in str(hint)}
+    assert methods == LUA.keys()
+
+
+@pytest.mark.parametrize("name", sorted(LUA))
+def test_a_script_names_at_its_top_what_its_method_gives_it(name: str) -> None:
+    made, text = script(name), LUA[name]
+    assert made.name == name
+    used = {int(number) for number in re.findall(r"ARGV\[(\d+)\]", text)}
+    if name == "keep_room":
+        # From there on, the members.
+        used.add(7)
+        made = Store("").keep_room("x", ["a"])
+    before = 0 if name == "post" else CALLER
+    assert used == {before + number + 1 for number in range(len(made.arguments))}
+    code = [line for line in text.splitlines() if not line.startswith("--")]
+    assert not re.findall(r"ARGV\[\d", "".join(code[code.index("") :]))
+    keys = {int(number) for number in re.findall(r"KEYS\[(\d+)\]", text)}
+    if "seat" in text or name in ("leave", "keep_room"):
+        # The room: shared.lua uses it.
+        keys.add(1)
+    assert keys <= set(range(1, len(made.keys) + 1))
+
+
+def test_the_lifetimes_on_the_page_are_those_of_the_code() -> None:
+    lives = {kind: row.seconds for kind, row in ROWS.items()}
+    assert lives["schema"] == lives["generation"] == module.GENERATION_MS / 1000
+    assert lives["node"] == module.LEASE_MS / 1000
+    assert lives["fence"] == lives["in"] == module.INBOX_MS / 1000
+    assert lives["missing"] == module.MISSING_MS / 1000
+    assert f"MISSING_LIFE_MS = {module.MISSING_MS}\n" in SHARED
+    assert lives["room"] == module.ROOM_MS / 1000
+    assert lives["handed-off"] is lives["token"] is None
+
+
+def test_a_script_touches_no_field_that_the_page_does_not_have() -> None:
+    fields = set().union(*(row.fields for row in ROWS.values()))
+    for text in (SHARED, *LUA.values()):
+        for command in re.findall(r"redis\.call\('(?:HGET|HMGET|HSET|XADD)'[^)\n]*", text):
+            quoted = re.findall(r"'([a-z]+)'", command)
+            assert set(quoted) <= fields, command
+
+
+def test_the_page_has_each_field_of_a_seat() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ", PAGE.partition("A seat is JSON")[2], re.MULTILINE)
+    seat = set(rows[: rows.index("enter")])
+    scripts = re.sub(r"--.*", "", SHARED + "".join(LUA.values()))
+    used = set(re.findall(r"(?:seat|peer|left|member|evicted|there)\.(\w+)", scripts))
+    assert used <= seat
+    assert seat - used == {"email"}
+
+
+@pytest.mark.parametrize("kind", sorted(ROWS))
+def test_the_page_names_the_scripts_that_write_a_key(kind: str) -> None:
+    assert ROWS[kind].writers <= LUA.keys()
+    marks = {
+        "room": r"put_seat|next_epoch\(\)|call\('HSET', KEYS\[1\], 'epoch'",
+        "token": r"call\('HSET', KEYS\[(?:n|2)\], '(?:id|claim)'",
+        "handed-off": r"call\('SET', handed_off_key",
+        "in": "XADD",
+        "missing": r"call\('SET', missing_key",
+    }
+    if kind in marks:
+        assert ROWS[kind].writers == {name for name in LUA if re.search(marks[kind], LUA[name])}
+    else:
+        assert ROWS[kind].writers == {"renew_lease"}
+
+
+def test_the_page_quotes_the_sentence_about_the_schema() -> None:
+    assert f"dyad: {schema_sentence('DYADSCHEMA 2', 'dyad:')}" in PAGE
+    assert "schema" in named(PAGE)
