@@ -53,6 +53,16 @@ def compose(label: Label, chance: random.Random) -> Said:
     return dyad.Candidate(f"{seal} {body}", mid, index, fragment)
 
 
+async def send(connection: dyad.Connection, said: Said) -> None:
+    match said:
+        case dyad.Offer(sdp):
+            await connection.send_offer(sdp)
+        case dyad.Answer(sdp):
+            await connection.send_answer(sdp)
+        case dyad.Candidate():
+            await connection.send_candidate(said)
+
+
 def hash_of(said: Said) -> str:
     """The hash of what is there; not the one that it says."""
     return _hash(type(said), _text(said).partition(" ")[2], *_rest(said))

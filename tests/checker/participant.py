@@ -90,13 +90,7 @@ class Call:
         label = Label(me.run, me.room, me.sender, self._number, self._peers, last)
         said = frames.compose(label, self._chance)
         self._ledger.sent(label, said)
-        match said:
-            case dyad.Offer(sdp):
-                await self._connection.send_offer(sdp)
-            case dyad.Answer(sdp):
-                await self._connection.send_answer(sdp)
-            case dyad.Candidate():
-                await self._connection.send_candidate(said)
+        await frames.send(self._connection, said)
 
     async def _hear(self) -> None:
         while not self._heard_last:

@@ -26,6 +26,7 @@ from hyperframe.frame import HeadersFrame
 from tests.faults.witness import channel
 from tests.support.ends import SignalEnd, candidate, join
 from tests.support.http2 import LISTEN, PREFACE, SEND, SIGNAL, connected
+from tests.support.seats import meet
 from tests.support.services import CHECK, REFLECT, WATCH
 
 EMPTY_FRAMES = b"\x0a\x00" * 262_000
@@ -115,11 +116,7 @@ async def luggage(target: Target) -> None:
     """Small candidates for a peer that is away, each beside 100 kB that no field is for."""
     async with channel(target.port) as own, channel(target.port) as other:
         alice, bob = SignalEnd(own, target.tokens[1]), SignalEnd(other, target.tokens[2])
-        resumable = pb.JoinRoom(resumable=True)
-        await alice.send(pb.Frame(seq=1, join_room=resumable))
-        room_id = (await alice.hear()).room_id
-        await bob.send(pb.Frame(room_id=room_id, seq=1, join_room=resumable))
-        await bob.hear()
+        room_id, _, _ = await meet(alice, bob)
         await other.close()
         for number in range(_MANY):
             frame = candidate(room_id, "x" * 50, seq=2 + number)

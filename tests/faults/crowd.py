@@ -18,22 +18,18 @@ from tests.faults.witness import channel
 from tests.support.ends import End, ListenEnd, SignalEnd, candidate, leave
 from tests.support.process import command
 from tests.support.proxy import Proxy
+from tests.support.seats import meet
 
 Way = Callable[[int, type[End], list[str]], Coroutine[None, None, None]]
 DEADLINE = 1.2
 """Long enough to be seated before it, also where others are seated at once."""
-_JOINING = pb.JoinRoom(resumable=True)
 
 
 async def enter(ends: Sequence[End]) -> list[str]:
     """Seat them two by two, with a seat to be held, and let each say something; the rooms."""
 
     async def pair(alice: End, bob: End) -> str:
-        await alice.send(pb.Frame(seq=1, join_room=_JOINING))
-        room_id = (await alice.hear()).room_id
-        await bob.send(pb.Frame(room_id=room_id, seq=1, join_room=_JOINING))
-        await bob.hear()
-        await alice.hear()
+        room_id, _, _ = await meet(alice, bob)
         await alice.send(candidate(room_id, "x" * 1000, seq=2))
         await bob.hear()
         return room_id

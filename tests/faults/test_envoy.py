@@ -14,7 +14,7 @@ from tests.conftest import token
 from tests.faults.page import joined
 from tests.faults.site import UNBOUND, Site, Watch, told_of_the_end
 from tests.faults.witness import channel
-from tests.support.ends import ListenEnd, SignalEnd, join, offer, pair
+from tests.support.ends import End, ListenEnd, SignalEnd, join, offer, pair
 from tests.support.needs import PAGE, ROOT, needs
 from tests.support.ports import free_port
 from tests.support.proxy import Proxy
@@ -37,6 +37,27 @@ async def proxied(site: Site) -> AsyncIterator[int]:
         yield port
 
 
+@asynccontextmanager
+async def behind_envoy(watched: Watch) -> AsyncIterator[tuple[Site, Proxy, End, str]]:
+    """A server behind Envoy, a network to Envoy that may stall, and Alice in a room."""
+    async with (
+        watched("--heartbeat", "1", "--lease", "3") as site,
+        proxied(site) as port,
+        Proxy(port) as network,
+        site.end("alice") as alice,
+    ):
+        await alice.send(join())
+        yield site, network, alice, (await alice.hear()).room_id
+
+
+async def is_given_up(site: Site, network: Proxy, alice: End) -> None:
+    """Stall the network of Bob, who has joined Alice: she is told, and is all that is left."""
+    assert (await alice.hear()).sender.user_id == "bob"
+    network.stall()
+    await told_of_the_end(alice)
+    await site.has(1)
+
+
 async def test_the_peer_is_told_at_once_when_a_page_is_closed(watched: Watch) -> None:
     async with watched() as site, proxied(site) as port, site.end("alice") as alice:
         await alice.send(join())
@@ -53,18 +74,10 @@ async def test_a_page_whose_network_is_gone_is_given_up_when_its_lease_is_over(
 ) -> None:
     # The lease stands in for keepalive: the server sees Envoy, which is well.
     async with (
-        watched("--heartbeat", "1", "--lease", "3") as site,
-        proxied(site) as port,
-        Proxy(port) as network,
-        site.end("alice") as alice,
+        behind_envoy(watched) as (site, network, alice, room_id),
+        joined(network.port, token("bob"), room_id),
     ):
-        await alice.send(join())
-        room_id = (await alice.hear()).room_id
-        async with joined(network.port, token("bob"), room_id):
-            assert (await alice.hear()).sender.user_id == "bob"
-            network.stall()
-            await told_of_the_end(alice)
-            await site.has(1)
+        await is_given_up(site, network, alice)
 
 
 async def test_a_native_client_whose_network_is_gone_behind_a_proxy_is_given_up_like_a_page(
@@ -72,22 +85,14 @@ async def test_a_native_client_whose_network_is_gone_behind_a_proxy_is_given_up_
 ) -> None:
     # Envoy answers the server's pings in its place.
     async with (
-        watched("--heartbeat", "1", "--lease", "3") as site,
-        proxied(site) as port,
-        Proxy(port) as network,
-        site.end("alice") as alice,
+        behind_envoy(watched) as (site, network, alice, room_id),
+        channel(network.port) as own,
     ):
-        await alice.send(join())
-        room_id = (await alice.hear()).room_id
-        async with channel(network.port) as own:
-            bob = SignalEnd(own, token("bob"))
-            await bob.send(join(room_id, seq=1))
-            await bob.hear()
-            assert (await alice.hear()).sender.user_id == "bob"
-            network.stall()
-            await told_of_the_end(alice)
-            await site.has(1)
-            bob.cut()
+        bob = SignalEnd(own, token("bob"))
+        await bob.send(join(room_id, seq=1))
+        await bob.hear()
+        await is_given_up(site, network, alice)
+        bob.cut()
 
 
 async def test_when_envoy_is_killed_everybody_behind_it_is_gone_and_nobody_else(

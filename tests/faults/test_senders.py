@@ -13,6 +13,7 @@ from tests.faults.site import UNBOUND, Watch
 from tests.faults.witness import channel
 from tests.support.ends import ListenEnd, candidate
 from tests.support.http2 import SEND, connected
+from tests.support.seats import meet
 from tests.support.until import PATIENCE, until
 
 MIB = 2**20
@@ -69,12 +70,7 @@ async def test_what_a_small_frame_came_with_is_not_kept(watched: Watch) -> None:
         site.end("alice") as alice,
         site.end("bob") as bob,
     ):
-        joining = pb.JoinRoom(resumable=True)
-        await alice.send(pb.Frame(seq=1, join_room=joining))
-        room_id = (await alice.hear()).room_id
-        await bob.send(pb.Frame(room_id=room_id, seq=1, join_room=joining))
-        await bob.hear()
-        await alice.hear()
+        room_id, _, _ = await meet(alice, bob)
         before = site.process.memory_info().rss
         for n in range(200):
             frame = candidate(room_id, "x" * 50, seq=n + 2)

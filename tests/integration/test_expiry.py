@@ -19,6 +19,7 @@ from tests.support.ends import End, ListenEnd, SignalEnd, end_of, join, offer
 from tests.support.issuer import es256, issuing
 from tests.support.needs import needs
 from tests.support.redis import redis_server
+from tests.support.seats import meet, resumable
 from tests.support.until import PATIENCE
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
@@ -72,21 +73,6 @@ async def channels(servers: list[Server]) -> AsyncIterator[list[grpc.aio.Channel
         yield [one, other]
 
 
-def resumable(room_id: str = "", resume_token: str = "", ack: int = 0) -> pb.Frame:
-    asked = pb.JoinRoom(resumable=True, resume_token=resume_token)
-    return pb.Frame(room_id=room_id, seq=0 if resume_token else 1, ack=ack, join_room=asked)
-
-
-async def pair(alice: End, bob: End) -> tuple[str, str]:
-    """Both in one room; its id, and what gives Alice her seat back."""
-    await alice.send(resumable())
-    created = await alice.hear()
-    await bob.send(resumable(created.room_id))
-    assert (await bob.hear()).join_room.peer.user_id == "alice"
-    assert (await alice.hear()).sender.user_id == "bob"
-    return created.room_id, created.join_room.resume_token
-
-
 async def send(channel: grpc.aio.Channel, session_id: str, text: str, *frames: pb.Frame) -> None:
     """`Send` to a session with this token."""
     await pb_grpc.SignalingStub(channel).Send(
@@ -100,7 +86,7 @@ async def test_a_connection_outlives_the_token_that_opened_it(
 ) -> None:
     async with two_servers(engine) as servers, channels(servers) as (one, other):
         alice, bob = transport(one, token("alice")), transport(other, token("bob"))
-        room_id, _ = await pair(alice, bob)
+        room_id, _, _ = await meet(alice, bob)
         pass_time()
         await alice.send(offer(room_id, "an hour later", seq=2))
         assert (await bob.hear()).offer.sdp == "an hour later"
@@ -117,7 +103,7 @@ async def test_a_send_needs_the_token_of_its_session_or_a_good_one_of_its_user(
     async with two_servers(engine) as servers, channels(servers) as here:
         own, expired = token("alice"), token("alice", ttl=61)
         alice, bob = ListenEnd(here[0], own), ListenEnd(here[1], token("bob"))
-        room_id, _ = await pair(alice, bob)
+        room_id, _, _ = await meet(alice, bob)
         session = alice.session_id
         pass_time()
         fresh, bobs = token("alice"), token("bob")
@@ -151,7 +137,7 @@ async def test_a_withdrawn_key_opens_nothing_but_its_connections_go_on() -> None
         async with serving(**settings) as server, channels([server, server]) as (channel, _):
             alice = ListenEnd(channel, old.token("alice"))
             bob = SignalEnd(channel, old.token("bob"))
-            room_id, _ = await pair(alice, bob)
+            room_id, _, _ = await meet(alice, bob)
             issuer.show(new)
             # A token of the new key brings it, and with it the end of the old one.
             carol = SignalEnd(channel, new.token("carol"))
@@ -177,7 +163,7 @@ async def test_a_server_told_so_ends_a_connection_at_expiry_and_the_seat_is_kept
     async with two_servers(engine, **ENDS_AT_EXPIRY) as servers, channels(servers) as (one, other):
         alice = transport(one, token("alice"))
         bob = transport(other, token("bob", ttl=3 * LATER))
-        room_id, resume_token = await pair(alice, bob)
+        room_id, resume_token, _ = await meet(alice, bob)
         pass_time()
         ended = await alice.status()
         assert ended is not None

@@ -10,8 +10,8 @@ from dyad_server.app import Server
 from dyad_server.core.participant import Connection
 
 from tests.conftest import Connect, ends, serving
-from tests.integration.test_one_seat import pair
 from tests.support.ends import End, candidate, join
+from tests.support.seats import resumable_pair, resumes
 from tests.support.until import PATIENCE, until
 
 QUICK: dict[str, Any] = {"heartbeat": 0.2, "lease": 5.0}
@@ -81,22 +81,20 @@ async def test_the_seat_of_one_that_may_resume_is_held_when_its_lease_is_over(
     transport: type[End],
 ) -> None:
     async with serving(**QUICK) as server, ends(server, transport) as connect:
-        alice, bob, room_id, resume_token = await pair(connect)
+        alice, bob, room_id, resume_token = await resumable_pair(connect)
         let_the_lease_run_out(connection_of(server, "bob"))
         ended = await bob.status()
         assert ended is not None
         assert ended.code() is grpc.StatusCode.UNAVAILABLE
         await alice.send(candidate(room_id, "meanwhile", seq=2))
         back = connect("bob")
-        asked = pb.JoinRoom(resumable=True, resume_token=resume_token)
-        await back.send(pb.Frame(room_id=room_id, ack=1, join_room=asked))
-        assert (await back.hear()).join_room.resumed
+        await resumes(back, room_id, resume_token)
         assert (await back.hear()).ice_candidate.candidate == "meanwhile"
 
 
 async def test_one_that_only_hears_is_sent_heartbeats_all_the_same(transport: type[End]) -> None:
     async with serving(**QUICK) as server, ends(server, transport) as connect:
-        alice, bob, room_id, _ = await pair(connect)
+        alice, bob, room_id, _ = await resumable_pair(connect)
         talking = asyncio.create_task(_talk(alice, room_id))
         try:
             await heartbeat(bob)

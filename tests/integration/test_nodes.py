@@ -15,6 +15,7 @@ from tests.support.clock import within
 from tests.support.ends import End, ListenEnd, candidate, join, leave, offer
 from tests.support.needs import needs
 from tests.support.redis import RedisServer, redis_server
+from tests.support.seats import meet, resumable
 
 
 class Nodes:
@@ -34,20 +35,8 @@ class Nodes:
     async def pair(self, first: int = 0, second: int = 1) -> tuple[End, End, str, str]:
         """Alice on one node, Bob on another; and what gives Bob his seat back."""
         alice, bob = self.connect("alice", first), self.connect("bob", second)
-        await alice.send(resumable())
-        created = await alice.hear()
-        room_id = created.room_id
-        self.resume_tokens["alice"] = created.join_room.resume_token
-        await bob.send(resumable(room_id))
-        joined = (await bob.hear()).join_room
-        assert joined.peer.user_id == "alice"
-        assert (await alice.hear()).sender.user_id == "bob"
-        return alice, bob, room_id, joined.resume_token
-
-
-def resumable(room_id: str = "", resume_token: str = "", ack: int = 0) -> pb.Frame:
-    asked = pb.JoinRoom(resumable=True, resume_token=resume_token)
-    return pb.Frame(room_id=room_id, seq=0 if resume_token else 1, ack=ack, join_room=asked)
+        room_id, self.resume_tokens["alice"], resume_token = await meet(alice, bob)
+        return alice, bob, room_id, resume_token
 
 
 @asynccontextmanager

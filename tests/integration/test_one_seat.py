@@ -6,62 +6,27 @@ import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 
-from tests.conftest import Connect, ends, serving, token
+from tests.conftest import ends, serving, token
 from tests.support.ends import End, candidate, end_of, join, leave, offer
 from tests.support.proxy import Proxy
+from tests.support.seats import (
+    is_told_of_the_new_one,
+    resumable,
+    resumable_pair,
+    resumes,
+    retry_after_ms,
+    takes_over,
+)
 from tests.support.until import until
-
-
-def resumable(room_id: str = "", resume_token: str = "", ack: int = 0) -> pb.Frame:
-    asked = pb.JoinRoom(resumable=True, resume_token=resume_token)
-    return pb.Frame(room_id=room_id, seq=0 if resume_token else 1, ack=ack, join_room=asked)
-
-
-async def pair(connect: Connect) -> tuple[End, End, str, str]:
-    """Alice and Bob, both told of each other; and what gives Bob his seat back."""
-    alice, bob = connect("alice"), connect("bob")
-    await alice.send(resumable())
-    room_id = (await alice.hear()).room_id
-    await bob.send(resumable(room_id))
-    resume_token = (await bob.hear()).join_room.resume_token
-    await alice.hear()
-    return alice, bob, room_id, resume_token
-
-
-async def is_told_of_the_new_one(peer: End, user: str) -> None:
-    left, came = await peer.hear(), await peer.hear()
-    assert left.leave_room.reason == pb.LeaveRoom.REASON_REPLACED
-    assert (left.sender.user_id, came.sender.user_id) == (user, user)
-    assert came.HasField("join_room")
-
-
-def retry_after_ms(ended: grpc.aio.AioRpcError | None) -> str | None:
-    """The trailer of a call that ended with ABORTED and a sentence."""
-    assert ended is not None
-    assert ended.code() is grpc.StatusCode.ABORTED
-    assert (ended.details() or "").endswith(".")
-    told = dict(ended.trailing_metadata() or ()).get("retry-after-ms")
-    return None if told is None else str(told)
 
 
 async def test_a_second_device_takes_its_users_seat_and_the_first_is_told_not_to_come_back(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
-        alice, phone, room_id, _ = await pair(connect)
+        alice, phone, room_id, _ = await resumable_pair(connect)
         laptop = connect("bob")
-        await laptop.send(resumable(room_id))
-        joined = (await laptop.hear()).join_room
-        assert (joined.peer.user_id, joined.polite, joined.resumed) == ("alice", True, False)
-        ended = await phone.status()
-        assert retry_after_ms(ended) == "-1"
-        assert ended is not None
-        assert ended.details() == "The same user joined this room from another connection."
-        await is_told_of_the_new_one(alice, "bob")
-        await alice.send(candidate(room_id, "to the laptop", seq=2))
-        assert (await laptop.hear()).ice_candidate.candidate == "to the laptop"
-        await laptop.send(offer(room_id, "from the laptop", seq=2))
-        assert (await alice.hear()).offer.sdp == "from the laptop"
+        await takes_over(laptop, phone, alice, room_id)
         assert len(server.dyad.hub) == 2
 
 
@@ -117,7 +82,7 @@ async def test_a_device_that_wakes_up_does_not_throw_out_the_one_its_user_went_o
 ) -> None:
     grace = 0.2 if gone == "its grace over" else 15.0
     async with serving(resume_grace=grace) as server, ends(server, transport) as connect:
-        alice, laptop, room_id, resume_token = await pair(connect)
+        alice, laptop, room_id, resume_token = await resumable_pair(connect)
         if gone != "still connected":
             laptop.cut()
             await until(lambda: any(each.held for each in server.dyad.hub))
@@ -139,16 +104,14 @@ async def test_one_who_came_back_with_its_token_ends_the_connection_before_for_g
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
-        _, bob, room_id, resume_token = await pair(connect)
-        back = connect("bob")
-        await back.send(resumable(room_id, resume_token, ack=1))
-        assert (await back.hear()).join_room.resumed
+        _, bob, room_id, resume_token = await resumable_pair(connect)
+        await resumes(connect("bob"), room_id, resume_token)
         assert retry_after_ms(await bob.status()) == "-1"
 
 
 async def test_one_whose_seat_nobody_has_may_join_again(transport: type[End]) -> None:
     async with serving(resume_grace=0.2) as server, ends(server, transport) as connect:
-        alice, bob, room_id, resume_token = await pair(connect)
+        alice, bob, room_id, resume_token = await resumable_pair(connect)
         bob.cut()
         assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
         late = await end_of(connect("bob"), resumable(room_id, resume_token, ack=1))
@@ -190,9 +153,7 @@ async def test_a_room_id_means_the_same_room_in_any_case(transport: type[End]) -
         assert (heard.offer.sdp, heard.room_id) == ("from iOS", room_id)
         bob.cut()
         back = connect("bob")
-        await back.send(resumable(room_id.upper(), joined.join_room.resume_token, ack=1))
-        resumed = await back.hear()
-        assert resumed.join_room.resumed
+        resumed = await resumes(back, room_id.upper(), joined.join_room.resume_token)
         assert resumed.room_id == room_id
         await back.send(leave(room_id.title(), seq=3))
         left = await back.hear()

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Callable
 
 import grpc
 import pytest
@@ -12,24 +11,8 @@ from dyad.v1 import signaling_pb2 as pb
 from tests.conftest import ends, serving
 from tests.support.clock import within
 from tests.support.ends import End, candidate, end_of, join, leave, offer
+from tests.support.seats import resumable, resumable_pair, resumes
 from tests.support.until import until
-
-
-def joining(room_id: str = "", token: str = "", ack: int = 0) -> pb.Frame:
-    asked = pb.JoinRoom(resumable=True, resume_token=token)
-    return pb.Frame(room_id=room_id, seq=0 if token else 1, ack=ack, join_room=asked)
-
-
-async def resumable_pair(connect: Callable[..., End]) -> tuple[End, End, str, str]:
-    """Alice and Bob, both told of each other; and what gives Bob his seat back."""
-    alice, bob = connect("alice"), connect("bob")
-    await alice.send(joining())
-    room_id = (await alice.hear()).room_id
-    await bob.send(joining(room_id))
-    token = (await bob.hear()).join_room.resume_token
-    await alice.hear()
-    assert token
-    return alice, bob, room_id, token
 
 
 async def test_what_came_while_the_connection_was_broken_comes_after_it(
@@ -42,9 +25,7 @@ async def test_what_came_while_the_connection_was_broken_comes_after_it(
         bob.cut()
         await alice.send(candidate(room_id, "three", seq=4))
         back = connect("bob")
-        await back.send(joining(room_id, token, ack=2))
-        answer = await back.hear()
-        assert answer.join_room.resumed
+        answer = await resumes(back, room_id, token, ack=2)
         assert (answer.seq, answer.ack, answer.room_id) == (0, 1, room_id)
         assert answer.join_room.peer.user_id == "alice"
         assert answer.join_room.polite
@@ -66,9 +47,7 @@ async def test_a_seat_is_resumed_before_any_frame_came_and_over_and_over(
         for n in range(1, 11):
             bob.cut()
             bob = connect("bob")
-            await bob.send(joining(room_id, token, ack=n))
-            answer = await bob.hear()
-            assert answer.join_room.resumed
+            answer = await resumes(bob, room_id, token, ack=n)
             token = answer.join_room.resume_token
             await alice.send(candidate(room_id, str(n), seq=n + 1))
             assert (await bob.hear()).ice_candidate.candidate == str(n)
@@ -81,11 +60,10 @@ async def test_one_whose_user_has_all_its_streams_comes_back_but_begins_nothing_
         alice, bob, room_id, token = await resumable_pair(connect)
         bob.cut()
         await until(lambda: any(each.held for each in server.dyad.hub))
-        more = await end_of(connect("bob"), joining())
+        more = await end_of(connect("bob"), resumable())
         assert more.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         back = connect("bob")
-        await back.send(joining(room_id, token, ack=1))
-        assert (await back.hear()).join_room.resumed
+        await resumes(back, room_id, token)
         one_more = await end_of(connect("bob"))
         assert one_more.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         await alice.send(candidate(room_id, "still there", seq=2))
@@ -98,8 +76,7 @@ async def test_the_old_stream_still_half_open_is_told_and_says_no_more(
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, room_id, token = await resumable_pair(connect)
         back = connect("bob")
-        await back.send(joining(room_id, token, ack=1))
-        assert (await back.hear()).join_room.resumed
+        await resumes(back, room_id, token)
         ended = await bob.status()
         assert ended is not None
         assert ended.code() is grpc.StatusCode.ABORTED
@@ -112,14 +89,14 @@ async def test_a_token_is_good_for_one_use(transport: type[End]) -> None:
         _, bob, room_id, token = await resumable_pair(connect)
         bob.cut()
         back = connect("bob")
-        await back.send(joining(room_id, token, ack=1))
+        await back.send(resumable(room_id, token, ack=1))
         await back.hear()
         await back.send(pb.Frame(ack=1))
         # Answered, so that it is known to have arrived.
         await back.send(pb.Frame(seq=9))
         assert (await back.hear()).error.code == pb.Error.CODE_INVALID_FRAME
         thief = connect("bob")
-        assert await _end_of(thief, joining(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
+        assert await _end_of(thief, resumable(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
         await back.send(pb.Frame(seq=9))
         assert (await back.hear()).error.code == pb.Error.CODE_INVALID_FRAME
 
@@ -131,7 +108,7 @@ async def test_the_same_token_used_twice_at_once_leaves_one_with_the_seat(
         alice, bob, room_id, token = await resumable_pair(connect)
         bob.cut()
         both = [connect("bob"), connect("bob")]
-        await asyncio.gather(*(_try(end, joining(room_id, token, ack=1)) for end in both))
+        await asyncio.gather(*(_try(end, resumable(room_id, token, ack=1)) for end in both))
         hearing = [asyncio.create_task(_frame_after_resuming(end)) for end in both]
         (loser,), (winner,) = await asyncio.wait(hearing, return_when=asyncio.FIRST_COMPLETED)
         with pytest.raises(grpc.aio.AioRpcError) as ended:
@@ -148,8 +125,7 @@ async def test_when_an_answer_was_lost_the_old_token_still_works(transport: type
         for _ in range(3):
             bob.cut()
             bob = connect("bob")
-            await bob.send(joining(room_id, token, ack=1))
-            assert (await bob.hear()).join_room.resumed
+            await resumes(bob, room_id, token)
 
 
 async def test_when_the_grace_is_over_the_peer_is_told_and_the_seat_is_free(
@@ -161,7 +137,7 @@ async def test_when_the_grace_is_over_the_peer_is_told_and_the_seat_is_free(
         told = await alice.hear()
         assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
         back = connect("bob")
-        assert await _end_of(back, joining(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
+        assert await _end_of(back, resumable(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
         carol = connect("carol")
         await carol.send(join(room_id))
         assert (await carol.hear()).join_room.peer.user_id == "alice"
@@ -172,10 +148,10 @@ async def test_a_seat_is_not_held_where_nobody_asked_or_the_server_does_not(
 ) -> None:
     async with serving(resume_grace=0) as server, ends(server, transport) as connect:
         alice, bob = connect("alice"), connect("bob")
-        await alice.send(joining())
+        await alice.send(resumable())
         created = await alice.hear()
         assert created.join_room.resume_token == ""
-        await bob.send(joining(created.room_id))
+        await bob.send(resumable(created.room_id))
         await alice.hear()
         async with within(1):
             bob.cut()
@@ -188,7 +164,7 @@ async def test_leaving_gives_the_seat_up_at_once(transport: type[End]) -> None:
         await bob.send(leave(room_id, seq=2))
         assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_LEFT
         back = connect("bob")
-        assert await _end_of(back, joining(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
+        assert await _end_of(back, resumable(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
 
 
 async def test_one_who_lost_the_token_takes_the_held_seat_anew(transport: type[End]) -> None:
@@ -200,7 +176,7 @@ async def test_one_who_lost_the_token_takes_the_held_seat_anew(transport: type[E
         await stranger.send(join(room_id))
         assert (await stranger.hear()).error.code == pb.Error.CODE_ROOM_FULL
         back = connect("bob")
-        await back.send(joining(room_id))
+        await back.send(resumable(room_id))
         answer = await back.hear()
         assert not answer.join_room.resumed
         assert answer.join_room.polite
@@ -209,7 +185,7 @@ async def test_one_who_lost_the_token_takes_the_held_seat_anew(transport: type[E
         assert came.join_room is not None
         assert came.sender.user_id == "bob"
         thief = connect("bob")
-        assert await _end_of(thief, joining(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
+        assert await _end_of(thief, resumable(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
 
 
 @pytest.mark.parametrize("fault", ["user", "room", "token", "ack"])
@@ -223,7 +199,7 @@ async def test_what_does_not_fit_is_refused_and_the_holder_keeps_the_seat(
         what = "x" * len(token) if fault == "token" else token
         ack = 99 if fault == "ack" else 1
         thief = connect(who)
-        assert await _end_of(thief, joining(where, what, ack=ack)) is grpc.StatusCode.ABORTED
+        assert await _end_of(thief, resumable(where, what, ack=ack)) is grpc.StatusCode.ABORTED
         if fault == "ack":
             # Its own token, but it can not be kept in step: both ends are told.
             ended = await bob.status()
@@ -248,7 +224,7 @@ async def test_more_than_may_be_kept_ends_both(transport: type[End]) -> None:
             told = await alice.hear()
         assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
         back = connect("bob")
-        assert await _end_of(back, joining(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
+        assert await _end_of(back, resumable(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
 
 
 async def test_a_sender_is_told_what_was_taken_in_also_where_nothing_else_comes(

@@ -23,6 +23,7 @@ from tests.conftest import SECRET, ends, serving, token
 from tests.support.clock import within
 from tests.support.ends import End, ListenEnd, SignalEnd, end_of, join, leave, offer, pair
 from tests.support.issuer import es256, issuing, rs256, spelled
+from tests.support.seats import meet, resumable, resumes
 from tests.support.services import HealthStub
 from tests.support.until import PATIENCE
 
@@ -261,21 +262,11 @@ async def test_tokens_of_unknown_keys_shut_nobody_out_and_cause_few_fetches() ->
             alice.cut()
 
 
-def resumable(room_id: str = "", ticket: str = "", ack: int = 0) -> pb.Frame:
-    asked = pb.JoinRoom(resumable=True, resume_token=ticket)
-    return pb.Frame(room_id=room_id, seq=0 if ticket else 1, ack=ack, join_room=asked)
-
-
 async def test_a_session_that_was_resumed_elsewhere_takes_nothing_in() -> None:
     async with serving() as server, ends(server, ListenEnd) as connect:
         alice, bob, back = connect("alice"), connect("bob"), connect("bob")
-        await alice.send(resumable())
-        room_id = (await alice.hear()).room_id
-        await bob.send(resumable(room_id))
-        ticket = (await bob.hear()).join_room.resume_token
-        await alice.hear()
-        await back.send(resumable(room_id, ticket, ack=1))
-        assert (await back.hear()).join_room.resumed
+        room_id, _, ticket = await meet(alice, bob)
+        await resumes(back, room_id, ticket)
         for frame in (offer(room_id, "late"), leave(room_id), resumable(room_id, ticket, ack=1)):
             with pytest.raises(Error) as refused:
                 await bob.send(frame)

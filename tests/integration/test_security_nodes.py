@@ -11,8 +11,9 @@ from dyad_server.engines.redis.peer_links import Presence
 from grpc import StatusCode
 from redis.asyncio import Redis
 
-from tests.integration.test_nodes import nodes, resumable
+from tests.integration.test_nodes import nodes
 from tests.support.ends import ListenEnd, SignalEnd, candidate, end_of, offer
+from tests.support.seats import resumable
 
 
 async def test_a_secret_that_names_no_node_leaves_nothing_in_redis() -> None:

@@ -127,13 +127,7 @@ class Talker:
         label = Label(me.run, me.room, me.sender, self._number, self._heard, last)
         said = frames.compose(label, self._chance)
         self._ledger.sent(label, said)
-        match said:
-            case dyad.Offer(sdp):
-                await connection.send_offer(sdp)
-            case dyad.Answer(sdp):
-                await connection.send_answer(sdp)
-            case dyad.Candidate():
-                await connection.send_candidate(said)
+        await frames.send(connection, said)
         self._look_whether_done()
 
     async def _hear(self, connection: dyad.Connection) -> None:

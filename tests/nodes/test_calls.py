@@ -14,19 +14,12 @@ from dyad_server.engines.redis.engine import RedisBroker
 from redis.asyncio import Redis
 
 from tests.conftest import serving
-from tests.integration.test_nodes import Nodes, nodes, resumable
+from tests.integration.test_nodes import Nodes, nodes
 from tests.support.clock import within
 from tests.support.ends import End, SignalEnd, candidate, end_of, join, leave
 from tests.support.proxy import Proxy, Way
+from tests.support.seats import hear, resumable, resumes
 from tests.support.until import until
-
-
-async def hear(end: End, event: str) -> pb.Frame:
-    """The next frame with this event, past what only acknowledges."""
-    while (frame := await end.hear()).WhichOneof("event") is None:
-        pass
-    assert frame.WhichOneof("event") == event, frame
-    return frame
 
 
 async def test_one_who_leaves_and_joins_again_is_heard_again(transport: type[End]) -> None:
@@ -53,8 +46,7 @@ async def comes_back(here: Nodes, alice: End, room_id: str, resume_token: str) -
     """See that Bob has his seat again on Alice's node, and hears what she says meanwhile."""
     await alice.send(candidate(room_id, "still here", seq=2))
     back = here.connect("bob", 0)
-    await back.send(resumable(room_id, resume_token, ack=1))
-    assert (await back.hear()).join_room.resumed
+    await resumes(back, room_id, resume_token)
     assert (await hear(back, "ice_candidate")).ice_candidate.candidate == "still here"
 
 

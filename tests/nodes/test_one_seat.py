@@ -3,14 +3,32 @@
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
+from dyad_server.core.participant import Participant
 from redis.asyncio import Redis
 
-from tests.integration.test_nodes import nodes, resumable
-from tests.integration.test_one_seat import is_told_of_the_new_one, retry_after_ms
-from tests.nodes.test_calls import another, hear
+from tests.integration.test_nodes import Nodes, nodes
+from tests.nodes.test_calls import another
 from tests.support.clock import within
 from tests.support.ends import End, ListenEnd, SignalEnd, candidate, end_of, leave, offer
+from tests.support.seats import (
+    hear,
+    is_told_of_the_new_one,
+    resumable,
+    resumes,
+    retry_after_ms,
+    takes_over,
+)
 from tests.support.until import until
+
+
+async def bob_is_cut(here: Nodes) -> tuple[End, Participant, str, str]:
+    """Alice and Bob on the first node, as it notices that his connection is gone."""
+    alice, bob, room_id, resume_token = await here.pair(0, 0)
+    hub = here.servers[0].dyad.hub
+    (seated,) = (each for each in hub if each.identity.user_id == "bob")
+    bob.cut()
+    await until(lambda: seated.held)
+    return alice, seated, room_id, resume_token
 
 
 @pytest.mark.parametrize("node", [0, 1, 2], ids=["the peer's", "the same", "a third"])
@@ -20,15 +38,7 @@ async def test_a_second_device_takes_its_users_seat_from_whichever_node(
     async with nodes(transport, 3) as here:
         alice, phone, room_id, resume_token = await here.pair(0, 1)
         laptop = here.connect("bob", node)
-        await laptop.send(resumable(room_id))
-        joined = (await laptop.hear()).join_room
-        assert (joined.peer.user_id, joined.polite, joined.resumed) == ("alice", True, False)
-        assert retry_after_ms(await phone.status()) == "-1"
-        await is_told_of_the_new_one(alice, "bob")
-        await alice.send(candidate(room_id, "to the laptop", seq=2))
-        assert (await hear(laptop, "ice_candidate")).ice_candidate.candidate == "to the laptop"
-        await laptop.send(offer(room_id, "from the laptop", seq=2))
-        assert (await hear(alice, "offer")).offer.sdp == "from the laptop"
+        await takes_over(laptop, phone, alice, room_id)
         for other in range(3):
             woken = await end_of(here.connect("bob", other), resumable(room_id, resume_token, 1))
             assert retry_after_ms(woken) == "-1"
@@ -68,16 +78,11 @@ async def test_one_who_wakes_up_while_its_users_seat_is_left_for_any_node_is_tol
 async def test_a_resume_under_way_as_the_grace_ends_takes_the_seat(transport: type[End]) -> None:
     async with nodes(transport, 1, resume_grace=0.4) as here:
         async with Redis(port=here.redis.port) as redis:
-            alice, bob, room_id, resume_token = await here.pair(0, 0)
-            hub = here.servers[0].dyad.hub
-            (seated,) = (each for each in hub if each.identity.user_id == "bob")
-            bob.cut()
-            await until(lambda: seated.held)
+            alice, _, room_id, resume_token = await bob_is_cut(here)
             # Redis answers only when the grace time would be over.
             await redis.client_pause(800, all=False)
             back = here.connect("bob", 0)
-            await back.send(resumable(room_id, resume_token, ack=1))
-            assert (await back.hear()).join_room.resumed
+            await resumes(back, room_id, resume_token)
         await alice.send(candidate(room_id, "still here", seq=2))
         assert (await hear(back, "ice_candidate")).ice_candidate.candidate == "still here"
 
@@ -85,11 +90,8 @@ async def test_a_resume_under_way_as_the_grace_ends_takes_the_seat(transport: ty
 async def test_one_who_is_gone_again_before_it_has_its_seat_back_is_waited_for_anew() -> None:
     async with nodes(SignalEnd, 1, resume_grace=0.4) as here:
         async with Redis(port=here.redis.port) as redis:
-            alice, bob, room_id, resume_token = await here.pair(0, 0)
+            alice, seated, room_id, resume_token = await bob_is_cut(here)
             hub = here.servers[0].dyad.hub
-            (seated,) = (each for each in hub if each.identity.user_id == "bob")
-            bob.cut()
-            await until(lambda: seated.held)
             await redis.client_pause(800, all=False)
             back = here.connect("bob", 0)
             await back.send(resumable(room_id, resume_token, ack=1))
@@ -104,11 +106,8 @@ async def test_one_who_is_gone_again_before_it_has_its_seat_back_is_waited_for_a
 
 async def test_one_who_comes_back_as_its_leave_frees_the_seat_is_told_so() -> None:
     async with nodes(ListenEnd, 1) as here, Redis(port=here.redis.port) as redis:
-        alice, bob, room_id, resume_token = await here.pair(0, 0)
+        alice, seated, room_id, resume_token = await bob_is_cut(here)
         hub = here.servers[0].dyad.hub
-        (seated,) = (each for each in hub if each.identity.user_id == "bob")
-        bob.cut()
-        await until(lambda: seated.held)
         await redis.client_pause(2000, all=False)
         back = here.connect("bob", 0)
         await back.send(resumable(room_id, resume_token, ack=1))

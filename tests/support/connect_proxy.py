@@ -4,10 +4,11 @@ import base64
 import contextlib
 import select
 import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.support.http_server import answering
 
 
 @dataclass
@@ -46,16 +47,8 @@ def connect_proxy(user: str = "") -> Iterator[ConnectProxy]:
         def log_message(self, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Tunnel)
-    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    serving.start()
-    proxy.address = f"127.0.0.1:{server.server_address[1]}"
-    try:
+    with answering(Tunnel) as proxy.address:
         yield proxy
-    finally:
-        server.shutdown()
-        serving.join()
-        server.server_close()
 
 
 def _pass_on(here: socket.socket, there: socket.socket) -> None:

@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from tests.support.certificates import Pair
+from tests.support.http_server import answering
 
 
 @dataclass(frozen=True)
@@ -131,18 +132,13 @@ def issuing(*keys: SigningKey, tls: Pair | None = None) -> Iterator[Issuer]:
         def log_message(self, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    context = None
     if tls is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tls.cert, tls.key)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    serving.start()
-    issuer.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}/keys"
-    try:
-        yield issuer
-    finally:
-        issuer.open.set()
-        server.shutdown()
-        serving.join()
-        server.server_close()
+    with answering(Answer, context) as address:
+        issuer.url = f"http{'s' if tls else ''}://{address}/keys"
+        try:
+            yield issuer
+        finally:
+            issuer.open.set()
