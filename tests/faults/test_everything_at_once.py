@@ -12,10 +12,9 @@ from tests.conftest import SECRET, token
 from tests.faults.attacks import ATTACKS
 from tests.faults.witness import witnessed
 from tests.support.ends import ListenEnd
-from tests.support.needs import needs
 from tests.support.ports import free_port
 from tests.support.process import command, dyad_serve
-from tests.support.redis import redis_server
+from tests.support.redis import settled_redis
 
 SECONDS = 10
 TURN = 0.1
@@ -27,11 +26,9 @@ wait to begin, at 20 KiB and up to 16 KiB of headers each; the rest is for all e
 @pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(300)
 async def test_every_attack_at_once_slows_and_ends_no_other_call() -> None:
-    needs("redis-server")
     metrics_port = free_port()
     async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(redis_server())
-        await redis.settle()
+        redis = await stack.enter_async_context(settled_redis())
         options = ("--redis", redis.url)
         served = await stack.enter_async_context(
             dyad_serve(SECRET, *options, "--metrics-port", str(metrics_port), "--reflection")

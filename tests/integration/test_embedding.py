@@ -25,8 +25,7 @@ from tests.faults.witness import channel
 from tests.support.ends import End, ListenEnd, SignalEnd, end_of, offer, pair
 from tests.support.http2 import LISTEN, SEND, SIGNAL, connected
 from tests.support.issuer import es256, issuing
-from tests.support.needs import needs
-from tests.support.redis import redis_server
+from tests.support.redis import settled_redis
 from tests.support.services import HealthStub, reflecting
 from tests.support.until import until
 
@@ -129,10 +128,7 @@ async def config(request: pytest.FixtureRequest) -> AsyncIterator[Config]:
     async with AsyncExitStack() as stack:
         url = ""
         if request.param == "redis":
-            needs("redis-server")
-            redis = await stack.enter_async_context(redis_server())
-            await redis.settle()
-            url = redis.url
+            url = (await stack.enter_async_context(settled_redis())).url
         yield Config(port=0, jwt_secret=SECRET, redis=url)
 
 

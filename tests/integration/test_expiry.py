@@ -17,8 +17,7 @@ from dyad_server.core import hub
 from tests.conftest import serving, token
 from tests.support.ends import End, ListenEnd, SignalEnd, end_of, join, offer
 from tests.support.issuer import es256, issuing
-from tests.support.needs import needs
-from tests.support.redis import redis_server
+from tests.support.redis import settled_redis
 from tests.support.seats import meet, resumable
 from tests.support.until import PATIENCE
 
@@ -50,9 +49,7 @@ async def two_servers(engine: str, **settings: Any) -> AsyncIterator[list[Server
         async with serving(**settings) as server:
             yield [server, server]
         return
-    needs("redis-server")
-    async with redis_server() as redis:
-        await redis.settle()
+    async with settled_redis() as redis:
         settings |= {"redis": redis.url}
         async with serving(**settings) as one, serving(**settings) as other:
             yield [one, other]

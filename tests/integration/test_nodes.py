@@ -13,8 +13,7 @@ from dyad_server.app import Server
 from tests.conftest import serving, token
 from tests.support.clock import within
 from tests.support.ends import End, ListenEnd, candidate, join, leave, offer
-from tests.support.needs import needs
-from tests.support.redis import RedisServer, redis_server
+from tests.support.redis import RedisServer, settled_redis
 from tests.support.seats import meet, resumable
 
 
@@ -41,10 +40,8 @@ class Nodes:
 
 @asynccontextmanager
 async def nodes(transport: type[End], count: int = 2, **settings: Any) -> AsyncIterator[Nodes]:
-    needs("redis-server")
     async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(redis_server())
-        await redis.settle()
+        redis = await stack.enter_async_context(settled_redis())
         servers = [
             await stack.enter_async_context(serving(redis=redis.url, **settings))
             for _ in range(count)

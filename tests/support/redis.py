@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from tests.support.needs import ROOT
+from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port
 from tests.support.until import PATIENCE
 
@@ -71,3 +71,12 @@ async def redis_server(*options: str, port: int = 0) -> AsyncIterator[RedisServe
         # To the end of the pipe, or its transport outlives the test.
         await process.communicate()
         folder.cleanup()
+
+
+@asynccontextmanager
+async def settled_redis() -> AsyncIterator[RedisServer]:
+    """A Redis that has been in use, so that nodes need not wait for it to settle."""
+    needs("redis-server")
+    async with redis_server() as redis:
+        await redis.settle()
+        yield redis
