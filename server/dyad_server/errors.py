@@ -1,59 +1,59 @@
-"""Everything that can go wrong, as one small tree.
+"""All of Dyad's exceptions, as one small tree.
 
-Below `Ended` stands what ends a call; `status` gives each one its gRPC status.
-What does not end a call is no exception: it is the output `events.Refused`.
+A subclass of `Ended` ends a stream or a request; `grpc_api.status` maps it to a gRPC
+status. A refused frame does not end its stream, so it is an event, not an exception.
 """
 
 
 class DyadError(Exception):
-    """Any failure of Dyad's own. Its text is one plain sentence without personal data."""
+    """The base of all. Its text is one sentence without personal data."""
 
 
 class ConfigError(DyadError):
-    """The server cannot start as it is configured."""
+    """The server cannot start with this configuration."""
 
 
-class Ended(DyadError):  # noqa: N818 - it names what happened to the call
-    """A call is over. Which kind of `Ended` says whether to come back."""
+class Ended(DyadError):  # noqa: N818 - it names what happened to the stream
+    """A stream or a request has ended. The subclass says whether to reconnect."""
 
 
 class Unauthenticated(Ended):
-    """No token, or one that does not hold. Come back with a new one."""
+    """There is no token, or it is not good. Reconnect with a new token."""
 
 
 class Forbidden(Ended):
-    """The token is good, but not for this room."""
+    """The token is good, but for another room."""
 
 
 class SessionNotFound(Ended):
-    """No such session, or somebody else's: the same answer to both."""
+    """The session does not exist, or is another user's: the same answer for both."""
 
 
 class Overloaded(Ended):
-    """More than a limit allows: too large, too fast, or not read."""
+    """A limit was exceeded: too large, too fast, too many, or not read."""
 
 
 class OutOfTime(Ended):
-    """Nothing happened for longer than a limit allows."""
+    """A time limit was exceeded."""
 
 
 class OutOfStep(Ended):
-    """The seat is lost: the two ends can no longer be kept in step."""
+    """The seat is lost, because the two ends cannot be kept in sync any more."""
 
 
 class Replaced(OutOfStep):
-    """Another connection of the same user has the seat. Do not come back."""
+    """Another connection of the same user has the seat. Do not reconnect."""
 
 
 class Unavailable(Ended):
-    """The call may go on, but not on this connection, or not at present. Come back in a while.
+    """The session may go on, but not on this connection or not now. Reconnect later.
 
     Attributes:
-        within: seconds over which those who are told so come back.
+        within: seconds over which clients are told to spread their reconnects.
     """
 
     within = 2.0
 
 
 class Draining(Unavailable):
-    """This server is going away; another one, or the next, serves the call."""
+    """This server is stopping; another server, or its successor, can go on."""

@@ -12,8 +12,9 @@ import jwt
 import pytest
 from dyad_server.auth.keys import OneKey, secret_key
 from dyad_server.auth.verifier import Verifier
-from dyad_server.config import Config, variable
+from dyad_server.config import Config
 from dyad_server.core.commands import Identity
+from dyad_server.setting import variable
 
 from tests.support.process import DYAD, run
 
@@ -83,7 +84,7 @@ async def test_a_secret_on_the_command_line_works_and_is_warned_about() -> None:
         (("serve", "--port", "x"), KEYED, "argument --port"),
         (("serve", "--port", "70000"), KEYED, "--port must be 0 to 65,535."),
         (("serve",), KEYED | {"DYAD_LEASE": "long"}, "DYAD_LEASE is not a number: long."),
-        (("serve",), BARE, "set DYAD_JWT_SECRET (`openssl rand -hex 32` makes one)"),
+        (("serve",), BARE, "Set DYAD_JWT_SECRET (`openssl rand -hex 32` makes a secret)"),
         (("serve",), BARE | {"DYAD_JWT_SECRET": "short"}, "it needs at least 32"),
         (("serve", "--jwt-public-key", "/no/file"), BARE, "--jwt-public-key: /no/file: No such"),
         (("serve",), KEYED | {"DYAD_JWT_AUDIANCE": "x"}, "did you mean DYAD_JWT_AUDIENCE?"),
@@ -91,12 +92,12 @@ async def test_a_secret_on_the_command_line_works_and_is_warned_about() -> None:
         (("serve", "--lease", "nan"), KEYED, "--lease must be 0.001 to 2,147,483 seconds."),
         (("serve", "--max-frame-bytes", "9" * 40), KEYED, "--max-frame-bytes must be 1 to"),
         (("serve", "--max-streams", "9" * 5000), KEYED, "argument --max-streams"),
-        (("serve",), BARE | {"DYAD_JWT_SECRET": f"{SECRET}\n"}, "a newline, perhaps?"),
+        (("serve",), BARE | {"DYAD_JWT_SECRET": f"{SECRET}\n"}, "perhaps a newline."),
         (("serve", "--jwt-secret-file", "/no/file"), BARE, "--jwt-secret-file: /no/file: No such"),
-        (("token", "--sub", "a"), BARE | {"DYAD_JWT_SECRET": f"{SECRET}\n"}, "a newline, perhaps?"),
+        (("token", "--sub", "a"), BARE | {"DYAD_JWT_SECRET": f"{SECRET}\n"}, "perhaps a newline."),
         (("token", "--sub", "a", "--ttl", "9" * 4300), KEYED, "--ttl must be at most"),
         (("token",), KEYED, "--sub"),
-        (("token", "--sub", "a"), BARE, "set DYAD_JWT_SECRET"),
+        (("token", "--sub", "a"), BARE, "Set DYAD_JWT_SECRET"),
         (("token", "--sub", "a"), BARE | {"DYAD_JWT_SECRET": "short"}, "it needs at least 32"),
         (("token", "--sub", ""), KEYED, "The token's claim sub is empty."),
         (("token", "--sub", "a", "--ttl", "-60"), KEYED, "The token has expired."),
@@ -124,7 +125,7 @@ async def test_without_the_servers_dependencies_it_says_what_to_install(tmp_path
     status, said = await run(sys.executable, "-m", "dyad_server", "serve", env=env)
     assert (status, said) == (
         2,
-        "This command needs the server's dependencies: in the checkout, pip install '.[server]'.\n",
+        "The server's dependencies are missing. In the checkout: pip install '.[server]'.\n",
     )
 
 

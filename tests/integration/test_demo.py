@@ -50,7 +50,7 @@ def steps(said: str) -> list[tuple[str, str]]:
 async def test_it_shows_both_scripted_calls_and_two_links_that_load() -> None:
     needs(PAGE)
     async with command(DYAD, "demo", "--port", "0") as demo:
-        await demo.says(r"Ctrl-C ends it\.\n")
+        await demo.says(r"Press Ctrl-C to stop\.\n")
         native, web = demo.said.split("A call over grpc-web")
         assert steps(native)[-1] == ("bob", "was told that alice left")
         assert steps(web)[-2:] == [
@@ -81,12 +81,12 @@ async def test_its_end_leaves_no_process_behind(
 ) -> None:
     needs(PAGE)
     async with command(DYAD, "demo", "--port", "0") as demo:
-        await demo.says(r"Ctrl-C ends it\.\n")
+        await demo.says(r"Press Ctrl-C to stop\.\n")
         started = psutil.Process(demo.process.pid).children(recursive=True)
         assert started, "Envoy runs, so there is a child"
         end(demo.process.pid, number)
         assert await demo.ended() == 0, demo.said
         for child in started:
             await gone(child.pid)
-        assert demo.said.endswith("Ended.\n"), demo.said
+        assert demo.said.endswith("Stopped.\n"), demo.said
         assert "Traceback" not in demo.said

@@ -182,7 +182,7 @@ async def test_the_log_says_nothing_of_what_a_call_is_made_of(transport: type[En
     log = served.command.said
     # It does speak: the search below is not through an empty text.
     assert log.count("session opened") >= 4, log
-    assert re.search(r"session ended why=\w+", log), log
+    assert re.search(r"session ended reason=\w+", log), log
     assert "seat resumed" in log, log
     assert list(canaries.said(log)) == [], log
 

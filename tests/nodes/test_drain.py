@@ -154,8 +154,8 @@ async def test_ten_thousand_seats_are_handed_over_without_a_loss_and_all_come_ba
             assert (drained.handed_over, drained.lost, drained.ended) == (SEATS, 0, 0)
             assert f"drained handed_over={SEATS} lost=0 ended=0" in caplog.text
             counted = first.metrics.registry.get_sample_value
-            assert counted("dyad_seats_handed_over_total", {"outcome": "kept"}) == SEATS
-            assert counted("dyad_seats_handed_over_total", {"outcome": "lost"}) == 0
+            assert counted("dyad_seats_handed_off_total", {"outcome": "kept"}) == SEATS
+            assert counted("dyad_seats_handed_off_total", {"outcome": "lost"}) == 0
             assert 0 < turns.most <= _MOST_IN_A_TURN
             assert len(first.hub) == 0
             assert len(await client.keys("dyad:handed-off:*")) == SEATS
@@ -205,7 +205,7 @@ async def test_what_cannot_be_handed_over_in_time_is_counted_and_logged(
             assert "WARNING" in caplog.text
             assert "drained handed_over=0 lost=300" in caplog.text
             counted = here.metrics.registry.get_sample_value
-            assert counted("dyad_seats_handed_over_total", {"outcome": "lost"}) == 300
+            assert counted("dyad_seats_handed_off_total", {"outcome": "lost"}) == 300
             assert all(isinstance(guest.ended, Draining) for guest in guests)
             await client.client_unpause()
 

@@ -316,7 +316,7 @@ async def test_a_token_with_a_wrong_signature_is_refused_before_the_library_deco
 @pytest.mark.parametrize(
     ("claim", "value", "says"),
     [
-        ("sub", 42, "claim sub is a number: it must be a text"),
+        ("sub", 42, "claim sub is a number: it must be text"),
         ("sub", 4.2, "claim sub is a number"),
         ("sub", True, "claim sub is true or false"),
         ("sub", ["alice"], "claim sub is a list"),

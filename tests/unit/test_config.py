@@ -56,7 +56,7 @@ SECRET = secrets.token_hex(32)
         ({"port": "50051"}, "--port must be a whole number"),
         ({"port": True}, "--port must be a whole number"),
         ({"lease": "25"}, "--lease must be a number"),
-        ({"host": None}, "--host must be a text"),
+        ({"host": None}, "--host must be text"),
         ({"reflection": 1}, "--reflection must be yes or no"),
         ({"max_streams": 2**31}, "--max-streams must be 1 to 2,147,483,647"),
         ({"max_frame_bytes": 2**29}, "--max-frame-bytes must be 1 to 268,435,456"),
@@ -68,7 +68,7 @@ SECRET = secrets.token_hex(32)
         ({"jwt_issuer": " app"}, "--jwt-issuer begins or ends with white space"),
         ({"jwt_secret": SECRET + "\n"}, "--jwt-secret begins or ends with white space"),
         ({"redis": "redis://:password@r\n"}, "--redis begins or ends with white space"),
-        ({"host": "127.0.0.1\0x"}, "--host has control characters"),
+        ({"host": "127.0.0.1\0x"}, "--host contains control characters"),
         ({"host": "\ud800"}, "--host is not valid Unicode"),
         ({"max_frame_bytes": 0}, "--max-frame-bytes"),
         ({"log_level": "loud"}, "--log-level"),
@@ -119,8 +119,7 @@ def test_the_secret_is_not_in_what_a_config_prints() -> None:
 def test_a_wide_trusted_network_is_warned_about(proxies: str, warned: list[str]) -> None:
     config = Config(jwt_secret=SECRET, trusted_proxies=proxies)
     assert config.warnings() == [
-        f"--trusted-proxies: whoever connects from {network} can pose as any address."
-        for network in warned
+        f"--trusted-proxies: any client in {network} can pose as any address." for network in warned
     ]
     assert config.trusts_unix() is ("unix" in proxies)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from dyad_server.cli.environment import load, secrets
-from dyad_server.config import Config, variable
+from dyad_server.config import Config
+from dyad_server.setting import variable
 from google.protobuf.descriptor_pool import Default
 
 from tests.support.needs import PAGE, needs

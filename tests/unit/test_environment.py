@@ -98,7 +98,7 @@ def test_an_option_for_a_secret_comes_before_a_variable_of_either_form(tmp_path:
         (None, "No such file"),
         (b"", "is empty"),
         (b"\n", "is empty"),
-        (b"\xff" * 40, "is not a text in UTF-8"),
+        (b"\xff" * 40, "is not UTF-8 text"),
         (b"s" * 65537, "is larger than 65536 bytes"),
         (f" {SECRET}".encode(), "begins or ends with white space"),
         (b"short", "needs at least 32"),

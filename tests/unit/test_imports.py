@@ -14,11 +14,12 @@ SERVER = ROOT / "server" / "dyad_server"
 RULES: dict[str, set[str]] = {
     "errors": set(),
     "grpc_environment": set(),
-    "config": {"errors"},
+    "setting": {"errors"},
+    "config": {"errors", "setting"},
     "core": {"errors"},
     "auth": {"core", "errors"},
     "engines": {"core", "errors"},
-    "grpc_api": {"auth", "config", "core", "errors"},
+    "grpc_api": {"auth", "config", "core", "errors", "setting"},
     "ops": {"config", "core", "errors", "grpc_environment"},
     "several_nodes": {"core", "engines", "grpc_api"},
     "app": {
@@ -33,7 +34,7 @@ RULES: dict[str, set[str]] = {
         "several_nodes",
     },
     "embedding": {"app", "config", "grpc_environment"},
-    "cli": {"app", "auth", "config", "errors", "grpc_api", "ops"},
+    "cli": {"app", "auth", "config", "errors", "grpc_api", "ops", "setting"},
 }
 # Distributions that only these packages may import.
 FOREIGN = {

@@ -78,7 +78,7 @@ async def test_a_token_is_checked_with_the_key_it_names_and_no_other(
     if kid == key.kid:
         return
     issuer.show(RSA, OLD, OTHER)
-    with pytest.raises(Unauthenticated, match="not signed with a key"):
+    with pytest.raises(Unauthenticated, match="not signed with a known key"):
         await verifier.verify(key.token(headers={"kid": kid}))
 
 
@@ -327,9 +327,9 @@ async def test_whether_a_name_is_unknown_cannot_be_said_while_the_url_is_away(
         ({"body": b"[]"}, "JWK Set"),
         ({"body": b"{}"}, "JWK Set"),
         ({"body": b"null"}, "JWK Set"),
-        ({"body": b'{"keys":{}}'}, "no key"),
-        ({"body": b'{"keys":[]}'}, "no key"),
-        ({"body": b'{"keys":[null,7,"x",[],{}]}'}, "no key"),
+        ({"body": b'{"keys":{}}'}, "no usable key"),
+        ({"body": b'{"keys":[]}'}, "no usable key"),
+        ({"body": b'{"keys":[null,7,"x",[],{}]}'}, "no usable key"),
         ({"body": b'{"keys":' + b"[" * 100_000}, "JWK Set"),
         ({"body": b" " * (256 * 1024 + 1)}, "longer"),
         ({"headers": {"Content-Length": "9999"}}, "IncompleteRead|JSON"),
@@ -348,7 +348,7 @@ async def test_an_answer_that_is_none_counts_as_away_and_is_said_in_the_log(
         await Verifier(keys).verify(OLD.token())
     assert not keys.ready.is_set()
     (line,) = caplog.messages
-    assert line.startswith("keys not fetched why=")
+    assert line.startswith("keys not fetched reason=")
     assert len(line) < 300
     assert re.search(why, line)
 
@@ -549,7 +549,7 @@ def test_a_key_that_is_not_fit_is_passed_over_and_takes_no_other_with_it(unfit: 
     found = key_set(json.dumps({"keys": [unfit, NEW.jwk()]}).encode())
     assert list(found.named) == [("new", "ES256")]
     assert found.only == NEW.private.public_key()
-    with pytest.raises(ValueError, match="no key"):
+    with pytest.raises(ValueError, match="no usable key"):
         key_set(json.dumps({"keys": [unfit]}).encode())
 
 

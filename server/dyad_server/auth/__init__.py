@@ -1,1 +1,1 @@
-"""Who a client is: tokens and the keys that sign them."""
+"""Who a client is: its token, and the keys that verify it."""

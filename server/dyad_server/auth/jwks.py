@@ -1,7 +1,7 @@
-"""The keys that an issuer publishes at a URL (a JWK Set, RFC 7517), as they change.
+"""The keys that an issuer publishes at a URL as a JWK Set (RFC 7517), with rotation.
 
-PyJWT's own client of such URLs asks again on every call while the URL is away,
-holds a lock while it waits, and forgets its keys when it cannot renew them.
+PyJWT has a client for such URLs too. It fetches for every token while the URL is out of
+reach, blocks all of them with one lock, and drops its keys when a fetch fails.
 """
 
 import asyncio
@@ -29,15 +29,15 @@ from dyad_server.errors import Unauthenticated, Unavailable
 
 RENEW_SECONDS = 300.0
 RETRY_SECONDS = 30.0
-# Fetches that tokens with an unknown `kid` may cause: this many at once, and one more every 10 s.
+# Fetches caused by tokens with an unknown `kid`: this many in a row, then one every 10 s.
 UNKNOWN_AT_ONCE = 5
 UNKNOWN_PER_SECOND = 0.1
-# How long a call waits for a fetch.
+# How long a stream or request waits for a fetch.
 PATIENCE_SECONDS = 1.0
 TIMEOUT_SECONDS = 10.0
 KEPT_SECONDS = 3600.0
 _LARGEST_BYTES = 256 * 1024
-# Some issuers refuse requests without one, or with that of a library.
+# Some issuers refuse requests without a User-Agent, or with a library's.
 _HEADERS = {"Accept": "application/json", "User-Agent": "dyad-server"}
 
 _log = logging.getLogger("dyad.jwks")
@@ -45,19 +45,19 @@ _log = logging.getLogger("dyad.jwks")
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys of a JWK Set that tokens are checked with.
+    """The usable keys of a JWK Set.
 
     Attributes:
-        named: those with a `kid`, by it and their algorithm: keys of two kinds
-            may share a `kid`.
-        only: the one there is, if it is only one.
+        named: keys with a `kid`, by `kid` and algorithm. Keys of different types may
+            share a `kid`.
+        only: the key, if the set has exactly one.
     """
 
     named: dict[tuple[str, str], PublicKey] = field(default_factory=dict)
     only: PublicKey | None = None
 
     def find(self, kid: str | None, algorithm: str) -> PublicKey | None:
-        """The key to a token of this algorithm with this `kid`, or without one."""
+        """The key for a token with this `alg` and `kid`; a token may have no `kid`."""
         if kid is not None:
             return self.named.get((kid, algorithm))
         only = self.only
@@ -65,13 +65,13 @@ class KeySet:
 
 
 class Jwks:
-    """`Keys` that are fetched from one URL.
+    """`Keys` from one URL.
 
-    They are fetched again every 5 minutes while `keep` runs, and at once when a
-    token names one that is not there: 5 times in a row, then every 10 s,
-    however many tokens do so. A call that needs a fetch waits for the one under
-    way, at most 1 s. A key that the URL no longer shows is no longer accepted.
-    While the URL cannot be reached, the keys it showed last are good for an hour.
+    While `keep` runs, the keys are fetched every 5 minutes. They are also fetched when
+    a token names an unknown key: 5 times in a row, then at most every 10 s, no matter
+    how many tokens do so. A stream that needs the fetch waits for it, at most 1 s. A key
+    that the URL no longer lists is no longer accepted. While the URL is out of reach, the
+    last keys stay valid for an hour.
 
     Attributes:
         ready: set once there are keys.
@@ -84,7 +84,7 @@ class Jwks:
         timeout: float = TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Fetch from `url` within `timeout` seconds, by a `clock` in seconds."""
+        """Fetch from `url`, with `timeout` and `clock` in seconds."""
         self.ready = asyncio.Event()
         self._source = _Source(url, timeout)
         self._clock = clock
@@ -103,17 +103,17 @@ class Jwks:
         if key is not None:
             return key
         if self._away or self._fetching is not None:
-            raise Unavailable("The keys to check tokens with cannot be had at present.")
-        raise Unauthenticated("The token was not signed with a key that is known.")
+            raise Unavailable("The keys to check tokens with are out of reach at present.")
+        raise Unauthenticated("The token is not signed with a known key.")
 
     async def keep(self) -> NoReturn:
-        """Fetch now, and over and over: until cancelled."""
+        """Fetch now and periodically, until cancelled."""
         while True:
             await asyncio.wait({self.fetch()})
             await asyncio.sleep(RETRY_SECONDS if self._away else RENEW_SECONDS)
 
     def fetch(self) -> asyncio.Task[None]:
-        """Fetch, or join the fetch that is under way."""
+        """Start a fetch, or return the one that is under way."""
         if self._fetching is None:
             self._fetching = asyncio.create_task(self._fetch(self._clock()))
         return self._fetching
@@ -131,9 +131,9 @@ class Jwks:
             keys = await asyncio.to_thread(self._source.read)
         except (OSError, HTTPException, ValueError) as error:
             self._away = True
-            _log.warning("keys not fetched why=%s: %.200s", type(error).__name__, error)
+            _log.warning("keys not fetched reason=%s: %.200s", type(error).__name__, error)
         else:
-            # The same keys stay the same objects: what they proved need not be proved again.
+            # Unchanged keys stay the same objects, so the verifier's cache stays valid.
             self._keys = keys if keys != self._keys else self._keys
             self._fetched = began
             self._away = False
@@ -143,10 +143,10 @@ class Jwks:
 
 
 class _Source:
-    """The URL. Blocks, so it is read in a thread.
+    """The URL. Reading it blocks, so it happens in a thread.
 
-    A proxy that the environment names (HTTPS_PROXY, NO_PROXY) is used. It only
-    passes bytes on: TLS goes through it, to the issuer.
+    HTTPS_PROXY and NO_PROXY are respected. The proxy only tunnels: TLS is between this
+    server and the issuer.
     """
 
     def __init__(self, url: str, timeout: float) -> None:
@@ -158,26 +158,26 @@ class _Source:
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
 
     def read(self) -> KeySet:
-        """The keys there.
+        """Fetch the keys.
 
         Raises:
-            OSError: it cannot be reached, or not in time.
-            HTTPException: what is there does not speak HTTP.
-            ValueError: what it answered is not a set of keys.
+            OSError: the URL is out of reach, or too slow.
+            HTTPException: the answer is not HTTP.
+            ValueError: the answer is not a JWK Set.
         """
         return key_set(self._body())
 
     def _body(self) -> bytes:
         with contextlib.closing(self._connection()) as connection:
             connection.connect()
-            # The connection's own timeout starts again with each byte that comes.
+            # The connection's own timeout restarts with each byte.
             cut = threading.Timer(self._timeout, _cut, (connection.sock,))
             cut.daemon = True
             cut.start()
             try:
                 connection.request("GET", self._path, headers=_HEADERS)
                 answer = connection.getresponse()
-                # A redirect is no answer either: it could lead anywhere.
+                # Redirects are refused too: they could lead anywhere.
                 if answer.status != HTTPStatus.OK:
                     raise ValueError(f"the status is {answer.status}")
                 body = answer.read(_LARGEST_BYTES + 1)
@@ -189,7 +189,7 @@ class _Source:
 
     def _connection(self) -> HTTPConnection:
         if self._tls is None:
-            # Without TLS it is on this host, where no proxy stands in between.
+            # http is allowed on loopback only, where no proxy is needed.
             return HTTPConnection(self._host, self._port, timeout=self._timeout)
         proxy = None if proxy_bypass(self._host) else getproxies().get("https")
         if not proxy:
@@ -211,21 +211,21 @@ def _proxy(address: str) -> SplitResult:
         parts = urlsplit(address if "//" in address else f"//{address}", "http")
         if parts.scheme == "http" and parts.hostname and parts.port != 0:
             return parts
-    # It is not quoted: it may hold a password.
+    # The value is not quoted, because it may contain a password.
     raise ValueError("HTTPS_PROXY is not http://host:port")
 
 
 def _cut(connection: socket.socket) -> None:
-    # It may be over this very moment.
+    # The connection may have been closed meanwhile.
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
 
 def key_set(text: bytes) -> KeySet:
-    """The keys in a JWK Set that are for signatures and fit; all others are passed over.
+    """The usable signature keys of a JWK Set; other keys are ignored.
 
     Raises:
-        ValueError: it is not a JWK Set, or none of its keys is fit.
+        ValueError: `text` is not a JWK Set, or has no usable key.
     """
     try:
         members = json.loads(text)["keys"]
@@ -239,7 +239,7 @@ def key_set(text: bytes) -> KeySet:
         and (key := _key(member)) is not None
     ]
     if not found:
-        raise ValueError("it has no key that tokens can be checked with")
+        raise ValueError("it has no usable key")
     named = {
         (kid, algorithm): key
         for kid, key in found
@@ -254,7 +254,7 @@ def _key(member: dict[str, Any]) -> PublicKey | None:
         if member.get("use", "sig") != "sig" or "verify" not in member.get("key_ops", ["verify"]):
             return None
         key = fit(jwt.PyJWK(member).key)
-    except Exception:  # noqa: BLE001 - a key that the library chokes on takes no other with it
+    except Exception:  # noqa: BLE001 - one key that the library cannot read must not affect the others
         return None
     if key is None or member.get("alg", *algorithms(key)) not in algorithms(key):
         return None

@@ -1,4 +1,4 @@
-"""The keys that tokens are checked with, and where the key to a token comes from."""
+"""The keys that verify tokens, and the interface that finds the key for a token."""
 
 from typing import Protocol
 
@@ -17,19 +17,19 @@ Key = bytes | PublicKey
 
 
 class Keys(Protocol):
-    """Where the key to a token comes from."""
+    """Finds the key for a token."""
 
     async def find(self, kid: str | None, algorithm: str) -> Key:
-        """The key to a token with this `alg` in its header, and this `kid` or without one.
+        """The key for a token with this `alg` and `kid` in its header.
 
         Raises:
-            Unauthenticated: there is none, or the one there is is not for this algorithm.
-            Unavailable: whether there is one cannot be said at present.
+            Unauthenticated: there is no such key, or it is for another algorithm.
+            Unavailable: the keys are out of reach at present.
         """
 
 
 class OneKey:
-    """`Keys` of just one, whatever a token names."""
+    """`Keys` with a single key; the token's `kid` is ignored."""
 
     def __init__(self, key: Key) -> None:
         self._key = key
@@ -43,8 +43,8 @@ class OneKey:
 
 
 def algorithms(key: Key) -> list[str]:
-    """The algorithms that `key` is for, whatever a token says."""
-    # One key, one family: a public key must never be taken for an HMAC secret.
+    """The algorithms that `key` may be used with. The token has no say in this."""
+    # One key, one family: a public key must never be used as an HMAC secret.
     if isinstance(key, bytes):
         return ["HS256", "HS384", "HS512"]
     if isinstance(key, RSAPublicKey):
@@ -55,46 +55,45 @@ def algorithms(key: Key) -> list[str]:
 
 
 def secret_key(secret: str) -> bytes:
-    """A secret for HS256, HS384 and HS512.
+    """The key for HS256, HS384 and HS512.
 
     Raises:
-        ConfigError: it is too short, has white space around it, or is a PEM key, which is no
-            secret.
+        ConfigError: the secret is too short, has white space around it, or is a PEM key.
     """
     if secret != secret.strip():
-        raise ConfigError("The JWT secret begins or ends with white space: a newline, perhaps?")
+        raise ConfigError("The JWT secret begins or ends with white space, perhaps a newline.")
     key = secret.encode()
     if b"-----BEGIN" in key:
-        raise ConfigError("The JWT secret is a PEM key: give it as --jwt-public-key.")
+        raise ConfigError("The JWT secret is a PEM key: use --jwt-public-key for it.")
     if len(key) < _SECRET_BYTES:
         raise ConfigError(
             f"The JWT secret has {len(key)} bytes; it needs at least {_SECRET_BYTES}. "
-            "`openssl rand -hex 32` makes one."
+            "`openssl rand -hex 32` makes a good one."
         )
     return key
 
 
 def public_key(pem: str) -> PublicKey:
-    """A PEM public key: RSA for RS256, P-256 for ES256, Ed25519 for EdDSA.
+    """Read a PEM public key: RSA for RS256, P-256 for ES256, Ed25519 for EdDSA.
 
     Raises:
-        ConfigError: it is none of these, or RSA shorter than 2048 bits.
+        ConfigError: `pem` is no such key, or RSA shorter than 2048 bits.
     """
     try:
         key = load_pem_public_key(pem.encode())
     except Exception as error:
-        # The library raises many kinds here, some with the key's text in them.
+        # The library raises many exceptions here, some of which quote the key.
         raise ConfigError("The JWT public key is not a PEM public key.") from error
-    fitting = fit(key)
-    if fitting is None:
+    usable = fit(key)
+    if usable is None:
         raise ConfigError(
             f"The JWT public key must be RSA of at least {_RSA_BITS} bits, EC P-256 or Ed25519."
         )
-    return fitting
+    return usable
 
 
 def fit(key: object) -> PublicKey | None:
-    """`key`, if it is public and of a kind and length that tokens are checked with."""
+    """`key`, if it is a public key of a supported type and length; else None."""
     if isinstance(key, RSAPublicKey):
         return key if key.key_size >= _RSA_BITS else None
     if isinstance(key, EllipticCurvePublicKey):

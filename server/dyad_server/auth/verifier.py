@@ -1,4 +1,4 @@
-"""Who is calling: the verifier and the claims of the app's JWTs."""
+"""Verifies the app's JWTs and reads their claims."""
 
 import base64
 import hashlib
@@ -18,23 +18,22 @@ from dyad_server.core.commands import Identity
 from dyad_server.errors import Ended, Unauthenticated
 
 LEEWAY_SECONDS = 30
-# As many as one process has participants, and some more.
+# More than the participants of one process.
 _CACHED_TOKENS = 16384
-# Later than any connection lives, and still a number that timers can count with.
+# Later than any connection lives, and small enough for timers.
 _FOREVER = float(2**40)
 _CLAIM_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token that was checked.
+    """A verified token.
 
     Attributes:
-        identity: who it names.
+        identity: the user that it names.
         digest: a hash of its text.
-        until: when it expires, with the leeway, in Unix seconds.
-        stale: it was good once and is not now: it has expired, or its key was
-            withdrawn.
+        until: when it expires, leeway included, in Unix seconds.
+        stale: it was good once, and has since expired or lost its key.
     """
 
     identity: Identity
@@ -44,16 +43,17 @@ class Token:
 
     @property
     def account(self) -> str:
-        """Whose limits a call with it counts for: with a stale one not its user's.
+        """Whose limits a request with this token counts against.
 
-        Or an expired token that somebody found would use up what its user may do.
+        A stale token has an account of its own. Otherwise a leaked, expired token could
+        exhaust its user's limits.
         """
         return f"{self.identity.user_id}\0stale" if self.stale else self.identity.user_id
 
 
 @dataclass(frozen=True, slots=True)
 class _Proof:
-    """What a token proved, and by which key."""
+    """A verified token and the key that verified it."""
 
     token: Token
     kid: str | None
@@ -64,11 +64,10 @@ class _Proof:
 class Verifier:
     """Checks tokens against the app's keys.
 
-    `sub` and `exp` are required; `iss` and `aud` where configured; times are
-    taken with 30 s leeway. A token that proved good is remembered by its hash,
-    because checking it costs a tenth of a call; that it has not expired and its
-    key is still there is checked each time. A bad token costs less than the call
-    that brings it, so no number of them shuts anybody out.
+    `sub` and `exp` are required, `iss` and `aud` if they are configured. Times have 30 s of
+    leeway. Good tokens are cached by their hash, because verifying one costs a tenth of a
+    call's CPU; expiry and key are checked on every use. Refusing a bad token costs less
+    than the request that carries it, so bad tokens cannot keep others out.
     """
 
     def __init__(
@@ -78,46 +77,48 @@ class Verifier:
         self._issuer = issuer
         self._audience = audience
         self._token_bytes = token_bytes
-        # The longest unused one first.
+        # The least recently used entry first.
         self._known: OrderedDict[bytes, _Proof] = OrderedDict()
 
     async def verify_metadata(
         self, metadata: Iterable[tuple[str, str | bytes]] | None, *, stale: bool = False
     ) -> Token:
-        """The token in a call's `authorization` metadata.
+        """Verify the token in the `authorization` metadata.
 
         Args:
-            metadata: the call's.
-            stale: take one that was good once, too.
+            metadata: the request's metadata.
+            stale: whether to accept a stale token.
 
         Raises:
-            Unauthenticated: there is none, more than one, or it is not good.
-            Unavailable: the keys to check it with are out of reach.
+            Unauthenticated: there is no token, more than one, or an invalid one.
+            Unavailable: the keys are out of reach.
         """
         values = [value for key, value in metadata or () if key == "authorization"]
         if not values:
-            raise Unauthenticated("There is no token: send authorization: Bearer <token>.")
+            raise Unauthenticated(
+                "There is no token. Send the metadata authorization: Bearer <token>."
+            )
         if len(values) > 1:
-            raise Unauthenticated("There is more than one authorization.")
+            raise Unauthenticated("There is more than one authorization in the metadata.")
         value = values[0]
         scheme, _, token = (
             value if isinstance(value, str) else value.decode("ascii", "replace")
         ).partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("The authorization is not: Bearer <token>.")
+            raise Unauthenticated("The authorization is not of the form: Bearer <token>.")
         return await self.verify(token, stale=stale)
 
     async def verify(self, token: str, *, stale: bool = False) -> Token:
-        """Check a token.
+        """Verify a token.
 
         Args:
             token: its text.
-            stale: take one that was good once, too: one that has expired, or of
-                which this verifier remembers that it was good.
+            stale: whether to accept a token that has expired, or that this verifier
+                knows to have been good before its key was withdrawn.
 
         Raises:
-            Unauthenticated: it is not good; the sentence says in which way.
-            Unavailable: the keys to check it with are out of reach.
+            Unauthenticated: the token is invalid; the message says why.
+            Unavailable: the keys are out of reach.
         """
         if len(token) > self._token_bytes:
             raise Unauthenticated(f"The token is longer than {self._token_bytes} bytes.")
@@ -156,7 +157,7 @@ class Verifier:
         exp = _check_times(claims)
         identity = Identity(
             _text(claims, "sub"),
-            # Some issuers write an empty text for a user without an address.
+            # Some issuers write an empty string for a user without an address.
             _text(claims, "email") if claims.get("email") not in (None, "") else "",
             _text(claims, "room").lower() if claims.get("room") is not None else None,
         )
@@ -169,7 +170,7 @@ class Verifier:
         required += ["aud"] if self._audience else []
         try:
             with warnings.catch_warnings():
-                # HS512 would like 64 bytes; 32 are what this server promises to take.
+                # The library recommends 64 bytes for HS512; this server accepts 32.
                 warnings.simplefilter("ignore", jwt.warnings.InsecureKeyLengthWarning)
                 return jwt.decode(
                     token,
@@ -181,7 +182,7 @@ class Verifier:
                         "require": required,
                         "verify_aud": bool(self._audience),
                         "strict_aud": False,
-                        # Checked here, in sentences that name the claim.
+                        # Checked here, with messages that name the claim.
                         "verify_exp": False,
                         "verify_nbf": False,
                         "verify_iat": False,
@@ -192,11 +193,11 @@ class Verifier:
         except jwt.MissingRequiredClaimError as error:
             raise Unauthenticated(f"The token has no claim {error.claim}.") from None
         except jwt.InvalidIssuerError:
-            raise Unauthenticated("The token's iss is not the issuer configured here.") from None
+            raise Unauthenticated("The token's iss is not the configured issuer.") from None
         except jwt.InvalidAudienceError:
             raise Unauthenticated("The token's aud does not name this server.") from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-            # From None, here and above: the library's own text may quote the token.
+            # `from None`, because the library's message may quote the token.
             raise Unauthenticated(_MALFORMED) from None
 
 
@@ -204,13 +205,13 @@ _MALFORMED = "The token is not a well-formed JWT."
 
 
 class _Signed:
-    """A token's header and signature, read in a tenth of the time that the library takes.
+    """A token's header and signature, read in a tenth of the library's time.
 
-    It can only refuse: a token that passes is still decoded by the library. So
-    a token whose signature is wrong costs about as much as the signature does.
+    This is only a filter: the library still decodes each token that passes. So refusing a
+    token with a wrong signature costs little more than checking the signature.
 
     Attributes:
-        kid: the key that the header names, if it names one.
+        kid: the `kid` in the header, if there is one.
         algorithm: the `alg` in the header.
     """
 
@@ -228,7 +229,7 @@ class _Signed:
             raise Unauthenticated(_MALFORMED)
 
     def by(self, key: Key) -> bool:
-        """Whether `key`, which is one for its algorithm, made the signature."""
+        """Whether `key`, which must be for this algorithm, made the signature."""
         algorithm = jwt.get_algorithm_by_name(self.algorithm)
         return algorithm.verify(self._message, key, self._signature)
 
@@ -238,9 +239,9 @@ def _base64url(text: bytes) -> bytes:
 
 
 def _check_times(claims: dict[str, Any]) -> float:
-    """Check `nbf` and `iat`, and that all times are numbers; the `exp`."""
+    """Check `nbf` and `iat`, and that all times are numbers; return `exp`."""
     for name in ("exp", "nbf", "iat"):
-        # Neither text nor true is a number, nor are JSON's NaN and Infinity, which Python reads.
+        # Python's JSON parser also yields true, NaN and Infinity here.
         value = claims.get(name, 0)
         if type(value) not in (int, float) or (type(value) is float and not math.isfinite(value)):
             raise Unauthenticated(f"The token's claim {name} is not a number of seconds.")
@@ -253,7 +254,7 @@ def _check_times(claims: dict[str, Any]) -> float:
 def _text(claims: dict[str, Any], name: str) -> str:
     value = claims[name]
     if not isinstance(value, str):
-        raise Unauthenticated(f"The token's claim {name} is {_kind(value)}: it must be a text.")
+        raise Unauthenticated(f"The token's claim {name} is {_kind(value)}: it must be text.")
     if not value:
         raise Unauthenticated(f"The token's claim {name} is empty.")
     if len(value) > _CLAIM_CHARACTERS:
@@ -272,15 +273,15 @@ def _kind(value: object) -> str:
 
 
 def _is_unicode(text: str) -> bool:
-    # JSON can spell half of a surrogate pair, and then nothing can be sent with it.
+    # JSON can contain half of a surrogate pair, which protobuf cannot encode.
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def mint(secret: str, *, sub: str, email: str, ttl: int, room: str = "") -> str:
-    """A token for development, good for `ttl` seconds.
+    """Make a token for development, valid for `ttl` seconds.
 
     Raises:
-        ConfigError: the secret is not fit.
+        ConfigError: the secret is unusable.
     """
     now = int(time.time())
     claims: dict[str, Any] = {"sub": sub, "iat": now, "exp": now + ttl}

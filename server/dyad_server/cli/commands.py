@@ -1,4 +1,4 @@
-"""What `dyad serve`, `dyad token` and `dyad demo` take and do."""
+"""The commands `dyad serve`, `dyad token` and `dyad demo`, and their options."""
 
 import argparse
 import asyncio
@@ -14,10 +14,11 @@ from dyad_server.auth.keys import OneKey, secret_key
 from dyad_server.auth.verifier import Verifier, mint
 from dyad_server.cli import demo
 from dyad_server.cli.environment import load, secret, warnings
-from dyad_server.config import Config, option, variable
+from dyad_server.config import Config
 from dyad_server.errors import ConfigError, DyadError
 from dyad_server.grpc_api.connections import raise_descriptor_limit
 from dyad_server.ops import logs, workers
+from dyad_server.setting import option, variable
 
 _MOST_SECONDS = 100 * 365 * 24 * 3600
 # So many new objects before Python looks for garbage; by default 700. A hundred calls
@@ -27,10 +28,10 @@ _NEW_OBJECTS = 10_000
 
 
 def run(arguments: Sequence[str] | None) -> int:
-    """Run the command that these arguments name; the exit status.
+    """Run the command that `arguments` name, and return the exit status.
 
     Raises:
-        SystemExit: they name none, or ask for help.
+        SystemExit: the arguments name no command, or ask for help.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -55,22 +56,24 @@ def _parser() -> argparse.ArgumentParser:
     token = commands.add_parser(
         "token",
         help="make a token for development",
-        description="Make a token with the secret in DYAD_JWT_SECRET. For development: in "
-        "production your app issues them.",
+        description="Make a token with the secret in DYAD_JWT_SECRET, for development. In "
+        "production, your app issues the tokens.",
     )
     token.set_defaults(run=_token)
     token.add_argument("--sub", required=True, metavar="TEXT", help="the user's id")
     token.add_argument("--email", default="", metavar="TEXT", help="the user's e-mail address")
-    token.add_argument("--ttl", type=int, default=3600, metavar="SECONDS", help="default 3600")
-    token.add_argument("--room", default="", metavar="TEXT", help="the only room it is good for")
+    token.add_argument(
+        "--ttl", type=int, default=3600, metavar="SECONDS", help="lifetime; default 3600"
+    )
+    token.add_argument("--room", default="", metavar="TEXT", help="the only room that it admits to")
     token.add_argument("--jwt-secret", metavar="TEXT", help="instead of DYAD_JWT_SECRET")
-    token.add_argument("--jwt-secret-file", metavar="FILE", help="the same, in a file")
+    token.add_argument("--jwt-secret-file", metavar="FILE", help="file with that secret")
     show = commands.add_parser(
         "demo", help="show a call in the browser, from a checkout after `make demo`"
     )
     show.set_defaults(run=_demo)
     show.add_argument(
-        "--port", type=int, default=8080, metavar="N", help="of the page; 0 picks a free one"
+        "--port", type=int, default=8080, metavar="N", help="port of the page; 0 picks a free one"
     )
     return parser
 
@@ -89,7 +92,7 @@ def _add_setting(serve: argparse.ArgumentParser, setting: Field[Any]) -> None:
         serve.add_argument(flag, help=text, type=kind, metavar=metavar)
     if setting.metadata.get("secret"):
         file = f"{setting.name}_file"
-        text = f"file that holds it, instead [{variable(file)}; default none]"
+        text = f"file with the value of {flag} [{variable(file)}; default none]"
         serve.add_argument(option(file), help=text, metavar="FILE")
 
 
@@ -111,7 +114,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def serve(config: Config) -> None:
-    """Run one server in this process until SIGTERM or SIGINT.
+    """Run one server in this process until a signal stops it.
 
     Raises:
         ConfigError: as `Server.run`.
@@ -132,15 +135,15 @@ def _token(options: argparse.Namespace) -> None:
     key = secret("jwt_secret", vars(options), os.environ)
     if not key:
         raise ConfigError(
-            "No secret to sign with: set DYAD_JWT_SECRET to the server's (`openssl rand -hex 32` "
-            "makes one)."
+            "There is no secret to sign with. Set DYAD_JWT_SECRET to the server's secret "
+            "(`openssl rand -hex 32` makes one)."
         )
     if abs(options.ttl) > _MOST_SECONDS:
         raise ConfigError(f"--ttl must be at most {_MOST_SECONDS:,} seconds.")
     for warning in warnings(vars(options)):
         print(f"dyad: {warning}", file=sys.stderr)
     token = mint(key, sub=options.sub, email=options.email, ttl=options.ttl, room=options.room)
-    # Better told here than by the server.
+    # A token that the server would refuse is refused here.
     asyncio.run(Verifier(OneKey(secret_key(key))).verify(token))
     print(token)
 

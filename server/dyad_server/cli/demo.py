@@ -1,4 +1,4 @@
-"""`dyad demo`: a server, Envoy and the call page, from a checkout, until Ctrl-C."""
+"""`dyad demo`: runs a server, Envoy and the call page from a checkout, until Ctrl-C."""
 
 import asyncio
 import secrets
@@ -28,24 +28,24 @@ _TTL_SECONDS = 12 * 3600
 
 class _Tokens:
     def __init__(self) -> None:
-        # Nobody else knows it, and it goes with the process.
+        # Random, and never leaves the process.
         self.secret = secrets.token_hex(32)
 
-    def mint(self, who: str, room: str = "") -> str:
-        return mint(self.secret, sub=who, email=f"{who}@example.com", ttl=_TTL_SECONDS, room=room)
+    def mint(self, user: str, room: str = "") -> str:
+        return mint(self.secret, sub=user, email=f"{user}@example.com", ttl=_TTL_SECONDS, room=room)
 
 
 async def run(*, port: int) -> None:
-    """Show a call: serve the page on `port` until SIGINT or SIGTERM.
+    """Show two calls, then serve the page on `port` until SIGINT or SIGTERM.
 
     Raises:
-        ConfigError: something that it needs is missing or taken.
+        ConfigError: a file or a program is missing, or the port is in use.
     """
     if not 0 <= port <= 65535:  # noqa: PLR2004 - the largest port
         raise ConfigError(f"--port is not a port: {port}.")
     for needed in (_PAGE, _PAIR):
         if not needed.is_file():
-            raise ConfigError(f"{needed} is not there: run `make demo` in a checkout.")
+            raise ConfigError(f"{needed} is missing: run `make demo` in a checkout.")
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -70,23 +70,23 @@ async def run(*, port: int) -> None:
                 async with asyncio.timeout(_SCRIPT_SECONDS):
                     await _web_call(f"http://127.0.0.1:{listen_port}", tokens)
             except TimeoutError:
-                raise DyadError(f"That call took longer than {_SCRIPT_SECONDS} s.") from None
+                raise DyadError(f"The call took longer than {_SCRIPT_SECONDS} s.") from None
             except dyad.DyadError as error:
-                raise DyadError(f"That call failed: {error}") from error
+                raise DyadError(f"The call failed: {error}") from error
             room = str(uuid.uuid4())
-            _say("\nA call in the browser: open both, in two tabs.\n")
+            _say("\nFor a call in the browser, open these links in two tabs:\n")
             for role, who in (("Caller", "alice"), ("Callee", "bob")):
                 fragment = urlencode({"token": tokens.mint(who, room), "auto": "1"})
                 _say(f"  {role}:  {url}#{fragment}\n")
-            _say("Ctrl-C ends it.")
+            _say("Press Ctrl-C to stop.")
             await stopping.wait()
     finally:
         await server.stop()
-    _say("\nEnded.")
+    _say("\nStopped.")
 
 
 async def _native_call(target: str, tokens: _Tokens) -> None:
-    _say("\nA call over gRPC, one bidirectional stream each:")
+    _say("\nA call over gRPC, with one bidirectional stream for each participant:")
     began = time.perf_counter()
 
     def tell(who: str, what: str) -> None:
@@ -118,10 +118,10 @@ async def _native_call(target: str, tokens: _Tokens) -> None:
 
 
 async def _web_call(url: str, tokens: _Tokens) -> None:
-    _say("\nA call over grpc-web, through Envoy, Listen and Send each:")
+    _say("\nA call over grpc-web through Envoy, with Listen and Send:")
     node = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
     if node is None:
-        raise ConfigError("There is no Node here: run `make demo`, which brings it.")
+        raise ConfigError("Node is missing: run `make demo`, which installs it.")
     process = await asyncio.create_subprocess_exec(
         node,
         str(_PAIR),
@@ -139,7 +139,7 @@ async def _web_call(url: str, tokens: _Tokens) -> None:
             process.kill()
             await process.wait()
     if status:
-        raise DyadError("The call through Envoy failed; what it said stands above.")
+        raise DyadError("The call through Envoy failed; its output is above.")
 
 
 def _free_port() -> int:

@@ -1,4 +1,7 @@
-"""Settings from the command line and the environment. Nothing else reads the environment."""
+"""Reads settings from the command line and from environment variables.
+
+No other module reads settings from the environment.
+"""
 
 import difflib
 import re
@@ -7,29 +10,30 @@ from dataclasses import Field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
-from dyad_server.config import Config, option, read_file, variable
+from dyad_server.config import Config
 from dyad_server.errors import ConfigError
+from dyad_server.setting import option, read_file, variable
 
-# Of a Service called `dyad`, or `dyad-…`, Kubernetes tells every pod beside it.
+# Kubernetes sets such variables in each pod beside a Service called `dyad` or `dyad-…`.
 _SERVICE_LINK = re.compile(
     r"DYAD_.*(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)"
 )
 
 
 def secrets() -> list[str]:
-    """The settings that a file can hold: its path is the setting `…_file`."""
+    """The settings that can also be in a file, whose path is the setting `…_file`."""
     return [setting.name for setting in fields(Config) if setting.metadata.get("secret")]
 
 
 def load(options: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
-    """Settings from options that were given, else the environment, else the defaults.
+    """Settings from the options, else from the environment, else the defaults.
 
     A secret may be in a file: `--jwt-secret-file`, `DYAD_JWT_SECRET_FILE`. A
-    newline at its end is not part of the secret.
+    newline at the end of the file is not part of the secret.
 
     Raises:
-        ConfigError: a value is of the wrong kind, a variable is not known, a
-            file cannot be read, or settings do not go together.
+        ConfigError: a value is invalid, a variable is unknown, a file cannot be
+            read, or settings conflict.
     """
     environment = {name: text for name, text in environment.items() if not _is_link(name, text)}
     _check_known(environment)
@@ -48,15 +52,15 @@ def load(options: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
 
 
 def secret(name: str, options: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
-    """The secret of this setting, wherever it was given; None: nowhere.
+    """The value of a secret setting, from wherever it is set; None if it is not set.
 
     Raises:
-        ConfigError: it was given twice, or its file cannot be read.
+        ConfigError: it is set twice, or its file cannot be read.
     """
     file = f"{name}_file"
     for text, path, spell in (
         (options.get(name), options.get(file), option),
-        # Empty is not set.
+        # An empty variable counts as not set.
         (
             environment.get(variable(name)) or None,
             environment.get(variable(file)) or None,
@@ -73,10 +77,10 @@ def secret(name: str, options: Mapping[str, Any], environment: Mapping[str, str]
 
 
 def warnings(options: Mapping[str, Any]) -> list[str]:
-    """What is not wrong with these options, but not wise either: a sentence each."""
+    """One sentence for each option that works but is unwise."""
     return [
-        f"{option(name)} shows the secret to everybody on this machine who can list processes: "
-        f"give {option(name + '_file')} or {variable(name)} instead."
+        f"{option(name)} shows the secret to all users of this machine who can list processes. "
+        f"Use {option(name + '_file')} or {variable(name)} instead."
         for name in secrets()
         if options.get(name) and (name != "redis" or _has_password(options[name]))
     ]
@@ -86,7 +90,7 @@ def _read_secret(name: str, path: str) -> str:
     try:
         text = read_file(name, path).decode()
     except UnicodeDecodeError:
-        raise ConfigError(f"{option(name)}: {path} is not a text in UTF-8.") from None
+        raise ConfigError(f"{option(name)}: {path} is not UTF-8 text.") from None
     text = text.rstrip("\r\n")
     if not text:
         raise ConfigError(f"{option(name)}: {path} is empty.")

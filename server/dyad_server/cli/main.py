@@ -1,13 +1,13 @@
-"""The command `dyad`: says so if its dependencies are missing, or runs it."""
+"""The command `dyad`. If its dependencies are missing, it says so in one sentence."""
 
 import sys
 from collections.abc import Sequence
 
-_MISSING = "This command needs the server's dependencies: in the checkout, pip install '.[server]'."
+_MISSING = "The server's dependencies are missing. In the checkout: pip install '.[server]'."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `dyad` with these arguments, or the process's own; the exit status."""
+    """Run `dyad` with `arguments`, by default the process's, and return the exit status."""
     try:
         from dyad_server.cli import commands  # noqa: PLC0415 - one sentence if they are missing
     except ModuleNotFoundError as error:

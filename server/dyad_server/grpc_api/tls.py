@@ -4,8 +4,9 @@ import ssl
 
 import grpc
 
-from dyad_server.config import Config, read_file
+from dyad_server.config import Config
 from dyad_server.errors import ConfigError
+from dyad_server.setting import read_file
 
 
 def server_credentials(config: Config) -> grpc.ServerCredentials:

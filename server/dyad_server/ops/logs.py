@@ -1,4 +1,4 @@
-"""Log lines for whoever runs the server: one a session, none a frame, nothing personal."""
+"""Log lines for operators: per session, never per frame, without personal data."""
 
 import logging
 
@@ -12,12 +12,12 @@ def _quotes_no_header(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Invalid encoding on")
 
 
-# gRPC logs a header that is no UTF-8, whole, and it may be a token.
+# gRPC logs a header that is not UTF-8 in full, and it may be a token.
 logging.getLogger("grpc._cython.cygrpc").addFilter(_quotes_no_header)
 
 
 def configure(level: str) -> None:
-    """Write lines of `level` and above to standard error."""
+    """Write log lines of `level` and above to standard error."""
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
@@ -32,12 +32,12 @@ class LogObserver:
 
     def closed(self, participants: int, failure: Ended | None) -> None:
         """See `ports.Observer`."""
-        why = type(failure).__name__ if failure else "closed"
-        log.debug("session ended why=%s participants=%d", why, participants)
+        reason = type(failure).__name__ if failure else "closed"
+        log.debug("session ended reason=%s participants=%d", reason, participants)
 
     def reserved(self) -> None:
         """See `ports.Observer`."""
-        log.debug("seat held")
+        log.debug("seat reserved")
 
     def resumed(self) -> None:
         """See `ports.Observer`."""
@@ -45,7 +45,7 @@ class LogObserver:
 
     def handed_off(self, *, kept: bool) -> None:
         """See `ports.Observer`."""
-        log.debug("seat handed over" if kept else "seat lost")
+        log.debug("seat handed off" if kept else "seat lost")
 
     def delivered(self, output: Output) -> None:
         """See `ports.Observer`."""

@@ -1,4 +1,4 @@
-"""Prometheus metrics: how many are here, what was delivered, why calls ended."""
+"""Prometheus metrics: participants, events, and the reasons why sessions ended."""
 
 import prometheus_client as prometheus
 
@@ -16,25 +16,27 @@ class MetricsObserver:
             "dyad_participants", "Sessions open now.", registry=self.registry
         )
         self._ended = prometheus.Counter(
-            "dyad_sessions_ended", "Sessions ended, by why.", ["why"], registry=self.registry
+            "dyad_sessions_ended", "Sessions ended, by reason.", ["reason"], registry=self.registry
         )
         self._held = prometheus.Counter(
-            "dyad_seats_held", "Connections that broke and may resume.", registry=self.registry
+            "dyad_seats_reserved",
+            "Seats reserved after a broken connection.",
+            registry=self.registry,
         )
         self._resumed = prometheus.Counter(
-            "dyad_seats_resumed", "Participants that came back.", registry=self.registry
+            "dyad_seats_resumed", "Reserved seats that were resumed.", registry=self.registry
         )
-        handed_over = prometheus.Counter(
-            "dyad_seats_handed_over",
-            "Seats that a drain was to hand over, by what became of them.",
+        handed_off = prometheus.Counter(
+            "dyad_seats_handed_off",
+            "Seats that a drain handed off, or lost, by outcome.",
             ["outcome"],
             registry=self.registry,
         )
-        self._handed_over = {True: handed_over.labels("kept"), False: handed_over.labels("lost")}
+        self._handed_over = {True: handed_off.labels("kept"), False: handed_off.labels("lost")}
         delivered = prometheus.Counter(
-            "dyad_events", "Events told to participants, by kind.", ["kind"], registry=self.registry
+            "dyad_events", "Events sent to participants, by kind.", ["kind"], registry=self.registry
         )
-        # Held ready: looking a label up costs a tenth of a frame.
+        # Looked up once: a lookup for each frame would cost a tenth of its CPU.
         self._delivered: dict[type[events.Event], prometheus.Counter] = {
             kind: delivered.labels(kind.__name__)
             for kind in (

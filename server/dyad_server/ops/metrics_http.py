@@ -1,4 +1,4 @@
-"""Serves the metrics over HTTP, to few at a time and to none for long."""
+"""Serves the metrics over HTTP, with bounds on connections and time."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,21 +18,21 @@ _METHODS = ("GET", "HEAD")
 class MetricsServer:
     """An HTTP/1.1 server in the running loop that answers `GET /metrics`.
 
-    One request a connection. Past 16 connections the oldest one is closed, so
-    that requests that never end cannot keep a scrape out; each has five seconds.
+    A connection carries one request and lasts at most five seconds. With more than 16
+    connections the oldest is closed, so that unfinished requests cannot block a scrape.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._server: asyncio.Server | None = None
-        # In the order in which they came.
+        # Oldest first.
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, which the system picks where `port` is 0.
+        """Listen, and return the port; the system picks one if `port` is 0.
 
         Raises:
-            OSError: the port is taken, or the address is not this host's.
+            OSError: the port is in use, or the address is not this host's.
         """
         self._server = await asyncio.start_server(
             self._accept, host.strip("[]"), port, limit=_REQUEST_BYTES
@@ -66,7 +66,7 @@ class MetricsServer:
                 writer.close()
                 await writer.wait_closed()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            # Too slow, gone, or no request: there is nothing to say to it.
+            # Too slow, disconnected, or not a request: no answer is possible.
             pass
         finally:
             writer.transport.abort()
@@ -86,7 +86,7 @@ def _answer(head: bytes, metrics: Callable[[], bytes]) -> bytes:
 
 
 def _request(head: bytes) -> tuple[str, str]:
-    """The method and the path that a request names; empty where it is no request."""
+    """The method and the path of a request; empty strings if it is not HTTP."""
     words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
     match words:
         case [method, target, version] if version.startswith("HTTP/1."):

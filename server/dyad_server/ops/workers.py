@@ -1,7 +1,7 @@
 """Several processes on one machine, one port and one Redis: `dyad serve --workers N`.
 
-The kernel spreads connections over the workers. Their supervisor serves
-nothing: it starts them, replaces one that ends, and drains them together.
+The kernel spreads connections over the workers. The supervisor serves no requests: it
+starts the workers, replaces a worker that ends, and drains all of them together.
 """
 
 import logging
@@ -23,17 +23,17 @@ log = logging.getLogger("dyad.workers")
 
 Serve = Callable[[Config], None]
 
-# One that ends sooner never served; so many in a row, and none will.
+# A worker that ends this soon has failed to start. After so many failures in a row, give up.
 _EARLY_SECONDS = 5.0
 _EARLY_ENDS = 5
 _KILL_SECONDS = 5.0
 
 
 def run(config: Config, serve: Serve) -> None:
-    """Run `config.workers` processes, each of which calls `serve`, until a signal ends them.
+    """Run `config.workers` processes that call `serve`, until a signal stops them.
 
     Raises:
-        ConfigError: the port is taken, or no worker can start.
+        ConfigError: the port is in use, or no worker can start.
     """
     reservation = _reserve(config.host, config.port)
     try:
@@ -49,18 +49,18 @@ class Supervisor:
     def __init__(self, config: Config, serve: Serve) -> None:
         self._config = config
         self._serve = serve
-        # Not forked: gRPC has threads, and they do not survive it.
+        # Spawned: gRPC's threads would not survive a fork.
         self._spawn = multiprocessing.get_context("spawn")
         self._workers: dict[int, tuple[BaseProcess, float]] = {}
         self._stopping = False
-        # A signal makes it readable, so that waiting for workers ends.
+        # A signal makes `_woken` readable, which ends the wait for workers.
         self._wake, self._woken = multiprocessing.Pipe()
 
     def run(self) -> None:
         """Supervise until one of `grpc_environment.stopping_signals`.
 
         Raises:
-            ConfigError: workers end as soon as they start.
+            ConfigError: the workers end as soon as they start.
         """
         before = {number: signal.signal(number, self._stop) for number in stopping_signals()}
         try:
@@ -71,7 +71,7 @@ class Supervisor:
                 ended = self._await_end()
                 early = early + 1 if ended else 0
             if early:
-                raise ConfigError("The workers end as soon as they start; see why above.")
+                raise ConfigError("The workers end as soon as they start; the log above says why.")
         finally:
             self._drain()
             for number, handler in before.items():
@@ -87,7 +87,7 @@ class Supervisor:
         log.info("worker started index=%d pid=%s", index, worker.pid)
 
     def _await_end(self) -> bool:
-        """Wait for a worker to end, and replace it; True: it had hardly begun."""
+        """Wait for a worker to end, and replace it. Return whether it ended too soon."""
         sentinels = {worker.sentinel: index for index, (worker, _) in self._workers.items()}
         early = False
         for ready in wait([*sentinels, self._woken]):
@@ -121,11 +121,11 @@ class Supervisor:
 
 
 def _reserve(host: str, port: int) -> socket.socket:
-    """Hold the port for the workers, who share it; listening they do themselves."""
+    """Bind the port that the workers share and listen on."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     address = (host.strip("[]"), port)
     try:
-        # Without sharing first: another server's port is not to be shared.
+        # First without SO_REUSEPORT, so that another server's port is not shared.
         with socket.socket(family, socket.SOCK_STREAM) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
