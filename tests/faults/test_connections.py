@@ -164,7 +164,7 @@ async def test_trusted_proxies_may_hold_any_number() -> None:
             other._connections[asyncio.create_task(_read(reader))] = writer  # noqa: SLF001 - of here
         await until(lambda: other.open <= 10)
         assert proxy.open == 60
-        await served.says("an address holds too many connections")
+        await served.says("an address has too many connections")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""A `grpc.aio` server that a call of an unknown method cannot stop.
+"""A `grpc.aio` server that survives an RPC with an undecodable method path.
 
-grpc.aio 1.85 decodes the path of such a call in the one task that accepts all
-calls. A single byte that is no UTF-8, from anybody, without a token, ends that
-task: the process lives on and serves nobody new. Here those calls are answered
-before that task sees them; the others come registered, their paths known.
+grpc.aio 1.85 accepts all RPCs of unknown methods in one task, and decodes their paths
+there. A single byte that is not UTF-8, from any client and without a token, ends that
+task: the process stays alive, but accepts no new RPC. Here, RPCs of unknown methods are
+refused before that task sees them. All other methods are registered, so gRPC knows their
+paths.
 """
 
 import asyncio
@@ -21,30 +22,31 @@ def make_server(
     options: Sequence[tuple[str, int]],
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
 ) -> grpc.aio.Server:
-    """A server with these channel arguments and interceptors."""
+    """Make a server with these channel arguments and interceptors."""
     original = cygrpc.AioServer
     cygrpc.AioServer = _Acceptor
     try:
-        # The function is looked up now: libraries for tracing replace it by one
-        # that adds an interceptor.
+        # Looked up on each use: tracing libraries replace this function to add
+        # an interceptor.
         return grpc.aio.server(interceptors=list(interceptors), options=options)
     finally:
         cygrpc.AioServer = original
 
 
 def services(server: grpc.aio.Server) -> list[str]:
-    """The full names of the services that a server from `make_server` has."""
-    acceptor: _Acceptor = server._server  # type: ignore[attr-defined]  # noqa: SLF001 - as it was put there
+    """The full names of the services of a server from `make_server`."""
+    acceptor: _Acceptor = server._server  # type: ignore[attr-defined]  # noqa: SLF001 - `make_server` put it there
     return sorted({method.split("/")[1] for method in acceptor.handlers})
 
 
 class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]  # as above
-    """What accepts calls: for each method a future stands for its next call, for None an unknown's.
+    """Accepts RPCs. gRPC awaits one future for each method's next RPC.
 
-    The one for None never comes to pass.
+    It awaits one more, for the method None, for RPCs of unknown methods. That future never
+    completes here: the task behind it refuses these RPCs.
 
     Attributes:
-        handlers: by the path of their method.
+        handlers: the handler of each method, by path.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -52,14 +54,14 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]  # as above
         super().__init__(*args)
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
-        # Generated code adds its methods so, and newer generated code registers
-        # the same ones after that.
+        # Older generated code adds its methods this way. Newer generated code does so
+        # too, and then registers the same methods.
         for handler in generic_rpc_handlers:
             methods = getattr(handler, "_method_handlers", None)
             if not isinstance(methods, Mapping):
                 raise ConfigError(
-                    f"{type(handler).__name__} does not say which methods it serves. Add services "
-                    "by their generated function, or by add_registered_method_handlers."
+                    f"{type(handler).__name__} does not list its methods. Add services with their "
+                    "generated function, or with add_registered_method_handlers."
                 )
             self.add_registered_method_handlers(methods)
 
@@ -70,7 +72,7 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]  # as above
             if known is None:
                 new[path] = handler
             elif known is not handler:
-                raise ConfigError(f"{path} is served already: add each service once.")
+                raise ConfigError(f"{path} is already served. Add each service once.")
         self.handlers |= new
         super().add_registered_method_handlers(new)
 
@@ -90,7 +92,7 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]  # as above
 
 
 async def _refuse(call: Any) -> None:
-    context = cygrpc._ServicerContext(  # noqa: SLF001 - gRPC has no other way
+    context = cygrpc._ServicerContext(  # noqa: SLF001 - gRPC has no public way
         call, None, None, asyncio.get_running_loop()
     )
     with contextlib.suppress(grpc.aio.BaseError):

@@ -1,4 +1,4 @@
-"""Whose address a call comes from, where proxies may stand in between."""
+"""The address of a client, also behind proxies."""
 
 import ipaddress
 from collections.abc import Iterable, Iterator
@@ -7,45 +7,44 @@ from urllib.parse import unquote
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# What a peer on a Unix socket is called, here and in --trusted-proxies.
+# How a peer on a Unix socket is called, here and in --trusted-proxies.
 UNIX = "unix"
 
 _IPV6 = 6
 _SUBSCRIBER_BITS = 64
-# More proxies than anybody has, and longer than any address with its port.
+# More proxies than any deployment has, and more characters than any address and port.
 _MOST_HOPS = 16
 _ENTRY_CHARACTERS = 80
 
 
 class Origin:
-    """Believes `x-forwarded-for` of trusted proxies, and of nobody else.
+    """Determines a client's address; trusts the `x-forwarded-for` of trusted proxies only.
 
-    The header is read from its right end, where the nearest proxy writes, and
-    no further than the trusted proxies reach: what a client puts into it before
-    them is not looked at.
+    The header is read from its right end, where the nearest proxy writes, and only as far
+    as trusted proxies wrote it. What a client put into it is ignored.
     """
 
     def __init__(self, trusted: Iterable[Network], *, unix: bool = False, hops: int = 0) -> None:
-        """Trust proxies by where they are, or by how many there are.
+        """Trust proxies by their address, or by their number.
 
         Args:
-            trusted: the networks that trusted proxies are in.
+            trusted: the networks of trusted proxies.
             unix: whether peers on a Unix socket are trusted proxies.
-            hops: how many trusted proxies stand in front, the peer included,
-                wherever they are. Other than 0, this alone counts.
+            hops: the number of trusted proxies in front, the peer included, whatever
+                their addresses. If it is not 0, the other arguments are ignored.
         """
         self._trusted = tuple(trusted)
         self._unix = unix
         self._hops = hops
 
     def address(self, peer: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
-        """The address to hold to account: the last that a trusted proxy did not add.
+        """The address that a request counts against: the nearest that is no trusted proxy.
 
-        Of an IPv6 address its first 64 bits: that much is one subscriber's.
+        An IPv6 address is reduced to its first 64 bits, which belong to one subscriber.
 
         Args:
-            peer: as gRPC names it: `ipv4:1.2.3.4:5`, `ipv6:%5B::1%5D:5`, `unix:…`.
-            metadata: the call's.
+            peer: gRPC's name of the peer: `ipv4:1.2.3.4:5`, `ipv6:%5B::1%5D:5`, `unix:…`.
+            metadata: the request's metadata.
         """
         name = _host(peer)
         found = _parsed(name)
@@ -64,15 +63,15 @@ class Origin:
         return str(found)
 
     def is_proxy(self, host: str) -> bool:
-        """Whether who connects from this address is a trusted proxy."""
+        """Whether a peer with this address is a trusted proxy."""
         return self._believes(_parsed(host), 0)
 
     def of_host(self, host: str) -> str:
-        """As `address`, of one that connects from this address and says nothing of others."""
+        """As `address`, for a direct connection from `host`."""
         return self.address(f"ipv6:[{host}]:0" if ":" in host else f"ipv4:{host}:0", None)
 
     def _believes(self, address: Address | None, hop: int) -> bool:
-        """Whether this one, so many hops before the server, is a trusted proxy; None: no IP."""
+        """Whether `address`, `hop` hops before the peer, is a trusted proxy; None: not an IP."""
         if self._hops:
             return hop < self._hops
         if address is None:
@@ -81,7 +80,7 @@ class Origin:
 
 
 def _from_the_right(metadata: Iterable[tuple[str, str | bytes]] | None) -> Iterator[str]:
-    """The entries of `x-forwarded-for`, the last one first; a bounded number of them."""
+    """The entries of `x-forwarded-for`, last first, up to a bound."""
     left = _MOST_HOPS
     values = [value for key, value in metadata or () if key == "x-forwarded-for"]
     for value in reversed(values):
@@ -98,7 +97,7 @@ def _from_the_right(metadata: Iterable[tuple[str, str | bytes]] | None) -> Itera
 
 
 def _without_port(entry: str) -> str:
-    """The address of an entry: gateways write `1.2.3.4:5`, `[::1]:5`, also in quotes."""
+    """The address in an entry: gateways write `1.2.3.4:5` or `[::1]:5`, also in quotes."""
     entry = entry.strip('"')
     if entry.startswith("["):
         return entry[1:].partition("]")[0]

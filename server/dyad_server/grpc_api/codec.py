@@ -1,4 +1,4 @@
-"""Where the contract's frames and the application's inputs and outputs meet."""
+"""Converts the contract's frames to commands, and events to frames."""
 
 from dyad.v1 import signaling_pb2 as pb
 from google.protobuf.message import DecodeError
@@ -34,13 +34,13 @@ _ROOM_ID_CHARACTERS = 36
 
 
 def read(packed: bytes) -> Input:
-    """What a client's frame, serialized, asks for."""
+    """Decode a client's serialized frame."""
     try:
         frame = pb.Frame.FromString(packed)
     except DecodeError:
         return Input(0, 0, len(packed), Invalid("The frame cannot be read."))
     if len(frame.room_id) > _ROOM_ID_CHARACTERS:
-        # A refusal names the room, and is kept until it is read.
+        # The refusal would repeat it, and wait in memory until it is read.
         event: Event = Invalid("The room_id is longer than a UUID.")
     else:
         event = _event(frame, packed)
@@ -49,7 +49,7 @@ def read(packed: bytes) -> Input:
 
 def _event(frame: pb.Frame, packed: bytes) -> Event:
     event = frame.WhichOneof("event")
-    # In any case: iOS writes a UUID in upper case.
+    # iOS writes UUIDs in upper case.
     room_id = frame.room_id.lower()
     match event:
         case "offer" | "answer" | "ice_candidate":
@@ -68,11 +68,11 @@ def _event(frame: pb.Frame, packed: bytes) -> Event:
 
 
 def write(output: Output, seq: int, resume_token: str) -> pb.Frame:
-    """The frame that tells `output`, as number `seq`; who joined is given `resume_token`."""
+    """The frame number `seq` for `output`; the acknowledgement of a join has `resume_token`."""
     event = output.event
     if isinstance(event, Forwarded):
-        # The sender's own frame goes on, with whatever this server does not
-        # know of it; only what is the server's to say is overwritten.
+        # The sender's frame is forwarded with its unknown fields. Only the fields
+        # that the server sets are overwritten.
         frame = pb.Frame.FromString(event.payload)
         frame.sender.CopyFrom(_participant(event.who))
         frame.ack = 0
@@ -103,11 +103,11 @@ def _frame(event: events.Event, resume_token: str) -> pb.Frame:
         case Refused(code, message):
             return pb.Frame(error=pb.Error(code=_CODES[code], message=message))
         case _:
-            raise TypeError("what ends a call is no frame")
+            raise TypeError("an event that ends a stream has no frame")
 
 
 def bare_ack(seq: int) -> pb.Frame:
-    """The frame that only says what was taken in."""
+    """A frame that only acknowledges."""
     return pb.Frame(ack=seq)
 
 

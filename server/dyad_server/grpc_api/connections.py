@@ -1,9 +1,9 @@
-"""Bounds on connections: how many the process has room for, and how many one address holds.
+"""Bounds on network connections: in the whole process, and for each address.
 
-gRPC bounds the first. Of the second it knows nothing, and in Python it has no
-hook for a connection that comes. So the process looks at its own descriptors
-from time to time and hangs up on the surplus of an address. Where the system does
-not list them in /proc/self/fd, that bound is off.
+gRPC enforces the first bound. It has no second one, and no hook in Python for a new
+connection. So the process periodically looks at its own file descriptors, and closes the
+connections that an address has too many of. Without /proc/self/fd (not Linux), there is
+no bound for each address.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ log = logging.getLogger("dyad")
 
 _DESCRIPTORS = Path("/proc/self/fd")
 _LISTED = _DESCRIPTORS.is_dir()
-# For Redis, keys, metrics, files and gRPC's own.
+# Descriptors for Redis, keys, metrics, files and gRPC itself.
 _RESERVED = 100
-# A look at 10,000 descriptors takes 100 ms of CPU: so at most 2 % of the time, and
-# seldom while no address can have passed its bound.
+# A check of 10,000 descriptors takes 100 ms of CPU. So checks take at most 2 % of the
+# time, and are rare while no address can have exceeded its bound.
 _PAUSE_SECONDS = 0.25
 _PAUSES_A_LOOK = 50
 _SELDOM_SECONDS = 10.0
@@ -34,8 +34,8 @@ _COUNTERS = Path("/proc/net/snmp")
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process have as many descriptors as the system lets it ask for."""
-    # Windows has no such limit, and macOS says that it has none where it has.
+    """Raise this process's limit of file descriptors as far as the system allows."""
+    # Windows has no such limit, and macOS reports none although it has one.
     with contextlib.suppress(ModuleNotFoundError, OSError, ValueError):
         import resource  # noqa: PLC0415 - see above
 
@@ -44,7 +44,7 @@ def raise_descriptor_limit() -> None:
 
 
 def room() -> int:
-    """How many connections the process has descriptors for."""
+    """The number of network connections that the process has descriptors for."""
     most = 2**31 - 1
     with contextlib.suppress(ModuleNotFoundError):
         import resource  # noqa: PLC0415 - Windows has none
@@ -56,50 +56,50 @@ def room() -> int:
 
 
 class AddressBound:
-    """Hangs up on the newest connections of an address that holds too many.
+    """Closes the newest network connections of an address that has too many.
 
-    Trusted proxies are exempt: their connections are other people's. No address
-    holds more than half of the connections that there is room for.
+    Trusted proxies are exempt, because their connections belong to many clients. No
+    address may have more than half of all connections.
     """
 
     def __init__(self, origin: Origin, port: int, per_address: int) -> None:
-        """Bound the connections to `port` at `per_address` for each address."""
+        """Allow each address `per_address` connections to `port`."""
         self._origin = origin
         self._port = port
         self._most = min(per_address, room() // 2)
         self._before: set[Peer] = set()
-        # How many more an address could have before it passed its bound, at the
-        # last look; how many the kernel had accepted then; when to look in any case.
+        # At the last check: how many more connections would have taken an address to
+        # its bound, and how many the kernel had accepted. And when to check in any case.
         self._spare = 0
         self._accepted = 0
         self._seldom = 0.0
 
     async def keep(self) -> None:
-        """Look again and again, until cancelled; returns where there is nothing to look at."""
+        """Check periodically until cancelled. Return at once if this system has no /proc."""
         if not _LISTED:
-            log.info("connections of one address are not bounded on this system")
+            log.info("connections per address are not limited on this system")
             return
-        said = False
+        logged = False
         while True:
             began = time.monotonic()
             if self.due(accepted(), began):
                 surplus = await asyncio.to_thread(self.look)
-                if surplus and not said:
-                    log.warning("an address holds too many connections: hung up on %d", surplus)
-                said = bool(surplus)
+                if surplus and not logged:
+                    log.warning("an address has too many connections: closed %d", surplus)
+                logged = bool(surplus)
             await asyncio.sleep(max(_PAUSE_SECONDS, _PAUSES_A_LOOK * (time.monotonic() - began)))
 
     @property
     def connections(self) -> int:
-        """How many there were at the last look."""
+        """How many there were at the last check."""
         return len(self._before)
 
     def due(self, accepted: int, now: float) -> bool:
-        """Whether to look, where the kernel has accepted so many connections so far.
+        """Whether to check, given how many connections the kernel has accepted so far.
 
-        It has accepted too few for any address to have passed its bound since the
-        last look, mostly. It looks now and then all the same, because gRPC may take
-        a connection long after the kernel has.
+        Mostly these are too few for any address to have exceeded its bound since the last
+        check. There is a check now and then in any case, because gRPC may accept a
+        connection long after the kernel has.
         """
         if accepted and accepted <= self._accepted + self._spare and now < self._seldom:
             return False
@@ -107,8 +107,8 @@ class AddressBound:
         return True
 
     def look(self) -> int:
-        """Look once; returns how many connections it has hung up on."""
-        descriptors = [int(name) for name in os.listdir(_DESCRIPTORS)]  # noqa: PTH208 - names alone, and fast
+        """Check once, and return how many connections were closed."""
+        descriptors = [int(name) for name in os.listdir(_DESCRIPTORS)]  # noqa: PTH208 - faster, and only names are needed
         held: defaultdict[str, list[tuple[bool, int, Peer]]] = defaultdict(list)
         now = set()
         for descriptor in descriptors:
@@ -124,7 +124,7 @@ class AddressBound:
         surplus = 0
         self._spare = max(self._most - max(map(len, addresses.values()), default=0), 0)
         for connections in addresses.values():
-            # Those that were there before stay.
+            # Older connections stay.
             connections.sort(reverse=True)
             for _, descriptor, peer in connections[self._most :]:
                 surplus += _hang_up(descriptor, peer, self._port)
@@ -132,7 +132,7 @@ class AddressBound:
 
 
 def accepted() -> int:
-    """How many TCP connections the kernel has accepted so far; 0 where it does not say."""
+    """How many TCP connections the kernel has accepted so far; 0 if it does not say."""
     with contextlib.suppress(OSError, ValueError):
         names, numbers = (
             line.split()
@@ -144,9 +144,9 @@ def accepted() -> int:
 
 
 def _peer(descriptor: int, port: int) -> Peer | None:
-    """Who is connected to this port by this descriptor, if that is what it is."""
+    """The peer of this descriptor, if it is a connection to this port."""
     try:
-        # The family of the longest address, whatever it is.
+        # The family with the longest addresses; it works for the others too.
         seen = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, 0, fileno=descriptor)
     except OSError:
         return None
@@ -159,17 +159,17 @@ def _peer(descriptor: int, port: int) -> Peer | None:
     else:
         return host, peer_port
     finally:
-        # It is gRPC's.
+        # The descriptor belongs to gRPC.
         seen.detach()
 
 
 def _hang_up(descriptor: int, peer: Peer, port: int) -> bool:
-    """Hang up on this peer, unless gRPC has closed its descriptor meanwhile."""
+    """Close the connection to this peer, unless gRPC has already closed its descriptor."""
     try:
         own = os.dup(descriptor)
     except OSError:
         return False
-    # From here on, the descriptor stays what it is.
+    # This copy cannot be closed and reused by others.
     if _peer(own, port) != peer:
         os.close(own)
         return False

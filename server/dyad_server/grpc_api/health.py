@@ -1,9 +1,8 @@
-"""gRPC's health service, which anybody may ask and nobody may hold up.
+"""gRPC's health service, bounded because it needs no token.
 
-It answers for two names: the whole server, and Dyad's service. No token is
-needed, so each call has a second to say which it asks for, and the calls are
-bounded in all and per address. The client of a `Watch` that does not read waits
-alone: a change of status is told to the others all the same.
+It answers for two names: the whole server, and Dyad's service. A client has one second
+to send its request, and the number of RPCs is bounded in total and per address. A client
+that does not read its `Watch` delays no other client.
 """
 
 import asyncio
@@ -28,12 +27,12 @@ _CHECKS = 1000
 _CHECKS_PER_ADDRESS = 50
 _WATCHES = 200
 _WATCHES_PER_ADDRESS = 20
-# What stands for every name that is not known: a name may be as long as a message.
+# Stands for every unknown name, because a name may be as long as a message.
 _UNKNOWN = "unknown"
 
 
 class Health:
-    """Whether the server and one service of it are serving, and who is told when that changes."""
+    """The status of the server and of one service, and the clients that watch it."""
 
     def __init__(self, service: str, origin: Origin) -> None:
         self._statuses: dict[str, int] = dict.fromkeys(
@@ -47,8 +46,8 @@ class Health:
     def add(self, server: grpc.aio.Server) -> None:
         """Serve `Check` and `Watch`.
 
-        As handlers that take a request stream, which is the same on the wire: of
-        a unary request gRPC awaits the message before any handler runs.
+        Both handlers take a request stream, which is the same on the wire. With a unary
+        handler, gRPC would wait for the message before it calls the handler.
         """
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "Check": grpc.stream_stream_rpc_method_handler(
@@ -61,7 +60,7 @@ class Health:
         server.add_registered_method_handlers(SERVICE, handlers)
 
     def tell(self, service: str, *, serving: bool) -> None:
-        """Say whether `service` is serving; who watches it hears of a change."""
+        """Set whether `service` is serving, and tell its watchers if that changed."""
         status = Response.SERVING if serving else Response.NOT_SERVING
         if self._finished or self._statuses[service] == status:
             return
@@ -69,7 +68,7 @@ class Health:
         self._wake()
 
     def finish(self) -> None:
-        """Say NOT_SERVING of both from now on, and end every `Watch` that was told so."""
+        """Answer NOT_SERVING from now on, and end each `Watch` once it has been told."""
         self._statuses = dict.fromkeys(self._statuses, Response.NOT_SERVING)
         self._finished = True
         self._wake()

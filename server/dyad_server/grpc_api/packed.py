@@ -1,8 +1,7 @@
-"""What is in a message, before any of it is parsed.
+"""Scans a serialized message without parsing it.
 
-Parsing 512 KiB of empty frames takes the better part of 100 ms, in which nobody
-else is served. The scan here looks at the outermost fields only, and stops once
-there are more than a client may send at once.
+Parsing 512 KiB of empty frames blocks the server for nearly 100 ms. The scan looks at the
+outermost fields only, and stops when there are more than a client may send at once.
 """
 
 from collections.abc import Iterator
@@ -16,21 +15,21 @@ _MORE_FOLLOWS = 0x80
 
 
 Fields = list[tuple[int, slice]]
-"""The number of each field, and where in its message the content is."""
+"""The number of each field, and the position of its content in the message."""
 
 
 def fields(message: bytes, most: int) -> Fields:
-    """Find the outermost fields of `message`, and copy nothing of it.
+    """Find the outermost fields of `message` without copying.
 
-    A field that is neither a text nor a message has an empty content.
+    Fields of other types than text, bytes and messages get an empty content.
 
     Args:
-        message: serialized.
-        most: how many fields to look at. Of a message that has more, the list is
-            longer than this and not complete.
+        message: the serialized message.
+        most: the number of fields after which to stop. If the message has more, the list
+            is longer than this and incomplete.
 
     Raises:
-        ValueError: these bytes are no message.
+        ValueError: the bytes are not a message.
     """
     found: Fields = []
     position, end = 0, len(message)
@@ -55,18 +54,18 @@ def fields(message: bytes, most: int) -> Fields:
 
 
 def contents(message: bytes, found: Fields, number: int) -> Iterator[bytes]:
-    """The contents of the fields of this number, each copied when its turn comes.
+    """The contents of all fields with this number, each copied when it is needed.
 
     Args:
-        message: serialized.
-        found: its `fields`.
-        number: which of them.
+        message: the serialized message.
+        found: the result of `fields` for it.
+        number: the field number.
     """
     return (message[where] for each, where in found if each == number)
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """The number at `position`, and where it ends."""
+    """The varint at `position`, and the position after it."""
     number = shift = 0
     for index in range(position, min(position + _VARINT_BYTES, len(message))):
         byte = message[index]

@@ -1,4 +1,4 @@
-"""gRPC's reflection service, to a few who ask small questions soon."""
+"""gRPC's reflection service, bounded in streams, request size and time."""
 
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -19,14 +19,14 @@ Response = reflection_pb2.ServerReflectionResponse
 _STREAMS = 50
 _STREAMS_PER_ADDRESS = 10
 _SECONDS_BETWEEN = 5.0
-# An answer repeats its request.
+# Bounded, because an answer repeats its request.
 _REQUEST_BYTES = 1024
-# Refused as what asks for nothing.
+# The servicer refuses an empty request.
 _NO_REQUEST = Request()
 
 
 class Reflection:
-    """Shows the schema of these services, to calls that are bounded in number and time."""
+    """Serves the schema of `services`, over a bounded number of streams."""
 
     def __init__(self, services: Iterable[str], origin: Origin) -> None:
         self._answers = reflection.aio.ReflectionServicer((*services, SERVICE))
@@ -43,7 +43,7 @@ class Reflection:
 
     async def _info(self, requests: AsyncIterator[Request], context: Context) -> None:
         async with self._places.place(context):
-            # A generator, whatever its types say.
+            # A generator, although its annotation says otherwise.
             answers: Any = self._answers.ServerReflectionInfo(_in_time(requests), context)
             async for answer in answers:
                 await write(context, answer)

@@ -1,4 +1,4 @@
-"""The one table from failure to gRPC status (https://grpc.io/docs/guides/status-codes/)."""
+"""The table of exceptions and gRPC statuses (https://grpc.io/docs/guides/status-codes/)."""
 
 import random
 
@@ -34,12 +34,11 @@ _NEVER = "-1"
 
 
 def trailers(failure: Ended) -> tuple[tuple[str, str], ...]:
-    """The trailing metadata: when to come back, where that is known; negative: never."""
+    """The trailing metadata: when to reconnect, if that is known; negative means never."""
     if isinstance(failure, Replaced):
         return (("retry-after-ms", _NEVER),)
     if isinstance(failure, Unavailable):
-        # Clients that are all told at once come back spread over this long.
+        # Spreads the reconnects of clients that are all ended at once.
         longest = max(_RETRY_AFTER_MS, int(failure.within * 1000))
-        # Spreading load wants no secrecy of its numbers.
-        return (("retry-after-ms", str(random.randint(_RETRY_AFTER_MS, longest))),)  # noqa: S311
+        return (("retry-after-ms", str(random.randint(_RETRY_AFTER_MS, longest))),)  # noqa: S311 - need not be secret
     return ()

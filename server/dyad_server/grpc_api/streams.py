@@ -1,4 +1,4 @@
-"""The streams of one call, for handlers that read and write by themselves."""
+"""Helps handlers that read and write their stream themselves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,12 +15,11 @@ Handler = Callable[[AsyncIterator[Request], Context], Awaitable[None]]
 
 
 def streaming(handler: Handler[Request]) -> Callable[[AsyncIterator[Request], Context], Any]:
-    """The handler of a streaming call in the shape that interceptors know: a generator.
+    """Wrap `handler` in an async generator, the form that interceptors expect.
 
-    It yields nothing, because the handler writes by itself. OpenTelemetry's
-    interceptor, for one, iterates over what a handler returns. And where gRPC
-    writes what a generator yields, a client that leaves without reading puts a
-    traceback in the log.
+    For example, OpenTelemetry's interceptor iterates over what a handler returns. The
+    generator yields nothing, because the handler writes by itself. (If it yielded the
+    messages, a client that leaves without reading would cause a traceback in the log.)
     """
 
     async def generator(requests: AsyncIterator[Request], context: Context) -> AsyncIterator[Any]:
@@ -33,24 +32,24 @@ def streaming(handler: Handler[Request]) -> Callable[[AsyncIterator[Request], Co
 
 
 async def next_message(requests: AsyncIterator[Request], seconds: float) -> Request | None:
-    """The next message of a call; None if the client has sent its last.
+    """Read the next message; None if the client has closed its side.
 
-    The rest of the stream is not read, so it stays with its sender.
+    The rest of the stream is not read, so it does not use memory here.
 
     Raises:
-        OutOfTime: no message came within `seconds`. The caller must end the call:
-            the read goes on until then, because gRPC leaks a read that is cancelled.
+        OutOfTime: no message arrived within `seconds`. The caller must then end the
+            stream. The read goes on until then, because a cancelled read leaks in gRPC.
     """
     reading = asyncio.get_running_loop().create_task(_read(requests))
     reading.add_done_callback(_retrieve)
     done, _ = await asyncio.wait({reading}, timeout=seconds)
     if not done:
-        raise OutOfTime(f"No message came within {seconds:g} s.")
+        raise OutOfTime(f"No message arrived within {seconds:g} s.")
     return await reading
 
 
 async def write(context: Context, message: object) -> None:
-    """Write to a call, or do nothing if its client has left."""
+    """Write a message; do nothing if the client has left."""
     with suppress(grpc.aio.BaseError):
         await context.write(message)
 
@@ -60,6 +59,6 @@ async def _read(requests: AsyncIterator[Request]) -> Request | None:
 
 
 def _retrieve(reading: "asyncio.Task[Any]") -> None:
-    # The call may have ended meanwhile; its handler has noticed that itself.
+    # The stream may have ended meanwhile; the handler notices that itself.
     if not reading.cancelled():
         reading.exception()

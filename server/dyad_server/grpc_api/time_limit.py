@@ -1,4 +1,4 @@
-"""A time limit for what is nearly always over in no time, at next to no cost."""
+"""A cheap time limit for operations that nearly always finish at once."""
 
 import asyncio
 import time
@@ -7,37 +7,37 @@ from typing import Any
 
 
 class TimeLimit:
-    """Limits how long each of many tasks may wait, with one timer for all of them.
+    """Limits how long each of many tasks may wait, with a single timer.
 
-    A timer for each write, as `asyncio.timeout` sets, is a tenth of a frame's cost.
+    `asyncio.timeout` sets a timer for each write, which costs a tenth of a frame's CPU.
     """
 
     def __init__(self, seconds: float) -> None:
-        """Let each wait take so long."""
+        """Let each wait take at most `seconds`."""
         self._seconds = seconds
-        # When each wait began. All may take the same time, so the first ends first.
+        # When each wait began. All have the same limit, so the oldest ends first.
         self._began: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        """How many wait."""
+        """The number of tasks that wait."""
         return len(self._began)
 
     async def wait_for(self, work: Awaitable[None]) -> None:
-        """Await `work`, at most for the limit.
+        """Await `work` for at most the limit.
 
         Raises:
-            TimeoutError: it took too long, and was cancelled.
+            TimeoutError: `work` took too long and was cancelled.
         """
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that runs is run by a task
+        assert task is not None  # noqa: S101 - coroutines run in tasks
         self._began[task] = time.monotonic()
         if self._timer is None:
             self._look_in(self._seconds)
         try:
             await work
         except asyncio.CancelledError:
-            # Where it is still listed, or was cancelled twice, it is not the limit alone.
+            # If it is still listed, or was cancelled twice, somebody else cancelled it too.
             if task in self._began or task.uncancel():
                 raise
             raise TimeoutError from None

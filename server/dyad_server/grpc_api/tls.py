@@ -1,4 +1,4 @@
-"""The server's certificate, and whose clients it lets in."""
+"""The server's TLS credentials."""
 
 import ssl
 
@@ -10,14 +10,14 @@ from dyad_server.setting import read_file
 
 
 def server_credentials(config: Config) -> grpc.ServerCredentials:
-    """What the server shows and asks for.
+    """The server's certificate, and the CA of its clients' certificates.
 
     Raises:
-        ConfigError: a file is not there, or is not fit.
+        ConfigError: a file is missing or unusable.
     """
     key, cert = read_file("tls_key", config.tls_key), read_file("tls_cert", config.tls_cert)
     client_ca = read_file("tls_client_ca", config.tls_client_ca) if config.tls_client_ca else None
-    # gRPC says of unfit files only that it cannot listen.
+    # With unusable files gRPC only reports that it cannot listen, so check them first.
     trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         trial.load_cert_chain(config.tls_cert, config.tls_key)

@@ -1,4 +1,4 @@
-"""Bounds on how many calls that need no token are under way at once."""
+"""Bounds on the number of concurrent RPCs that need no token."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,11 +13,10 @@ _ALL = ""
 
 
 class Places:
-    """At most so many calls at once, in all and from one address.
+    """Limits concurrent RPCs, in total and per address.
 
-    A place is held until its handler has ended. While a client does not read,
-    its handler does not end: gRPC has no way to drop a call whose last message
-    was not taken.
+    A place is taken until its handler has ended. The handler of a client that does not
+    read does not end, because gRPC cannot drop an RPC whose last message is unread.
     """
 
     def __init__(self, origin: Origin, *, at_once: int, per_address: int) -> None:
@@ -27,9 +26,9 @@ class Places:
 
     @asynccontextmanager
     async def place(self, context: Context) -> AsyncIterator[None]:
-        """Hold a place for this call; what fails inside as `Ended` becomes its status.
+        """Take a place for this RPC, and turn an `Ended` from inside into its status.
 
-        Where there is no place left, that is RESOURCE_EXHAUSTED.
+        If no place is left, the status is RESOURCE_EXHAUSTED.
         """
         try:
             with self._taken(context):
@@ -42,7 +41,7 @@ class Places:
     def _taken(self, context: Context) -> Iterator[None]:
         address = self._origin.address(context.peer(), context.invocation_metadata())
         if self._in_all.full(_ALL) or self._addresses.full(address):
-            raise Overloaded("There are too many such calls already.")
+            raise Overloaded("There are too many such requests already.")
         self._in_all.take(_ALL)
         self._addresses.take(address)
         try:

@@ -1,4 +1,4 @@
-"""The writing side of one connection: what waits goes out in order, then the end."""
+"""The writing side of one connection: sends waiting frames in order, then the status."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ Pack = Callable[[list[pb.Frame]], Message]
 
 
 class StreamOutlet:
-    """Writes to one call, one message at a time, and ends it with its status.
+    """Writes to one stream, one message at a time, and ends it with its status.
 
-    While one write is under way, what else comes gathers for the next. The
-    call ends with a status also when its client does not read.
+    Frames that arrive during a write go out together, in the next message. The stream
+    also ends with a status if its client does not read.
     """
 
     def __init__(self, context: Context, pack: Pack, limit: TimeLimit) -> None:
-        """Write frames as `pack` packs them; `limit` is for each write."""
+        """Write messages made by `pack`, each within `limit`."""
         self._context = context
         self._pack = pack
         self._limit = limit
@@ -41,15 +41,15 @@ class StreamOutlet:
         self.over = asyncio.Event()
 
     def attach(self, connection: Connection, close: Callable[[Ended], None]) -> None:
-        """Write for `connection`; `close` is what ends it when it cannot be written to."""
+        """Write for `connection`; call `close` if it cannot be written to."""
         self._connection = connection
         self._close = close
 
     def greet(self, message: Message) -> None:
-        """Send this before anything else.
+        """Send this message before all others.
 
-        By the outlet too: where two write to one call at once, or one ends it
-        while another writes, gRPC sends no status and the client hangs.
+        The outlet sends it, so that there is only one writer. If a stream is written to
+        by two tasks, or ended during a write, gRPC sends no status and the client hangs.
         """
         self._greeting = message
         self.wake()
@@ -71,9 +71,9 @@ class StreamOutlet:
             self.wake()
 
     async def finish(self) -> None:
-        """Wait until what was delivered, and the status, are written or cannot be.
+        """Wait until all frames and the status are written, or cannot be written.
 
-        A client that does not read, and is not gone, makes that a long time.
+        This takes long if the client is connected but does not read.
         """
         while (running := self._running) is not None:
             await asyncio.shield(running)
@@ -94,9 +94,9 @@ class StreamOutlet:
                 await self._limit.wait_for(self._context.write(message))
         except TimeoutError:
             self._gone = True
-            self._close(Overloaded("Nothing was read for too long."))
+            self._close(Overloaded("The client has not read for too long."))
         except grpc.aio.BaseError:
-            # The call is gone: its reader has noticed too and closes the connection.
+            # The stream is gone. Its reader notices too, and closes the connection.
             self._gone = True
 
     def _next(self) -> Message | None:
@@ -107,7 +107,7 @@ class StreamOutlet:
         if connection is None:
             return None
         participant = connection.participant
-        # What waits is the present connection's, or once all is over the last one's.
+        # Waiting frames belong to the current connection; at the end, to the last one.
         if participant.connection is not connection and not participant.over:
             return None
         session = participant.session
@@ -119,7 +119,7 @@ class StreamOutlet:
             ]
             frames[-1].ack = session.ack()
             if not frames[0].seq:
-                # Who resumes must know first what need not be sent again.
+                # A resuming client must first know which frames have arrived.
                 frames[0].ack = session.taken_in
         elif session.ack_due:
             frames = [codec.bare_ack(session.ack())]
