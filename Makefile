@@ -32,11 +32,11 @@ help:
 	@echo "make drift     fail if that code is not what the contract makes"
 	@echo "make audit     known vulnerabilities of what is shipped"
 
-$(BIN)/.ready: pyproject.toml
+$(BIN)/.ready: pyproject.toml clients/python/pyproject.toml
 	@echo "== Python: a virtual environment in $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "This Python cannot make virtual environments: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable clients/python --editable '.[dev]'
 	@folder="$$($(BIN)/python -c '$(NODE_FOLDER)')" && ln -sf "$$folder/bin/node" $(BIN)/node && \
 	  ln -sf "$$folder/lib/node_modules/npm/bin/npm-cli.js" $(BIN)/npm
 	@touch $@

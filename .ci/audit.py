@@ -11,6 +11,7 @@ import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PIP_AUDIT = ROOT / "build" / "audit" / "bin" / "pip-audit"
@@ -68,14 +69,20 @@ def _run(*command: str | Path) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
+def _project(folder: Path) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    return project
+
+
 def _python() -> list[str]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = ",".join(extra for extra in project["optional-dependencies"] if extra != "dev")
+    server, client = _project(ROOT), _project(ROOT / "clients" / "python")
+    extras = ",".join(extra for extra in server["optional-dependencies"] if extra != "dev")
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "requirements.txt"
         report, log = _run(
             *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-            *("--dry-run", "--ignore-installed", "--report", "-", f".[{extras}]"),
+            *("--dry-run", "--ignore-installed", "--report", "-"),
+            *("./clients/python", f".[{extras}]"),
         )
         if not report:
             raise ValueError(log)
@@ -83,7 +90,7 @@ def _python() -> list[str]:
         pinned = [
             f"{package['name']}=={package['version']}"
             for package in packages
-            if package["name"] != project["name"]
+            if package["name"] not in {server["name"], client["name"]}
         ]
         wanted.write_text("\n".join(pinned))
         how = ("--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json")

@@ -154,7 +154,7 @@ def _several_nodes(config: Config, terms: Terms) -> "SeveralNodes":
         from dyad_server.several_nodes import SeveralNodes  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
         raise ConfigError(
-            "--redis needs more: in the checkout, pip install '.[server,redis]'."
+            "--redis needs more: in the checkout, pip install ./clients/python '.[redis]'."
         ) from error
     return SeveralNodes(config.redis, config.redis_prefix, config.resume_grace, terms)
 

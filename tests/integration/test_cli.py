@@ -125,7 +125,7 @@ async def test_without_the_servers_dependencies_it_says_what_to_install(tmp_path
     status, said = await run(sys.executable, "-m", "dyad_server", "serve", env=env)
     assert (status, said) == (
         2,
-        "The server's dependencies are missing. In the checkout: pip install '.[server]'.\n",
+        "The server's dependencies are missing. In the checkout: pip install ./clients/python .\n",
     )
 
 
@@ -133,5 +133,5 @@ async def test_without_what_redis_needs_it_says_what_to_install(tmp_path: Path) 
     env = without(tmp_path, "redis")
     status, said = await run(DYAD, "serve", "--redis", "redis://127.0.0.1:1", env=env)
     assert status == 2, said
-    assert "in the checkout, pip install '.[server,redis]'" in said
+    assert "in the checkout, pip install ./clients/python '.[redis]'" in said
     assert "Traceback" not in said

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-_MISSING = "The server's dependencies are missing. In the checkout: pip install '.[server]'."
+_MISSING = "The server's dependencies are missing. In the checkout: pip install ./clients/python ."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

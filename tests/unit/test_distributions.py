@@ -1,0 +1,48 @@
+"""The two Python distributions: an app that calls installs the client alone."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import dyad
+
+from tests.support.needs import ROOT
+
+CLIENT = ROOT / "clients" / "python"
+
+
+def project(folder: Path) -> dict[str, Any]:
+    metadata: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    return metadata
+
+
+def imported(module: Path) -> set[str]:
+    """The top-level packages that a module imports."""
+    nodes = list(ast.walk(ast.parse(module.read_text())))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in names}
+
+
+def test_the_client_depends_on_grpcio_and_protobuf_alone() -> None:
+    wanted = [re.split(r"[<>=]", needed)[0] for needed in project(CLIENT)["dependencies"]]
+    assert wanted == ["grpcio", "protobuf"]
+
+
+def test_the_client_imports_nothing_that_it_does_not_depend_on() -> None:
+    modules = list(Path(dyad.__file__).parent.glob("**/*.py"))
+    packages = set().union(*map(imported, modules)) - sys.stdlib_module_names
+    assert packages == {"dyad", "google", "grpc"}
+
+
+def test_the_server_depends_on_the_client_of_its_own_version() -> None:
+    server, client = project(ROOT), project(CLIENT)
+    assert server["version"] == client["version"]
+    assert f"{client['name']}=={client['version']}" in server["dependencies"]
+
+
+def test_the_client_carries_the_license_of_the_whole() -> None:
+    assert (CLIENT / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
