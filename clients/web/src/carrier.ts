@@ -1,14 +1,14 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 
-import { Comeback } from "./comeback.js";
 import { DyadError, ended, lost, refused } from "./errors.js";
 import { type Frame, FrameSchema, type JoinRoom, JoinRoomSchema } from "./gen/dyad/v1/signaling_pb.js";
 import { Link, type Route } from "./link.js";
 import { watchNetwork } from "./network.js";
 import { Outbox } from "./outbox.js";
+import { ReconnectPolicy } from "./reconnect.js";
 import { Session } from "./session.js";
 
-/** A seat to come back to. */
+/** A seat that can be resumed. */
 export interface Seat {
   readonly roomId: string;
   readonly resumeToken: string;
@@ -28,12 +28,12 @@ export interface Receiver {
   leaving(): boolean;
 }
 
-/** Carries a session over one link after the other, for as long as there is a seat to come back to. */
+/** Carries a session over one link after another, as long as there is a seat to resume. */
 export class Carrier {
   readonly #route: Route;
   readonly #receiver: Receiver;
   readonly #unwatch: () => void;
-  readonly #comeback: Comeback;
+  readonly #policy: ReconnectPolicy;
   #session = new Session<Frame>();
   #seat: Seat | undefined;
   #closed = false;
@@ -47,7 +47,7 @@ export class Carrier {
   constructor(route: Route, link: Link, receiver: Receiver) {
     this.#route = route;
     this.#receiver = receiver;
-    this.#comeback = new Comeback(route.giveUpAfterMs, route.credentials.renewable);
+    this.#policy = new ReconnectPolicy(route.giveUpAfterMs, route.credentials.renewable);
     this.#unwatch = watchNetwork({
       // If that is true, the heartbeat cannot be sent, and that is noticed.
       went: () => this.#open?.outbox.beat(),
@@ -96,7 +96,7 @@ export class Carrier {
   async #run(first: Link): Promise<void> {
     try {
       for (let link = first; ; ) {
-        link = await this.#comeBack(await this.#carry(link));
+        link = await this.#reconnect(await this.#carry(link));
       }
     } catch (reason) {
       this.close();
@@ -163,9 +163,11 @@ export class Carrier {
   }
 
   /** The next link, ready to carry on; throws what ends the session. */
-  async #comeBack(cause: DyadError): Promise<Link> {
-    const comeback = this.#comeback;
-    let step = comeback.lost(cause, this.#seat !== undefined && !this.#closed, performance.now());
+  async #reconnect(cause: DyadError): Promise<Link> {
+    const policy = this.#policy;
+    const resumable = this.#seat !== undefined && !this.#closed;
+    const broken = { resumable, progress: this.#session.progress };
+    let step = policy.broke(cause, broken, performance.now());
     if (step.kind !== "end") {
       this.#receiver.reconnecting();
     }
@@ -173,11 +175,11 @@ export class Carrier {
       await this.#pause(step.afterMs);
       try {
         const link = await this.#try(step.kind);
-        comeback.back(performance.now());
+        policy.connected(performance.now());
         return link;
       } catch (reason) {
         if (this.#closed) throw reason;
-        step = comeback.failed(ended(reason), this.#receiver.leaving(), performance.now());
+        step = policy.failed(ended(reason), this.#receiver.leaving(), performance.now());
       }
     }
     throw step.failure;

@@ -11,7 +11,7 @@ const GIVE_UP_MS = 60_000;
 export interface ConnectOptions {
   /** Instead of grpc-web over the browser's own fetch. */
   readonly transport?: Transport;
-  /** How long to try to come back after a loss: a minute unless said otherwise. */
+  /** How long to try to reconnect after the connection broke; a minute by default. */
   readonly giveUpAfterMs?: number;
 }
 

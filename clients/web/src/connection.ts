@@ -16,7 +16,7 @@ import type { Link, Route } from "./link.js";
 import type { PeerSignaling } from "./peer.js";
 
 export interface EnterOptions {
-  /** Come back by itself when the connection breaks; true unless said otherwise. */
+  /** Reconnect by itself when the connection breaks; true by default. */
   readonly resumable?: boolean;
 }
 

@@ -20,7 +20,7 @@ export class DyadError extends Error {
     readonly retryable = false,
     /** How long the server asks to wait before that, where it says so. */
     readonly retryAfterMs?: number,
-    /** Whether the server said not to come back. */
+    /** Whether the server said not to reconnect. */
     readonly final = false,
   ) {
     super(message);

@@ -16,7 +16,7 @@ export interface Route {
   /** The same, for a call that outlives its page. */
   readonly farewell: Client<typeof Signaling>;
   readonly credentials: Credentials;
-  /** How long to try to come back after a loss. */
+  /** How long to try to reconnect. */
   readonly giveUpAfterMs: number;
 }
 

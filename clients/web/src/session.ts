@@ -47,6 +47,11 @@ export class Session<F extends Numbered> {
     return this.#takenIn;
   }
 
+  /** Grows with each frame that got through, in either direction. */
+  get progress(): bigint {
+    return this.#takenIn + this.#last - BigInt(this.#kept.length);
+  }
+
   /** Whether the server is to be told what was taken in, also by a frame that says nothing else. */
   get ackDue(): boolean {
     return (

@@ -129,11 +129,24 @@ test("an acknowledgement is due after 32 frames or 32 KiB, until one goes", () =
   assert.equal(session.ackDue, false);
 });
 
-test("who has come back answers at once, also with nothing to say", () => {
+test("after a resume an acknowledgement goes at once, even if there is nothing else to send", () => {
   const session = kept();
   session.arrive(1n, 10);
   session.rewind(0n);
   assert.equal(session.ackDue, true);
   session.ack();
   assert.equal(session.ackDue, false);
+});
+
+test("progress grows with a frame that arrived and one that was acknowledged, not with one that waits", () => {
+  const session = kept("a");
+  const { progress } = session;
+  session.take();
+  session.put(said("b"), 10);
+  session.arrive(0n, 10);
+  assert.equal(session.progress, progress);
+  session.acknowledged(1n);
+  assert.equal(session.progress, progress + 1n);
+  session.arrive(1n, 10);
+  assert.equal(session.progress, progress + 2n);
 });

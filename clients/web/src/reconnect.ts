@@ -1,0 +1,109 @@
+import { DyadError, type ErrorCode } from "./errors.js";
+
+// The longest wait before the first try, the second, and so on. The last one stands
+// for all that follow. Milliseconds.
+const WAITS = [100, 250, 500, 1000, 2000, 4000];
+
+/** After these errors a client resumes. The value: if that is refused, it may join again. */
+const RECONNECTS: ReadonlyMap<ErrorCode, boolean> = new Map([
+  ["unavailable", true],
+  ["lost", true],
+  ["session_not_found", true],
+  ["unauthenticated", true],
+  ["resource_exhausted", false],
+  ["deadline_exceeded", false],
+]);
+
+// A connection that lasted this long was no failed try, even if it carried no frame.
+const STEADY_MS = 5_000;
+
+// By then the server has released the seat of a person who hung up while disconnected.
+const LEAVING_MS = 15_000;
+
+/** What to do after a connection broke, or after a try to reconnect failed. */
+export type Step =
+  | { readonly kind: "resume" | "rejoin"; readonly afterMs: number }
+  | { readonly kind: "end"; readonly failure: DyadError };
+
+/** The connection that broke. */
+export interface Broken {
+  /** Whether there is a token to resume with. */
+  readonly resumable: boolean;
+  /** Grows with each frame that got through, in either direction. */
+  readonly progress: bigint;
+}
+
+/**
+ * Decides whether, when and how to reconnect.
+ *
+ * A state machine without I/O: `now` is milliseconds of any clock. The table is
+ * in docs/protocol.md.
+ */
+export class ReconnectPolicy {
+  readonly #giveUpAfterMs: number;
+  readonly #newTokens: boolean;
+  readonly #random: () => number;
+  #cause: DyadError | undefined;
+  #kind: "resume" | "rejoin" = "resume";
+  #tries = 0;
+  #since = 0;
+  #progress: bigint | undefined;
+  #connectedAt = Number.NEGATIVE_INFINITY;
+
+  /** `newTokens`: whether the app gives a new token when one has expired. */
+  constructor(giveUpAfterMs: number, newTokens: boolean, random: () => number = Math.random) {
+    this.#giveUpAfterMs = giveUpAfterMs;
+    this.#newTokens = newTokens;
+    this.#random = random;
+  }
+
+  /** The step after a connection broke. */
+  broke(cause: DyadError, { resumable, progress }: Broken, now: number): Step {
+    if (progress !== this.#progress || now - this.#connectedAt >= STEADY_MS) {
+      this.#tries = 0;
+      this.#since = now;
+    }
+    this.#progress = progress;
+    this.#cause = cause;
+    this.#kind = "resume";
+    return resumable && this.#mayReconnect(cause) ? this.#wait(cause, now) : { kind: "end", failure: cause };
+  }
+
+  /** The step after a try failed. `leaving`: the person has hung up meanwhile. */
+  failed(failure: DyadError, leaving: boolean, now: number): Step {
+    const cause = this.#cause ?? failure;
+    const refused = this.#kind === "resume" && failure.code === "aborted";
+    if (refused && RECONNECTS.get(cause.code) === true && !leaving) {
+      this.#kind = "rejoin";
+      return { kind: "rejoin", afterMs: 0 };
+    }
+    if (refused || (leaving && now - this.#since >= LEAVING_MS)) {
+      return { kind: "end", failure: cause };
+    }
+    // The try itself has already asked the app for a new token.
+    if (!this.#mayReconnect(failure) || failure.code === "unauthenticated") {
+      return { kind: "end", failure };
+    }
+    return this.#wait(failure, now);
+  }
+
+  /** A try succeeded. */
+  connected(now: number): void {
+    this.#connectedAt = now;
+  }
+
+  #mayReconnect({ code, final }: DyadError): boolean {
+    return RECONNECTS.has(code) && !final && (code !== "unauthenticated" || this.#newTokens);
+  }
+
+  #wait(failure: DyadError, now: number): Step {
+    const most = WAITS[Math.min(this.#tries, WAITS.length - 1)] ?? 0;
+    this.#tries += 1;
+    const { retryAfterMs } = failure;
+    const afterMs =
+      retryAfterMs === undefined ? this.#random() * most : retryAfterMs * (1 + this.#random() / 2);
+    return now + afterMs > this.#since + this.#giveUpAfterMs
+      ? { kind: "end", failure }
+      : { kind: this.#kind, afterMs };
+  }
+}
