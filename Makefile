@@ -60,7 +60,7 @@ test: $(BIN)/.ready $(PAGE)
 
 # The core, both engines, and real calls over every transport.
 quick: lint types
-	@$(BIN)/pytest -q $(PARALLEL) tests/unit tests/contract tests/mutants \
+	@$(BIN)/pytest -q $(PARALLEL) tests/unit tests/contract tests/mutants clients/python/tests \
 	  tests/integration/test_calls.py tests/integration/test_client.py
 
 # A part of `make test`, with other cases each time. It says its seed: FUZZ_SEED=… make fuzz
@@ -98,6 +98,7 @@ lint: $(BIN)/.ready
 # The call page is checked against the types of the built library.
 types: $(BIN)/.ready $(PAGE)
 	$(BIN)/mypy
+	$(BIN)/mypy clients/python/tests
 	cd clients && npm run --silent check --workspaces
 
 build/codegen/.ready: | $(BIN)/.ready

@@ -32,7 +32,7 @@ CODE = grpc.StatusCode
         (CODE.OK, Ended, False),
     ],
 )
-def test_the_kind_of_an_end_says_whether_to_come_back(
+def test_the_kind_of_an_end_says_whether_to_reconnect(
     code: grpc.StatusCode, kind: type[Ended], *, should_retry: bool
 ) -> None:
     end = ended(code, "why")
@@ -43,17 +43,17 @@ def test_the_kind_of_an_end_says_whether_to_come_back(
 @pytest.mark.parametrize(
     ("trailer", "seconds"), [(None, None), ("1500", 1.5), ("soon", None), ("-1", None)]
 )
-def test_when_to_come_back_is_said_in_seconds(trailer: str | None, seconds: float | None) -> None:
+def test_the_time_to_wait_is_given_in_seconds(trailer: str | None, seconds: float | None) -> None:
     assert ended(CODE.UNAVAILABLE, "", trailer).retry_after == seconds
 
 
 @pytest.mark.parametrize(
     ("trailer", "final"), [(None, False), ("0", False), ("1500", False), ("-1", True)]
 )
-def test_a_negative_time_to_come_back_says_never(trailer: str | None, *, final: bool) -> None:
+def test_a_negative_time_to_wait_is_final(trailer: str | None, *, final: bool) -> None:
     assert ended(CODE.ABORTED, "", trailer).final is final
 
 
-def test_what_only_a_newer_server_says_reads_as_not_said() -> None:
+def test_a_code_of_a_newer_server_reads_as_unspecified() -> None:
     assert Refusal(99) is Refusal.UNSPECIFIED
     assert Departure(99) is Departure.UNSPECIFIED

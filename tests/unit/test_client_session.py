@@ -21,14 +21,14 @@ def test_frames_are_numbered_and_go_out_together_once() -> None:
     assert session.take() is None
 
 
-def test_a_message_is_no_larger_than_it_should_be() -> None:
+def test_a_message_stays_within_its_bound() -> None:
     session = Session()
     for text in ("a" * 100_000, "b" * 100_000, "c" * 300_000, "d"):
         session.put(_offer(text))
     assert [len(_said(session)) for _ in range(3)] == [2, 1, 1]
 
 
-def test_a_number_is_taken_in_once_and_a_gap_is_the_end() -> None:
+def test_a_number_is_received_once_and_a_gap_is_the_end() -> None:
     session = Session()
     arrivals = [session.arrive(pb.Frame(seq=seq)) for seq in (1, 2, 2, 0, 1, 3)]
     assert arrivals == [True, True, False, True, False, True]
@@ -46,7 +46,7 @@ def test_the_last_frame_of_a_message_acknowledges() -> None:
     assert [frame.ack for frame in message.frames] == [0, 1]
 
 
-def test_so_many_frames_are_acknowledged_without_one_to_send() -> None:
+def test_many_frames_are_acknowledged_without_a_frame_to_send() -> None:
     session = Session()
     for seq in range(1, ACK_FRAMES):
         session.arrive(pb.Frame(seq=seq))
@@ -56,7 +56,7 @@ def test_so_many_frames_are_acknowledged_without_one_to_send() -> None:
     assert session.take() is None
 
 
-def test_so_many_bytes_are_acknowledged_without_a_frame_to_send() -> None:
+def test_many_bytes_are_acknowledged_without_a_frame_to_send() -> None:
     session = Session()
     frame = _offer("x" * ACK_BYTES)
     frame.seq = 1
@@ -64,7 +64,7 @@ def test_so_many_bytes_are_acknowledged_without_a_frame_to_send() -> None:
     assert session.take() == pb.SignalRequest(frames=[pb.Frame(ack=1)])
 
 
-def test_no_more_frames_stand_unacknowledged_than_may() -> None:
+def test_unacknowledged_frames_are_bounded() -> None:
     session = _seated()
     for number in range(UNACKED_FRAMES):
         session.put(_offer(str(number)))
@@ -78,7 +78,7 @@ def test_no_more_frames_stand_unacknowledged_than_may() -> None:
     assert _said(session) == ["one more"]
 
 
-def test_no_more_bytes_stand_unacknowledged_than_may() -> None:
+def test_unacknowledged_bytes_are_bounded() -> None:
     session = _seated()
     for _ in range(5):
         session.put(_offer("x" * (UNACKED_BYTES // 5)))
@@ -90,7 +90,7 @@ def test_no_more_bytes_stand_unacknowledged_than_may() -> None:
     assert len(_said(session)) == 1
 
 
-def test_coming_back_asks_for_the_seat_and_says_nothing_else() -> None:
+def test_a_resume_asks_for_the_seat_and_sends_nothing_else() -> None:
     session = _seated()
     session.put(_offer("a"))
     session.cut()
@@ -106,7 +106,7 @@ def test_coming_back_asks_for_the_seat_and_says_nothing_else() -> None:
     assert session.take() is None
 
 
-def test_what_the_server_lacks_is_said_again_with_its_numbers_then_what_is_new() -> None:
+def test_frames_the_server_lacks_are_sent_again_with_their_numbers_then_new_ones() -> None:
     session = _seated()
     for text in "abc":
         session.put(_offer(text))
@@ -125,7 +125,7 @@ def test_what_the_server_lacks_is_said_again_with_its_numbers_then_what_is_new()
     assert session.resume_token == "second"
 
 
-def test_a_seat_given_back_is_answered_at_once() -> None:
+def test_a_resumed_seat_is_acknowledged_at_once() -> None:
     session = _seated()
     session.cut()
     session.take()
@@ -133,7 +133,7 @@ def test_a_seat_given_back_is_answered_at_once() -> None:
     assert session.take() == pb.SignalRequest(frames=[pb.Frame(ack=1)])
 
 
-def test_any_other_answer_gives_no_seat_back() -> None:
+def test_any_other_answer_resumes_nothing() -> None:
     session = _seated()
     session.cut()
     session.take()
@@ -141,7 +141,7 @@ def test_any_other_answer_gives_no_seat_back() -> None:
         session.arrive(_acknowledged("third"))
 
 
-def test_where_the_server_holds_no_seat_nothing_is_kept() -> None:
+def test_nothing_is_kept_if_the_server_reserves_no_seat() -> None:
     session = _seated(resume_token="")
     for number in range(UNACKED_FRAMES + 1):
         session.put(_offer(str(number)))

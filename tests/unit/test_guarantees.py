@@ -9,7 +9,7 @@ from tests.support.names import there_is
 from tests.support.needs import ROOT
 
 PAGE = ROOT / "docs" / "guarantees-index.md"
-NAME = re.compile(r"`(tests/\S+::\S+)`")
+NAME = re.compile(r"`((?:clients/python/)?tests/\S+::\S+)`")
 
 
 def cells(line: str) -> list[str]:

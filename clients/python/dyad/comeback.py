@@ -1,6 +1,6 @@
-"""Which end of a stream leads to what, and when; the table of docs/protocol.md.
+"""Whether, when and how to reconnect: the table of docs/protocol.md.
 
-Decisions only: the time and the chance are handed in.
+Decisions only, without I/O: the time and the random numbers are handed in.
 """
 
 import random
@@ -11,28 +11,28 @@ from typing import Final
 
 from dyad.errors import Ended, Overloaded, TakenOver, TimedOut, Unauthenticated, Unavailable
 
-# Before the first try up to so many seconds, before the second so many, and so
-# on; the last goes for all that follow.
+# The longest wait before the first try, the second, and so on, in seconds. The last
+# one stands for all that follow.
 _WAITS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
-# How much longer than the server said to wait.
+# How much longer than `retry-after-ms` a wait may be, so that clients spread out.
 _RETRY_SPREAD: Final = 0.5
-# A stream that held so many seconds, or on which anything got on, was no failed try.
+# A stream that lasted this long was no failed try, even if it carried no frame.
 _STEADY_SECONDS: Final = 5.0
 
 
 class How(Enum):
-    """How to come back."""
+    """How to reconnect."""
 
-    RESUME = "take the seat again"
+    RESUME = "take the reserved seat again"
     REJOIN = "begin a new session in the same room"
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """Come back once.
+    """Reconnect once.
 
     Attributes:
-        how: by which way.
+        how: in which way.
         wait: how many seconds to wait before.
     """
 
@@ -40,8 +40,8 @@ class Try:
     wait: float
 
 
-class Comeback:
-    """Decides, end by end, on the next try.
+class ReconnectPolicy:
+    """Decides on the next try each time a stream ends.
 
     Attributes:
         deadline: when it gives up, in the seconds of the `now` handed in.
@@ -54,12 +54,12 @@ class Comeback:
         new_tokens: bool,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """Give up after so many seconds.
+        """Give up after `give_up_after` seconds.
 
         Args:
             give_up_after: counted from the loss of the connection.
-            new_tokens: whether there is another token where one does not hold.
-            chance: what spreads the waits: from 0 to 1, at random.
+            new_tokens: whether the app gives a new token when one is refused.
+            chance: spreads the waits: random numbers from 0 to 1.
         """
         self.deadline = 0.0
         self._give_up_after = give_up_after
@@ -69,20 +69,20 @@ class Comeback:
         self._denied = False
         self._cause: Ended | None = None
         self._progress = -1
-        self._back = 0.0
+        self._connected_at = 0.0
 
-    def lost(self, end: Ended, *, progress: int, now: float) -> Try:
-        """The try that follows when a connection was lost.
+    def broke(self, end: Ended, *, progress: int, now: float) -> Try:
+        """Return the try that follows when a connection broke.
 
         Args:
-            end: with what.
-            progress: grows with each frame that got through, either way.
+            end: what ended it.
+            progress: grows with each frame that got through, in either direction.
             now: seconds.
 
         Raises:
             Ended: that end is final.
         """
-        if progress != self._progress or now - self._back >= _STEADY_SECONDS:
+        if progress != self._progress or now - self._connected_at >= _STEADY_SECONDS:
             self._tries = 0
             self._denied = False
             self.deadline = now + self._give_up_after
@@ -91,19 +91,19 @@ class Comeback:
         return self._again(How.RESUME, end, now)
 
     def failed(self, how: How, end: Ended, *, leaving: bool, now: float) -> Try | None:
-        """The try that follows when one failed.
+        """Return the try that follows when one failed.
 
         Args:
             how: what was tried.
-            end: what came of it.
-            leaving: whether all that was wanted was to leave.
+            end: what ended it.
+            leaving: whether the app only waits to leave.
             now: seconds.
 
         Returns:
-            None: the seat is no longer held, which is all that was wanted.
+            None if the seat was released, which is all that leaving wants.
 
         Raises:
-            Ended: the end is final.
+            Ended: that end is final.
         """
         refused = how is How.RESUME and isinstance(end, TakenOver)
         if leaving and (refused or end.final or how is How.REJOIN):
@@ -114,9 +114,9 @@ class Comeback:
             raise self._cause
         return self._wait(How.REJOIN, end, now)
 
-    def succeeded(self, *, now: float) -> None:
-        """Take note that a try led back."""
-        self._back = now
+    def connected(self, *, now: float) -> None:
+        """Take note that a try succeeded."""
+        self._connected_at = now
 
     def _again(self, how: How, end: Ended, now: float) -> Try:
         match end:

@@ -7,8 +7,8 @@ from typing import Final, NoReturn
 import grpc
 
 from dyad import tokens, wire
-from dyad.comeback import Comeback, How, Try
 from dyad.errors import Ended, ended
+from dyad.reconnect import How, ReconnectPolicy, Try
 from dyad.session import Session
 from dyad.stream import Dial, Stream
 from dyad.tokens import Token
@@ -65,7 +65,7 @@ class Link:
         self.may_put.set()
         self._dial = dial
         self._token = token
-        self._comeback = Comeback(give_up_after, new_tokens=not isinstance(token, str))
+        self._policy = ReconnectPolicy(give_up_after, new_tokens=not isinstance(token, str))
         self._take_in = take_in
         self._lost = lost
         self._back = back
@@ -100,14 +100,14 @@ class Link:
             if self._closing or not self.session.resume_token:
                 raise end
             progress = self.session.acknowledged + self.session.taken_in
-            again: Try | None = self._comeback.lost(end, progress=progress, now=_now())
+            again: Try | None = self._policy.broke(end, progress=progress, now=_now())
             self._disconnected()
             while again is not None:
                 await asyncio.sleep(again.wait)
                 end = await self._try(again.how)
                 if self.connected:
                     break
-                again = self._comeback.failed(again.how, end, leaving=self.leaving, now=_now())
+                again = self._policy.failed(again.how, end, leaving=self.leaving, now=_now())
             else:
                 end = await self._start_over(end)
 
@@ -142,7 +142,7 @@ class Link:
             session = Session()
             join_room = pb.JoinRoom(resumable=True)
             session.put(pb.Frame(room_id=self.session.room_id, join_room=join_room))
-        deadline = self._comeback.deadline
+        deadline = self._policy.deadline
         try:
             async with asyncio.timeout_at(deadline) as self._patience:
                 token = await self._next_token()
@@ -231,7 +231,7 @@ class Link:
         self.session = session
         self.connected = True
         self._patience.reschedule(None)
-        self._comeback.succeeded(now=_now())
+        self._policy.connected(now=_now())
         self._back(frame)
 
     def _disconnected(self) -> None:
