@@ -84,7 +84,7 @@ async def test_a_second_tab_of_the_same_person_takes_the_call_over() -> None:
         assert not await bob.evaluate(STREAM, "localVideo")
 
 
-async def test_hanging_up_lets_the_other_one_wait_for_the_next() -> None:
+async def test_after_a_hang_up_the_other_page_waits_for_the_next_caller() -> None:
     async with site() as here:
         alice, bob = await call(here)
         await bob.get_by_role("button", name="Hang up").click()
@@ -92,7 +92,7 @@ async def test_hanging_up_lets_the_other_one_wait_for_the_next() -> None:
             await expect(alice.locator("#status")).to_have_text("Connected")
 
 
-async def test_a_page_that_goes_hangs_up() -> None:
+async def test_closing_a_page_hangs_up() -> None:
     async with site() as here:
         alice, bob = await call(here)
         await bob.evaluate('dispatchEvent(new PageTransitionEvent("pagehide"))')
@@ -113,7 +113,7 @@ async def test_an_automatic_link_needs_no_typing() -> None:
 
 
 @pytest.mark.parametrize("bad", ["nonsense", "a.b.c"])
-async def test_a_bad_token_is_said_in_a_sentence(bad: str) -> None:
+async def test_a_bad_token_is_reported_in_a_sentence(bad: str) -> None:
     async with site() as here:
         page = await here.tab()
         await page.fill("#token", bad)
@@ -176,7 +176,7 @@ async def test_the_page_stays_connected_while_a_person_thinks() -> None:
         assert set(await page.evaluate("window.statuses")) <= {"Connected"}
 
 
-async def test_a_server_that_goes_while_a_person_thinks_is_said() -> None:
+async def test_a_server_lost_before_joining_is_reported() -> None:
     async with site() as here:
         page = await here.tab()
         await page.fill("#token", token())

@@ -46,7 +46,7 @@ async def test_a_call_lives_through_ten_restarts_of_the_proxy() -> None:
         await expect(alice.locator("#message")).to_have_text("The other one hung up.")
 
 
-async def test_what_is_said_while_the_proxy_is_away_arrives_when_it_is_back() -> None:
+async def test_frames_sent_while_the_proxy_is_away_arrive_afterwards() -> None:
     async with site() as here:
         alice, bob = await call(here)
         await here.proxy.stop()
@@ -58,7 +58,7 @@ async def test_what_is_said_while_the_proxy_is_away_arrives_when_it_is_back() ->
         await expect(alice.get_by_role("button", name="Create Room (Caller)")).to_be_enabled()
 
 
-async def test_a_seat_lost_meanwhile_is_taken_anew_and_the_two_negotiate_anew() -> None:
+async def test_a_page_whose_seat_expired_joins_and_negotiates_again() -> None:
     async with site(resume_grace=0.3) as here, Proxy(here.server.port) as bobs:
         alice, bob = await call(here, bobs_url=bobs.url)
         await bobs.stop()
@@ -73,7 +73,7 @@ async def test_a_seat_lost_meanwhile_is_taken_anew_and_the_two_negotiate_anew() 
             await shows_moving_pictures(page)
 
 
-async def test_when_the_network_comes_back_a_new_way_is_negotiated_for_the_same_call() -> None:
+async def test_when_the_network_is_back_the_call_restarts_ice() -> None:
     async with site() as here:
         alice, bob = await call(here)
         before = await alice.evaluate(UFRAG)
@@ -87,7 +87,7 @@ async def test_when_the_network_comes_back_a_new_way_is_negotiated_for_the_same_
             assert await page.evaluate("window.calls.length") == 1
 
 
-async def test_two_who_ask_for_a_new_way_at_once_go_on_seeing_each_other() -> None:
+async def test_two_concurrent_ice_restarts_keep_both_pictures() -> None:
     async with site() as here:
         pages = await call(here)
         before = [await page.evaluate(UFRAG) for page in pages]
@@ -100,7 +100,7 @@ async def test_two_who_ask_for_a_new_way_at_once_go_on_seeing_each_other() -> No
             assert await page.evaluate("window.calls.length") == 1
 
 
-async def test_a_call_whose_room_the_server_forgot_goes_on_until_somebody_hangs_up() -> None:
+async def test_a_call_goes_on_after_the_server_lost_its_room() -> None:
     async with site() as here:
         alice, bob = await call(here)
         await here.proxy.stop()
@@ -118,7 +118,7 @@ async def test_a_call_whose_room_the_server_forgot_goes_on_until_somebody_hangs_
             await expect(bob.locator("#status")).to_have_text("Disconnected")
 
 
-async def test_a_gap_between_the_two_as_the_server_forgets_their_room_ends_no_call() -> None:
+async def test_a_media_gap_while_the_server_loses_the_room_ends_no_call() -> None:
     async with site() as here:
         alice, bob = await call(here)
         await here.proxy.stop()

@@ -92,7 +92,7 @@ async def talk(bob: dyad.Connection, seconds: float) -> None:
         await asyncio.sleep(0.1)
 
 
-async def test_a_page_that_only_hears_lives_beyond_its_lease() -> None:
+async def test_a_page_that_only_receives_outlives_its_lease() -> None:
     async with (
         serving(heartbeat=0.2, lease=1) as server,
         Proxy(server.port) as proxy,
@@ -131,7 +131,7 @@ async def test_a_page_goes_on_with_its_call_when_its_token_expires(*, end_at_exp
             assert not back, "its Send was refused"
 
 
-async def test_a_page_with_a_fixed_token_is_told_by_the_server_that_it_expired() -> None:
+async def test_a_page_with_a_fixed_token_shows_the_servers_sentence_when_it_expires() -> None:
     async with (
         serving(end_at_expiry=True) as server,
         Proxy(server.port) as proxy,

@@ -86,7 +86,7 @@ async def test_two_web_clients_play_the_script(scenario: str) -> None:
     assert candidates(called) == candidates(answered) == (ALL if scenario == "call" else [])
 
 
-async def test_nothing_is_lost_or_doubled_while_the_connection_is_cut_again_and_again() -> None:
+async def test_repeated_disconnects_lose_and_duplicate_nothing() -> None:
     async with (
         serving() as server,
         Proxy(server.port) as proxy,

@@ -12,7 +12,9 @@ PLAN = Plan(seed="1", pairs=2, frames=30_000, cuts=30)
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-async def test_over_many_cuts_nothing_is_lost_doubled_or_out_of_order(tmp_path: Path) -> None:
+async def test_over_many_disconnects_nothing_is_lost_duplicated_or_reordered(
+    tmp_path: Path,
+) -> None:
     progress = Progress()
     finding = await check(PLAN, tmp_path, progress)
     assert finding.faults == {}

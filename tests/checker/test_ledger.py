@@ -62,7 +62,7 @@ def both() -> Both:
     return Both()
 
 
-def test_what_arrives_as_it_was_sent_is_well(both: Both) -> None:
+def test_correct_ledgers_pass(both: Both) -> None:
     both.alice.says(1, 2, 3)
     both.bob.hears("alice", 1, 2, 3)
     both.bob.says(1)
@@ -84,7 +84,7 @@ def test_what_arrives_as_it_was_sent_is_well(both: Both) -> None:
     ],
     ids=["one missing", "the last missing", "all missing", "twice", "out of order", "never sent"],
 )
-def test_what_arrives_otherwise_is_found(
+def test_lost_duplicated_and_reordered_frames_are_found(
     both: Both, numbers: tuple[int, ...], faults: dict[str, int]
 ) -> None:
     both.alice.says(1, 2, 3)
@@ -93,14 +93,14 @@ def test_what_arrives_otherwise_is_found(
 
 
 @pytest.mark.parametrize("changes", [{"run": "earlier"}, {"room": "cellar"}], ids=["run", "room"])
-def test_a_frame_from_elsewhere_is_found(both: Both, changes: dict[str, str]) -> None:
+def test_a_frame_from_another_room_is_found(both: Both, changes: dict[str, str]) -> None:
     both.alice.says(1)
     both.bob.hears("alice", 1)
     both.bob.hears("alice", 1, **changes)
     assert both.found().faults == {"foreign": 1}
 
 
-def test_a_frame_of_a_third_is_found(both: Both) -> None:
+def test_a_frame_of_a_third_participant_is_found(both: Both) -> None:
     both.alice.says(1)
     both.bob.hears("alice", 1)
     both.bob.hears("mallory", 1)
@@ -138,7 +138,7 @@ def test_a_frame_with_another_ones_number_is_found(both: Both) -> None:
     assert both.found().faults == {"altered": 1, "silent": 1}
 
 
-def test_a_loss_that_both_are_told_of_is_excused(both: Both) -> None:
+def test_a_loss_reported_to_both_ends_is_excused(both: Both) -> None:
     both.alice.says(1, 2, 3)
     both.alice.is_told_of_a_break()
     both.alice.says(4)
@@ -151,7 +151,7 @@ def test_a_loss_that_both_are_told_of_is_excused(both: Both) -> None:
 
 
 @pytest.mark.parametrize("told", ["alice", "bob"])
-def test_a_loss_that_only_one_is_told_of_is_found(both: Both, told: str) -> None:
+def test_a_loss_reported_to_one_end_only_is_found(both: Both, told: str) -> None:
     both.alice.says(1, 2, 3)
     both.bob.hears("alice", 1)
     getattr(both, told).is_told_of_a_break()
@@ -177,7 +177,7 @@ def test_a_call_without_an_end_is_found(both: Both) -> None:
     assert both.found(over=False).faults == {"unfinished": 2}
 
 
-def test_the_same_seed_brings_the_same_faults_again() -> None:
+def test_the_same_seed_repeats_the_same_faults() -> None:
     plans = [list(schedule(seed, frames=100_000, cuts=200, long=True)) for seed in ("a", "a", "b")]
     assert plans[0] == plans[1] != plans[2]
 

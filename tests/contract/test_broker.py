@@ -91,12 +91,12 @@ async def engine(kind: str) -> AsyncIterator[Engine]:
 pytestmark = pytest.mark.parametrize("kind", ["memory", "redis 1", "redis 2"])
 
 
-async def test_two_are_paired_and_told_of_each_other(kind: str) -> None:
+async def test_two_participants_are_paired_and_told_of_each_other(kind: str) -> None:
     async with engine(kind) as here:
         await here.pair()
 
 
-async def test_a_room_that_is_not_there_is_not_found(kind: str) -> None:
+async def test_a_missing_room_is_not_found(kind: str) -> None:
     async with engine(kind) as here:
         alice = here.member("alice")
         here.enter(alice, str(uuid.uuid4()), reply_to=7)
@@ -105,7 +105,7 @@ async def test_a_room_that_is_not_there_is_not_found(kind: str) -> None:
         assert event.code is Refusal.ROOM_NOT_FOUND
 
 
-async def test_a_third_is_refused(kind: str) -> None:
+async def test_a_third_participant_is_refused(kind: str) -> None:
     async with engine(kind) as here:
         _, _, room = await here.pair()
         carol = here.member("carol")
@@ -115,7 +115,7 @@ async def test_a_third_is_refused(kind: str) -> None:
         assert event.code is Refusal.ROOM_FULL
 
 
-async def test_a_hundred_at_once_from_all_nodes_leave_two_in_the_room(kind: str) -> None:
+async def test_of_a_hundred_concurrent_joins_on_all_nodes_two_succeed(kind: str) -> None:
     async with engine(kind) as here:
         room = str(uuid.uuid4())
         members = [here.member(f"user-{n}") for n in range(100)]
@@ -128,7 +128,7 @@ async def test_a_hundred_at_once_from_all_nodes_leave_two_in_the_room(kind: str)
         assert (len(joined), len(full)) == (2, 98)
 
 
-async def test_what_is_relayed_arrives_once_in_order_and_only_at_the_peer(kind: str) -> None:
+async def test_frames_arrive_once_in_order_and_only_at_the_peer(kind: str) -> None:
     async with engine(kind) as here:
         alice, bob, room = await here.pair()
         for n in range(500):
@@ -145,7 +145,7 @@ async def test_what_is_relayed_arrives_once_in_order_and_only_at_the_peer(kind: 
         assert all(queue.empty() for queue in here.outputs.values())
 
 
-async def test_relaying_to_nobody_is_refused(kind: str) -> None:
+async def test_a_frame_without_a_peer_is_refused(kind: str) -> None:
     async with engine(kind) as here:
         alice, room = here.member("alice"), str(uuid.uuid4())
         here.enter(alice, room, create=True)
@@ -159,7 +159,7 @@ async def test_relaying_to_nobody_is_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize("reason", [Departure.LEFT, Departure.DISCONNECTED])
-async def test_leaving_is_told_and_frees_the_seat(kind: str, reason: Departure) -> None:
+async def test_leaving_is_announced_and_frees_the_seat(kind: str, reason: Departure) -> None:
     async with engine(kind) as here:
         alice, bob, room = await here.pair()
         here.of(bob).leave(room, bob.id, reason, reply_to=5)
@@ -189,7 +189,7 @@ async def test_an_empty_room_is_gone(kind: str) -> None:
                 here.of(carol).leave(room, carol.id, Departure.DISCONNECTED, reply_to=0)
 
 
-async def test_one_who_disconnects_while_entering_leaves_nothing(kind: str) -> None:
+async def test_a_disconnect_while_entering_leaves_nothing_behind(kind: str) -> None:
     async with engine(kind) as here:
         alice, room = here.member("alice"), str(uuid.uuid4())
         here.enter(alice, room, create=True)
@@ -205,7 +205,7 @@ async def test_one_who_disconnects_while_entering_leaves_nothing(kind: str) -> N
             assert event.code is Refusal.ROOM_NOT_FOUND
 
 
-async def test_a_held_seat_is_resumed_and_the_peer_hears_nothing(kind: str) -> None:
+async def test_a_reserved_seat_is_resumed_without_notice_to_the_peer(kind: str) -> None:
     async with engine(kind) as here:
         alice, bob, room = await here.pair()
         here.of(alice).relay(room, alice.id, b"meanwhile", reply_to=2)
@@ -216,7 +216,7 @@ async def test_a_held_seat_is_resumed_and_the_peer_hears_nothing(kind: str) -> N
 
 
 @pytest.mark.parametrize("node", [0, 1])
-async def test_a_user_that_enters_again_takes_its_own_seat(kind: str, node: int) -> None:
+async def test_a_user_that_enters_again_takes_over_its_seat(kind: str, node: int) -> None:
     async with engine(kind) as here:
         alice, bob, room = await here.pair()
         stranger, again = here.member("carol"), here.member("bob")
@@ -249,7 +249,7 @@ async def test_a_user_that_enters_its_own_room_again_is_not_its_own_peer(kind: s
         assert await here.told(second) == PeerJoined(bob)
 
 
-async def test_the_newest_wins_also_while_the_one_before_is_still_entering(kind: str) -> None:
+async def test_the_newest_session_wins_even_while_the_older_one_is_entering(kind: str) -> None:
     async with engine(kind) as here:
         room, bob = str(uuid.uuid4()), here.member("bob")
         here.of(bob).enter(room, bob, create=True, reply_to=1)
@@ -277,7 +277,7 @@ async def test_the_newest_wins_also_while_the_one_before_is_still_entering(kind:
         assert here.outputs[newest.id].empty()
 
 
-async def test_of_fifty_in_a_race_no_user_has_two_seats(kind: str) -> None:
+async def test_in_a_race_of_fifty_no_user_has_two_seats(kind: str) -> None:
     async with engine(kind) as here:
         for _ in range(10):
             room = str(uuid.uuid4())
@@ -304,7 +304,7 @@ def evicted(here: Engine, member: Member) -> bool:
     return Evicted() in [queue.get_nowait().event for _ in range(queue.qsize())]
 
 
-async def test_it_is_known_whether_a_user_sits_in_a_room(kind: str) -> None:
+async def test_the_broker_knows_whether_a_user_is_in_a_room(kind: str) -> None:
     async with engine(kind) as here:
         alice, _, room = await here.pair()
 

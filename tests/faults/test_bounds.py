@@ -84,7 +84,7 @@ async def test_ten_thousand_frames_a_second_end_their_sender_and_the_peer_is_tol
         await site.has(1)
 
 
-async def test_of_fifty_who_want_one_seat_one_gets_it(watched: Watch) -> None:
+async def test_fifty_users_race_for_a_seat_and_one_gets_it(watched: Watch) -> None:
     kinds: list[type[End]] = [SignalEnd, ListenEnd]
     async with watched() as site, contextlib.AsyncExitStack() as stack:
         alice = await stack.enter_async_context(site.end("alice"))
@@ -108,7 +108,7 @@ async def test_of_fifty_who_want_one_seat_one_gets_it(watched: Watch) -> None:
         await site.has(JOINERS + 1)
 
 
-async def test_who_comes_and_goes_in_a_race_is_never_the_third(watched: Watch) -> None:
+async def test_joins_and_leaves_in_a_race_never_put_three_in_a_room(watched: Watch) -> None:
     async with watched(*UNBOUND) as site, contextlib.AsyncExitStack() as stack:
         alice = await stack.enter_async_context(site.end("alice"))
         await alice.send(join())
@@ -148,7 +148,7 @@ async def test_who_comes_and_goes_in_a_race_is_never_the_third(watched: Watch) -
 
 
 @pytest.mark.parametrize("transport", [SignalEnd, ListenEnd])
-async def test_of_twenty_streams_with_one_resume_token_one_holds_the_seat(
+async def test_of_twenty_concurrent_resumes_with_a_token_one_has_the_seat(
     watched: Watch, transport: type[End]
 ) -> None:
     async with (

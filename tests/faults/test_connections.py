@@ -106,7 +106,7 @@ async def begin(client: Http2, sub: str) -> int:
     return stream
 
 
-async def test_1100_idle_connections_of_one_address_keep_no_other_one_out(
+async def test_1100_idle_connections_of_an_address_keep_no_other_address_out(
     many_descriptors: None,
 ) -> None:
     options = ("--trusted-proxies", "127.0.0.9", "--idle-timeout", "600")
@@ -127,7 +127,7 @@ async def test_1100_idle_connections_of_one_address_keep_no_other_one_out(
         assert psutil.Process(served.process.pid).num_fds() < DESCRIPTORS
 
 
-async def test_of_an_address_with_too_many_the_newest_are_hung_up_on() -> None:
+async def test_the_newest_connections_beyond_an_addresss_bound_are_closed() -> None:
     async with (
         serving(keepalive_time=600.0) as server,
         crowded() as first,
@@ -148,7 +148,7 @@ async def test_of_an_address_with_too_many_the_newest_are_hung_up_on() -> None:
         await begin(other, "other")
 
 
-async def test_trusted_proxies_may_hold_any_number() -> None:
+async def test_trusted_proxies_may_have_any_number_of_connections() -> None:
     options = ("--trusted-proxies", "127.0.0.1", "--max-connections-per-address", "10")
     async with (
         limited_serve(DESCRIPTORS, DESCRIPTORS, *options) as (served, port),
@@ -172,7 +172,7 @@ async def test_trusted_proxies_may_hold_any_number() -> None:
     [b"", PREFACE[:10], PREFACE, PREFACE + SETTINGS],
     ids=["nothing", "half a preface", "a preface", "all but a call"],
 )
-async def test_a_connection_without_a_call_does_not_last(said: bytes) -> None:
+async def test_a_network_connection_without_a_stream_is_closed(said: bytes) -> None:
     async with (
         serving(idle_timeout=0.5, handshake_timeout=0.5, keepalive_time=600.0) as server,
         crowded() as crowd,
@@ -181,7 +181,7 @@ async def test_a_connection_without_a_call_does_not_last(said: bytes) -> None:
         await until(lambda: crowd.open == 0)
 
 
-async def test_a_tls_handshake_that_stops_half_way_does_not_last(tmp_path: Path) -> None:
+async def test_an_unfinished_tls_handshake_is_closed(tmp_path: Path) -> None:
     pair = certificate(tmp_path, "server")
     hello = ssl.MemoryBIO()
     half = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="x")
@@ -199,7 +199,7 @@ async def test_a_tls_handshake_that_stops_half_way_does_not_last(tmp_path: Path)
         await until(lambda: crowd.open == 0)
 
 
-async def test_a_call_lasts_though_nothing_is_said_on_it() -> None:
+async def test_a_silent_stream_lasts() -> None:
     async with (
         serving(idle_timeout=2, keepalive_time=600.0) as server,
         connected(server.port) as client,

@@ -58,7 +58,7 @@ async def is_given_up(site: Site, network: Proxy, alice: End) -> None:
     await site.has(1)
 
 
-async def test_the_peer_is_told_at_once_when_a_page_is_closed(watched: Watch) -> None:
+async def test_closing_a_page_tells_the_peer_at_once(watched: Watch) -> None:
     async with watched() as site, proxied(site) as port, site.end("alice") as alice:
         await alice.send(join())
         room_id = (await alice.hear()).room_id
@@ -69,7 +69,7 @@ async def test_the_peer_is_told_at_once_when_a_page_is_closed(watched: Watch) ->
             await site.has(1)
 
 
-async def test_a_page_whose_network_is_gone_is_given_up_when_its_lease_is_over(
+async def test_a_page_without_network_is_disconnected_when_its_lease_ends(
     watched: Watch,
 ) -> None:
     # The lease stands in for keepalive: the server sees Envoy, which is well.
@@ -80,7 +80,7 @@ async def test_a_page_whose_network_is_gone_is_given_up_when_its_lease_is_over(
         await is_given_up(site, network, alice)
 
 
-async def test_a_native_client_whose_network_is_gone_behind_a_proxy_is_given_up_like_a_page(
+async def test_a_native_client_without_network_behind_a_proxy_is_disconnected_like_a_page(
     watched: Watch,
 ) -> None:
     # Envoy answers the server's pings in its place.
@@ -95,7 +95,7 @@ async def test_a_native_client_whose_network_is_gone_behind_a_proxy_is_given_up_
         bob.cut()
 
 
-async def test_when_envoy_is_killed_everybody_behind_it_is_gone_and_nobody_else(
+async def test_killing_envoy_disconnects_only_participants_behind_it(
     watched: Watch,
 ) -> None:
     async with watched() as site, proxied(site) as port, site.end("alice") as alice:
@@ -111,7 +111,7 @@ async def test_when_envoy_is_killed_everybody_behind_it_is_gone_and_nobody_else(
             await site.has(1)
 
 
-async def test_pages_that_do_not_read_hold_up_no_other_page(watched: Watch) -> None:
+async def test_pages_that_do_not_read_delay_no_other_page(watched: Watch) -> None:
     async with (
         watched(*UNBOUND) as site,
         proxied(site) as port,

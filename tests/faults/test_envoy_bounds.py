@@ -169,7 +169,7 @@ async def test_connections_past_the_limit_are_closed_until_others_are(watched: W
 
 
 @pytest.mark.parametrize("path", [SEND, LISTEN, SIGNAL])
-async def test_20_kb_of_a_sites_cookies_harm_no_call(watched: Watch, path: str) -> None:
+async def test_20_kb_of_a_sites_cookies_disturb_no_call(watched: Watch, path: str) -> None:
     cookies = [("cookie", f"n{n}={COOKIE}") for n in range(190)]
     async with watched() as site, proxied(site) as proxy, connected(proxy.port) as page:
         proof = ("authorization", f"Bearer {token()}")
@@ -240,7 +240,7 @@ async def test_a_request_that_never_completes_is_ended(watched: Watch, path: str
                 await asyncio.sleep(0.1)
 
 
-async def test_a_send_that_trickles_in_is_ended_all_the_same(watched: Watch) -> None:
+async def test_a_send_that_trickles_in_is_ended_too(watched: Watch) -> None:
     async with (
         watched() as site,
         proxied(site, faster(site)) as proxy,

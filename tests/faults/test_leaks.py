@@ -50,7 +50,7 @@ async def settled(holds: Callable[[], bool]) -> None:
         await until(holds, turn=0.05)
 
 
-async def test_what_lives_is_counted() -> None:
+async def test_living_objects_are_counted() -> None:
     async with serving(resume_grace=GRACE) as server, channel(server.port) as own:
         before = there(server)
         ends = [SignalEnd(own, proof) for proof in proofs(2)]
@@ -66,7 +66,7 @@ async def test_what_lives_is_counted() -> None:
 
 @pytest.mark.parametrize("transport", [SignalEnd, ListenEnd])
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-async def test_nothing_lives_on_of_calls_that_ended_by(way: Way, transport: type[End]) -> None:
+async def test_no_object_outlives_streams_that_ended_by(way: Way, transport: type[End]) -> None:
     async with serving(resume_grace=GRACE) as server:
         # Whatever test came before this one.
         await settled(lambda: none(there(server)))

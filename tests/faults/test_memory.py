@@ -27,7 +27,7 @@ LOST_KIB = 48
 @pytest.mark.long
 @pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(0)
-async def test_memory_comes_to_a_plateau_whichever_way_calls_end(
+async def test_memory_reaches_a_plateau_however_streams_end(
     watched: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Less is left lying about by the allocator, which would be noise.

@@ -33,7 +33,7 @@ async def talking(client: Http2, room_id: str) -> tuple[int, int]:
     return streams[0], streams[1]
 
 
-async def test_sigterm_under_load_tells_everybody_and_ends_with_0_in_time() -> None:
+async def test_sigterm_under_load_tells_all_participants_and_exits_with_0_in_time() -> None:
     async with (
         dyad_serve(SECRET, *UNBOUND) as served,
         connected(served.port) as client,
@@ -74,7 +74,7 @@ async def test_sigterm_under_load_tells_everybody_and_ends_with_0_in_time() -> N
             assert 200 <= int(trailers["retry-after-ms"]) <= 2000
 
 
-async def test_without_descriptors_it_serves_whom_it_has_and_others_when_some_go(
+async def test_without_file_descriptors_existing_participants_are_served(
     watched: Watch,
 ) -> None:
     async with watched() as site:

@@ -62,7 +62,7 @@ async def refused(site: Site) -> bool:
 
 @pytest.mark.parametrize("path", [SIGNAL, LISTEN])
 @pytest.mark.parametrize("frames", [3, 20], ids=["some", "more than may wait"])
-async def test_who_never_reads_is_ended_and_counts_until_it_hangs_up(
+async def test_a_client_that_never_reads_is_ended_and_counts_until_it_disconnects(
     watched: Watch, path: str, frames: int
 ) -> None:
     limits = ("--max-streams-per-user", "3", "--write-timeout", "1")
@@ -82,7 +82,7 @@ async def test_who_never_reads_is_ended_and_counts_until_it_hangs_up(
         await site.empties()
 
 
-async def test_who_leaves_even_pings_unanswered_is_hung_up_on(watched: Watch) -> None:
+async def test_a_client_that_answers_no_pings_is_disconnected(watched: Watch) -> None:
     async with watched(*UNBOUND) as site:
         room = str(uuid.uuid4())
         async with connected(site.port) as client:
@@ -93,7 +93,7 @@ async def test_who_leaves_even_pings_unanswered_is_hung_up_on(watched: Watch) ->
             await site.has(0)
 
 
-async def test_a_frozen_process_is_given_up(watched: Watch) -> None:
+async def test_a_frozen_process_is_disconnected(watched: Watch) -> None:
     async with watched() as site, site.end("alice") as alice:
         await alice.send(join())
         room = (await alice.hear()).room_id
@@ -107,7 +107,7 @@ async def test_a_frozen_process_is_given_up(watched: Watch) -> None:
 
 
 @pytest.mark.parametrize("transport", [SignalEnd, ListenEnd])
-async def test_one_whose_network_is_gone_without_a_word_is_given_up(
+async def test_a_client_that_loses_its_network_silently_is_disconnected(
     watched: Watch, transport: type[End]
 ) -> None:
     async with watched() as site, Proxy(site.port) as network, site.end("alice") as alice:

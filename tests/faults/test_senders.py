@@ -34,7 +34,7 @@ async def refused(call: Any) -> grpc.StatusCode:
 
 @pytest.mark.parametrize("at_once", [1, 16])
 @pytest.mark.parametrize("kind", ["Signal", "Send"])
-async def test_a_message_of_262_000_frames_costs_others_nothing(
+async def test_a_message_with_262_000_frames_delays_no_other_participant(
     watched: Watch, kind: str, at_once: int
 ) -> None:
     async with (
@@ -63,7 +63,7 @@ async def test_a_message_of_262_000_frames_costs_others_nothing(
             assert set(codes) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
-async def test_what_a_small_frame_came_with_is_not_kept(watched: Watch) -> None:
+async def test_a_small_frame_does_not_keep_its_large_message_in_memory(watched: Watch) -> None:
     beside = b"\x7a\x80\xa0\x1f" + bytes(500 * 1024)  # field 15, which there is not
     async with (
         watched(*UNBOUND) as site,
@@ -81,7 +81,7 @@ async def test_what_a_small_frame_came_with_is_not_kept(watched: Watch) -> None:
         assert site.process.memory_info().rss - before < 24 * MIB
 
 
-async def test_calls_without_a_token_hold_no_memory(watched: Watch) -> None:
+async def test_rpcs_without_a_token_use_no_memory(watched: Watch) -> None:
     async with watched() as site, connected(site.port) as mallory:
 
         async def calls(first: int) -> int:
@@ -100,7 +100,7 @@ async def test_calls_without_a_token_hold_no_memory(watched: Watch) -> None:
         assert await calls(4001) - warm < 16 * MIB
 
 
-async def test_a_user_that_holds_calls_open_holds_a_bounded_number(watched: Watch) -> None:
+async def test_a_user_can_keep_a_bounded_number_of_requests_open(watched: Watch) -> None:
     async with watched() as site, connected(site.port) as mallory:
         mine = token("mallory")
 

@@ -57,7 +57,7 @@ async def lets_in(client: Http2) -> bool:
     return stream not in client.trailers
 
 
-async def test_a_watcher_that_does_not_read_holds_up_neither_a_change_nor_the_others(
+async def test_a_watcher_that_does_not_read_delays_no_change_for_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jwks, "RETRY_SECONDS", 0.05)
@@ -75,7 +75,7 @@ async def test_a_watcher_that_does_not_read_holds_up_neither_a_change_nor_the_ot
             assert (await client.hear(stream, Response)).status == Response.SERVING
 
 
-async def test_a_watcher_that_does_not_read_does_not_hold_up_the_end() -> None:
+async def test_a_watcher_that_does_not_read_does_not_delay_the_shutdown() -> None:
     async with (
         dyad_serve(SECRET, "--drain-timeout", "60") as served,
         connected(served.port, window=0) as deaf,
@@ -123,7 +123,7 @@ async def test_names_of_half_a_megabyte_are_not_kept(watched: Watch) -> None:
 
 
 @pytest.mark.parametrize("path", [CHECK, WATCH])
-async def test_a_health_call_that_asks_nothing_ends_after_a_second(
+async def test_a_health_check_without_a_request_ends_after_a_second(
     watched: Watch, path: str
 ) -> None:
     async with watched() as site, connected(site.port) as client:
@@ -146,7 +146,7 @@ async def test_checks_whose_answer_is_not_read_are_bounded(watched: Watch) -> No
             assert (await alice.hear()).HasField("join_room")
 
 
-async def test_places_are_free_again_once_their_clients_are_gone() -> None:
+async def test_places_are_free_again_when_their_clients_are_gone() -> None:
     async with serving() as server:
         for _ in range(3):
             async with connected(server.port, window=0) as deaf:
@@ -171,7 +171,7 @@ async def test_a_name_that_is_not_known_is_answered_as_the_health_protocol_says(
         watch.cancel()
 
 
-async def test_who_watches_is_woken_by_a_change_alone() -> None:
+async def test_a_watcher_is_woken_only_by_a_change() -> None:
     health = Health("service", Origin([]))
     before = health._changed  # noqa: SLF001 - what a watcher awaits
     for _ in range(3):
@@ -181,7 +181,7 @@ async def test_who_watches_is_woken_by_a_change_alone() -> None:
     assert before.is_set()
 
 
-async def test_reflection_ends_whom_it_hears_nothing_of_and_takes_small_requests_only(
+async def test_reflection_ends_silent_clients_and_accepts_small_requests_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reflection, "_SECONDS_BETWEEN", 0.3)
@@ -209,7 +209,7 @@ async def test_reflection_ends_whom_it_hears_nothing_of_and_takes_small_requests
         call.cancel()
 
 
-async def test_a_call_goes_on_beside_deaf_watchers_at_the_end_too() -> None:
+async def test_a_call_goes_on_beside_watchers_that_do_not_read_even_at_shutdown() -> None:
     async with (
         dyad_serve(SECRET, "--drain-timeout", "60") as served,
         connected(served.port, window=0) as deaf,

@@ -139,7 +139,7 @@ GROWTH = 32 * 1024 * 1024
 """What all of it may cost the server: its own buffers, and no flood's worth."""
 
 
-async def test_what_is_no_http2_harms_nobody_else(watched: Watch) -> None:
+async def test_broken_http2_harms_no_other_client(watched: Watch) -> None:
     async with watched() as site:
         before = site.process.memory_info().rss
         for what, frames in SAID.items():
@@ -159,7 +159,7 @@ async def test_what_is_no_http2_harms_nobody_else(watched: Watch) -> None:
         assert site.process.memory_info().rss - before < GROWTH
 
 
-async def test_what_does_not_begin_as_http2_is_hung_up_on(watched: Watch) -> None:
+async def test_a_connection_that_is_not_http2_is_closed(watched: Watch) -> None:
     async with watched() as site:
 
         async def until_hung_up(said: bytes) -> None:
@@ -175,7 +175,7 @@ async def test_what_does_not_begin_as_http2_is_hung_up_on(watched: Watch) -> Non
         await site.empties()
 
 
-async def test_a_path_that_is_no_text_is_refused_and_the_server_goes_on(watched: Watch) -> None:
+async def test_an_undecodable_path_is_refused_and_the_server_goes_on(watched: Watch) -> None:
     async with watched() as site:
         async with connected(site.port) as client:
             for stream in (1, 3, 5):
@@ -184,7 +184,7 @@ async def test_a_path_that_is_no_text_is_refused_and_the_server_goes_on(watched:
         assert await served(site)
 
 
-async def test_a_header_that_is_no_text_is_refused_and_not_in_the_log(watched: Watch) -> None:
+async def test_an_undecodable_header_is_refused_and_not_logged(watched: Watch) -> None:
     async with watched() as site, connected(site.port) as client:
         good = token().encode()
         client.write(client.headers(1, ("authorization", b"Bearer " + good + b"\xff")))
@@ -196,7 +196,9 @@ async def test_a_header_that_is_no_text_is_refused_and_not_in_the_log(watched: W
         assert "Traceback" not in said
 
 
-async def test_what_is_no_message_harms_nobody_else_and_is_not_in_the_log(watched: Watch) -> None:
+async def test_an_undecodable_message_harms_no_other_client_and_is_not_logged(
+    watched: Watch,
+) -> None:
     async with watched() as site:
         for path in (SIGNAL, LISTEN, SEND):
             for what, body in (NO_MESSAGE | NO_GRPC).items():
@@ -209,7 +211,7 @@ async def test_what_is_no_message_harms_nobody_else_and_is_not_in_the_log(watche
         assert "Traceback" not in site.served.command.said
 
 
-async def test_a_call_goes_on_after_what_is_no_message(watched: Watch) -> None:
+async def test_a_stream_goes_on_after_an_undecodable_message(watched: Watch) -> None:
     async with watched() as site, connected(site.port) as client:
         for what, body in NO_MESSAGE.items():
             stream = client.call(token())

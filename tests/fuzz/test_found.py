@@ -8,7 +8,7 @@ from tests.conftest import ends, serving
 from tests.support.ends import End, candidate, end_of, offer, pair
 
 
-async def test_a_frame_that_acknowledges_what_never_was_is_refused_once_and_goes_nowhere(
+async def test_a_frame_with_a_false_ack_is_refused_once_and_not_forwarded(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -23,7 +23,7 @@ async def test_a_frame_that_acknowledges_what_never_was_is_refused_once_and_goes
         assert (await alice.hear()).reply_to == 3, "it was refused twice"
 
 
-async def test_who_comes_back_too_far_behind_leaves_the_old_stream_without_a_frame_twice(
+async def test_a_failed_resume_sends_no_frame_twice_on_the_old_stream(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:

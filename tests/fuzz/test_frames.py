@@ -32,7 +32,7 @@ def chance(monkeypatch: pytest.MonkeyPatch) -> random.Random:
     [(budget.OF_FRAMES, 0.02, "frames"), (budget.OF_BYTES, 1.0, "bytes for frames")],
     ids=["frames", "bytes"],
 )
-def test_what_comes_of_frames_is_what_the_contract_says(
+def test_any_frames_are_answered_as_the_contract_says(
     chance: random.Random, cases: int, share_of_bytes: float, of: str
 ) -> None:
     async def play() -> int:
@@ -62,7 +62,7 @@ def test_what_comes_of_frames_is_what_the_contract_says(
 @pytest.mark.timeout(0)
 @settings(max_examples=200, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(5, STEPS))
-def test_what_comes_of_few_frames_is_what_the_contract_says(rng: random.Random, steps: int) -> None:
+def test_a_few_frames_are_answered_as_the_contract_says(rng: random.Random, steps: int) -> None:
     """The same by Hypothesis, which finds the shortest way to what it finds."""
     asyncio.run(World(rng, 0.1).play(steps))
 

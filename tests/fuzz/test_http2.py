@@ -91,7 +91,7 @@ async def new_call(port: int, proof: str) -> None:
 @pytest.mark.long
 @pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(0)
-async def test_the_server_goes_on_whatever_bytes_come() -> None:
+async def test_no_bytes_stop_the_server() -> None:
     proof = token("fuzz", ttl=3600)
     numbers = iter(range(budget.OF_HTTP2))
     # What a call is held to is tried elsewhere: here all of them are to get in.

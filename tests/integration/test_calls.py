@@ -34,7 +34,7 @@ async def test_creating_a_room_is_acknowledged_with_its_uuid(transport: type[End
         assert ack.join_room.resume_token == ""
 
 
-async def test_joining_tells_each_who_the_other_is(transport: type[End]) -> None:
+async def test_joining_tells_each_participant_who_the_other_is(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob = connect("alice", email="a@x"), connect("bob", email="b@x")
         await alice.send(join(seq=1))
@@ -82,7 +82,7 @@ async def test_fields_of_a_newer_client_are_forwarded(transport: type[End]) -> N
         assert unknown in (await bob.hear()).SerializeToString()
 
 
-async def test_hanging_up_is_acknowledged_and_told(transport: type[End]) -> None:
+async def test_leaving_is_acknowledged_and_announced_to_the_peer(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         await bob.send(leave(room_id, seq=1))
@@ -116,7 +116,7 @@ async def test_politeness_stays_with_the_seat(transport: type[End]) -> None:
         assert not (await carol.hear()).join_room.polite
 
 
-async def test_every_error_answers_its_frame_and_the_call_goes_on(transport: type[End]) -> None:
+async def test_every_error_answers_its_frame_and_the_stream_goes_on(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         _alice, bob, room_id = await pair(connect)
         dave = connect("dave")
@@ -192,7 +192,7 @@ async def test_a_frame_over_the_limit_ends_its_sender_only(transport: type[End])
         assert (await bob.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
 
 
-async def test_a_lone_room_ends_in_time_and_a_pair_does_not(transport: type[End]) -> None:
+async def test_a_participant_alone_is_ended_in_time_and_a_pair_is_not(transport: type[End]) -> None:
     async with serving(lone_timeout=100) as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         lone = connect("lone")
@@ -206,7 +206,7 @@ async def test_a_lone_room_ends_in_time_and_a_pair_does_not(transport: type[End]
         assert (await bob.hear()).offer.sdp == "v=0"
 
 
-async def test_half_closing_lets_go_of_the_seat_and_ends_well() -> None:
+async def test_half_closing_frees_the_seat_and_ends_with_ok() -> None:
     async with serving() as server, ends(server, SignalEnd) as connect:
         alice, bob, room_id = await pair(connect)
         assert isinstance(bob, SignalEnd)
@@ -217,7 +217,7 @@ async def test_half_closing_lets_go_of_the_seat_and_ends_well() -> None:
         assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_LEFT
 
 
-async def test_a_room_claim_makes_its_room_also_by_name(transport: type[End]) -> None:
+async def test_a_token_with_a_room_may_create_that_room_by_naming_it(transport: type[End]) -> None:
     room = str(uuid.uuid4())
     async with serving() as server, ends(server, transport) as connect:
         alice, bob = connect("alice", room=room), connect("bob", room=room)
@@ -227,7 +227,7 @@ async def test_a_room_claim_makes_its_room_also_by_name(transport: type[End]) ->
         assert (await bob.hear()).join_room.peer.user_id == "alice"
 
 
-async def test_what_is_sent_when_listen_has_broken_still_counts() -> None:
+async def test_a_send_after_listen_broke_still_counts() -> None:
     async with serving() as server, ends(server, ListenEnd) as connect:
         alice, bob = connect("alice"), connect("bob")
         assert isinstance(bob, ListenEnd)
@@ -245,7 +245,7 @@ async def test_what_is_sent_when_listen_has_broken_still_counts() -> None:
         assert len(server.dyad.hub) == 1
 
 
-async def test_a_drain_tells_nobody_that_the_peer_has_gone(transport: type[End]) -> None:
+async def test_a_drain_announces_no_leave_to_a_drained_peer(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, _ = await pair(connect)
         await server.stop()

@@ -12,7 +12,9 @@ from tests.support.ends import ListenEnd, pair
 from tests.support.until import PATIENCE
 
 
-async def test_a_call_that_is_cut_ends_as_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stream_cut_by_the_client_ends_as_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # A handler that swallows CancelledError leaks its call inside gRPC. That of
     # `Signal` meets the end of what it reads first.
     cancelled = asyncio.Event()

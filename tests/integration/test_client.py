@@ -72,7 +72,7 @@ async def test_after_leaving_another_room_may_be_entered() -> None:
         assert await _refusal(alice) is dyad.Refusal.PEER_ABSENT
 
 
-async def test_a_refused_join_raises_and_the_call_goes_on() -> None:
+async def test_a_refused_join_raises_and_the_stream_goes_on() -> None:
     async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
         with pytest.raises(dyad.Refused) as refused:
             await alice.join("no such room")
@@ -83,7 +83,7 @@ async def test_a_refused_join_raises_and_the_call_goes_on() -> None:
         assert (await alice.create()).peer is None
 
 
-async def test_a_refused_offer_is_an_event_and_the_call_goes_on() -> None:
+async def test_a_refused_offer_is_an_event_and_the_stream_goes_on() -> None:
     async with (
         serving() as server,
         connect(server.port, ALICE) as alice,
@@ -145,7 +145,7 @@ async def test_a_draining_server_ends_as_unavailable_and_says_when_to_come_back(
             await alice.leave()
 
 
-async def test_where_nobody_listens_entering_a_room_ends_as_unavailable() -> None:
+async def test_joining_without_a_server_ends_as_unavailable() -> None:
     async with serving() as server, Proxy(server.port) as proxy, asyncio.timeout(10):
         await proxy.refuse()
         async with connect(proxy.port, ALICE) as alice:
@@ -219,7 +219,7 @@ async def test_sending_waits_while_too_much_is_unacknowledged() -> None:
         await sending
 
 
-async def test_the_end_frees_who_waits_to_send() -> None:
+async def test_the_end_of_a_connection_frees_a_waiting_send() -> None:
     async with (
         serving() as server,
         Proxy(server.port) as proxy,
@@ -241,7 +241,7 @@ async def test_the_end_frees_who_waits_to_send() -> None:
             await sending
 
 
-async def test_one_who_does_not_iterate_learns_of_the_end_by_sending() -> None:
+async def test_a_client_that_does_not_iterate_learns_of_the_end_by_sending() -> None:
     async with (
         serving(max_frames_per_second=100_000, max_bytes_per_second=10_000_000) as server,
         Proxy(server.port) as proxy,
@@ -256,7 +256,7 @@ async def test_one_who_does_not_iterate_learns_of_the_end_by_sending() -> None:
             await _send_candidates(alice, 100_000)
 
 
-async def test_each_connection_stands_alone() -> None:
+async def test_connections_do_not_affect_each_other() -> None:
     async with (
         serving() as server,
         Proxy(server.port) as proxy,
@@ -279,7 +279,7 @@ async def test_closing_without_leaving_looks_like_a_lost_connection() -> None:
         assert await anext(alice) == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
 
 
-async def test_what_was_taken_in_is_acknowledged() -> None:
+async def test_received_frames_are_acknowledged() -> None:
     acks: asyncio.Queue[int] = asyncio.Queue()
 
     async def script(requests: AsyncIterator[pb.SignalRequest], context: Context) -> None:

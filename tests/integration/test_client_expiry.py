@@ -13,7 +13,7 @@ SECONDS = 3
 """How long the tokens here are good for."""
 
 
-async def test_one_whose_token_expires_comes_back_with_a_new_one_and_loses_nothing() -> None:
+async def test_a_client_with_an_expired_token_resumes_with_a_new_one_without_loss() -> None:
     given = []
 
     def renewed() -> str:
@@ -41,7 +41,7 @@ async def test_one_whose_token_expires_comes_back_with_a_new_one_and_loses_nothi
         assert len(given) >= 3
 
 
-async def test_one_with_a_fixed_token_is_told_by_the_server_that_it_expired() -> None:
+async def test_a_client_with_a_fixed_token_gets_the_servers_sentence_when_it_expires() -> None:
     async with (
         serving(end_at_expiry=True) as server,
         dyad.connect(f"127.0.0.1:{server.port}", token("alice", ttl=SECONDS - LEEWAY)) as alice,

@@ -88,7 +88,7 @@ async def test_a_heartbeat_is_answered_by_one_empty_message() -> None:
         assert fake.heard[0].empty()
 
 
-async def test_one_whose_app_takes_no_events_shows_that_it_is_there(
+async def test_a_client_whose_app_reads_no_events_still_sends_heartbeats(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(link, "_BEAT_SECONDS", 0.05)
@@ -104,7 +104,7 @@ async def test_one_whose_app_takes_no_events_shows_that_it_is_there(
             assert await fake.heard[0].get() == pb.SignalRequest()
 
 
-async def test_a_server_that_falls_silent_is_left_and_the_seat_taken_again(
+async def test_a_client_leaves_a_silent_server_and_resumes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(link, "_SILENCE_SECONDS", 2)
@@ -119,7 +119,7 @@ async def test_a_server_that_falls_silent_is_left_and_the_seat_taken_again(
         assert (await fake.heard[1].get()).frames[0].join_room.resume_token == "t"
 
 
-async def test_a_client_that_only_receives_lives_beyond_its_lease() -> None:
+async def test_a_client_that_only_receives_outlives_its_lease() -> None:
     async with (
         serving(heartbeat=0.5, lease=3) as server,
         dyad.connect(f"127.0.0.1:{server.port}", token("alice")) as alice,
@@ -138,7 +138,7 @@ async def test_a_client_that_only_receives_lives_beyond_its_lease() -> None:
             assert heard.sdp == str(n)
 
 
-async def test_a_quiet_client_lives_beyond_its_lease() -> None:
+async def test_a_quiet_client_outlives_its_lease() -> None:
     async with (
         serving(heartbeat=0.5, lease=3) as server,
         dyad.connect(f"127.0.0.1:{server.port}", token("alice")) as alice,

@@ -74,7 +74,7 @@ async def pair(server: Server, **terms: Any) -> AsyncIterator[tuple[Party, Party
         yield alice, bob
 
 
-async def test_a_cut_right_after_entering_loses_nothing() -> None:
+async def test_a_disconnect_right_after_joining_loses_nothing() -> None:
     async with (
         serving() as server,
         connected(server, ALICE) as alice,
@@ -97,7 +97,7 @@ async def test_a_cut_right_after_entering_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize("half_open", [False, True], ids=["reset", "half open"])
-async def test_cuts_during_bursts_of_200_both_ways_lose_and_double_nothing(
+async def test_disconnects_during_bursts_of_200_lose_and_duplicate_nothing(
     *, half_open: bool
 ) -> None:
     async with serving(**FAST) as server, pair(server) as (alice, bob), asyncio.timeout(50):
@@ -125,7 +125,7 @@ async def test_cuts_during_bursts_of_200_both_ways_lose_and_double_nothing(
         assert bob.returns
 
 
-async def test_a_call_survives_being_cut_over_and_over() -> None:
+async def test_a_call_survives_repeated_disconnects() -> None:
     async with serving(**FAST) as server, pair(server) as (alice, bob), asyncio.timeout(50):
         for number in range(100):
             await alice.say(f"ping {number}")
@@ -143,7 +143,7 @@ async def test_a_call_survives_being_cut_over_and_over() -> None:
         assert bob.losses == bob.returns == 20
 
 
-async def test_a_stalled_connection_is_noticed_in_8_s_and_what_it_brings_late_counts_once() -> None:
+async def test_a_stalled_connection_is_noticed_in_8_s_and_its_late_frames_count_once() -> None:
     async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(40):
         bob.network.stall(new=False)
         for number in range(50):
@@ -159,7 +159,7 @@ async def test_a_stalled_connection_is_noticed_in_8_s_and_what_it_brings_late_co
         assert await alice.hear_said() == "the last"
 
 
-async def test_what_is_sent_while_away_waits() -> None:
+async def test_frames_sent_while_disconnected_wait() -> None:
     async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
         await bob.network.refuse()
         await bob.network.cut()
@@ -172,7 +172,7 @@ async def test_what_is_sent_while_away_waits() -> None:
             assert [await party.hear_said() for _ in range(10)] == [str(n) for n in range(10)]
 
 
-async def test_one_who_comes_back_too_late_begins_a_new_session_in_the_room() -> None:
+async def test_a_client_that_reconnects_too_late_starts_a_new_session_in_the_room() -> None:
     async with serving(resume_grace=20) as server, pair(server) as (alice, bob):
         async with asyncio.timeout(PATIENCE):
             await bob.network.refuse()
@@ -197,7 +197,7 @@ async def test_one_who_comes_back_too_late_begins_a_new_session_in_the_room() ->
             assert bob.returns == 1
 
 
-async def test_one_whose_room_is_gone_is_told_so() -> None:
+async def test_a_client_whose_room_is_gone_is_told() -> None:
     async with serving(resume_grace=0.1) as server, connected(server, ALICE) as alice:
         async with asyncio.timeout(20):
             await alice.connection.create()
@@ -210,7 +210,7 @@ async def test_one_whose_room_is_gone_is_told_so() -> None:
                 await anext(alice.connection)
 
 
-async def test_hanging_up_across_a_cut_is_delivered() -> None:
+async def test_a_leave_during_a_disconnect_is_delivered() -> None:
     async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
         bob.network.stall()
         leaving = asyncio.create_task(bob.connection.leave())
@@ -222,7 +222,7 @@ async def test_hanging_up_across_a_cut_is_delivered() -> None:
         assert dyad.Reconnecting() in [event async for event in bob.connection]
 
 
-async def test_hanging_up_of_one_whose_seat_is_gone_is_done() -> None:
+async def test_a_leave_succeeds_if_the_seat_is_already_gone() -> None:
     async with serving(resume_grace=0.1) as server, pair(server) as (alice, bob):
         async with asyncio.timeout(20):
             await bob.network.refuse()
@@ -241,7 +241,7 @@ async def test_hanging_up_of_one_whose_seat_is_gone_is_done() -> None:
             assert isinstance(await anext(bob.connection), dyad.PeerJoined)
 
 
-async def test_hanging_up_while_a_new_session_begins_is_said_in_it() -> None:
+async def test_a_leave_during_a_new_join_is_sent_in_the_new_session() -> None:
     too_late, entering, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
     asked = 0
 
@@ -269,7 +269,7 @@ async def test_hanging_up_while_a_new_session_begins_is_said_in_it() -> None:
             assert await alice.hear() == dyad.PeerLeft(BOB, dyad.Departure.LEFT)
 
 
-async def test_it_gives_up_after_a_while_and_says_why() -> None:
+async def test_a_client_gives_up_after_a_while_and_says_why() -> None:
     async with serving() as server, pair(server, give_up_after=0.5) as (_alice, bob):
         async with asyncio.timeout(20):
             await bob.network.refuse()
@@ -284,7 +284,7 @@ async def test_it_gives_up_after_a_while_and_says_why() -> None:
                 await bob.say("too late")
 
 
-async def test_a_silent_server_does_not_keep_it_beyond_that() -> None:
+async def test_a_silent_server_does_not_delay_giving_up() -> None:
     async with serving() as server, pair(server, give_up_after=20) as (_alice, bob):
         async with asyncio.timeout(PATIENCE):
             bob.network.stall()
@@ -297,7 +297,7 @@ async def test_a_silent_server_does_not_keep_it_beyond_that() -> None:
                     await anext(bob.connection)
 
 
-async def test_a_try_without_an_answer_is_followed_by_another(
+async def test_an_attempt_without_an_answer_is_followed_by_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(link, "_TRY_SECONDS", 0.2)
@@ -310,7 +310,7 @@ async def test_a_try_without_an_answer_is_followed_by_another(
         assert await bob.hear_said() == "hello"
 
 
-async def test_once_back_it_stays() -> None:
+async def test_after_a_resume_the_client_stays_connected() -> None:
     async with serving() as server, pair(server, give_up_after=20) as (alice, bob):
         async with asyncio.timeout(PATIENCE):
             await bob.network.cut()
@@ -322,7 +322,7 @@ async def test_once_back_it_stays() -> None:
             assert bob.losses == 1
 
 
-async def test_a_cut_before_the_room_is_entered_is_the_end() -> None:
+async def test_a_disconnect_before_joining_is_final() -> None:
     async with serving() as server, connected(server, ALICE) as alice, asyncio.timeout(20):
         alice.network.stall()
         creating = asyncio.create_task(alice.connection.create())
@@ -340,7 +340,7 @@ async def test_a_room_that_is_not_resumable_ends_with_its_connection() -> None:
             await anext(alice.connection)
 
 
-async def test_every_try_asks_for_the_token_and_one_that_fails_is_not_the_last() -> None:
+async def test_each_attempt_asks_for_a_token_and_a_failed_attempt_is_repeated() -> None:
     good = token("bob", email="b@x")
     to_give = [good, None, "expired", good]
 
@@ -358,7 +358,7 @@ async def test_every_try_asks_for_the_token_and_one_that_fails_is_not_the_last()
         assert not to_give
 
 
-async def test_closing_without_leaving_holds_the_seat_for_the_grace_time() -> None:
+async def test_closing_without_leaving_keeps_the_seat_reserved_for_the_grace_time() -> None:
     async with serving(resume_grace=0.5) as server, connected(server, ALICE) as alice:
         async with asyncio.timeout(20):
             alice.room = await alice.connection.create()
@@ -372,7 +372,7 @@ async def test_closing_without_leaving_holds_the_seat_for_the_grace_time() -> No
             assert asyncio.get_running_loop().time() - closing >= 0.5
 
 
-async def test_closing_while_away_does_not_wait() -> None:
+async def test_closing_while_disconnected_does_not_wait() -> None:
     async with serving() as server, connected(server, ALICE) as alice, asyncio.timeout(20):
         await alice.connection.create()
         await alice.network.refuse()

@@ -38,7 +38,7 @@ async def told_of_another_bob(alice: dyad.Connection) -> None:
     assert await anext(alice) == dyad.PeerJoined(BOB)
 
 
-async def test_a_second_device_takes_the_seat_and_the_first_is_told_and_stays_away() -> None:
+async def test_a_second_device_takes_the_seat_and_the_first_stays_away() -> None:
     async with (
         serving() as server,
         called(server) as (alice, bob, room),
@@ -55,7 +55,7 @@ async def test_a_second_device_takes_the_seat_and_the_first_is_told_and_stays_aw
         assert await anext(phone) == dyad.Offer("v=0", dyad.Participant("alice"))
 
 
-async def test_one_whose_seat_was_taken_while_it_was_away_does_not_take_it_back() -> None:
+async def test_a_client_whose_seat_was_taken_while_disconnected_does_not_take_it_back() -> None:
     async with (
         serving() as server,
         Proxy(server.port) as network,

@@ -164,7 +164,7 @@ async def call_and_part(own: grpc.aio.Channel, transport: type[End]) -> tuple[En
     return alice, bob
 
 
-async def test_what_the_readme_shows_serves_a_call_and_drains_it(
+async def test_the_readmes_example_serves_a_call_and_drains_it(
     capsys: pytest.CaptureFixture[str], config: Config, transport: type[End]
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -181,7 +181,7 @@ async def test_what_the_readme_shows_serves_a_call_and_drains_it(
             assert ended.code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_opentelemetry_sees_every_call_of_what_the_readme_shows(
+async def test_opentelemetry_sees_every_rpc_of_the_readmes_example(
     spans: InMemorySpanExporter,
     capsys: pytest.CaptureFixture[str],
     config: Config,
@@ -202,7 +202,7 @@ async def test_opentelemetry_sees_every_call_of_what_the_readme_shows(
         await until(lambda: {span.name for span in spans.get_finished_spans()} >= seen)
 
 
-async def test_an_interceptor_can_refuse_a_call(transport: type[End]) -> None:
+async def test_an_interceptor_can_refuse_an_rpc(transport: type[End]) -> None:
     audit = Audit()
     config = Config(port=0, jwt_secret=SECRET)
     async with (
@@ -216,7 +216,7 @@ async def test_an_interceptor_can_refuse_a_call(transport: type[End]) -> None:
     assert audit.seen
 
 
-async def test_a_path_that_is_no_text_ends_no_embedded_server() -> None:
+async def test_an_undecodable_path_does_not_stop_an_embedded_server() -> None:
     async with (
         serving(Config(port=0, jwt_secret=SECRET)) as server,
         connected(server.port) as client,
@@ -260,7 +260,7 @@ def opaque(server: grpc.aio.Server) -> None:
 
 
 @pytest.mark.parametrize("add_services", [twice, health_too, opaque])
-async def test_what_cannot_be_served_is_said_when_it_is_added(
+async def test_a_service_that_cannot_be_served_is_refused_when_it_is_added(
     add_services: Callable[[grpc.aio.Server], None],
 ) -> None:
     with pytest.raises(ConfigError, match="service"):

@@ -37,7 +37,7 @@ def told_when(said: dict[str, str]) -> bool:
     return 200 <= int(said["retry-after-ms"]) <= 2000
 
 
-async def test_a_listen_is_told_that_the_server_goes_away_and_when_to_come_back() -> None:
+async def test_a_listen_is_told_that_the_server_stops_and_when_to_reconnect() -> None:
     async with dyad_serve(SECRET) as served, proxy(served.port) as port:
         call = await listen(port)
         try:
@@ -55,7 +55,7 @@ async def test_a_listen_is_told_that_the_server_goes_away_and_when_to_come_back(
             call.close()
 
 
-async def test_who_comes_while_the_server_drains_is_told_in_headers_that_a_page_may_read() -> None:
+async def test_a_page_can_read_the_status_of_a_draining_server() -> None:
     async with serving() as server, proxy(server.port) as port:
         await server.dyad.drain()
         call = await listen(port)
@@ -70,7 +70,7 @@ async def test_who_comes_while_the_server_drains_is_told_in_headers_that_a_page_
             call.close()
 
 
-async def test_a_server_that_is_gone_reads_as_unavailable_too() -> None:
+async def test_a_server_that_is_gone_also_reads_as_unavailable() -> None:
     async with dyad_serve(SECRET) as served, proxy(served.port) as port:
         served.process.terminate()
         await served.command.ended()

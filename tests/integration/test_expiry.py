@@ -94,7 +94,7 @@ async def test_a_connection_outlives_the_token_that_opened_it(
 
 
 @pytest.mark.parametrize("by", [0, 1], ids=["its own node", "another node"])
-async def test_a_send_needs_the_token_of_its_session_or_a_good_one_of_its_user(
+async def test_a_send_needs_its_sessions_token_or_a_good_token_of_its_user(
     by: int, engine: str, pass_time: Callable[[], None]
 ) -> None:
     async with two_servers(engine) as servers, channels(servers) as here:
@@ -127,7 +127,7 @@ async def test_a_send_needs_the_token_of_its_session_or_a_good_one_of_its_user(
             end.cut()
 
 
-async def test_a_withdrawn_key_opens_nothing_but_its_connections_go_on() -> None:
+async def test_a_withdrawn_key_opens_no_connection_but_its_connections_go_on() -> None:
     old, new = es256("old"), es256("new")
     with issuing(old) as issuer:
         settings = {"jwt_secret": "", "jwt_jwks_url": issuer.url}
@@ -154,7 +154,7 @@ async def test_a_withdrawn_key_opens_nothing_but_its_connections_go_on() -> None
                 end.cut()
 
 
-async def test_a_server_told_so_ends_a_connection_at_expiry_and_the_seat_is_kept(
+async def test_end_at_expiry_ends_a_connection_and_reserves_its_seat(
     transport: type[End], engine: str, pass_time: Callable[[], None]
 ) -> None:
     async with two_servers(engine, **ENDS_AT_EXPIRY) as servers, channels(servers) as (one, other):
@@ -184,7 +184,7 @@ async def test_a_server_told_so_ends_a_connection_at_expiry_and_the_seat_is_kept
             end.cut()
 
 
-async def test_the_python_client_comes_back_with_a_fresh_token_and_loses_nothing(
+async def test_the_python_client_resumes_with_a_fresh_token_without_loss(
     engine: str, pass_time: Callable[[], None]
 ) -> None:
     asked = 0

@@ -47,7 +47,7 @@ async def numbered(connect: Connect, user: str) -> tuple[End, str]:
     return end, (await end.hear()).room_id
 
 
-async def test_a_heartbeat_comes_where_nothing_else_does_and_any_message_answers_it(
+async def test_a_heartbeat_is_sent_after_silence_and_any_message_answers_it(
     transport: type[End],
 ) -> None:
     async with serving(**QUICK) as server, ends(server, transport) as connect:
@@ -60,7 +60,7 @@ async def test_a_heartbeat_comes_where_nothing_else_does_and_any_message_answers
             await until(partial(heard_after, connection, before))
 
 
-async def test_one_that_sends_nothing_for_its_lease_ends_and_its_peer_is_told(
+async def test_a_participant_silent_for_its_lease_is_ended_and_its_peer_is_told(
     transport: type[End],
 ) -> None:
     async with serving(**QUICK) as server, ends(server, transport) as connect:
@@ -77,7 +77,7 @@ async def test_one_that_sends_nothing_for_its_lease_ends_and_its_peer_is_told(
         assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
 
 
-async def test_the_seat_of_one_that_may_resume_is_held_when_its_lease_is_over(
+async def test_the_seat_of_a_resumable_participant_is_reserved_when_its_lease_ends(
     transport: type[End],
 ) -> None:
     async with serving(**QUICK) as server, ends(server, transport) as connect:
@@ -92,7 +92,7 @@ async def test_the_seat_of_one_that_may_resume_is_held_when_its_lease_is_over(
         assert (await back.hear()).ice_candidate.candidate == "meanwhile"
 
 
-async def test_one_that_only_hears_is_sent_heartbeats_all_the_same(transport: type[End]) -> None:
+async def test_a_participant_that_only_receives_is_sent_heartbeats(transport: type[End]) -> None:
     async with serving(**QUICK) as server, ends(server, transport) as connect:
         alice, bob, room_id, _ = await resumable_pair(connect)
         talking = asyncio.create_task(_talk(alice, room_id))
@@ -111,7 +111,7 @@ async def _talk(end: End, room_id: str) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_one_that_never_numbered_a_frame_has_no_lease(transport: type[End]) -> None:
+async def test_a_session_that_never_numbered_a_frame_has_no_lease(transport: type[End]) -> None:
     async with serving(**QUICK) as server, ends(server, transport) as connect:
         by_hand = connect("alice")
         await by_hand.send(join())

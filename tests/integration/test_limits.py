@@ -16,7 +16,9 @@ from tests.support.ends import End, SignalEnd, candidate, end_of, join, offer, p
 from tests.support.until import PATIENCE, until
 
 
-async def test_one_who_does_not_read_is_ended_and_the_peer_is_told(transport: type[End]) -> None:
+async def test_a_client_that_does_not_read_is_ended_and_the_peer_is_told(
+    transport: type[End],
+) -> None:
     fast = {"max_frames_per_second": 10**6, "max_bytes_per_second": 10**9}
     async with serving(write_timeout=1.0, **fast) as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
@@ -41,7 +43,7 @@ async def test_one_who_does_not_read_is_ended_and_the_peer_is_told(transport: ty
         assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_one_who_does_not_read_is_ended_in_time_however_much_may_wait() -> None:
+async def test_a_client_that_does_not_read_is_ended_in_time_whatever_the_buffer() -> None:
     much = {"max_bytes_per_second": 10**9, "max_waiting_bytes": 10**9}
     async with serving(write_timeout=1.0, **much) as server, ends(server, SignalEnd) as connect:
         alice, _, room_id = await pair(connect)
@@ -59,7 +61,7 @@ async def test_one_who_does_not_read_is_ended_in_time_however_much_may_wait() ->
         assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
 
 
-async def test_what_waits_goes_out_together() -> None:
+async def test_waiting_frames_go_out_together() -> None:
     async with serving() as server, ends(server, SignalEnd) as connect:
         alice, bob, room_id = await pair(connect)
         assert isinstance(bob, SignalEnd)
@@ -99,7 +101,7 @@ async def test_a_token_at_the_limit_gets_in_and_one_over_it_is_refused() -> None
         assert ended.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-async def test_a_flood_ends_its_sender_and_nobody_else(transport: type[End]) -> None:
+async def test_a_flood_ends_only_its_sender(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         carol, dave, other_room = await pair(connect)
@@ -119,7 +121,7 @@ async def test_a_flood_ends_its_sender_and_nobody_else(transport: type[End]) -> 
 
 
 @pytest.mark.parametrize("size", [1, 400, 3000, 60_000])
-async def test_as_much_as_may_come_at_once_ends_nobody(transport: type[End], size: int) -> None:
+async def test_a_full_burst_ends_neither_end(transport: type[End], size: int) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob = connect("alice"), connect("bob")
         resumable = pb.JoinRoom(resumable=True)
@@ -146,7 +148,7 @@ async def test_as_much_as_may_come_at_once_ends_nobody(transport: type[End], siz
         ("max_streams_per_address", ["alice", "bob", "carol"]),
     ],
 )
-async def test_one_stream_too_many_is_refused_within_a_second(
+async def test_a_stream_beyond_the_limit_is_refused_within_a_second(
     transport: type[End], limit: str, who: list[str]
 ) -> None:
     async with serving(**{limit: 2}) as server, ends(server, transport) as connect:
@@ -166,7 +168,7 @@ async def test_one_stream_too_many_is_refused_within_a_second(
         assert (await again.hear()).HasField("join_room")
 
 
-async def test_good_tokens_get_in_while_their_address_sends_calls_without_one(
+async def test_good_tokens_are_accepted_from_an_address_that_sends_bad_ones(
     transport: type[End],
 ) -> None:
     """Sixty users behind one NAT, which others behind it flood."""
@@ -218,7 +220,7 @@ async def test_good_tokens_get_in_while_their_address_sends_calls_without_one(
 @pytest.mark.parametrize(
     "settings", [{}, {"trusted_hops": 1}], ids=["a trusted network", "a trusted hop"]
 )
-async def test_an_address_counts_whatever_port_a_gateway_writes_beside_it(
+async def test_the_port_in_x_forwarded_for_does_not_matter(
     settings: dict[str, Any],
 ) -> None:
     async with (

@@ -167,7 +167,7 @@ async def nonsense(canaries: Canaries, channel: grpc.aio.Channel) -> None:
     signal.cancel()
 
 
-async def test_the_log_says_nothing_of_what_a_call_is_made_of(transport: type[End]) -> None:
+async def test_the_log_contains_no_personal_data_of_a_call(transport: type[End]) -> None:
     canaries = Canaries()
     async with (
         dyad_serve(SECRET, "--log-level", "debug") as served,
@@ -225,7 +225,7 @@ async def test_the_log_says_nothing_of_tokens_whose_keys_are_fetched(status: int
     assert list(canaries.said(log)) == [], log
 
 
-def test_a_canary_that_is_said_is_found() -> None:
+def test_a_logged_canary_is_found() -> None:
     canaries = Canaries()
     jwt = canaries.token(token())
     email = canaries.new("email")

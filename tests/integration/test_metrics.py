@@ -55,7 +55,7 @@ async def half_sent(port: int, count: int) -> AsyncIterator[list[asyncio.StreamR
             writer.transport.abort()
 
 
-async def test_500_unfinished_requests_keep_no_scrape_out_and_hold_nothing() -> None:
+async def test_500_unfinished_requests_block_no_scrape() -> None:
     port = free_port()
     async with dyad_serve(SECRET, "--metrics-port", str(port)) as served:
         process = psutil.Process(served.process.pid)
@@ -71,7 +71,7 @@ async def test_500_unfinished_requests_keep_no_scrape_out_and_hold_nothing() -> 
             await until(lambda: process.num_fds() < files + 32)
 
 
-async def test_a_request_that_does_not_end_in_time_is_hung_up_on(
+async def test_a_request_that_does_not_end_in_time_is_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(metrics_http, "_SECONDS", 0.1)
@@ -107,7 +107,7 @@ async def test_a_request_is_answered_by_its_status(request_line: str, status: HT
     )
 
 
-async def test_a_request_without_an_end_is_hung_up_on_at_8_kib() -> None:
+async def test_a_request_without_an_end_is_disconnected_at_8_kib() -> None:
     async with metrics() as port:
         reader, writer = await asyncio.open_connection(HOST, port)
         writer.write(b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 100_000)
@@ -117,7 +117,7 @@ async def test_a_request_without_an_end_is_hung_up_on_at_8_kib() -> None:
         writer.close()
 
 
-async def test_metrics_are_served_on_loopback_alone_unless_told() -> None:
+async def test_metrics_are_served_on_loopback_only_by_default() -> None:
     port = free_port()
     public = ("--host", "127.0.0.2", "--metrics-port", str(port))
     async with dyad_serve(SECRET, *public):

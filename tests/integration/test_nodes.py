@@ -101,7 +101,7 @@ async def test_a_seat_is_resumed_on_another_node(transport: type[End]) -> None:
             assert frame.offer.sdp == f"from {node}"
 
 
-async def test_a_drained_nodes_clients_go_on_elsewhere_and_nothing_is_lost(
+async def test_clients_of_a_drained_node_go_on_elsewhere_without_loss(
     transport: type[End],
 ) -> None:
     async with nodes(transport, 2) as here:
@@ -127,7 +127,7 @@ async def test_a_drained_nodes_clients_go_on_elsewhere_and_nothing_is_lost(
         assert (await back_bob.hear()).offer.sdp == "and back"
 
 
-async def test_a_send_that_lands_on_another_node_is_passed_on() -> None:
+async def test_a_send_to_another_node_is_forwarded() -> None:
     async with nodes(ListenEnd) as here:
         alice, bob, room_id, _ = await here.pair(0, 1)
         assert isinstance(alice, ListenEnd)
@@ -140,7 +140,7 @@ async def test_a_send_that_lands_on_another_node_is_passed_on() -> None:
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_when_redis_is_away_joins_are_refused_and_pairs_of_one_node_go_on(
+async def test_without_redis_joins_are_refused_and_pairs_on_one_node_go_on(
     transport: type[End],
 ) -> None:
     async with nodes(transport) as here:

@@ -20,7 +20,7 @@ from tests.support.seats import (
 from tests.support.until import until
 
 
-async def test_a_second_device_takes_its_users_seat_and_the_first_is_told_not_to_come_back(
+async def test_a_second_device_takes_over_the_seat_and_the_first_is_told_not_to_reconnect(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -30,7 +30,7 @@ async def test_a_second_device_takes_its_users_seat_and_the_first_is_told_not_to
         assert len(server.dyad.hub) == 2
 
 
-async def test_a_link_that_is_opened_twice_does_not_pair_a_user_with_itself(
+async def test_opening_a_link_twice_does_not_pair_a_user_with_itself(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -49,7 +49,7 @@ async def test_a_link_that_is_opened_twice_does_not_pair_a_user_with_itself(
         assert (await tabs[-1].hear()).sender.user_id == "bob"
 
 
-async def test_a_connection_that_died_unnoticed_does_not_keep_its_user_out(
+async def test_a_dead_connection_does_not_keep_its_user_out(
     transport: type[End],
 ) -> None:
     # Nothing probes it within the test, as behind a proxy that answers for it.
@@ -77,7 +77,7 @@ async def test_a_connection_that_died_unnoticed_does_not_keep_its_user_out(
 
 
 @pytest.mark.parametrize("gone", ["still connected", "its seat held", "its grace over"])
-async def test_a_device_that_wakes_up_does_not_throw_out_the_one_its_user_went_on_with(
+async def test_a_device_that_wakes_up_does_not_disconnect_its_users_other_device(
     transport: type[End], gone: str
 ) -> None:
     grace = 0.2 if gone == "its grace over" else 15.0
@@ -100,7 +100,7 @@ async def test_a_device_that_wakes_up_does_not_throw_out_the_one_its_user_went_o
         assert frame.offer.sdp == "still here"
 
 
-async def test_one_who_came_back_with_its_token_ends_the_connection_before_for_good(
+async def test_a_resume_ends_the_previous_connection_for_good(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -109,7 +109,9 @@ async def test_one_who_came_back_with_its_token_ends_the_connection_before_for_g
         assert retry_after_ms(await bob.status()) == "-1"
 
 
-async def test_one_whose_seat_nobody_has_may_join_again(transport: type[End]) -> None:
+async def test_a_refused_resume_may_join_again_if_the_user_has_no_other_session(
+    transport: type[End],
+) -> None:
     async with serving(resume_grace=0.2) as server, ends(server, transport) as connect:
         alice, bob, room_id, resume_token = await resumable_pair(connect)
         bob.cut()
@@ -137,7 +139,7 @@ async def test_of_fifty_connections_of_one_user_the_newest_has_the_seat(
 # Room ids in any case.
 
 
-async def test_a_room_id_means_the_same_room_in_any_case(transport: type[End]) -> None:
+async def test_the_case_of_a_room_id_does_not_matter(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob = connect("alice"), connect("bob")
         await alice.send(resumable())
@@ -161,7 +163,7 @@ async def test_a_room_id_means_the_same_room_in_any_case(transport: type[End]) -
         assert left.HasField("leave_room")
 
 
-async def test_the_room_of_a_token_is_meant_in_any_case(transport: type[End]) -> None:
+async def test_the_case_of_a_tokens_room_does_not_matter(transport: type[End]) -> None:
     room_id = str(uuid.uuid4())
     async with serving() as server, ends(server, transport) as connect:
         alice = connect("alice", room=room_id.upper())

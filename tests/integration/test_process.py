@@ -24,7 +24,7 @@ PARTICIPANT = str(Path(__file__).with_name("participant.py"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-async def test_a_signal_tells_everybody_and_ends_with_0(number: signal.Signals) -> None:
+async def test_a_signal_tells_all_participants_and_exits_with_0(number: signal.Signals) -> None:
     async with (
         dyad_serve(SECRET) as served,
         grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
@@ -73,7 +73,7 @@ async def test_without_a_key_it_says_how_to_set_one() -> None:
     assert "DYAD_JWT_SECRET" in said
 
 
-async def test_plaintext_beyond_loopback_needs_its_flag() -> None:
+async def test_plaintext_beyond_loopback_needs_allow_plaintext() -> None:
     env = os.environ | {"DYAD_JWT_SECRET": SECRET}
     status, said = await run(DYAD, "serve", "--host", "0.0.0.0", env=env)
     assert status == 2
@@ -85,7 +85,7 @@ async def test_plaintext_beyond_loopback_needs_its_flag() -> None:
     [(signal.SIGKILL, 1.0), (signal.SIGSTOP, 10.0)],
     ids=["killed", "frozen"],
 )
-async def test_a_participant_that_is_gone_frees_its_seat(
+async def test_a_participant_that_vanishes_frees_its_seat(
     number: signal.Signals, promised: float
 ) -> None:
     async with (
@@ -128,7 +128,7 @@ async def test_health_answers_for_all_and_for_the_service() -> None:
 
 
 @pytest.mark.parametrize("asked", [True, False])
-async def test_the_schema_is_shown_only_where_asked_for(*, asked: bool) -> None:
+async def test_reflection_is_served_only_if_enabled(*, asked: bool) -> None:
     async with (
         dyad_serve(SECRET, *(["--reflection"] if asked else [])) as served,
         grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,

@@ -15,7 +15,7 @@ from tests.support.seats import resumable, resumable_pair, resumes
 from tests.support.until import until
 
 
-async def test_what_came_while_the_connection_was_broken_comes_after_it(
+async def test_frames_sent_during_a_disconnect_arrive_after_the_resume(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -39,7 +39,7 @@ async def test_what_came_while_the_connection_was_broken_comes_after_it(
         assert (await alice.hear()).offer.sdp == "new", "what was taken in came twice"
 
 
-async def test_a_seat_is_resumed_before_any_frame_came_and_over_and_over(
+async def test_a_seat_can_be_resumed_before_any_frame_and_repeatedly(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -53,7 +53,7 @@ async def test_a_seat_is_resumed_before_any_frame_came_and_over_and_over(
             assert (await bob.hear()).ice_candidate.candidate == str(n)
 
 
-async def test_one_whose_user_has_all_its_streams_comes_back_but_begins_nothing_new(
+async def test_a_user_at_its_stream_limit_may_resume_but_not_join(
     transport: type[End],
 ) -> None:
     async with serving(max_streams_per_user=1) as server, ends(server, transport) as connect:
@@ -70,7 +70,7 @@ async def test_one_whose_user_has_all_its_streams_comes_back_but_begins_nothing_
         assert (await back.hear()).ice_candidate.candidate == "still there"
 
 
-async def test_the_old_stream_still_half_open_is_told_and_says_no_more(
+async def test_a_half_open_old_stream_is_ended_and_its_frames_are_ignored(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -84,7 +84,7 @@ async def test_the_old_stream_still_half_open_is_told_and_says_no_more(
         assert (await alice.hear()).offer.sdp == "from the new one"
 
 
-async def test_a_token_is_good_for_one_use(transport: type[End]) -> None:
+async def test_a_resume_token_is_good_for_one_use(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         _, bob, room_id, token = await resumable_pair(connect)
         bob.cut()
@@ -101,7 +101,7 @@ async def test_a_token_is_good_for_one_use(transport: type[End]) -> None:
         assert (await back.hear()).error.code == pb.Error.CODE_INVALID_FRAME
 
 
-async def test_the_same_token_used_twice_at_once_leaves_one_with_the_seat(
+async def test_of_two_concurrent_resumes_with_a_token_one_has_the_seat(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -119,7 +119,7 @@ async def test_the_same_token_used_twice_at_once_leaves_one_with_the_seat(
         assert len(server.dyad.hub) == 2
 
 
-async def test_when_an_answer_was_lost_the_old_token_still_works(transport: type[End]) -> None:
+async def test_the_old_resume_token_works_until_the_answer_arrives(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         _, bob, room_id, token = await resumable_pair(connect)
         for _ in range(3):
@@ -128,7 +128,7 @@ async def test_when_an_answer_was_lost_the_old_token_still_works(transport: type
             await resumes(bob, room_id, token)
 
 
-async def test_when_the_grace_is_over_the_peer_is_told_and_the_seat_is_free(
+async def test_after_the_grace_time_the_peer_is_told_and_the_seat_is_free(
     transport: type[End],
 ) -> None:
     async with serving(resume_grace=0.3) as server, ends(server, transport) as connect:
@@ -143,7 +143,7 @@ async def test_when_the_grace_is_over_the_peer_is_told_and_the_seat_is_free(
         assert (await carol.hear()).join_room.peer.user_id == "alice"
 
 
-async def test_a_seat_is_not_held_where_nobody_asked_or_the_server_does_not(
+async def test_a_seat_is_reserved_only_if_asked_for_and_enabled(
     transport: type[End],
 ) -> None:
     async with serving(resume_grace=0) as server, ends(server, transport) as connect:
@@ -158,7 +158,7 @@ async def test_a_seat_is_not_held_where_nobody_asked_or_the_server_does_not(
             assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
 
 
-async def test_leaving_gives_the_seat_up_at_once(transport: type[End]) -> None:
+async def test_leaving_frees_the_seat_at_once(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, room_id, token = await resumable_pair(connect)
         await bob.send(leave(room_id, seq=2))
@@ -167,7 +167,9 @@ async def test_leaving_gives_the_seat_up_at_once(transport: type[End]) -> None:
         assert await _end_of(back, resumable(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
 
 
-async def test_one_who_lost_the_token_takes_the_held_seat_anew(transport: type[End]) -> None:
+async def test_a_user_without_its_resume_token_takes_over_its_reserved_seat(
+    transport: type[End],
+) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, room_id, token = await resumable_pair(connect)
         bob.cut()
@@ -189,7 +191,7 @@ async def test_one_who_lost_the_token_takes_the_held_seat_anew(transport: type[E
 
 
 @pytest.mark.parametrize("fault", ["user", "room", "token", "ack"])
-async def test_what_does_not_fit_is_refused_and_the_holder_keeps_the_seat(
+async def test_a_wrong_resume_is_refused_and_the_seat_stays_reserved(
     transport: type[End], fault: str
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -211,7 +213,7 @@ async def test_what_does_not_fit_is_refused_and_the_holder_keeps_the_seat(
             assert (await bob.hear()).ice_candidate.candidate == "still here"
 
 
-async def test_more_than_may_be_kept_ends_both(transport: type[End]) -> None:
+async def test_exceeding_what_may_be_kept_ends_both(transport: type[End]) -> None:
     # The grace time must not be what ends it.
     settings = {"max_frames_per_second": 10_000, "resume_grace": 600}
     async with serving(**settings) as server, ends(server, transport) as connect:
@@ -227,7 +229,7 @@ async def test_more_than_may_be_kept_ends_both(transport: type[End]) -> None:
         assert await _end_of(back, resumable(room_id, token, ack=1)) is grpc.StatusCode.ABORTED
 
 
-async def test_a_sender_is_told_what_was_taken_in_also_where_nothing_else_comes(
+async def test_the_server_acknowledges_by_itself_after_32_frames_or_32_kib(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:

@@ -89,7 +89,7 @@ BAD_TOKENS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("bad", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
-async def test_a_bad_token_gets_nowhere_and_is_not_quoted(bad: str) -> None:
+async def test_a_bad_token_is_refused_and_not_quoted(bad: str) -> None:
     async with serving() as server, ends(server, ListenEnd) as connect, channel_to(server) as other:
         alice = connect("alice")
         assert isinstance(alice, ListenEnd)
@@ -105,7 +105,7 @@ async def test_a_bad_token_gets_nowhere_and_is_not_quoted(bad: str) -> None:
 
 
 @pytest.mark.parametrize("secret", [PEM, PEM.strip(), b""], ids=["PEM", "PEM stripped", "nothing"])
-async def test_the_public_key_is_no_secret(secret: bytes) -> None:
+async def test_a_public_key_as_an_hmac_secret_is_refused(secret: bytes) -> None:
     forged = spelled(HS256, {"sub": "alice", "exp": LATER}, secret)
     settings = {"jwt_secret": "", "jwt_public_key": PEM.decode()}
     async with serving(**settings) as server, channel_to(server) as channel:
@@ -129,14 +129,14 @@ async def test_the_public_key_is_no_secret(secret: bytes) -> None:
     ],
     ids=["binary", "another name", "cookie", "no scheme", "two", "half and half"],
 )
-async def test_a_token_in_the_wrong_place_is_none(metadata: Metadata) -> None:
+async def test_a_token_outside_the_authorization_header_is_ignored(metadata: Metadata) -> None:
     async with serving() as server, channel_to(server) as channel:
         for error in await refusals(channel, metadata):
             assert error.code() is StatusCode.UNAUTHENTICATED
             assert "ey" not in says(error)
 
 
-async def test_a_token_in_the_query_or_in_a_frame_is_none() -> None:
+async def test_a_token_in_a_query_or_in_a_frame_is_ignored() -> None:
     good = token()
     async with serving() as server, channel_to(server) as channel:
         query: Any = channel.unary_stream(f"/{SERVICE}/Listen?access_token={good}")
@@ -153,7 +153,7 @@ async def test_a_token_in_the_query_or_in_a_frame_is_none() -> None:
         assert good not in says(refused.value)
 
 
-async def test_the_longest_token_gets_in_and_one_a_little_longer_does_not() -> None:
+async def test_the_longest_token_is_accepted_and_a_longer_one_is_refused() -> None:
     claims = {"sub": "alice", "exp": LATER, "pad": ""}
     missing = (6144 - len(hs256(claims))) * 3 // 4
     tokens = [hs256(claims | {"pad": "p" * (missing + n)}) for n in range(-3, 4)]
@@ -199,7 +199,7 @@ async def test_keys_come_from_the_url_and_change_without_a_restart(
                 end.cut()
 
 
-async def test_until_the_first_keys_are_there_the_service_says_so(
+async def test_before_the_first_keys_the_service_is_not_serving(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jwks, "RETRY_SECONDS", 0.05)
@@ -244,7 +244,7 @@ async def test_a_url_that_never_answers_holds_up_neither_start_nor_stop() -> Non
         assert "dyad-keys" not in still, "it goes on asking"
 
 
-async def test_tokens_of_unknown_keys_shut_nobody_out_and_cause_few_fetches() -> None:
+async def test_tokens_of_unknown_keys_keep_no_user_out_and_cause_few_fetches() -> None:
     key = es256("key")
     with issuing(key) as issuer:
         async with (
@@ -262,7 +262,7 @@ async def test_tokens_of_unknown_keys_shut_nobody_out_and_cause_few_fetches() ->
             alice.cut()
 
 
-async def test_a_session_that_was_resumed_elsewhere_takes_nothing_in() -> None:
+async def test_a_session_that_was_resumed_elsewhere_receives_nothing() -> None:
     async with serving() as server, ends(server, ListenEnd) as connect:
         alice, bob, back = connect("alice"), connect("bob"), connect("bob")
         room_id, _, ticket = await meet(alice, bob)
@@ -275,7 +275,7 @@ async def test_a_session_that_was_resumed_elsewhere_takes_nothing_in() -> None:
         assert (await alice.hear()).offer.sdp == "of the one who came back"
 
 
-async def test_names_of_sessions_and_of_seats_are_128_random_bits_and_never_come_again() -> None:
+async def test_session_ids_and_resume_tokens_are_128_random_bits_and_never_repeat() -> None:
     names: dict[str, list[bytes]] = {"session": [], "resume": []}
     limits = {"max_streams_per_user": 1000}
     async with serving(**limits) as server, channel_to(server) as channel:
@@ -305,7 +305,7 @@ async def test_names_of_sessions_and_of_seats_are_128_random_bits_and_never_come
         assert len(moving) == length * 8 >= 128, f"a {kind} has bits that stand still"
 
 
-async def test_what_only_the_server_may_say_is_not_taken_from_a_client(
+async def test_fields_that_only_the_server_sets_are_ignored_from_a_client(
     transport: type[End],
 ) -> None:
     false = pb.Participant(user_id="mallory", email="m@x")
@@ -352,7 +352,7 @@ async def test_what_only_the_server_may_say_is_not_taken_from_a_client(
         )
 
 
-async def test_whose_token_names_a_room_learns_nothing_of_others(transport: type[End]) -> None:
+async def test_a_token_with_a_room_reveals_nothing_about_other_rooms(transport: type[End]) -> None:
     own = str(uuid.uuid4())
     async with serving() as server, ends(server, transport) as connect:
         _, _, full = await pair(connect)
@@ -380,7 +380,7 @@ async def test_whose_token_names_a_room_learns_nothing_of_others(transport: type
         assert absent.code() is StatusCode.ABORTED
 
 
-async def test_a_resume_token_is_of_no_use_to_one_whose_token_names_another_room(
+async def test_a_resume_token_is_useless_with_a_jwt_for_another_room(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -409,7 +409,7 @@ def strange_rooms() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", strange_rooms())
-async def test_a_room_id_that_is_none_is_refused_and_not_quoted(
+async def test_an_invalid_room_id_is_refused_and_not_quoted(
     transport: type[End], kind: str
 ) -> None:
     room_id = strange_rooms()[kind]
@@ -432,7 +432,7 @@ async def test_a_room_id_that_is_none_is_refused_and_not_quoted(
         assert (await alice.hear()).HasField("join_room")
 
 
-async def test_a_refusal_does_not_bring_back_what_was_sent(transport: type[End]) -> None:
+async def test_a_refusal_does_not_repeat_what_was_sent(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice = connect("alice")
         await alice.send(*(offer("r" * 60_000) for _ in range(2)))
@@ -485,7 +485,7 @@ NO_MESSAGES = {
 
 
 @pytest.mark.parametrize("nonsense", NO_MESSAGES.values(), ids=NO_MESSAGES.keys())
-async def test_bytes_that_are_no_message_harm_nobody(
+async def test_bytes_that_are_not_a_message_harm_no_other_stream(
     nonsense: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving() as server, channel_to(server) as channel:

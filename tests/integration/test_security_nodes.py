@@ -16,7 +16,7 @@ from tests.support.ends import ListenEnd, SignalEnd, candidate, end_of, offer
 from tests.support.seats import resumable
 
 
-async def test_a_secret_that_names_no_node_leaves_nothing_in_redis() -> None:
+async def test_a_secret_with_an_invalid_node_leaves_nothing_in_redis() -> None:
     async with nodes(ListenEnd) as here, Redis(port=here.redis.port) as redis:
         alice, _, _, _ = await here.pair()
         assert isinstance(alice, ListenEnd)
@@ -41,7 +41,7 @@ async def test_a_secret_that_names_no_node_leaves_nothing_in_redis() -> None:
         assert set(await redis.keys("*")) <= before
 
 
-async def test_what_one_user_may_pass_on_to_other_nodes_is_bounded() -> None:
+async def test_what_a_user_may_forward_to_other_nodes_is_bounded() -> None:
     async with nodes(ListenEnd) as here, Redis(port=here.redis.port) as redis:
         alice, bob, room_id, _ = await here.pair()
         carol = here.connect("carol", 1)
@@ -70,7 +70,7 @@ async def test_what_one_user_may_pass_on_to_other_nodes_is_bounded() -> None:
         assert (await bob.hear()).offer.sdp == "goes on"
 
 
-async def test_resumes_that_are_made_up_suspend_nothing_and_are_bounded() -> None:
+async def test_made_up_resumes_are_bounded_and_suspend_no_housekeeping() -> None:
     async with nodes(SignalEnd, 2) as here:
         alice, bob, room_id, resume_token = await here.pair(0, 1)
         broker = here.servers[0].dyad.hub._broker  # noqa: SLF001 - what it believes is not told

@@ -25,7 +25,7 @@ RESOURCE_EXHAUSTED = str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
 
 
 @pytest.mark.parametrize("path", [SIGNAL, LISTEN, SEND])
-async def test_a_call_without_a_token_ends_as_it_begins(path: str) -> None:
+async def test_an_rpc_without_a_token_is_refused_before_its_message(path: str) -> None:
     async with serving() as server, connected(server.port) as mallory:
         # Headers alone: the message that the contract asks for never comes.
         for stream in range(1, 201, 2):
@@ -35,7 +35,9 @@ async def test_a_call_without_a_token_ends_as_it_begins(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [LISTEN, SEND])
-async def test_a_call_without_its_message_ends(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_rpc_whose_message_never_arrives_ends(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(servicer, "FIRST_MESSAGE_SECONDS", 0.2)
     async with serving() as server, connected(server.port) as mallory:
         stream = mallory.call(token(), path)
@@ -43,7 +45,7 @@ async def test_a_call_without_its_message_ends(path: str, monkeypatch: pytest.Mo
         assert len(server.dyad.hub) == 0
 
 
-async def test_a_user_has_a_bounded_number_of_calls_under_way() -> None:
+async def test_a_user_has_a_bounded_number_of_requests_under_way() -> None:
     async with serving(max_streams_per_user=4) as server, connected(server.port) as mallory:
         streams = [mallory.call(token(), SEND) for _ in range(100)]
         await until(lambda: len(mallory.trailers) >= 84)
@@ -59,7 +61,7 @@ async def test_a_user_has_a_bounded_number_of_calls_under_way() -> None:
         assert (await mallory.ended(again))["grpc-status"] == "5", "NOT_FOUND"
 
 
-async def test_nothing_counts_after_the_one_message_of_a_call() -> None:
+async def test_a_second_message_on_a_unary_rpc_is_ignored() -> None:
     async with serving() as server, ends(server, ListenEnd) as connect:
         alice, bob, room_id = await pair(connect)
         assert isinstance(alice, ListenEnd)
@@ -75,7 +77,7 @@ async def test_nothing_counts_after_the_one_message_of_a_call() -> None:
         assert [(await bob.hear()).offer.sdp for _ in range(2)] == ["first", "third"]
 
 
-async def test_more_frames_than_may_come_at_once_are_refused_unseen(
+async def test_a_message_with_too_many_frames_is_refused_unparsed(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -102,7 +104,7 @@ async def test_messages_without_frames_count_too(text: bytes, times: int) -> Non
         assert (await mallory.ended(stream))["grpc-status"] == RESOURCE_EXHAUSTED
 
 
-async def test_rates_are_a_users_and_not_a_connections(transport: type[End]) -> None:
+async def test_rates_belong_to_the_user_not_to_the_connection(transport: type[End]) -> None:
     async with serving(max_frames_per_second=1) as server, ends(server, transport) as connect:
         first, second, other = connect("alice"), connect("alice"), connect("bob")
         await first.send(*(offer("") for _ in range(5)))
@@ -114,7 +116,7 @@ async def test_rates_are_a_users_and_not_a_connections(transport: type[End]) -> 
         assert (await other.hear()).HasField("error")
 
 
-async def test_a_user_that_opens_streams_all_the_time_is_refused(transport: type[End]) -> None:
+async def test_a_user_that_opens_streams_too_fast_is_refused(transport: type[End]) -> None:
     limits = {"max_opens_per_second": 0.001, "max_streams_per_user": 2}
     async with serving(**limits) as server, ends(server, transport) as connect:
         for _ in range(10):
@@ -130,7 +132,7 @@ async def test_a_user_that_opens_streams_all_the_time_is_refused(transport: type
         assert (await bob.hear()).HasField("join_room")
 
 
-async def test_all_streams_of_a_user_may_break_and_come_back_at_once(
+async def test_all_streams_of_a_user_may_break_and_resume_at_once(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:

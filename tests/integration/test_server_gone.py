@@ -49,7 +49,7 @@ async def killed_and_started_again(served: Served) -> AsyncIterator[None]:
     [(signal.SIGKILL, 1.0), (signal.SIGSTOP, 10.0)],
     ids=["killed", "frozen"],
 )
-async def test_both_are_told_of_a_server_that_is_gone(
+async def test_both_ends_are_told_of_a_server_that_is_gone(
     number: signal.Signals, promised: float
 ) -> None:
     async with dyad_serve(SECRET) as served, pair(served.port, resumable=False) as both:
@@ -60,7 +60,7 @@ async def test_both_are_told_of_a_server_that_is_gone(
                     await anext(connection)
 
 
-async def test_a_server_that_died_has_lost_its_rooms_and_both_are_told() -> None:
+async def test_a_server_that_died_has_lost_its_rooms_and_both_ends_are_told() -> None:
     async with (
         dyad_serve(SECRET) as served,
         pair(served.port) as both,
@@ -73,7 +73,7 @@ async def test_a_server_that_died_has_lost_its_rooms_and_both_are_told() -> None
                 await anext(connection)
 
 
-async def test_a_room_that_the_tokens_name_is_made_anew_after_the_server_died() -> None:
+async def test_a_room_named_in_the_tokens_is_created_again_after_the_server_died() -> None:
     room = str(uuid.uuid4())
     async with (
         dyad_serve(SECRET) as served,

@@ -131,7 +131,9 @@ ROWS = [
     [(row, transport) for row in ROWS for transport in row.transports],
     ids=lambda value: value.provoke.__name__ if isinstance(value, Row) else value.__name__,
 )
-async def test_it_ends_with_its_status_and_a_sentence(row: Row, transport: type[End]) -> None:
+async def test_each_failure_ends_with_its_status_and_a_sentence(
+    row: Row, transport: type[End]
+) -> None:
     async with serving(**row.settings) as server, ends(server, transport) as connect:
         ended = await row.provoke(server, connect)
     assert ended.code() is row.status, ended.details()
@@ -159,7 +161,7 @@ def test_every_status_of_the_server_is_provoked_here() -> None:
     ],
     ids=["none", "empty", "nonsense", "Basic", "too long", "two"],
 )
-async def test_without_one_good_token_every_call_is_unauthenticated(
+async def test_without_exactly_one_good_token_every_rpc_is_unauthenticated(
     metadata: tuple[tuple[str, str], ...],
 ) -> None:
     async with serving() as server, ends(server, SignalEnd) as connect:
@@ -178,7 +180,7 @@ async def test_without_one_good_token_every_call_is_unauthenticated(
         assert refused.value.code() is StatusCode.UNAUTHENTICATED
 
 
-async def test_a_call_that_ends_as_it_begins_has_its_status_too(transport: type[End]) -> None:
+async def test_a_stream_that_ends_as_it_begins_has_its_status_too(transport: type[End]) -> None:
     # gRPC sends none where a call is ended while its first message is being written.
     async with serving(max_streams_per_user=1000) as server, ends(server, transport) as connect:
         for _ in range(200):

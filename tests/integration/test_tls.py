@@ -41,7 +41,7 @@ async def test_mtls_lets_in_only_a_client_with_a_certificate(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("broken", ["missing", "nonsense"])
-async def test_unfit_tls_files_are_said_in_a_sentence(tmp_path: Path, broken: str) -> None:
+async def test_unusable_tls_files_are_refused_with_a_sentence(tmp_path: Path, broken: str) -> None:
     path = tmp_path / "file"
     if broken == "nonsense":
         path.write_text("nonsense")

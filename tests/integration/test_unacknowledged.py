@@ -10,7 +10,7 @@ FAST = {"max_frames_per_second": 10**6, "max_bytes_per_second": 10**9}
 BIG = "x" * 60_000
 
 
-async def test_one_who_never_acknowledges_is_ended_at_256_kib_and_the_peer_is_told(
+async def test_a_client_that_never_acknowledges_is_ended_at_256_kib_and_the_peer_is_told(
     transport: type[End],
 ) -> None:
     asked = pb.JoinRoom(resumable=True)

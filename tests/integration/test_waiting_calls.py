@@ -65,9 +65,7 @@ class _Client:
         return data
 
 
-async def test_of_calls_that_come_at_once_a_bounded_number_waits_and_the_others_are_cancelled() -> (
-    None
-):
+async def test_only_a_bounded_number_of_rpcs_waits_to_begin() -> None:
     async with serving() as server:
         client = _Client(server.port)
         try:

@@ -93,7 +93,7 @@ async def terminal(folder: Path, env: dict[str, str]) -> AsyncIterator[Terminal]
 
 @pytest.mark.long
 @pytest.mark.timeout(BUILD)
-async def test_the_session_of_the_document_goes_as_it_says(grpcurl: str, tmp_path: Path) -> None:
+async def test_the_session_on_the_grpcurl_page_works_as_shown(grpcurl: str, tmp_path: Path) -> None:
     port = str(free_port())
     path = os.pathsep.join([grpcurl, str(Path(sys.executable).parent), os.environ["PATH"]])
     env = os.environ | {"PATH": path, "DYAD_PORT": port}

@@ -134,6 +134,6 @@ async def test_a_wrong_command_line_is_status_2(callee: Program) -> None:
 
 
 @pytest.mark.parametrize("test", MEDIA.values(), ids=[*MEDIA])
-def test_the_table_names_tests_that_there_are(test: str) -> None:
+def test_the_table_names_existing_tests(test: str) -> None:
     path, _, name = test.partition("::")
     assert f"async def {name.partition('[')[0]}(" in (ROOT / path).read_text()

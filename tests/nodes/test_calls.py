@@ -22,7 +22,9 @@ from tests.support.seats import hear, resumable, resumes
 from tests.support.until import until
 
 
-async def test_one_who_leaves_and_joins_again_is_heard_again(transport: type[End]) -> None:
+async def test_a_participant_that_leaves_and_joins_again_is_heard_again(
+    transport: type[End],
+) -> None:
     async with nodes(transport) as here:
         alice, bob = here.connect("alice", 0), here.connect("bob", 1)
         await alice.send(join())
@@ -63,7 +65,7 @@ async def another(here: Nodes, network: Proxy | None = None) -> AsyncIterator[Se
 
 
 @pytest.mark.parametrize("milliseconds", range(8))
-async def test_one_who_comes_to_a_node_as_it_is_drained_goes_on_to_the_next(
+async def test_a_participant_that_arrives_at_a_draining_node_goes_on_to_the_next(
     milliseconds: int,
 ) -> None:
     async with nodes(SignalEnd, 2) as here:
@@ -106,7 +108,7 @@ def pause(port: int) -> None:
         client.client_pause(60_000, all=False)
 
 
-async def test_what_a_node_takes_up_as_it_ends_is_left_for_the_next() -> None:
+async def test_a_seat_received_by_a_stopping_node_is_handed_off_again() -> None:
     async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as client:
         async with another(here):
             alice, _, room_id, resume_token = await here.pair(0, 1)
@@ -125,7 +127,7 @@ async def test_what_a_node_takes_up_as_it_ends_is_left_for_the_next() -> None:
         await comes_back(here, alice, room_id, resume_token)
 
 
-async def test_what_a_node_took_up_as_it_ends_is_left_though_it_is_answered_late() -> None:
+async def test_a_seat_received_late_by_a_stopping_node_is_handed_off_again() -> None:
     async with nodes(SignalEnd, 1) as here, Proxy(here.redis.port) as network:
         async with another(here):
             alice, _, room_id, resume_token = await here.pair(0, 1)
@@ -141,9 +143,7 @@ async def test_what_a_node_took_up_as_it_ends_is_left_though_it_is_answered_late
         await comes_back(here, alice, room_id, resume_token)
 
 
-async def test_a_node_that_is_drained_while_redis_is_away_for_a_moment_leaves_all_the_same() -> (
-    None
-):
+async def test_a_drain_during_a_short_redis_outage_hands_off_all_seats() -> None:
     async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as client:
         async with another(here) as second:
             alice, bob, room_id, resume_token = await here.pair(0, 1)
@@ -156,7 +156,7 @@ async def test_a_node_that_is_drained_while_redis_is_away_for_a_moment_leaves_al
         await comes_back(here, alice, room_id, resume_token)
 
 
-async def test_one_who_tries_again_before_the_first_try_is_answered_comes_back() -> None:
+async def test_a_client_that_retries_before_the_first_answer_resumes() -> None:
     async with nodes(SignalEnd, 2) as here, Redis(port=here.redis.port) as client:
         alice, bob, room_id, resume_token = await here.pair(0, 1)
         await here.servers[1].stop()
@@ -178,7 +178,7 @@ async def test_one_who_tries_again_before_the_first_try_is_answered_comes_back()
         assert (await hear(again, "ice_candidate")).ice_candidate.candidate == "still here"
 
 
-async def test_one_who_is_just_coming_back_is_told_at_once_that_the_node_is_drained() -> None:
+async def test_a_resuming_client_is_told_at_once_that_the_node_drains() -> None:
     async with nodes(SignalEnd, 1) as here, Redis(port=here.redis.port) as client:
         async with another(here) as second:
             alice, bob, room_id, resume_token = await here.pair(0, 1)
@@ -197,7 +197,7 @@ async def test_one_who_is_just_coming_back_is_told_at_once_that_the_node_is_drai
         await comes_back(here, alice, room_id, resume_token)
 
 
-async def test_one_who_is_alone_is_so_no_longer_on_another_node_than_on_one() -> None:
+async def test_the_time_alone_in_a_room_goes_on_across_nodes() -> None:
     async with nodes(SignalEnd, lone_timeout=5.0) as here:
         alice = here.connect("alice", 0)
         await alice.send(resumable())

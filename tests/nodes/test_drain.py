@@ -134,7 +134,7 @@ async def seated(dyad: Dyad, count: int) -> list[Guest]:
 
 
 @pytest.mark.timeout(300)
-async def test_ten_thousand_seats_are_handed_over_without_a_loss_and_all_come_back(
+async def test_ten_thousand_seats_are_handed_off_and_resumed_without_loss(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     needs("redis-server")
@@ -190,7 +190,7 @@ async def test_a_drain_leaves_the_loop_to_others_between_two_batches(engine: str
         assert 0 < turns.most <= _MOST_IN_A_TURN
 
 
-async def test_what_cannot_be_handed_over_in_time_is_counted_and_logged(
+async def test_seats_that_cannot_be_handed_off_in_time_are_counted_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     needs("redis-server")
@@ -210,7 +210,7 @@ async def test_what_cannot_be_handed_over_in_time_is_counted_and_logged(
             await client.client_unpause()
 
 
-async def test_who_breaks_off_while_its_node_is_drained_keeps_its_seat() -> None:
+async def test_a_participant_that_disconnects_during_the_drain_keeps_its_seat() -> None:
     needs("redis-server")
     async with redis_server() as redis:
         await redis.settle()
@@ -229,7 +229,7 @@ async def test_who_breaks_off_while_its_node_is_drained_keeps_its_seat() -> None
             await last.is_seated(second, Enter(room_id, resume_token=token))
 
 
-async def test_those_who_are_sent_away_come_back_over_more_time_the_more_there_are() -> None:
+async def test_reconnects_after_a_drain_are_spread_by_the_number_of_participants() -> None:
     for seats, seconds in ((2, 2.0), (3000, 3.0), (6000, 5.0)):
         async with node(None, drain_spread=5.0) as here:
             guests = await seated(here, seats)

@@ -77,7 +77,7 @@ async def talk(one: Guest, two: Guest, mark: str) -> None:
         assert await listener.told() == said(speaker, mark)
 
 
-async def test_a_node_whose_lease_is_gone_seats_nobody_until_it_has_it_again() -> None:
+async def test_a_node_without_a_lease_gives_no_seats() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         await redis.delete(f"dyad:node:{here.nodes[0].broker.node}")
         alice = here.guest("alice", 0)
@@ -104,7 +104,7 @@ async def test_a_leave_that_redis_refuses_for_a_while_still_frees_the_seat() -> 
         assert await carol.told() == Joined(alice.member, polite=True)
 
 
-async def test_what_a_failover_loses_lets_no_third_in() -> None:
+async def test_writes_lost_in_a_failover_admit_no_third_participant() -> None:
     async with (
         party(settle_seconds=3.0) as here,
         redis_server("--replicaof", f"127.0.0.1 {here.redis.port}") as replica,
@@ -131,7 +131,7 @@ async def until_replicated(redis: Redis, key: str) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_who_takes_its_own_seat_outlives_the_node_of_the_session_before() -> None:
+async def test_a_taken_over_seat_survives_the_death_of_the_old_sessions_node() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
         await talk(alice, bob, "here")
@@ -147,7 +147,7 @@ async def test_who_takes_its_own_seat_outlives_the_node_of_the_session_before() 
         assert await alice.told() == PeerJoined(again.member)
 
 
-async def test_who_is_evicted_is_told_also_when_redis_answer_was_lost() -> None:
+async def test_a_replaced_session_is_told_even_if_redis_answer_is_lost() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
         await talk(alice, bob, "here")
@@ -161,7 +161,7 @@ async def test_who_is_evicted_is_told_also_when_redis_answer_was_lost() -> None:
         assert await alice.told() == PeerJoined(again.member)
 
 
-async def test_an_entry_that_is_asked_again_does_not_take_the_seat_from_a_newer_one() -> None:
+async def test_a_repeated_enter_does_not_take_the_seat_from_a_newer_session() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice = here.guest("alice", 0)
         assert await entered(alice) == Joined(None, polite=False)
@@ -190,7 +190,7 @@ async def sits(redis: Redis, guest: Guest) -> bool:
     return any(json.loads(room[seat])["id"] == guest.id for seat in room.keys() & {b"0", b"1"})
 
 
-async def test_who_was_replaced_is_taken_for_gone_only_where_nobody_will_say_so() -> None:
+async def test_a_replaced_peer_counts_as_gone_only_if_its_node_cannot_say_so() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         await talk(alice, bob, "here")
@@ -212,7 +212,7 @@ async def test_who_was_replaced_is_taken_for_gone_only_where_nobody_will_say_so(
         assert await found(late=True) is Verdict.GONE
 
 
-async def test_what_was_under_way_on_a_connection_that_was_given_up_seats_nobody() -> None:
+async def test_a_late_command_on_an_abandoned_redis_connection_has_no_effect() -> None:
     async with party() as here:
         network = here.nodes[0].network
         network.stall(new=False)
@@ -244,7 +244,7 @@ async def test_a_stalled_connection_is_replaced_and_nothing_is_lost(ways: tuple[
         await talk(alice, bob, "after")
 
 
-async def test_a_redis_that_forgot_all_is_told_again_before_anybody_enters() -> None:
+async def test_a_redis_that_lost_its_data_is_restored_before_new_joins() -> None:
     async with party(settle_seconds=3.0) as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         carol, dave = await here.pair(2, 2)
@@ -260,7 +260,7 @@ async def test_a_redis_that_forgot_all_is_told_again_before_anybody_enters() -> 
         await talk(carol, dave, "still here")
 
 
-async def test_who_came_before_redis_forgot_is_not_heard_after_who_came_since() -> None:
+async def test_sessions_from_before_redis_lost_its_data_are_not_heard_by_later_ones() -> None:
     async with party(settle_seconds=0.5) as here, Redis(port=here.redis.port) as redis:
         alice = here.guest("alice", 0)
         assert await entered(alice) == Joined(None, polite=False)
@@ -292,7 +292,7 @@ async def test_who_came_before_redis_forgot_is_not_heard_after_who_came_since() 
             await asyncio.sleep(0.1)
 
 
-async def test_a_peer_is_told_when_redis_forgot_one_whose_node_could_not_say_so() -> None:
+async def test_a_peer_is_told_if_redis_lost_a_seat_that_was_not_restored() -> None:
     async with party(settle_seconds=0.5) as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         here.nodes[0].network.stall()
@@ -304,7 +304,7 @@ async def test_a_peer_is_told_when_redis_forgot_one_whose_node_could_not_say_so(
         assert isinstance(await alice.told(), OutOfSync | PeerLeft)
 
 
-async def test_whose_peers_node_is_gone_is_told_so_and_stays() -> None:
+async def test_the_death_of_the_peers_node_is_announced_and_the_participant_stays() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
         await silence(here, 1)
@@ -320,7 +320,7 @@ async def test_whose_peers_node_is_gone_is_told_so_and_stays() -> None:
         await talk(alice, carol, "anew")
 
 
-async def test_a_node_that_was_cut_off_for_longer_than_its_lease_hears_nothing_old() -> None:
+async def test_a_node_cut_off_beyond_its_lease_delivers_no_old_frames() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
         network = here.nodes[1].network
@@ -339,7 +339,7 @@ async def test_a_node_that_was_cut_off_for_longer_than_its_lease_hears_nothing_o
         assert bob.heard.empty()
 
 
-async def test_one_alone_that_was_cut_off_is_told_where_somebody_came_and_gave_it_up() -> None:
+async def test_partitioned_member_is_told_when_its_seat_was_lost() -> None:
     async with party() as here:
         bob = here.guest("bob", 0)
         assert await entered(bob) == Joined(None, polite=False)
@@ -358,7 +358,7 @@ async def test_one_alone_that_was_cut_off_is_told_where_somebody_came_and_gave_i
         await talk(alice, again, "anew")
 
 
-async def test_two_on_a_node_that_was_cut_off_go_on_and_come_back_into_their_room() -> None:
+async def test_a_pair_on_a_partitioned_node_goes_on_and_keeps_its_room() -> None:
     async with party() as here:
         alice, bob = await here.pair(1, 1)
         network = here.nodes[1].network
@@ -374,7 +374,7 @@ async def test_two_on_a_node_that_was_cut_off_go_on_and_come_back_into_their_roo
         await talk(alice, bob, "still here")
 
 
-async def test_two_whose_room_others_took_while_they_were_cut_off_are_told() -> None:
+async def test_a_partitioned_pair_is_told_if_others_took_its_room() -> None:
     async with party() as here:
         alice, bob = await here.pair(1, 1)
         network = here.nodes[1].network
@@ -390,7 +390,7 @@ async def test_two_whose_room_others_took_while_they_were_cut_off_are_told() -> 
         assert await entered(dave) == Joined(carol.member, polite=True)
 
 
-async def test_without_redis_an_enter_is_refused_within_two_seconds() -> None:
+async def test_without_redis_a_join_is_refused_within_two_seconds() -> None:
     async with party() as here:
         here.nodes[0].network.stall()
         for _ in range(4):
@@ -401,7 +401,7 @@ async def test_without_redis_an_enter_is_refused_within_two_seconds() -> None:
             await asyncio.sleep(0.3)
 
 
-async def test_a_seat_that_its_user_has_taken_with_another_session_is_not_resumed() -> None:
+async def test_a_seat_taken_over_by_its_user_is_not_resumed() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
         await talk(alice, bob, "here")
@@ -411,7 +411,7 @@ async def test_a_seat_that_its_user_has_taken_with_another_session_is_not_resume
         assert isinstance(await bob.told(), Evicted | OutOfSync)
 
 
-async def test_in_order_and_once_over_a_network_that_breaks_all_the_time() -> None:
+async def test_frames_arrive_once_and_in_order_over_an_unreliable_network() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
 
@@ -446,7 +446,7 @@ async def test_in_order_and_once_over_a_network_that_breaks_all_the_time() -> No
 
 
 @pytest.mark.parametrize("nodes", [(0, 0), (0, 1)], ids=["one node", "two nodes"])
-async def test_a_room_that_redis_evicts_is_said_again_and_no_call_notices(
+async def test_a_room_that_redis_evicts_is_written_again_without_notice(
     nodes: tuple[int, int],
 ) -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
@@ -462,7 +462,7 @@ async def test_a_room_that_redis_evicts_is_said_again_and_no_call_notices(
             await talk(alice, bob, f"still here {turn}")
 
 
-async def test_others_who_came_into_an_evicted_room_stay_and_those_before_them_are_told() -> None:
+async def test_participants_who_joined_an_evicted_room_stay_and_the_old_pair_is_told() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         carol = here.guest("carol", 2, alice.room)
@@ -479,7 +479,7 @@ async def test_others_who_came_into_an_evicted_room_stay_and_those_before_them_a
             assert code(answer) is Refusal.ROOM_FULL
 
 
-async def test_leases_that_a_step_of_redis_clock_ends_at_once_end_no_call() -> None:
+async def test_a_jump_of_redis_clock_that_ends_all_leases_ends_no_call() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         carol, dave = await here.pair(2, 2)
@@ -511,7 +511,7 @@ async def test_leases_that_a_step_of_redis_clock_ends_at_once_end_no_call() -> N
     ],
     ids=["no msgpack", "no messages", "no list", "messages of nobody's"],
 )
-async def test_an_entry_that_is_not_understood_deafens_no_node(
+async def test_an_unreadable_mailbox_entry_does_not_stop_a_node(
     entry: dict[FieldT, EncodableT],
 ) -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
@@ -521,7 +521,7 @@ async def test_an_entry_that_is_not_understood_deafens_no_node(
         await talk(alice, bob, "still here")
 
 
-async def test_a_message_that_is_not_understood_takes_none_beside_it_with_it() -> None:
+async def test_an_unreadable_message_affects_no_other_message() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         # The first that Bob's node said was that he came.
@@ -532,7 +532,7 @@ async def test_a_message_that_is_not_understood_takes_none_beside_it_with_it() -
         assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)
 
 
-async def test_a_peer_whose_seat_is_free_has_left_until_its_node_has_had_time_to_say_so() -> None:
+async def test_a_free_seat_counts_as_left_until_its_node_had_time_to_announce_it() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         # Bob's node has freed his seat, and what it says of that is on its way.

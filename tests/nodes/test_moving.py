@@ -59,7 +59,7 @@ async def move(here: Party, guest: Guest, node: int) -> Claimed:
     return await claim(guest)
 
 
-async def test_what_is_said_to_one_who_left_the_node_as_the_other_one_came_is_kept() -> None:
+async def test_frames_to_a_participant_leaving_the_node_as_its_peer_arrives_are_kept() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
         left = detach(bob)
@@ -76,7 +76,7 @@ async def test_what_is_said_to_one_who_left_the_node_as_the_other_one_came_is_ke
         assert await alice.told() == said(bob, "here")
 
 
-async def test_what_is_said_to_one_who_is_about_to_come_is_not_taken_for_heard() -> None:
+async def test_frames_to_a_participant_about_to_arrive_are_not_acknowledged() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         left = here.nodes[1].broker
@@ -100,7 +100,7 @@ async def test_what_is_said_to_one_who_is_about_to_come_is_not_taken_for_heard()
         assert await bob.told() == said(alice, "too early")
 
 
-async def test_who_enters_as_the_other_one_leaves_the_node_is_told_of_on_the_next() -> None:
+async def test_a_join_during_the_peers_move_is_announced_on_its_next_node() -> None:
     async with party() as here:
         alice = here.guest("alice", 0)
         assert await entered(alice) == Joined(None, polite=False)
@@ -118,7 +118,7 @@ async def test_who_enters_as_the_other_one_leaves_the_node_is_told_of_on_the_nex
 
 
 @pytest.mark.parametrize("asked", ["before", "after"])
-async def test_who_enters_on_the_node_to_which_the_other_one_is_coming_is_told_of_there(
+async def test_a_join_on_the_node_that_the_peer_is_moving_to_is_announced_there(
     asked: str,
 ) -> None:
     async with party() as here:
@@ -144,7 +144,7 @@ async def test_who_enters_on_the_node_to_which_the_other_one_is_coming_is_told_o
         assert await bob.told() == said(alice, "here")
 
 
-async def test_nobody_hears_one_of_whom_it_was_not_told_that_it_came() -> None:
+async def test_no_frame_arrives_from_a_participant_that_was_not_announced() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice = here.guest("alice", 0)
         room = alice.node.keys.room(alice.room)
@@ -159,7 +159,7 @@ async def test_nobody_hears_one_of_whom_it_was_not_told_that_it_came() -> None:
         assert alice.heard.empty()
 
 
-async def test_one_whom_its_peer_has_given_up_is_told_so_as_it_comes_to_that_ones_node() -> None:
+async def test_a_participant_its_peer_was_told_has_left_is_told_on_arrival() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
         coming = await move(here, bob, 0)
@@ -174,7 +174,7 @@ async def test_one_whom_its_peer_has_given_up_is_told_so_as_it_comes_to_that_one
         assert await bob.told() == OutOfSync()
 
 
-async def test_who_is_left_for_another_node_is_so_also_when_redis_answer_was_lost() -> None:
+async def test_a_hand_off_succeeds_even_if_redis_answer_is_lost() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
         state = detach(bob)
@@ -189,7 +189,7 @@ async def test_who_is_left_for_another_node_is_so_also_when_redis_answer_was_los
         assert await bob.told() == said(alice, "still here")
 
 
-async def test_a_node_does_not_speak_for_one_who_sits_on_another() -> None:
+async def test_a_node_does_not_act_for_a_participant_on_another_node() -> None:
     async with party() as here:
         alice, bob = await here.pair(1, 1)
         detached = bob.node.broker.detach(bob.id)
@@ -207,7 +207,7 @@ async def test_a_node_does_not_speak_for_one_who_sits_on_another() -> None:
         assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)
 
 
-async def test_a_claim_makes_nobody_else_about_to_come() -> None:
+async def test_a_claim_awaits_only_its_own_member() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
         with here.nodes[1].broker.expect("somebody else"):

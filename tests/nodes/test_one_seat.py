@@ -32,7 +32,7 @@ async def bob_is_cut(here: Nodes) -> tuple[End, Participant, str, str]:
 
 
 @pytest.mark.parametrize("node", [0, 1, 2], ids=["the peer's", "the same", "a third"])
-async def test_a_second_device_takes_its_users_seat_from_whichever_node(
+async def test_a_second_device_takes_over_the_seat_from_any_node(
     transport: type[End], node: int
 ) -> None:
     async with nodes(transport, 3) as here:
@@ -46,7 +46,7 @@ async def test_a_second_device_takes_its_users_seat_from_whichever_node(
         assert (await hear(alice, "offer")).offer.sdp == "still here"
 
 
-async def test_a_second_device_takes_the_seat_that_a_drained_node_has_left() -> None:
+async def test_a_second_device_takes_over_a_seat_handed_off_by_a_drained_node() -> None:
     async with nodes(SignalEnd, 1) as here:
         async with another(here) as second:
             alice, bob, room_id, resume_token = await here.pair(0, 1)
@@ -60,7 +60,7 @@ async def test_a_second_device_takes_the_seat_that_a_drained_node_has_left() -> 
         assert retry_after_ms(woken) == "-1"
 
 
-async def test_one_who_wakes_up_while_its_users_seat_is_left_for_any_node_is_told_so() -> None:
+async def test_a_waking_device_is_told_that_its_users_seat_is_handed_off() -> None:
     async with nodes(SignalEnd, 1) as here:
         alice, _, room_id, resume_token = await here.pair(0, 0)
         async with another(here) as second:
@@ -75,7 +75,7 @@ async def test_one_who_wakes_up_while_its_users_seat_is_left_for_any_node_is_tol
         assert retry_after_ms(woken) == "-1"
 
 
-async def test_a_resume_under_way_as_the_grace_ends_takes_the_seat(transport: type[End]) -> None:
+async def test_a_resume_under_way_when_the_grace_time_ends_succeeds(transport: type[End]) -> None:
     async with nodes(transport, 1, resume_grace=0.4) as here:
         async with Redis(port=here.redis.port) as redis:
             alice, _, room_id, resume_token = await bob_is_cut(here)
@@ -87,7 +87,7 @@ async def test_a_resume_under_way_as_the_grace_ends_takes_the_seat(transport: ty
         assert (await hear(back, "ice_candidate")).ice_candidate.candidate == "still here"
 
 
-async def test_one_who_is_gone_again_before_it_has_its_seat_back_is_waited_for_anew() -> None:
+async def test_a_disconnect_during_a_resume_restarts_the_grace_time() -> None:
     async with nodes(SignalEnd, 1, resume_grace=0.4) as here:
         async with Redis(port=here.redis.port) as redis:
             alice, seated, room_id, resume_token = await bob_is_cut(here)
@@ -104,7 +104,7 @@ async def test_one_who_is_gone_again_before_it_has_its_seat_back_is_waited_for_a
         assert len(hub) == 1
 
 
-async def test_one_who_comes_back_as_its_leave_frees_the_seat_is_told_so() -> None:
+async def test_a_resume_during_ones_own_leave_is_told_that_the_seat_is_free() -> None:
     async with nodes(ListenEnd, 1) as here, Redis(port=here.redis.port) as redis:
         alice, seated, room_id, resume_token = await bob_is_cut(here)
         hub = here.servers[0].dyad.hub

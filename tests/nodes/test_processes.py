@@ -115,7 +115,7 @@ async def pair(
             await asyncio.gather(*listening, return_exceptions=True)
 
 
-async def test_the_peer_of_a_node_that_was_killed_is_told_and_its_own_come_back() -> None:
+async def test_after_a_node_is_killed_peers_are_told_and_its_clients_reconnect() -> None:
     async with fleet(count=2) as here:
         one, two = here.nodes
         async with pair(here, [one], [two]) as (alice, bob):
@@ -192,7 +192,7 @@ def lost_nothing(party: Party) -> bool:
     )
 
 
-async def test_who_is_on_a_drained_node_goes_on_elsewhere_and_no_call_notices() -> None:
+async def test_participants_of_a_drained_node_go_on_elsewhere_without_notice() -> None:
     async with fleet() as here, AsyncExitStack() as stack:
         one, two, three = here.nodes
         both = await stack.enter_async_context(pair(here, [one], [one]))
@@ -212,7 +212,7 @@ async def test_who_is_on_a_drained_node_goes_on_elsewhere_and_no_call_notices() 
         assert all(map(lost_nothing, (*both, *across))), [party.told for party in (*both, *across)]
 
 
-async def test_a_burst_that_a_drain_interrupts_is_taken_up_where_it_stopped() -> None:
+async def test_a_burst_interrupted_by_a_drain_continues_where_it_stopped() -> None:
     async with fleet(count=2) as here, pair(here, here.nodes, here.nodes) as (alice, bob):
         said: list[str] = []
         for turn in range(4):
@@ -239,7 +239,7 @@ async def test_a_burst_that_a_drain_interrupts_is_taken_up_where_it_stopped() ->
         assert lost_nothing(bob), bob.told
 
 
-async def test_who_comes_back_late_from_a_drained_node_still_loses_nothing() -> None:
+async def test_a_late_resume_after_a_drain_loses_nothing() -> None:
     async with (
         fleet("--resume-grace", "60", count=2) as here,
         pair(here, here.nodes[:1], here.nodes[1:]) as (alice, bob),
@@ -259,7 +259,7 @@ async def test_who_comes_back_late_from_a_drained_node_still_loses_nothing() -> 
         assert lost_nothing(bob)
 
 
-async def test_the_last_words_of_one_who_left_reach_a_peer_that_was_between_two_nodes() -> None:
+async def test_the_last_frames_before_a_leave_reach_a_peer_between_two_nodes() -> None:
     async with fleet(count=2) as here, pair(here, here.nodes[:1], here.nodes[1:]) as (alice, bob):
         await alice.way.refuse()
         await here.nodes[0].drain()
@@ -273,7 +273,7 @@ async def test_the_last_words_of_one_who_left_reach_a_peer_that_was_between_two_
         assert alice.heard == ["last words"]
 
 
-async def test_one_who_never_comes_back_from_a_drained_node_is_given_up() -> None:
+async def test_a_participant_that_never_resumes_after_a_drain_is_disconnected() -> None:
     async with (
         fleet("--resume-grace", "4", count=2) as here,
         pair(here, here.nodes[:1], here.nodes[1:]) as (alice, bob),
@@ -312,7 +312,7 @@ async def test_a_rolling_restart_of_all_nodes_under_load_drops_no_call() -> None
         assert len(moved) == len(parties), "somebody was on no node that was restarted"
 
 
-async def test_of_fifty_joiners_on_three_nodes_one_gets_the_seat() -> None:
+async def test_fifty_users_race_on_three_nodes_and_one_gets_the_seat() -> None:
     async with fleet() as here, AsyncExitStack() as stack:
         nodes = here.nodes
         for turn in range(5):

@@ -49,7 +49,7 @@ async def refused(there: SignalEnd) -> grpc.StatusCode:
 
 
 @pytest.mark.parametrize("fault", ["killed", "stalled"])
-async def test_without_redis_joins_are_refused_pairs_of_one_node_go_on_and_health_says_so(
+async def test_without_redis_joins_are_refused_pairs_go_on_and_health_is_not_serving(
     fault: str,
 ) -> None:
     async with fleet(count=2) as here, AsyncExitStack() as stack:
@@ -84,7 +84,7 @@ async def test_without_redis_joins_are_refused_pairs_of_one_node_go_on_and_healt
         assert (await carol.hear()).error.code == pb.Error.CODE_ROOM_FULL
 
 
-async def test_a_node_that_ends_while_redis_is_away_gives_up_without_being_cancelled() -> None:
+async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
     needs("redis-server")
     async with redis_server() as redis:
         client = connect(redis.url, timeout=1.0)
@@ -142,7 +142,7 @@ async def cut(here: Fleet) -> None:
 
 
 @pytest.mark.parametrize("fault", [forget, restart, fail_over, stall, cut])
-async def test_redis_is_back_in_five_seconds_no_third_comes_in_and_no_call_notices(
+async def test_a_redis_outage_of_five_seconds_disturbs_no_call_and_admits_no_third(
     fault: object,
 ) -> None:
     async with fleet() as here:
@@ -170,7 +170,7 @@ async def test_a_redis_cluster_is_refused_with_a_sentence() -> None:
     assert "dyad: This is a Redis Cluster. Dyad needs a standalone Redis or Sentinel" in said
 
 
-async def test_a_wrong_password_is_refused_with_a_sentence_that_does_not_say_it() -> None:
+async def test_a_wrong_password_is_refused_and_not_quoted() -> None:
     needs("redis-server")
     async with redis_server() as redis:
         for url in (
@@ -300,7 +300,7 @@ async def test_a_failover_by_sentinel_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.xdist_group("crowd")
-async def test_redis_holds_nothing_for_ever_and_every_right_is_needed() -> None:
+async def test_every_key_in_redis_expires_and_every_right_is_needed() -> None:
     async with fleet() as here:
         nodes = here.nodes
         async with Redis(port=here.engine.redis.port, decode_responses=True) as redis:
@@ -394,7 +394,7 @@ async def test_a_redis_that_may_evict_rooms_is_warned_of() -> None:
 
 
 @pytest.mark.parametrize("user", ["", "watch"], ids=["a password", "a user"])
-async def test_sentinels_with_a_login_of_their_own_on_ipv6_are_used_or_say_what_is_wrong(
+async def test_sentinels_with_their_own_credentials_and_ipv6_addresses_work(
     user: str, tmp_path: Path
 ) -> None:
     needs("redis-server")

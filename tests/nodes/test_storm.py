@@ -39,7 +39,7 @@ async def survived(weather: Weather) -> Finding:
 @pytest.mark.long
 @pytest.mark.xdist_group("crowd")
 @pytest.mark.timeout(3600)
-async def test_nothing_is_lost_without_a_word_in_a_storm_of_all_faults() -> None:
+async def test_a_storm_of_all_faults_loses_nothing_silently() -> None:
     finding = await survived(ALL)
     assert finding.away > 0
     assert finding.back > 0
@@ -49,5 +49,5 @@ async def test_nothing_is_lost_without_a_word_in_a_storm_of_all_faults() -> None
 @pytest.mark.xdist_group("crowd")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("weather", [MOVING, FORGETTING], ids=["moving", "forgetting"])
-async def test_no_call_breaks_where_nobody_is_away_for_long(weather: Weather) -> None:
+async def test_no_call_breaks_if_no_fault_outlasts_the_grace_time(weather: Weather) -> None:
     await survived(weather)

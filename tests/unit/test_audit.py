@@ -53,7 +53,7 @@ def test_every_vulnerability_of_a_python_package_is_a_finding(
         ("", "Traceback …\nrequests.exceptions.ReadTimeout: timed out"),
     ],
 )
-def test_where_pypi_does_not_answer_nothing_was_checked(said: str, log: str) -> None:
+def test_an_audit_without_an_answer_from_pypi_fails(said: str, log: str) -> None:
     with pytest.raises(audit.NotCheckedError):
         audit.python_findings(said, log)
 
@@ -62,7 +62,7 @@ def test_where_pypi_does_not_answer_nothing_was_checked(said: str, log: str) -> 
     ("said", "log"),
     [("", ""), ("", "KeyError: 'vulnerabilities'"), ("", "ERROR: no such option"), ("<html>", "")],
 )
-def test_what_is_no_report_of_pip_audits_is_not_taken_for_one(said: str, log: str) -> None:
+def test_output_that_is_not_a_pip_audit_report_is_refused(said: str, log: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         audit.python_findings(said, log)
 
@@ -81,12 +81,12 @@ def test_every_vulnerability_of_an_npm_package_is_a_finding() -> None:
         "request to https://registry/-/npm/v1/security/advisories/bulk failed, reason: connect",
     ],
 )
-def test_where_npms_index_does_not_answer_nothing_was_checked(message: str) -> None:
+def test_an_audit_without_an_answer_from_npm_fails(message: str) -> None:
     with pytest.raises(audit.NotCheckedError):
         audit.npm_findings(json.dumps({"message": message, "error": {}}))
 
 
 @pytest.mark.parametrize("said", ["", "{}", '{"error":{"code":"ENOLOCK"}}', "npm error"])
-def test_what_is_no_report_of_npms_is_not_taken_for_one(said: str) -> None:
+def test_output_that_is_not_an_npm_report_is_refused(said: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         audit.npm_findings(said)

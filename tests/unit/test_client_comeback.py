@@ -36,7 +36,7 @@ def test_the_client_reconnects_after_these_ends(code: grpc.StatusCode) -> None:
 @pytest.mark.parametrize(
     "code", [CODE.PERMISSION_DENIED, CODE.ABORTED, CODE.OK, CODE.UNIMPLEMENTED]
 )
-def test_these_ends_are_final(code: grpc.StatusCode) -> None:
+def test_these_statuses_are_final(code: grpc.StatusCode) -> None:
     end = ended(code, "")
     with pytest.raises(Ended) as final:
         policy().broke(end, progress=0, now=0)
@@ -137,7 +137,7 @@ def test_a_wait_is_at_least_what_the_server_asks_for(chance: float, wait: float)
     assert policy(chance=chance).broke(end, progress=0, now=0).wait == wait
 
 
-def test_it_gives_up_with_the_last_end() -> None:
+def test_a_client_gives_up_with_the_last_error() -> None:
     ours, last = policy(), ended(CODE.UNAVAILABLE, "last")
     ours.broke(CUT, progress=0, now=10)
     ours.failed(How.RESUME, CUT, leaving=False, now=69)

@@ -150,7 +150,7 @@ def test_nothing_is_kept_if_the_server_reserves_no_seat() -> None:
     assert not _is_full(session)
 
 
-def test_leaving_gives_the_token_up() -> None:
+def test_leaving_forgets_the_resume_token() -> None:
     session = _seated()
     session.put(pb.Frame(room_id="r", leave_room=pb.LeaveRoom()))
     session.take()

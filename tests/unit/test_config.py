@@ -81,7 +81,7 @@ SECRET = secrets.token_hex(32)
         ({"trusted_hops": 1, "trusted_proxies": "10.0.0.1"}, "not both"),
     ],
 )
-def test_settings_that_do_not_go_together_are_refused_with_a_sentence(
+def test_invalid_or_conflicting_settings_are_refused_with_a_sentence(
     chosen: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(ConfigError) as refused:
@@ -185,7 +185,7 @@ def edge(setting: Field[Any], outside: float) -> Any:
     [setting for setting in NUMBERS if setting.name not in TAKEN_BY_A_TEST],
     ids=lambda setting: setting.name,
 )
-async def test_a_server_serves_with_the_least_and_the_most_of_each_number(
+async def test_a_server_runs_with_the_lowest_and_highest_value_of_each_number(
     setting: Field[Any], outside: float
 ) -> None:
     default: Any = setting.default
@@ -199,7 +199,7 @@ async def test_a_server_serves_with_the_least_and_the_most_of_each_number(
         assert server.port
 
 
-def test_who_is_sent_away_is_back_before_its_seat_is_gone() -> None:
+def test_clients_of_a_drained_server_reconnect_before_their_seats_expire() -> None:
     assert Config(jwt_secret=SECRET).spread() == 7.5
     assert Config(jwt_secret=SECRET, resume_grace=0).spread() == 5.0
     assert Config(jwt_secret=SECRET, resume_grace=30, drain_spread=20).spread() == 20
@@ -208,7 +208,7 @@ def test_who_is_sent_away_is_back_before_its_seat_is_gone() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "a:b", "a*", "a b", "é", "x" * 33])
-def test_a_prefix_that_could_be_anothers_or_a_pattern_is_refused(prefix: str) -> None:
+def test_a_redis_prefix_that_is_ambiguous_or_a_pattern_is_refused(prefix: str) -> None:
     assert Config(jwt_secret=SECRET, redis_prefix="dyad-staging.2").redis_prefix
     with pytest.raises(ConfigError, match="--redis-prefix is 1 to 32 letters"):
         Config(jwt_secret=SECRET, redis_prefix=prefix)

@@ -84,7 +84,7 @@ def test_envoy_with_tls_differs_in_tls_and_origins_only() -> None:
     assert tls == yaml.safe_load(text)
 
 
-def test_no_network_is_trusted_that_holds_more_than_proxies() -> None:
+def test_no_example_trusts_a_wide_network() -> None:
     (compose,) = documents("compose.yaml")
     trusted = compose["services"]["dyad-1"]["environment"]["DYAD_TRUSTED_PROXIES"]
     (network,) = compose["services"]["envoy"]["networks"].values()

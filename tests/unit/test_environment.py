@@ -25,7 +25,7 @@ def test_yes_and_no_are_read_from_the_environment(text: str, *, value: bool) -> 
 
 
 @pytest.mark.parametrize(("name", "text"), [("PORT", "x"), ("LEASE", ""), ("REFLECTION", "2")])
-def test_a_variable_that_cannot_be_read_is_named(name: str, text: str) -> None:
+def test_an_invalid_variable_is_named(name: str, text: str) -> None:
     environment = {"DYAD_JWT_SECRET": SECRET, f"DYAD_{name}": text}
     if text == "":
         # Empty is not set: so a deployment can pass every variable through.
@@ -52,7 +52,7 @@ def test_a_variable_that_is_not_a_setting_is_refused(name: str, hint: str) -> No
     assert empty.jwt_secret == SECRET, "empty is not set"
 
 
-def test_what_kubernetes_says_of_a_service_called_dyad_is_not_a_setting() -> None:
+def test_variables_that_kubernetes_sets_for_a_service_called_dyad_are_ignored() -> None:
     links = {
         "DYAD_SERVICE_HOST": "10.0.0.1",
         "DYAD_SERVICE_PORT": "50051",
@@ -115,14 +115,14 @@ def test_a_file_that_holds_no_secret_is_refused_and_not_quoted(
     assert SECRET not in str(refused.value)
 
 
-def test_a_secret_is_given_once() -> None:
+def test_a_secret_set_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match="Set one of DYAD_JWT_SECRET and DYAD_JWT_SECRET_FILE"):
         load({}, {"DYAD_JWT_SECRET": SECRET, "DYAD_JWT_SECRET_FILE": "key"})
     with pytest.raises(ConfigError, match="Set one of --redis and --redis-file, not both"):
         load({"redis": "redis://r", "redis_file": "r"}, {"DYAD_JWT_SECRET": SECRET})
 
 
-def test_a_newline_that_a_variable_brings_is_named() -> None:
+def test_a_newline_in_a_variable_is_reported() -> None:
     with pytest.raises(ConfigError, match="--jwt-secret begins or ends with white space"):
         load({}, {"DYAD_JWT_SECRET": f"{SECRET}\n"})
 

@@ -29,7 +29,7 @@ def rows() -> Iterator[tuple[list[str], list[str]]]:
 
 
 @pytest.mark.parametrize(("head", "row"), [*rows()], ids=lambda cells: cells[0])
-def test_every_row_names_tests_that_there_are(head: list[str], row: list[str]) -> None:
+def test_every_row_names_existing_tests(head: list[str], row: list[str]) -> None:
     assert head[-1] == "test"
     assert len(row) == len(head)
     named = NAME.findall(row[-1])
@@ -37,7 +37,7 @@ def test_every_row_names_tests_that_there_are(head: list[str], row: list[str]) -
     assert [name for name in named if not there_is(name)] == []
 
 
-def test_what_is_named_beside_the_tables_is_there_too() -> None:
+def test_tests_named_outside_the_tables_exist_too() -> None:
     assert [name for name in NAME.findall(PAGE.read_text()) if not there_is(name)] == []
 
 

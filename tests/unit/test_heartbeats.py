@@ -61,7 +61,7 @@ class World:
             self.now += self.heartbeats.tick(self.now)
 
 
-def test_one_to_whom_nothing_is_sent_gets_a_heartbeat_in_time_and_no_more() -> None:
+def test_an_idle_participant_gets_heartbeats_in_time_and_no_more() -> None:
     world = World()
     connection, outlet = world.open()
     world.run(100, hears=connection)
@@ -70,7 +70,7 @@ def test_one_to_whom_nothing_is_sent_gets_a_heartbeat_in_time_and_no_more() -> N
     assert all(HEARTBEAT <= gap <= HEARTBEAT + 2 * TICK for gap in gaps)
 
 
-def test_one_that_talks_and_is_talked_to_gets_none() -> None:
+def test_an_active_participant_gets_no_heartbeats() -> None:
     world = World()
     connection, outlet = world.open()
     for _ in range(20):
@@ -79,7 +79,7 @@ def test_one_that_talks_and_is_talked_to_gets_none() -> None:
     assert outlet.beats == []
 
 
-def test_one_that_only_hears_is_asked_whether_it_is_there() -> None:
+def test_a_participant_that_only_receives_gets_heartbeats() -> None:
     world = World()
     connection, outlet = world.open()
     for _ in range(4):
@@ -88,7 +88,7 @@ def test_one_that_only_hears_is_asked_whether_it_is_there() -> None:
     assert len(outlet.beats) in (1, 2)
 
 
-def test_one_that_sends_nothing_is_broken_when_its_lease_is_over() -> None:
+def test_a_silent_participant_is_disconnected_when_its_lease_ends() -> None:
     world = World()
     connection, outlet = world.open()
     world.run(40)
@@ -105,7 +105,7 @@ def test_any_message_renews_the_lease() -> None:
     assert not world.broken
 
 
-def test_one_that_never_numbered_a_frame_gets_heartbeats_and_has_no_lease() -> None:
+def test_a_session_that_never_numbered_a_frame_gets_heartbeats_but_has_no_lease() -> None:
     world = World()
     connection, outlet = world.open(numbered=False)
     world.run(100)
@@ -116,7 +116,7 @@ def test_one_that_never_numbered_a_frame_gets_heartbeats_and_has_no_lease() -> N
     assert connection in world.broken
 
 
-def test_a_process_that_stood_still_takes_nobody_for_broken_whom_it_could_not_hear() -> None:
+def test_a_process_that_was_frozen_disconnects_no_participant_it_could_not_hear() -> None:
     world = World()
     connection, outlet = world.open()
     world.now += 60
@@ -129,7 +129,7 @@ def test_a_process_that_stood_still_takes_nobody_for_broken_whom_it_could_not_he
     assert connection in world.broken
 
 
-def test_what_is_over_is_forgotten_at_once() -> None:
+def test_a_closed_connection_is_forgotten_at_once() -> None:
     world = World()
     for _ in range(100):
         connection, outlet = world.open()
@@ -141,7 +141,7 @@ def test_what_is_over_is_forgotten_at_once() -> None:
         assert gone() is None, "what is over is kept in memory"
 
 
-def test_so_many_that_are_due_at_once_are_looked_at_in_portions() -> None:
+def test_many_due_connections_are_handled_in_batches() -> None:
     world = World()
     outlets = [world.open()[1] for _ in range(1000)]
     while not any(outlet.beats for outlet in outlets):
@@ -155,7 +155,7 @@ def test_so_many_that_are_due_at_once_are_looked_at_in_portions() -> None:
     assert all(len(outlet.beats) == 1 for outlet in outlets)
 
 
-def test_many_are_looked_at_when_each_is_due() -> None:
+def test_each_of_many_connections_is_checked_when_it_is_due() -> None:
     world = World()
     opened = []
     for _ in range(50):

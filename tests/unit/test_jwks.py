@@ -63,7 +63,7 @@ def verifier(keys: Jwks) -> Verifier:
 
 
 @pytest.mark.parametrize("key", [RSA, OLD, OTHER], ids=lambda key: key.algorithm)
-async def test_a_key_of_each_kind_checks_its_tokens(
+async def test_each_type_of_key_verifies_its_tokens(
     key: SigningKey, issuer: Issuer, verifier: Verifier
 ) -> None:
     issuer.show(RSA, OLD, OTHER)
@@ -72,7 +72,7 @@ async def test_a_key_of_each_kind_checks_its_tokens(
 
 @pytest.mark.parametrize("kid", ["rsa", "old", "other"])
 @pytest.mark.parametrize("key", [RSA, OLD, OTHER], ids=lambda key: key.algorithm)
-async def test_a_token_is_checked_with_the_key_it_names_and_no_other(
+async def test_a_token_is_verified_with_the_key_it_names_and_no_other(
     key: SigningKey, kid: str, issuer: Issuer, verifier: Verifier
 ) -> None:
     if kid == key.kid:
@@ -94,7 +94,9 @@ async def test_the_algorithm_follows_from_the_key_and_not_from_the_token(
         await verifier.verify(forged)
 
 
-async def test_a_published_key_is_no_secret(issuer: Issuer, verifier: Verifier) -> None:
+async def test_a_published_key_is_never_used_as_a_secret(
+    issuer: Issuer, verifier: Verifier
+) -> None:
     public = OLD.private.public_key()
     spellings = [
         public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
@@ -120,7 +122,7 @@ async def test_a_token_without_a_kid_needs_the_only_key(
         await verifier.verify(nameless)
 
 
-async def test_a_key_without_a_kid_answers_to_no_name(issuer: Issuer, verifier: Verifier) -> None:
+async def test_a_key_without_a_kid_is_not_found_by_kid(issuer: Issuer, verifier: Verifier) -> None:
     nameless = SigningKey(None, NEW.private, "ES256")
     issuer.show(nameless)
     assert (await verifier.verify(nameless.token())).identity.user_id == "alice"
@@ -141,16 +143,14 @@ async def test_a_key_without_a_kid_answers_to_no_name(issuer: Issuer, verifier: 
         " old",
     ],
 )
-async def test_a_name_is_compared_and_nothing_else_is_done_with_it(
-    kid: str, issuer: Issuer, verifier: Verifier
-) -> None:
+async def test_a_kid_is_only_compared(kid: str, issuer: Issuer, verifier: Verifier) -> None:
     await verifier.verify(OLD.token())
     with pytest.raises(Unauthenticated) as refused:
         await verifier.verify(OLD.token(headers={"kid": kid}))
     assert not kid or kid not in str(refused.value)
 
 
-async def test_what_a_token_says_of_its_key_is_ignored(issuer: Issuer, verifier: Verifier) -> None:
+async def test_keys_inside_a_token_are_ignored(issuer: Issuer, verifier: Verifier) -> None:
     with issuing(NEW) as evil:
         told: dict[str, Any] = {"jku": evil.url, "x5u": evil.url, "jwk": NEW.jwk()}
         assert (await verifier.verify(OLD.token(headers=told))).identity.user_id == "alice"
@@ -170,7 +170,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(
     assert issuer.asked == 2
 
 
-async def test_a_key_that_is_shown_no_longer_is_good_no_longer_not_even_for_a_known_token(
+async def test_a_withdrawn_key_is_refused_even_for_a_cached_token(
     issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
 ) -> None:
     token = OLD.token()
@@ -181,7 +181,7 @@ async def test_a_key_that_is_shown_no_longer_is_good_no_longer_not_even_for_a_kn
         await verifier.verify(token)
 
 
-async def test_a_name_that_stands_for_another_key_now_proves_nothing_of_the_old_one(
+async def test_a_kid_that_now_names_another_key_does_not_verify_old_tokens(
     issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
 ) -> None:
     token = OLD.token()
@@ -192,7 +192,7 @@ async def test_a_name_that_stands_for_another_key_now_proves_nothing_of_the_old_
         await verifier.verify(token)
 
 
-async def test_a_known_token_stays_known_while_its_key_does(
+async def test_a_token_stays_cached_while_its_key_is_published(
     keys: Jwks, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = OLD.token()
@@ -203,7 +203,7 @@ async def test_a_known_token_stays_known_while_its_key_does(
         assert (await verifier.verify(token)).identity.user_id == "alice"
 
 
-async def test_unknown_names_cost_five_fetches_and_then_one_in_ten_seconds(
+async def test_unknown_kids_cause_five_fetches_and_then_one_every_ten_seconds(
     issuer: Issuer, clock: Clock, verifier: Verifier
 ) -> None:
     async def refuse(n: int) -> None:
@@ -230,7 +230,7 @@ async def test_a_key_published_just_after_a_fetch_is_good_at_once(
     assert (await verifier.verify(NEW.token())).identity.user_id == "alice"
 
 
-async def test_unknown_names_do_not_keep_a_new_key_out_for_more_than_ten_seconds(
+async def test_unknown_kids_delay_a_new_key_by_at_most_ten_seconds(
     issuer: Issuer, clock: Clock, verifier: Verifier
 ) -> None:
     for n in range(20):
@@ -242,7 +242,7 @@ async def test_unknown_names_do_not_keep_a_new_key_out_for_more_than_ten_seconds
 
 
 @pytest.mark.parametrize("turned", [False, True])
-async def test_keys_of_two_kinds_may_share_a_name(
+async def test_keys_of_two_types_may_share_a_kid(
     turned: bool,  # noqa: FBT001 - a parameter of the test
     issuer: Issuer,
     verifier: Verifier,
@@ -264,7 +264,7 @@ async def test_keys_of_two_kinds_may_share_a_name(
             await verifier.verify(forged.token())
 
 
-async def test_all_who_need_a_fetch_share_it_and_nobody_else_waits(
+async def test_concurrent_requests_share_a_fetch_and_others_do_not_wait(
     issuer: Issuer, clock: Clock, verifier: Verifier
 ) -> None:
     await verifier.verify(OLD.token())
@@ -283,7 +283,7 @@ async def test_all_who_need_a_fetch_share_it_and_nobody_else_waits(
     assert issuer.asked == 2
 
 
-async def test_while_the_url_is_away_the_keys_are_good_for_an_hour(
+async def test_while_the_url_is_out_of_reach_the_keys_stay_valid_for_an_hour(
     issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
 ) -> None:
     token = OLD.token()
@@ -304,7 +304,7 @@ async def test_while_the_url_is_away_the_keys_are_good_for_an_hour(
     assert (await verifier.verify(token)).identity.user_id == "alice"
 
 
-async def test_whether_a_name_is_unknown_cannot_be_said_while_the_url_is_away(
+async def test_an_unknown_kid_is_unavailable_while_the_url_is_out_of_reach(
     issuer: Issuer, clock: Clock, verifier: Verifier
 ) -> None:
     await verifier.verify(OLD.token())
@@ -336,7 +336,7 @@ async def test_whether_a_name_is_unknown_cannot_be_said_while_the_url_is_away(
         ({"headers": {"Transfer-Encoding": "chunked"}}, "."),
     ],
 )
-async def test_an_answer_that_is_none_counts_as_away_and_is_said_in_the_log(
+async def test_an_unusable_answer_counts_as_out_of_reach_and_is_logged(
     changes: dict[str, Any], why: str, issuer: Issuer, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = Jwks(issuer.url)
@@ -353,7 +353,7 @@ async def test_an_answer_that_is_none_counts_as_away_and_is_said_in_the_log(
     assert re.search(why, line)
 
 
-async def test_where_nobody_listens_is_away(clock: Clock) -> None:
+async def test_a_refused_connection_counts_as_out_of_reach(clock: Clock) -> None:
     with issuing(OLD) as gone:
         url = gone.url
     with pytest.raises(Unavailable):
@@ -385,7 +385,7 @@ async def test_a_slow_answer_is_waited_for_as_long_as_the_timeout(
     assert (await verifier.verify(OLD.token())).identity.user_id == "alice"
 
 
-async def test_nobody_waits_for_a_name_that_takes_long_to_resolve(
+async def test_a_slow_name_lookup_delays_no_request(
     issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jwks, "PATIENCE_SECONDS", 0.1)
@@ -412,7 +412,7 @@ async def test_nobody_waits_for_a_name_that_takes_long_to_resolve(
     assert (await verifier.verify(OLD.token())).identity.user_id == "alice"
 
 
-async def test_keys_are_ready_with_the_first_good_answer_whoever_asked(
+async def test_the_first_good_answer_makes_the_keys_ready(
     issuer: Issuer, clock: Clock, keys: Jwks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jwks, "RETRY_SECONDS", 0.01)
@@ -428,7 +428,7 @@ async def test_keys_are_ready_with_the_first_good_answer_whoever_asked(
     await asyncio.wait({keeping})
 
 
-async def test_keys_are_fetched_again_though_nobody_asks(
+async def test_keys_are_fetched_periodically_without_requests(
     issuer: Issuer, keys: Jwks, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jwks, "RENEW_SECONDS", 0.01)
@@ -438,7 +438,7 @@ async def test_keys_are_fetched_again_though_nobody_asks(
     await asyncio.wait({keeping})
 
 
-async def test_a_url_of_an_unknown_certificate_is_away_and_of_a_trusted_one_is_not(
+async def test_the_certificate_of_the_url_must_be_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = certificate(tmp_path, "issuer")
@@ -449,7 +449,7 @@ async def test_a_url_of_an_unknown_certificate_is_away_and_of_a_trusted_one_is_n
         assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).identity.user_id == "alice"
 
 
-async def test_a_fetch_says_who_asks(issuer: Issuer, keys: Jwks) -> None:
+async def test_a_fetch_sends_a_user_agent(issuer: Issuer, keys: Jwks) -> None:
     await keys.fetch()
     assert issuer.user_agent == "dyad-server"
 
@@ -477,7 +477,7 @@ async def test_keys_are_fetched_through_the_proxy_of_the_environment(
 @pytest.mark.parametrize(
     "proxy", ["socks5://127.0.0.1:1", "http://", "http://127.0.0.1:port", "::"]
 )
-async def test_a_proxy_that_is_none_is_said_in_the_log(
+async def test_an_invalid_proxy_is_logged(
     proxy: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("https_proxy", proxy)
@@ -545,7 +545,7 @@ def secret() -> dict[str, Any]:
         [],
     ],
 )
-def test_a_key_that_is_not_fit_is_passed_over_and_takes_no_other_with_it(unfit: Any) -> None:
+def test_an_unusable_key_is_ignored_and_affects_no_other(unfit: Any) -> None:
     found = key_set(json.dumps({"keys": [unfit, NEW.jwk()]}).encode())
     assert list(found.named) == [("new", "ES256")]
     assert found.only == NEW.private.public_key()
@@ -563,5 +563,5 @@ def test_a_key_that_is_not_fit_is_passed_over_and_takes_no_other_with_it(unfit: 
         OTHER.jwk(alg=None),
     ],
 )
-def test_a_key_says_what_it_is_for_or_leaves_it(fit: dict[str, Any]) -> None:
+def test_a_key_may_leave_out_its_use(fit: dict[str, Any]) -> None:
     assert key_set(json.dumps({"keys": [fit]}).encode()).only is not None

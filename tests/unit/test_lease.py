@@ -18,14 +18,14 @@ def has_lapsed(lease: Lease) -> bool:
     return lease.lapsed
 
 
-def test_a_node_that_never_had_one_holds_nothing_and_it_cannot_run_out() -> None:
+def test_a_node_without_a_lease_has_none_to_lose() -> None:
     lease = Lease(SETTLE)
     assert not lease.holds(ASKED)
     assert not lease.ran_out(ASKED)
     assert not lease.fenced
 
 
-def test_it_ends_for_the_node_before_it_can_have_ended_for_anybody_else() -> None:
+def test_a_lease_ends_for_its_node_before_it_ends_for_others() -> None:
     lease = leased()
     # Redis counts from when it was asked, which is later than ASKED.
     over = ASKED + LEASE_SECONDS
@@ -33,7 +33,7 @@ def test_it_ends_for_the_node_before_it_can_have_ended_for_anybody_else() -> Non
     assert not lease.holds(over - 0.4)
 
 
-def test_that_it_ran_out_is_said_once_and_a_renewal_alone_does_not_make_it_good() -> None:
+def test_an_expired_lease_is_reported_once_and_not_undone_by_a_renewal() -> None:
     lease = leased()
     late = ASKED + LEASE_SECONDS
     assert lease.ran_out(late)
@@ -46,7 +46,7 @@ def test_that_it_ran_out_is_said_once_and_a_renewal_alone_does_not_make_it_good(
     assert lease.holds(late + 0.2)
 
 
-def test_who_asserts_too_late_regains_nothing() -> None:
+def test_a_late_assertion_does_not_regain_the_lease() -> None:
     lease = leased()
     late = ASKED + LEASE_SECONDS
     assert lease.ran_out(late)
@@ -71,7 +71,7 @@ def test_a_lease_that_redis_lost_has_lapsed_until_a_new_term_begins() -> None:
     assert has_lapsed(lease)
 
 
-def test_a_lease_that_lapses_while_its_node_asserts_is_not_regained_in_that_term() -> None:
+def test_a_lease_that_lapses_during_an_assertion_is_not_regained_in_that_term() -> None:
     lease = leased()
     late = ASKED + LEASE_SECONDS
     assert lease.ran_out(late)
@@ -83,7 +83,7 @@ def test_a_lease_that_lapses_while_its_node_asserts_is_not_regained_in_that_term
     assert not lease.holds(late + 3.2)
 
 
-def test_a_lease_that_runs_out_again_while_its_node_asserts_is_not_regained_in_that_term() -> None:
+def test_a_lease_that_expires_during_an_assertion_is_not_regained_in_that_term() -> None:
     lease = leased()
     late, later = ASKED + LEASE_SECONDS, ASKED + 2 * LEASE_SECONDS
     assert lease.ran_out(late)
@@ -98,7 +98,7 @@ def test_a_lease_that_runs_out_again_while_its_node_asserts_is_not_regained_in_t
     assert lease.holds(later + 0.3)
 
 
-def test_a_generation_settles_by_its_age_and_a_new_one_settles_anew() -> None:
+def test_a_generation_settles_with_age_and_a_new_one_starts_over() -> None:
     lease = leased(age=1.0)
     assert lease.unsettled_for(ANSWERED) == SETTLE - 1.0
     assert lease.unsettled_for(ANSWERED + SETTLE) == 0
@@ -106,5 +106,5 @@ def test_a_generation_settles_by_its_age_and_a_new_one_settles_anew() -> None:
     assert lease.unsettled_for(ANSWERED + 10) == SETTLE
 
 
-def test_a_clock_of_redis_that_is_behind_does_not_make_it_settle_later() -> None:
+def test_a_slow_redis_clock_does_not_delay_settling() -> None:
     assert leased(age=-3600.0).unsettled_for(ANSWERED) == SETTLE

@@ -18,7 +18,7 @@ def test_a_bucket_holds_no_more_than_its_burst() -> None:
     assert bucket.take(5, 1000)
 
 
-def test_what_is_refused_costs_nothing() -> None:
+def test_a_refused_amount_is_not_taken() -> None:
     bucket = Bucket(rate=0.001, burst=5, now=0)
     assert not bucket.take(6, 0)
     assert bucket.take(5, 0)

@@ -3,14 +3,14 @@ import pytest
 from tests.support.needs import ROOT, needs
 
 
-def test_what_is_here_lets_the_test_run() -> None:
+def test_a_test_runs_if_its_needs_are_met() -> None:
     needs("python3", ROOT / "README.md")
 
 
 @pytest.mark.parametrize(
     ("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)]
 )
-def test_what_is_missing_skips_a_persons_test_and_fails_that_of_ci(
+def test_a_missing_need_skips_a_test_locally_and_fails_it_in_ci(
     ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CI", ci)

@@ -50,7 +50,7 @@ def test_the_last_address_that_no_trusted_proxy_added_counts(
     assert TRUSTED.address(peer, metadata) == address
 
 
-def test_where_no_proxy_is_trusted_nobody_is_believed() -> None:
+def test_without_trusted_proxies_the_header_is_ignored() -> None:
     origin = Origin([])
     assert origin.address("ipv4:127.0.0.1:1", [("x-forwarded-for", "192.0.2.1")]) == "127.0.0.1"
 
@@ -75,20 +75,20 @@ def test_the_address_that_the_last_trusted_hop_wrote_counts(
     assert origin.address(peer, [("x-forwarded-for", forwarded)]) == address
 
 
-def test_without_the_header_a_hop_is_its_own_address() -> None:
+def test_without_the_header_the_peers_own_address_counts() -> None:
     origin = Origin([], hops=1)
     assert origin.address("ipv4:192.0.2.1:5", []) == "192.0.2.1"
     assert origin.address("unix:", None) == "unix"
 
 
-def test_a_peer_on_a_unix_socket_is_believed_where_it_is_trusted() -> None:
+def test_the_header_of_a_unix_peer_counts_if_unix_is_trusted() -> None:
     forwarded = [("x-forwarded-for", "203.0.113.9:1")]
     assert Origin([], unix=True).address("unix:/run/dyad", forwarded) == "203.0.113.9"
     assert Origin([], unix=False).address("unix:/run/dyad", forwarded) == "unix"
     assert Origin([], unix=True).address("unix:/run/dyad", []) == "unix"
 
 
-def test_a_header_of_a_peer_that_is_not_trusted_is_not_looked_at() -> None:
+def test_the_header_of_an_untrusted_peer_is_ignored() -> None:
     class Unread:
         def __iter__(self) -> Iterator[tuple[str, str | bytes]]:
             raise AssertionError("it was read")
@@ -96,7 +96,7 @@ def test_a_header_of_a_peer_that_is_not_trusted_is_not_looked_at() -> None:
     assert TRUSTED.address("ipv4:192.0.2.1:5000", Unread()) == "192.0.2.1"
 
 
-def test_of_a_long_header_a_bounded_part_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_bounded_part_of_a_long_header_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
     parse = ipaddress.ip_address
 

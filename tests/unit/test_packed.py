@@ -29,7 +29,7 @@ def test_each_frame_is_found_as_it_was_sent(session_id: str, frames: list[pb.Fra
 
 
 @given(st.binary(max_size=60))
-def test_of_bytes_at_random_it_finds_what_the_library_finds(message: bytes) -> None:
+def test_random_bytes_scan_as_the_library_parses_them(message: bytes) -> None:
     try:
         parsed = pb.SignalRequest.FromString(message)
     except DecodeError:
@@ -44,7 +44,7 @@ def test_of_bytes_at_random_it_finds_what_the_library_finds(message: bytes) -> N
     assert frames == [frame for frame in parsed.frames if frame.ByteSize()]
 
 
-def test_it_looks_at_no_more_than_it_was_told_to() -> None:
+def test_a_scan_stops_after_the_given_number_of_fields() -> None:
     assert len(fields(b"\x0a\x00" * 262_000, 500)) == 501
     assert len(fields(b"\x08\x00" * 262_000, 500)) == 501
 
@@ -53,6 +53,6 @@ def test_it_looks_at_no_more_than_it_was_told_to() -> None:
     "message",
     [b"\x0a", b"\x0a\x05abc", b"\x0a\xff\xff\xff\xff\x0f", b"\xff" * 11, b"\x0d\x00", b"\x0b"],
 )
-def test_bytes_that_are_no_message_are_said_to_be_none(message: bytes) -> None:
+def test_bytes_that_are_not_a_message_are_refused(message: bytes) -> None:
     with pytest.raises(ValueError, match=r"field|cut off|number"):
         fields(message, 100)

@@ -59,7 +59,7 @@ def test_the_server_offers_these_names() -> None:
 
 
 @pytest.mark.parametrize("package", [dyad, dyad_server], ids=["dyad", "dyad_server"])
-def test_every_name_that_is_offered_is_there(package: Any) -> None:
+def test_every_exported_name_exists(package: Any) -> None:
     assert [name for name in package.__all__ if not hasattr(package, name)] == []
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = package.no_such_name
@@ -79,7 +79,7 @@ def test_every_name_that_is_offered_is_there(package: Any) -> None:
     ],
     ids=lambda value: getattr(value, "__qualname__", ""),
 )
-def test_a_function_takes_what_it_took(function: Callable[..., Any], signature: str) -> None:
+def test_no_function_loses_a_parameter(function: Callable[..., Any], signature: str) -> None:
     full = inspect.signature(function)
     bare = [one.replace(annotation=inspect.Parameter.empty) for one in full.parameters.values()]
     shown = full.replace(parameters=bare, return_annotation=inspect.Signature.empty)
@@ -104,13 +104,13 @@ def test_a_function_takes_what_it_took(function: Callable[..., Any], signature: 
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_value_begins_with_the_fields_it_had(value: Any, names: tuple[str, ...]) -> None:
+def test_no_value_loses_or_reorders_its_fields(value: Any, names: tuple[str, ...]) -> None:
     # One more at the end breaks no `match`.
     assert value.__match_args__[: len(names)] == names, SAY_SO
 
 
 @pytest.mark.parametrize("name", ["metrics", "participants", "port", "ready"])
-def test_a_running_server_says_what_it_said(name: str) -> None:
+def test_a_running_server_keeps_its_properties(name: str) -> None:
     assert isinstance(getattr(dyad_server.RunningServer, name), property), SAY_SO
 
 

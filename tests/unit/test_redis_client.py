@@ -18,13 +18,13 @@ from dyad_server.errors import ConfigError
         "sentinel:///mymaster",
     ],
 )
-def test_what_is_no_url_of_redis_is_refused_in_a_sentence_that_does_not_quote_it(url: str) -> None:
+def test_an_invalid_redis_url_is_refused_without_being_quoted(url: str) -> None:
     with pytest.raises(ConfigError) as refused:
         connect(url, 1.0)
     assert str(refused.value) == "--redis is not a URL of Redis."
 
 
-def test_the_name_and_the_password_are_for_redis_and_not_for_the_sentinels() -> None:
+def test_the_credentials_in_the_url_are_for_redis_not_for_the_sentinels() -> None:
     client = connect("sentinel://dyad:hush@one:26379,two/calls", 1.0)
     pool = client.connection_pool
     assert pool.service_name == "calls"
@@ -35,7 +35,7 @@ def test_the_name_and_the_password_are_for_redis_and_not_for_the_sentinels() -> 
     assert not any(each.get("password") for each in sentinels)
 
 
-def test_who_names_no_service_means_the_usual_one() -> None:
+def test_a_sentinel_url_without_a_service_means_the_default_service() -> None:
     assert connect("sentinel://one", 1.0).connection_pool.service_name == "mymaster"
 
 

@@ -24,7 +24,7 @@ def taken(of: Session[str]) -> list[tuple[int, str]]:
     return [(numbered.seq, numbered.what) for numbered in of.take()]
 
 
-def test_a_number_is_taken_in_once_and_in_order() -> None:
+def test_a_number_is_received_once_and_in_order() -> None:
     here = session()
     arrivals = [here.arrive(seq) for seq in (1, 1, 3, 2, 0, 3, 2)]
     assert arrivals == [
@@ -39,14 +39,14 @@ def test_a_number_is_taken_in_once_and_in_order() -> None:
     assert here.taken_in == 3
 
 
-def test_what_waits_comes_out_together_once_and_in_order() -> None:
+def test_waiting_outputs_are_taken_together_once_and_in_order() -> None:
     here = session()
     assert all(here.put(what) for what in "abc")
     assert taken(here) == [(1, "a"), (2, "b"), (3, "c")]
     assert taken(here) == []
 
 
-def test_more_than_may_wait_is_said_at_once() -> None:
+def test_exceeding_what_may_wait_is_reported_at_once() -> None:
     here = session()
     assert here.put("a" * 10)
     assert not here.put("b")
@@ -54,7 +54,7 @@ def test_more_than_may_wait_is_said_at_once() -> None:
     assert here.put("c" * 10)
 
 
-def test_what_is_not_acknowledged_counts_for_one_who_may_resume() -> None:
+def test_unacknowledged_outputs_count_for_a_resumable_session() -> None:
     here = session(resumable=True)
     assert here.put("a" * 6)
     here.take()
@@ -66,7 +66,7 @@ def test_what_is_not_acknowledged_counts_for_one_who_may_resume() -> None:
     assert not many.put("e", away=True)
 
 
-def test_a_rewind_brings_back_what_is_missing_and_nothing_else() -> None:
+def test_a_rewind_repeats_exactly_the_missing_outputs() -> None:
     here = session(resumable=True)
     for what in "abc":
         here.put(what)
@@ -77,7 +77,7 @@ def test_a_rewind_brings_back_what_is_missing_and_nothing_else() -> None:
     assert taken(here) == [(0, "welcome"), (3, "c"), (4, "d")]
 
 
-def test_what_was_never_written_cannot_be_acknowledged() -> None:
+def test_an_ack_of_a_frame_that_was_never_sent_is_refused() -> None:
     here = session(resumable=True)
     here.put("a")
     assert not here.acknowledged(1)
@@ -87,7 +87,7 @@ def test_what_was_never_written_cannot_be_acknowledged() -> None:
     assert here.acknowledged(1)
 
 
-def test_what_is_forgotten_cannot_be_asked_for_again() -> None:
+def test_an_acknowledged_output_cannot_be_repeated() -> None:
     here = session(resumable=True)
     for what in "ab":
         here.put(what)
@@ -96,7 +96,7 @@ def test_what_is_forgotten_cannot_be_asked_for_again() -> None:
     assert not here.rewind(1)
 
 
-def test_an_acknowledgement_falls_due_by_frames_and_by_bytes() -> None:
+def test_an_acknowledgement_is_due_after_32_frames_or_32_kib() -> None:
     here = session(resumable=True)
     for seq in range(1, 32):
         here.arrive(seq, 10)
@@ -111,7 +111,9 @@ def test_an_acknowledgement_falls_due_by_frames_and_by_bytes() -> None:
 
 
 @given(st.lists(st.sampled_from(["put", "write", "arrive", "ack", "cut"]), max_size=80))
-def test_any_schedule_of_cuts_delivers_each_once_and_in_order(steps: list[str]) -> None:
+def test_any_schedule_of_disconnects_delivers_each_frame_once_and_in_order(
+    steps: list[str],
+) -> None:
     here = session(bound_bytes=10_000, bound_frames=10_000, resumable=True)
     made = 0
     under_way: deque[int] = deque()
@@ -135,7 +137,7 @@ def test_any_schedule_of_cuts_delivers_each_once_and_in_order(steps: list[str]) 
     assert got == list(range(1, made + 1))
 
 
-def test_what_waits_is_known_without_taking_it() -> None:
+def test_a_session_knows_whether_outputs_wait() -> None:
     here = session()
 
     def waits() -> bool:
@@ -153,7 +155,7 @@ def test_what_waits_is_known_without_taking_it() -> None:
     assert not waits()
 
 
-def test_what_must_be_said_again_waits() -> None:
+def test_outputs_to_be_repeated_count_as_waiting() -> None:
     here = session(resumable=True)
     here.put("one")
     here.take()

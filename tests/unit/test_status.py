@@ -23,11 +23,11 @@ def everything_is_imported() -> None:
             importlib.import_module(module.name)
 
 
-def test_every_failure_has_one_row_and_no_row_is_of_none() -> None:
+def test_every_exception_has_exactly_one_status() -> None:
     assert kinds(Ended) == STATUS.keys(), "Give each kind of Ended its row in status.STATUS."
 
 
-def test_two_failures_share_a_status_only_where_one_is_the_other() -> None:
+def test_exceptions_share_a_status_only_with_their_subclasses() -> None:
     for one, status in STATUS.items():
         for other in [kind for kind in STATUS if STATUS[kind] is status]:
             assert issubclass(one, other) or issubclass(other, one), (
@@ -35,13 +35,13 @@ def test_two_failures_share_a_status_only_where_one_is_the_other() -> None:
             )
 
 
-def test_no_failure_reads_as_well_or_as_one_of_grpcs_own() -> None:
+def test_no_exception_maps_to_ok_or_to_a_status_of_grpc_itself() -> None:
     gone = {grpc.StatusCode.OK, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
     assert gone.isdisjoint(STATUS.values()), "Clients take these for a broken connection."
 
 
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
-def test_only_who_is_to_come_back_soon_or_never_is_told_when(kind: type[Ended]) -> None:
+def test_only_unavailable_and_replaced_carry_a_time_to_reconnect(kind: type[Ended]) -> None:
     told = dict(trailers(kind("A sentence.")))
     if issubclass(kind, Unavailable):
         assert int(told.pop("retry-after-ms")) > 0
@@ -50,14 +50,14 @@ def test_only_who_is_to_come_back_soon_or_never_is_told_when(kind: type[Ended]) 
     assert not told
 
 
-def test_when_to_come_back_is_spread_over_its_bounds() -> None:
+def test_the_time_to_reconnect_is_spread_over_its_range() -> None:
     times = [int(dict(trailers(Unavailable("A sentence.")))["retry-after-ms"]) for _ in range(2000)]
     assert min(times) >= 200
     assert max(times) <= 2000
     assert max(times) - min(times) > 1500, "Clients that come back all at once do it again."
 
 
-def test_after_the_drain_of_a_full_node_it_is_spread_over_longer() -> None:
+def test_reconnects_after_the_drain_of_a_full_node_are_spread_over_longer() -> None:
     going = Draining("A sentence.")
     going.within = 7.5
     times = [int(dict(trailers(going))["retry-after-ms"]) for _ in range(2000)]

@@ -9,7 +9,7 @@ from dyad_server.grpc_api.time_limit import TimeLimit
 NEVER = 3600.0
 
 
-async def test_what_takes_too_long_is_cancelled_and_called_so() -> None:
+async def test_a_wait_beyond_the_limit_is_cancelled_with_a_timeout_error() -> None:
     limit = TimeLimit(0.01)
     work = asyncio.get_running_loop().create_future()
     with pytest.raises(TimeoutError):
@@ -45,7 +45,7 @@ async def test_each_of_many_waits_has_the_whole_time() -> None:
     assert min(await first, await second) > 0.045
 
 
-async def test_what_is_over_in_time_leaves_nothing_behind() -> None:
+async def test_a_wait_that_ends_in_time_leaves_nothing_behind() -> None:
     limit = TimeLimit(0.01)
     await limit.wait_for(asyncio.sleep(0))
 
