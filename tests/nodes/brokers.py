@@ -94,11 +94,15 @@ class Party:
         """Alice on the one node, Bob on the other, in one room."""
         alice = self.guest("alice", first)
         assert await entered(alice) == Joined(None, polite=False)
-        bob = self.guest("bob", second, alice.room)
-        bob.enter()
-        assert await bob.told() == Joined(alice.member, polite=True)
-        assert await alice.told() == PeerJoined(bob.member)
-        return alice, bob
+        return alice, await self.joined("bob", second, alice)
+
+    async def joined(self, user: str, node: int, peer: Guest, *, polite: bool = True) -> Guest:
+        """One more on this node, in the room of this peer; both have been told."""
+        guest = self.guest(user, node, peer.room)
+        guest.enter()
+        assert await guest.told() == Joined(peer.member, polite=polite)
+        assert await peer.told() == PeerJoined(guest.member)
+        return guest
 
     def _deliver(self, node: int, output: Output) -> None:
         guest = self._guests[output.to]

@@ -314,9 +314,7 @@ async def test_the_death_of_the_peers_node_is_announced_and_the_participant_stay
                 await asyncio.sleep(0.1)
         assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
         assert await bob.told() == OutOfSync()
-        carol = here.guest("carol", 2, alice.room)
-        assert await entered(carol) == Joined(alice.member, polite=True)
-        assert await alice.told() == PeerJoined(carol.member)
+        carol = await here.joined("carol", 2, alice)
         await talk(alice, carol, "anew")
 
 
@@ -332,9 +330,7 @@ async def test_a_node_cut_off_beyond_its_lease_delivers_no_old_frames() -> None:
         assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
         network.resume_forwarding()
         await served(here, 1)
-        again = here.guest("bob", 1, alice.room)
-        assert await entered(again) == Joined(alice.member, polite=True)
-        assert await alice.told() == PeerJoined(again.member)
+        again = await here.joined("bob", 1, alice)
         await talk(alice, again, "anew")
         assert bob.heard.empty()
 
@@ -351,10 +347,8 @@ async def test_partitioned_member_is_told_when_its_seat_was_lost() -> None:
         network.resume_forwarding()
         assert await bob.told() == OutOfSync()
         bob.leave(Departure.DISCONNECTED)
-        again = here.guest("bob", 0, alice.room)
         await served(here, 0)
-        assert await entered(again) == Joined(alice.member, polite=False)
-        assert await alice.told() == PeerJoined(again.member)
+        again = await here.joined("bob", 0, alice, polite=False)
         await talk(alice, again, "anew")
 
 
