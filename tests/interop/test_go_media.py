@@ -13,6 +13,7 @@ from playwright.async_api import Page, expect
 from tests.browser.site import DECODED, MEDIA_MS, Site, site
 from tests.conftest import serving, token
 from tests.interop.conftest import build, once
+from tests.interop.output import Output
 from tests.support.needs import PAGE, ROOT, needs
 
 PION = ROOT / "clients" / "go" / "examples" / "pion_call"
@@ -41,26 +42,12 @@ def aiortc() -> tuple[str, ...]:
     return sys.executable, str(AIORTC)
 
 
-class Caller:
+class Caller(Output):
     """An example program that places a call."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self._printed = ""
-
-    async def says(self, pattern: str) -> str:
-        """Read on to the line that matches; its first group, or all of it."""
-        assert self.process.stdout is not None
-        while line := (await self.process.stdout.readline()).decode():
-            self._printed += line
-            if found := re.fullmatch(pattern, line.strip()):
-                return found[found.re.groups]
-        raise AssertionError(f"it ended before it said {pattern}:\n{self._printed}")
-
     async def succeeds(self) -> None:
-        assert self.process.stdout is not None
-        self._printed += (await self.process.stdout.read()).decode()
-        assert await self.process.wait() == 0, self._printed
+        await self.ends()
+        assert await self.process.wait() == 0, self.said
 
 
 @asynccontextmanager
@@ -90,13 +77,13 @@ async def test_each_receives_the_others_pictures(
 ) -> None:
     programs = {"pion": pion, "aiortc": aiortc}
     async with serving() as server, placing(programs[first], server.port, "alice") as alice:
-        room = await alice.says("room (.+)")
+        room = await alice.says("^room (.+)$")
         async with placing(
             programs[second], server.port, "bob", "--room", room, "--frames", "0"
         ) as bob:
             # Alice hangs up when she has seen enough; Bob has by then, too.
             await alice.succeeds()
-            await bob.says("frames [1-9].*")
+            await bob.says("^frames [1-9]")
             await bob.succeeds()
 
 
@@ -104,12 +91,12 @@ async def test_pion_calls_a_browser(pion: tuple[str, ...]) -> None:
     needs("chromium", PAGE)
     async with site() as here, placing(pion, here.server.port, "alice", "--frames", "0") as alice:
         bob = await connected(here, "bob")
-        await bob.fill("#roomId", await alice.says("room (.+)"))
+        await bob.fill("#roomId", await alice.says("^room (.+)$"))
         await bob.get_by_role("button", name="Join Room (Callee)").click()
-        await alice.says("frames [1-9].*")
+        await alice.says("^frames [1-9]")
         await bob.wait_for_function(DECODED, timeout=MEDIA_MS)
         await bob.get_by_role("button", name="Hang up").click()
-        await alice.says(r"peer left \(left\)")
+        await alice.says(r"^peer left \(left\)$")
         await alice.succeeds()
 
 
@@ -121,7 +108,7 @@ async def test_a_browser_calls_pion(pion: tuple[str, ...]) -> None:
         await expect(alice.locator("#roomId")).to_have_value(re.compile(r"^[0-9a-f-]{36}$"))
         room = await alice.locator("#roomId").input_value()
         async with placing(pion, here.server.port, "bob", "--room", room, "--frames", "0") as bob:
-            await bob.says("frames [1-9].*")
+            await bob.says("^frames [1-9]")
             await alice.wait_for_function(DECODED, timeout=MEDIA_MS)
 
 

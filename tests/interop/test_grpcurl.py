@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import shlex
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.conftest import build
+from tests.interop.output import Output, bash
 from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port
 
@@ -33,12 +33,8 @@ def grpcurl() -> str:
     return str(FOLDER)
 
 
-class Terminal:
+class Terminal(Output):
     """A shell to type into, and what it shows."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.shown = ""
 
     async def types(self, text: str) -> None:
         assert self.process.stdin is not None
@@ -48,47 +44,28 @@ class Terminal:
     async def shows(self, line: str) -> None:
         """Read on to a line like this, `…` standing for whatever it is."""
         pattern = ".*".join(re.escape(part) for part in line.split("…"))
-        assert self.process.stdout is not None
         try:
             async with asyncio.timeout(ANSWER):
-                while read := (await self.process.stdout.readline()).decode():
-                    self.shown += read
-                    if re.fullmatch(pattern, read.rstrip("\n")):
-                        return
+                await self.says(f"^{pattern}$")
         except TimeoutError:
-            pass
-        raise AssertionError(f"it never showed {line!r}:\n{self.shown}")
+            raise AssertionError(f"it never showed {line!r}:\n{self.said}") from None
 
-    async def ends(self) -> None:
+    async def exits(self) -> None:
         """Leave the shell; all that it started is over by itself."""
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         self.process.stdin.close()
         async with asyncio.timeout(ANSWER):
             # The pipe is at its end when nothing that was started has it any more.
-            self.shown += (await self.process.stdout.read()).decode()
+            await self.ends()
             await self.process.wait()
 
 
 @asynccontextmanager
 async def terminal(folder: Path, env: dict[str, str]) -> AsyncIterator[Terminal]:
-    process = await asyncio.create_subprocess_exec(
-        "bash",
-        cwd=folder,
-        env=env,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    opened = Terminal(process)
-    try:
+    async with bash(folder, env) as process:
+        opened = Terminal(process)
         yield opened
-        await opened.ends()
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.communicate()
+        await opened.exits()
 
 
 @pytest.mark.long
