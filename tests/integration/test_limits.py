@@ -16,6 +16,21 @@ from tests.support.ends import End, SignalEnd, candidate, end_of, join, offer, p
 from tests.support.until import PATIENCE, until
 
 
+async def told_while_it_floods(end: End, room_id: str, pause: float = 0) -> pb.Frame:
+    """What a participant hears first that sends large offers all the while."""
+
+    async def flood() -> None:
+        while True:
+            await end.send(offer(room_id, "x" * 60_000))
+            await asyncio.sleep(pause)
+
+    flooding = asyncio.create_task(flood())
+    try:
+        return await end.hear()
+    finally:
+        flooding.cancel()
+
+
 async def test_a_client_that_does_not_read_is_ended_and_the_peer_is_told(
     transport: type[End],
 ) -> None:
@@ -23,17 +38,7 @@ async def test_a_client_that_does_not_read_is_ended_and_the_peer_is_told(
     async with serving(write_timeout=1.0, **fast) as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         carol, dave, other_room = await pair(connect)
-        big = "x" * 60_000
-
-        async def flood() -> None:
-            while True:
-                await alice.send(offer(room_id, big))
-
-        flooding = asyncio.create_task(flood())
-        try:
-            told = await alice.hear()
-        finally:
-            flooding.cancel()
+        told = await told_while_it_floods(alice, room_id)
         assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
         await carol.send(offer(other_room))
         assert (await dave.hear()).offer.sdp == "v=0"
@@ -47,17 +52,7 @@ async def test_a_client_that_does_not_read_is_ended_in_time_whatever_the_buffer(
     much = {"max_bytes_per_second": 10**9, "max_waiting_bytes": 10**9}
     async with serving(write_timeout=1.0, **much) as server, ends(server, SignalEnd) as connect:
         alice, _, room_id = await pair(connect)
-
-        async def flood() -> None:
-            while True:
-                await alice.send(offer(room_id, "x" * 60_000))
-                await asyncio.sleep(0.02)
-
-        flooding = asyncio.create_task(flood())
-        try:
-            told = await alice.hear()
-        finally:
-            flooding.cancel()
+        told = await told_while_it_floods(alice, room_id, pause=0.02)
         assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
 
 
