@@ -1,4 +1,4 @@
-"""Takes the picture of a call for README: `python -m tests.browser.picture docs/call.png`."""
+"""Takes the screenshot for the README: `python -m tests.browser.picture docs/call.png`."""
 
 import argparse
 import asyncio

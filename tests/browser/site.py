@@ -1,4 +1,4 @@
-"""Chromium before the real Envoy and the real server, with real media."""
+"""Chromium with the real Envoy, the real server and real media."""
 
 import re
 import shutil

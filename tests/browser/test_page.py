@@ -1,4 +1,4 @@
-"""The call page: what a person sees of it and does with it."""
+"""The call page: what a user sees and does."""
 
 import asyncio
 import re

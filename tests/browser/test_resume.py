@@ -1,4 +1,4 @@
-"""A call in Chromium while the way to its server breaks."""
+"""A call in Chromium while the connection to the server breaks."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""The web client, without a browser, in a call that lasts: longer than its lease or its token."""
+"""The web client, without a browser, in a call that outlasts its lease or its token."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The web client without a page: its pair program of clients/INTEROP.md, through the real Envoy."""
+"""The web client's pair program (clients/INTEROP.md), without a page, through the real Envoy."""
 
 import asyncio
 import json

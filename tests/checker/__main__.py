@@ -1,4 +1,4 @@
-"""`python -m tests.checker`: prove once, over many frames and cuts, that nothing is lost."""
+"""`python -m tests.checker`: show over many frames and disconnects that nothing is lost."""
 
 import argparse
 import asyncio

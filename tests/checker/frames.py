@@ -1,4 +1,4 @@
-"""What the frames of the checker say: who sent them, where, as which, and a hash of it all."""
+"""The content of the checker's frames: sender, room, number, and a hash over all of it."""
 
 import hashlib
 import random

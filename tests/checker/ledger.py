@@ -1,4 +1,4 @@
-"""The ledgers that two participants keep, and what becomes clear when they are compared."""
+"""The ledgers of two participants, and what their comparison shows."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,7 @@
-"""One of a pair, in a process of its own: says its frames, hears its peer's, keeps a ledger.
+"""One end of a pair, in its own process: sends frames, receives its peer's, keeps a ledger.
 
-It is told, line by line, up to which number it may speak, and prints which one
-of its peer's it has heard, whenever that is a hundred more.
+Its input says, line by line, up to which number it may send. It prints the highest number
+that it has received, after every hundred.
 """
 
 import asyncio

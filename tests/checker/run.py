@@ -1,4 +1,4 @@
-"""Lets pairs talk through a real server while their connections break, and compares ledgers."""
+"""Runs pairs through a real server while their connections break, and compares their ledgers."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What goes wrong when, all of it from a seed."""
+"""Which fault happens when, derived from a seed."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Pairs talk while their connections are cut: whatever was sent is heard, once and in order."""
+"""Pairs talk while they are disconnected: every frame arrives once and in order."""
 
 from pathlib import Path
 

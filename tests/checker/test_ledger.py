@@ -1,4 +1,4 @@
-"""The checker itself: whatever may go wrong is found, and the same seed brings the same again."""
+"""The checker itself: it finds every kind of fault, and a seed repeats a run."""
 
 import io
 import random

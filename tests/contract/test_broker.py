@@ -1,4 +1,4 @@
-"""What `broker.Broker` promises, of every engine, and of several nodes of one."""
+"""The promise of `core.ports.Broker`, for every engine, and for several nodes of each."""
 
 import asyncio
 import functools

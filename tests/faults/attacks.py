@@ -1,9 +1,9 @@
-"""An attacker with a few tokens: everything that it can do to a server, all at once.
+"""An attacker with a few tokens, and everything that it can do to a server, all at once.
 
-A program, so that it costs the test's own process nothing:
+This is a program, so that it uses no time of the test's own process:
 `python -m tests.faults.attacks SECONDS PORT METRICS_PORT TOKEN TOKEN TOKEN`. Each attack
-repeats until the time is over and each one has been tried. At the end the program prints how
-often each one was repeated: an attack that never ran would show nothing.
+repeats until the time is over and every attack has been tried. At the end the program
+prints how often each was repeated, because an attack that never ran would prove nothing.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from grpc_health.v1 import health_pb2
 from hpack import Encoder
 from hyperframe.frame import HeadersFrame
 
-from tests.faults.witness import channel
+from tests.faults.background import channel
 from tests.support.ends import SignalEnd, candidate, join
 from tests.support.http2 import LISTEN, PREFACE, SEND, SIGNAL, connected
 from tests.support.seats import meet

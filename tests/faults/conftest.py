@@ -14,8 +14,8 @@ def watched(record_property: Callable[[str, object], None]) -> Watch:
     async def watch(*options: str) -> AsyncIterator[Site]:
         async with site(*options) as watched_site:
             yield watched_site
-        witness = watched_site.witness
-        record_property("witness", f"{witness.p99 * 1000:6.1f} ms of {witness.frames:5d}")
+        background = watched_site.background
+        record_property("background", f"{background.p99 * 1000:6.1f} ms of {background.frames:5d}")
 
     return watch
 
@@ -23,7 +23,7 @@ def watched(record_property: Callable[[str, object], None]) -> Watch:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how long the frames beside each fault were on their way."""
     rows = [
-        (dict(report.user_properties).get("witness"), report.nodeid.rpartition("::")[2])
+        (dict(report.user_properties).get("background"), report.nodeid.rpartition("::")[2])
         for report in terminalreporter.getreports("passed")
     ]
     if rows := [row for row in rows if row[0]]:

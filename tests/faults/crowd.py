@@ -1,6 +1,6 @@
-"""Many calls at once, that end in each of the ways in which calls end.
+"""Many streams at once that end in each possible way.
 
-As a program it is a client to be killed: opens its calls, says so, and stays.
+As a program it is a client to be killed: it opens its streams, says so, and stays.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import grpc
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import token
-from tests.faults.witness import channel
+from tests.faults.background import channel
 from tests.support.ends import End, ListenEnd, SignalEnd, candidate, leave
 from tests.support.process import command
 from tests.support.proxy import Proxy

@@ -1,10 +1,9 @@
-"""The witness: a pair that goes on with its call while something goes wrong beside it.
+"""A pair that talks in the background while a test breaks something else.
 
-In a process of its own, so that a frame waits for nothing that the test does,
-which may speak for thousands. Its arguments are the transport, then for each of
-the two participants the server's port, the server's process and a token. It says
-"talking" when they are in their room. On SIGTERM it ends the call and prints
-what the two have seen.
+It runs in its own process, so that no frame waits for the test, which may play thousands
+of participants. Its arguments are the transport, then for each participant the server's
+port, the server's process and a token. It prints "talking" when both are in their room. On
+SIGTERM it ends the call and prints what both have seen.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from contextlib import AsyncExitStack
 import grpc
 from dyad.v1 import signaling_pb2 as pb
 
-from tests.faults.witness import channel
+from tests.faults.background import channel
 from tests.support.clock import FairClock
 from tests.support.ends import End, ListenEnd, SignalEnd, candidate, join
 
@@ -53,7 +52,7 @@ class _Side:
     async def listen(self, other: "_Side") -> None:
         while (text := await self._hear()) != _GOODBYE:
             heard = len(self.delays)
-            assert text == str(heard), f"the witness waited for {heard}, and heard {text!r}"
+            assert text == str(heard), f"the background call waited for {heard}, and heard {text!r}"
             self.delays.append(self._clock.now() - other.sent_at[heard])
         assert len(self.delays) == len(other.sent_at) - 1, f"it heard only {len(self.delays)}"
 

@@ -1,4 +1,4 @@
-"""A server process, a pair that watches over it, and what can be seen of it from outside."""
+"""A server process, a pair that talks through it, and the server's state as seen from outside."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import psutil
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import SECRET, token
-from tests.faults.witness import Witness, channel, witnessed
+from tests.faults.background import BackgroundCall, background_call, channel
 from tests.support.clock import within
 from tests.support.ends import End, SignalEnd
 from tests.support.ports import free_port
@@ -35,12 +35,12 @@ class Site:
     Attributes:
         served: the process.
         process: the same, to be measured.
-        witness: what the pair beside it has seen, once the fault is over.
+        background: what the pair beside it has seen, once the fault is over.
     """
 
     served: Served
     process: psutil.Process
-    witness: Witness
+    background: BackgroundCall
     _metrics_port: int
     _files: int
 
@@ -100,15 +100,15 @@ async def site(*options: str) -> AsyncIterator[Site]:
     """Run a server with these options and a pair that talks through it all the while.
 
     Raises:
-        AssertionError: the pair was harmed; `witness.witnessed` says how.
+        AssertionError: the pair was harmed; `background.background_call` says how.
     """
     metrics_port = free_port()
     async with (
         dyad_serve(SECRET, "--metrics-port", str(metrics_port), *options) as served,
-        witnessed(served) as witness,
+        background_call(served) as background,
     ):
         process = psutil.Process(served.process.pid)
-        yield Site(served, process, witness, metrics_port, process.num_fds())
+        yield Site(served, process, background, metrics_port, process.num_fds())
 
 
 async def told_of_the_end(end: End, seconds: float = _PROMISED) -> None:

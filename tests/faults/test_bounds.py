@@ -1,4 +1,4 @@
-"""Participants that go to a limit, and beyond it, by one byte or by thousands."""
+"""Participants at a limit, and beyond it by one byte or by thousands."""
 
 import asyncio
 import contextlib

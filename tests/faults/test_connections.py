@@ -1,4 +1,4 @@
-"""Connections without a call: how long they last, and how many one address may hold."""
+"""Network connections without a stream: how long they last, and how many an address may have."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Browsers behind the real Envoy, and the Envoy itself, gone in every way."""
+"""Browsers behind the real Envoy: browsers, networks and Envoy itself vanish."""
 
 import asyncio
 import contextlib
@@ -11,9 +11,9 @@ import pytest
 from dyad_server.cli import envoy
 
 from tests.conftest import token
+from tests.faults.background import channel
 from tests.faults.page import joined
 from tests.faults.site import UNBOUND, Site, Watch, told_of_the_end
-from tests.faults.witness import channel
 from tests.support.ends import End, ListenEnd, SignalEnd, join, offer, pair
 from tests.support.needs import PAGE, ROOT, needs
 from tests.support.ports import free_port

@@ -1,4 +1,4 @@
-"""What clients can take of the real Envoy of deploy/, and of the server behind it."""
+"""How much clients can take from the real Envoy of deploy/, and from the server behind it."""
 
 import asyncio
 import contextlib
@@ -18,8 +18,8 @@ from dyad_server.cli import envoy
 from hyperframe.frame import DataFrame
 
 from tests.conftest import token
+from tests.faults.background import channel
 from tests.faults.site import Site, Watch, told_of_the_end
-from tests.faults.witness import channel
 from tests.support.clock import within
 from tests.support.ends import End, ListenEnd, SignalEnd, join, offer
 from tests.support.http2 import LISTEN, SEND, SIGNAL, Http2, connected, message

@@ -1,4 +1,4 @@
-"""All attacks of `attacks` at once, beside calls that must not notice."""
+"""All attacks of `attacks` at once, while calls go on undisturbed."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import SECRET, token
 from tests.faults.attacks import ATTACKS
-from tests.faults.witness import witnessed
+from tests.faults.background import background_call
 from tests.support.ends import ListenEnd
 from tests.support.ports import free_port
 from tests.support.process import command, dyad_serve
@@ -35,9 +35,9 @@ async def test_every_attack_at_once_slows_and_ends_no_other_call() -> None:
         )
         other = await stack.enter_async_context(dyad_serve(SECRET, *options))
         seen = [
-            await stack.enter_async_context(witnessed(served, name="signal")),
-            await stack.enter_async_context(witnessed(served, kind=ListenEnd, name="listen")),
-            await stack.enter_async_context(witnessed(served, other, name="crossing")),
+            await stack.enter_async_context(background_call(served, name="signal")),
+            await stack.enter_async_context(background_call(served, kind=ListenEnd, name="listen")),
+            await stack.enter_async_context(background_call(served, other, name="crossing")),
         ]
         process = psutil.Process(served.process.pid)
         before = most = process.memory_info().rss
@@ -51,6 +51,6 @@ async def test_every_attack_at_once_slows_and_ends_no_other_call() -> None:
         done = json.loads(attacks.said.splitlines()[-1])
         assert done.keys() == ATTACKS.keys()
         assert most - before < MEMORY, f"{(most - before) >> 20} MiB"
-    # How long the calls waited, and that they lost nothing, `witnessed` has asked.
+    # How long the calls waited, and that they lost nothing, `background_call` has asked.
     assert all(calls.frames for calls in seen)
     assert "Traceback" not in served.command.said

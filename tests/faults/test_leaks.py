@@ -1,4 +1,4 @@
-"""Nothing is left of calls that ended, in whichever way: no task, no seat, no descriptor."""
+"""Streams that ended, in any way, leave nothing behind: no task, no seat, no descriptor."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,8 @@ from dyad_server.core import participant, rooms, session
 from dyad_server.grpc_api import writer
 
 from tests.conftest import serving
+from tests.faults.background import channel
 from tests.faults.crowd import WAYS, Way, enter, proofs
-from tests.faults.witness import channel
 from tests.support.ends import End, ListenEnd, SignalEnd
 from tests.support.until import until
 

@@ -1,4 +1,4 @@
-"""The server's memory comes to a plateau, whichever way calls end."""
+"""The server's memory reaches a plateau, however streams end."""
 
 import asyncio
 

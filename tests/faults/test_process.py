@@ -1,4 +1,4 @@
-"""The server's own end, under load, and what it does when the system gives it no more."""
+"""The server's shutdown under load, and a server without file descriptors."""
 
 import asyncio
 import contextlib

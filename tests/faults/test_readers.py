@@ -1,4 +1,4 @@
-"""Peers that do not read, that are frozen, that are gone without a word."""
+"""Peers that do not read, that are frozen, or that vanish silently."""
 
 import asyncio
 import signal
@@ -11,8 +11,8 @@ import pytest
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import token
+from tests.faults.background import channel
 from tests.faults.site import UNBOUND, Site, Watch, told_of_the_end
-from tests.faults.witness import channel
 from tests.support.ends import End, ListenEnd, SignalEnd, join, offer
 from tests.support.http2 import LISTEN, SEND, SIGNAL, Http2, connected
 from tests.support.process import command

@@ -9,8 +9,8 @@ from dyad.v1 import signaling_pb2 as pb
 from dyad_server.grpc_api.servicer import SERVICE
 
 from tests.conftest import token
+from tests.faults.background import channel
 from tests.faults.site import UNBOUND, Watch
-from tests.faults.witness import channel
 from tests.support.ends import ListenEnd, candidate
 from tests.support.http2 import SEND, connected
 from tests.support.seats import meet

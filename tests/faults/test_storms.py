@@ -1,4 +1,4 @@
-"""Calls by the thousand that end as soon as they began."""
+"""Thousands of streams that end as soon as they begin."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,8 @@ from dyad.v1 import signaling_pb2 as pb
 from hyperframe.frame import RstStreamFrame
 
 from tests.conftest import token
+from tests.faults.background import channel
 from tests.faults.site import Watch
-from tests.faults.witness import channel
 from tests.support.ends import End, ListenEnd, SignalEnd, join
 from tests.support.http2 import LISTEN, SIGNAL, connected, message
 

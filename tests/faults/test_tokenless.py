@@ -1,4 +1,4 @@
-"""Health and reflection, which need no token: what somebody without one can do through them."""
+"""Health and reflection: what a client without a token can do with them."""
 
 import asyncio
 import signal
@@ -15,8 +15,8 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from tests.conftest import SECRET, serving, token
+from tests.faults.background import channel
 from tests.faults.site import Watch
-from tests.faults.witness import channel
 from tests.support.ends import SignalEnd, join
 from tests.support.http2 import Http2, connected
 from tests.support.issuer import es256, issuing

@@ -1,4 +1,4 @@
-"""Clients that speak no HTTP/2, or too much of it, or no protobuf."""
+"""Clients that send broken HTTP/2, too much of it, or no protobuf."""
 
 import asyncio
 import contextlib

@@ -1,6 +1,6 @@
-"""How much is tried, and by which seed it is tried again.
+"""How many cases are tried, and with which seed they can be repeated.
 
-`FUZZ_CASES` is how many cases there are in all; `FUZZ_SEED` decides what they are.
+`FUZZ_CASES` is the total number of cases; `FUZZ_SEED` determines them.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Frames that a client might send, or that somebody might who means harm."""
+"""Frames that a client, or an attacker, might send."""
 
 import random
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
-"""The contract as a model: what each input leads to, in the words of docs/protocol.md.
+"""The contract as a model: the outputs for each input, as docs/protocol.md describes them.
 
-It knows nothing of the server. A `World` plays both the same inputs, and whatever
-one says that the other does not is a bug of the one or the other.
+The model does not use the server's code. A `World` gives the same inputs to both, and any
+difference between their outputs is a bug in one of them.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What fuzzing has found, as plain examples."""
+"""Bugs that fuzzing has found, as plain examples."""
 
 import grpc
 import pytest

@@ -1,4 +1,4 @@
-"""Whatever participants send, the hub does what the model of the contract does."""
+"""For any frames, the hub does what the model of the contract does."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Whatever bytes come on a connection, the server goes on and nobody else notices."""
+"""For any bytes on a connection, the server goes on and no other client notices."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ from hyperframe.frame import (
 )
 
 from tests.conftest import token
+from tests.faults.background import channel
 from tests.faults.site import site
-from tests.faults.witness import channel
 from tests.fuzz import budget
 from tests.fuzz.frames import mutated
 from tests.support.ends import SignalEnd, candidate, join, leave
@@ -114,4 +114,4 @@ async def test_no_bytes_stop_the_server() -> None:
         await new_call(served.port, proof)
         await served.empties()
         assert "Traceback" not in served.served.command.said
-    budget.said(budget.OF_HTTP2, f"HTTP/2, p99 beside them {served.witness.p99 * 1000:.1f} ms")
+    budget.said(budget.OF_HTTP2, f"HTTP/2, p99 beside them {served.background.p99 * 1000:.1f} ms")

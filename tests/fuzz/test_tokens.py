@@ -1,4 +1,4 @@
-"""Whatever comes as a token, the verifier says who it is or raises `Ended`."""
+"""For any token, the verifier names the user or raises `Ended`."""
 
 import base64
 import contextlib

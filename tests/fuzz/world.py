@@ -1,4 +1,4 @@
-"""The hub and the model, played the same inputs; every frame out of the hub is compared."""
+"""Runs the hub and the model with the same inputs, and compares every frame from the hub."""
 
 import random
 import uuid

@@ -1,4 +1,4 @@
-"""A participant in a process of its own, to be killed or frozen: joins, says so, stays."""
+"""A participant in its own process, to be killed or frozen: joins, says so, stays."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""What the contract's tables promise, over both transports."""
+"""The tables of the contract, over both transports."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""A call that its client cancels."""
+"""A stream that its client cancels."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The command `dyad` as a person meets it: help, tokens, and sentences for mistakes."""
+"""The command `dyad`: help, tokens, and sentences for mistakes."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The Python client against a real server; what the server never does, one scripted for it does."""
+"""The Python client against a real server, and against a scripted one for what that never does."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The Python client whose token expires in the middle of a call."""
+"""The Python client when its token expires during a call."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The Python client shows that it is there, and notices a server that is not."""
+"""The Python client answers heartbeats, and notices a silent server."""
 
 import asyncio
 from collections.abc import AsyncIterator

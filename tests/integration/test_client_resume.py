@@ -1,4 +1,4 @@
-"""The Python client over a network that breaks: nothing is lost, or it says so."""
+"""The Python client over a network that breaks: nothing is lost, or the app is told."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The Python client of a user who enters the room once more: the newest has the seat."""
+"""The Python client when its user joins the room again: the newest has the seat."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

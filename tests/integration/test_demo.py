@@ -1,4 +1,4 @@
-"""`dyad demo` as a person runs it: what it shows, and that nothing of it stays."""
+"""`dyad demo`: what it shows, and that it leaves nothing behind."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Dyad in a program of one's own, beside another service, as README shows it."""
+"""Dyad in another program, next to another service, as the README shows it."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.conftest import SECRET, token
-from tests.faults.witness import channel
+from tests.faults.background import channel
 from tests.support.ends import End, ListenEnd, SignalEnd, end_of, offer, pair
 from tests.support.http2 import LISTEN, SEND, SIGNAL, connected
 from tests.support.issuer import es256, issuing

@@ -1,4 +1,4 @@
-"""What a browser is told through the real Envoy of deploy/ when the server goes away."""
+"""What a browser is told through the real Envoy of deploy/ when the server stops."""
 
 import signal
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""How long a token counts: a connection outlives the one that opened it, unless told not to."""
+"""How long a token counts: a connection outlives its token, unless configured otherwise."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Heartbeats and leases over both transports, as a client meets them."""
+"""Heartbeats and leases over both transports."""
 
 import asyncio
 from functools import partial

@@ -1,4 +1,4 @@
-"""What one participant may cost, and that nobody else pays for it."""
+"""The limits of a participant, and that no other participant is affected."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What the server's log must never say, at its most talkative: what calls are made of."""
+"""What the server must never log, even at `debug`: personal data and the content of calls."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The port that metrics are scraped from, and what it does with clients that misuse it."""
+"""The metrics port, and clients that misuse it."""
 
 import asyncio
 import contextlib

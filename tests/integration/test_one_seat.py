@@ -1,4 +1,4 @@
-"""One user, one seat: what a user's own second connection does, over both transports."""
+"""One user, one seat: a user's second connection, over both transports."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""The server as a process: how it starts, how it ends, how it loses participants."""
+"""The server as a process: how it starts, how it stops, how it loses participants."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What docs/protocol.md promises to one who comes back, over both transports."""
+"""Resume as docs/protocol.md promises it, over both transports."""
 
 import asyncio
 import contextlib

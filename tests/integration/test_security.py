@@ -1,4 +1,4 @@
-"""What those who mean harm try: with tokens, with sessions, with rooms, with bytes."""
+"""Attacks with tokens, sessions, rooms and bytes."""
 
 import asyncio
 import base64

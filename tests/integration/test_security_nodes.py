@@ -1,4 +1,4 @@
-"""What those who mean harm try where several nodes share one Redis."""
+"""Attacks on several nodes that share one Redis."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""What one who sends, or only begins to, may cost the server and all others."""
+"""What a sender may cost the server and other participants."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""What participants see of a server that dies or freezes, and what of their rooms is left."""
+"""A server that dies or freezes: what participants see, and what is left of their rooms."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""One who reads and never acknowledges."""
+"""A client that reads and never acknowledges."""
 
 import grpc
 from dyad.v1 import signaling_pb2 as pb

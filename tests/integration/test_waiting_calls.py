@@ -1,4 +1,4 @@
-"""Calls that come faster than the server's loop can begin them."""
+"""RPCs that arrive faster than the server's loop can begin them."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""`dyad serve --workers`: several processes that look like one."""
+"""`dyad serve --workers`: several processes that look like one server."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The pair program of each client, built once, and the table of who met whom."""
+"""The pair program of each client, built once, and the table of results."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The table of who met whom, made of what pytest reports."""
+"""The table of which clients were tested together, made from pytest's reports."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""The Go client: its style, and its own tests."""
+"""The Go client: lint, and its own tests."""
 
 import asyncio
 import os

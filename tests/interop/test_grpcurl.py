@@ -1,4 +1,4 @@
-"""docs/grpcurl.md, typed into two terminals: they show what stands there."""
+"""Types docs/grpcurl.md into two terminals, and compares the output."""
 
 import asyncio
 import os

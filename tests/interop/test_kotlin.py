@@ -1,4 +1,4 @@
-"""The Kotlin client: its style, and its own tests."""
+"""The Kotlin client: build without warnings, and its own tests."""
 
 import asyncio
 import os

@@ -1,6 +1,6 @@
 """Every client meets every other one, in every scenario of clients/INTEROP.md.
 
-One `dyad serve` for all; the web client comes through Envoy.
+All use one `dyad serve`; the web client connects through Envoy.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The quick starts of the native clients, pasted into a shell in an empty folder.
 
-Only where the checkout is differs, and the port.
+Only the path of the checkout and the port are replaced.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The web client as it is published: packed, installed, bundled, and from a script tag."""
+"""The web client as published: packed, installed, bundled, and from a script tag."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""The deliberate bugs: each a patch that begins with what it is and which test must catch it."""
+"""The planted bugs: each is a patch that states the bug and the test that must catch it."""
 
 import subprocess
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The deliberate bugs do not rot; `make mutants` shows that each is caught."""
+"""The planted bugs still apply; `make mutants` shows that each is caught."""
 
 import pytest
 

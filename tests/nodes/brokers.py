@@ -1,4 +1,4 @@
-"""Three nodes' brokers in one process, on one Redis, each on a network of its own."""
+"""The brokers of three nodes in one process, on one Redis, each with its own network."""
 
 import asyncio
 import functools

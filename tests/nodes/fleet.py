@@ -1,4 +1,4 @@
-"""Three `dyad serve` processes on one Redis, each on a network of its own; ways to break them."""
+"""Three `dyad serve` processes on one Redis, each with its own network, and ways to break them."""
 
 import asyncio
 import contextlib

@@ -1,9 +1,8 @@
-"""What was asked of one room and answered, and whether one room of two seats could have done it.
+"""Checks whether a room with two seats can explain the requests and answers of a history.
 
-Linearizability as Wing and Gong search for it: is there one order of the
-operations, each at some moment between question and answer, in which the model
-gives the very answers that were given? A room is checked by itself, so the
-search is small.
+This is Wing and Gong's search for linearizability: is there an order of the operations,
+each at some moment between its request and its answer, in which the model gives exactly
+these answers? Each room is checked alone, so the search is small.
 """
 
 import math

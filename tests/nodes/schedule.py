@@ -1,4 +1,4 @@
-"""Which faults come in which order, by a seed."""
+"""Which faults happen in which order, derived from a seed."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Pairs that talk over several nodes while these, their networks and Redis break."""
+"""Pairs that talk over several nodes while nodes, networks and Redis break."""
 
 import asyncio
 import contextlib

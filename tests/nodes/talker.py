@@ -1,4 +1,4 @@
-"""One of a pair that talks on whatever happens, and comes back where its session ends."""
+"""One end of a pair that talks through all faults, and joins again when its session ends."""
 
 import asyncio
 import io

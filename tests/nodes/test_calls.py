@@ -1,4 +1,4 @@
-"""What participants on different nodes see where nothing fails but a connection."""
+"""Participants on different nodes, with no faults but broken connections."""
 
 import asyncio
 import contextlib

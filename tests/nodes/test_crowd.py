@@ -1,4 +1,4 @@
-"""Never more than two in a room, and those two agree on it, while networks and Redis fail."""
+"""Never more than two in a room, and both agree on it, while networks and Redis fail."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A full node that is drained: no seat is lost, and those sent away come back spread over time."""
+"""The drain of a full node: no seat is lost, and reconnects are spread over time."""
 
 import asyncio
 import logging

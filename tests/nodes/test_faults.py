@@ -1,4 +1,4 @@
-"""What a node is told, and tells, when Redis or the way to it fails."""
+"""What a node is told and tells its participants when Redis or the way to it fails."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Who enters a room of Redis, from any node: as if it were one after the other."""
+"""Joins of one room in Redis, from any node, look as if they happened one after the other."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""A node that others may have believed gone learns of it, whatever becomes of the answer."""
+"""A node that others may have believed gone learns of it, even if an answer is lost."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Members that go from node to node while Redis says where they were, or will be."""
+"""Members that move from node to node while Redis has their old or their next node."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""One user, one seat, and an answer for each who comes back, where Redis keeps the rooms."""
+"""One user, one seat, and an answer to every resume, with rooms in Redis."""
 
 import grpc
 import pytest

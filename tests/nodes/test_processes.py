@@ -1,4 +1,4 @@
-"""Nodes that die, freeze or are drained, and what participants of theirs and their peers see."""
+"""Nodes that die, freeze or drain, and what their participants and peers see."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import pytest
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import token
-from tests.faults.witness import channel
+from tests.faults.background import channel
 from tests.nodes.fleet import Balancer, Fleet, Node, fleet
 from tests.support.clock import within
 from tests.support.ends import SignalEnd, candidate, join

@@ -1,4 +1,4 @@
-"""Redis as nodes find it: away, back, empty, another one; what they ask of it and leave in it."""
+"""Redis away, back, empty, or replaced; what nodes need of it and leave in it."""
 
 import asyncio
 import contextlib

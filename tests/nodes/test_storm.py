@@ -1,4 +1,4 @@
-"""Nothing that pairs on several nodes say is lost without a word, whatever fails."""
+"""Whatever fails, frames between pairs on several nodes are never lost silently."""
 
 import os
 import secrets

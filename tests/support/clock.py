@@ -1,4 +1,4 @@
-"""Time that does not depend on how busy the machine is."""
+"""Time limits that do not depend on how busy the machine is."""
 
 import asyncio
 import contextlib
@@ -38,13 +38,13 @@ class FairClock:
 
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[None]:
-    """Hold what happens inside to a promised time, on a machine that had time for it.
+    """Assert that the block takes less than `seconds`, not counting waits for a processor.
 
-    Counts for this process and those it has started: see `FairClock`.
+    This counts this process and its children: see `FairClock`.
 
     Raises:
-        AssertionError: it took longer than `seconds`.
-        TimeoutError: it does not happen at all.
+        AssertionError: the block took longer than `seconds`.
+        TimeoutError: the block does not finish at all.
     """
     children = psutil.Process().children(recursive=True)
     clock = FairClock(os.getpid(), *(child.pid for child in children))
@@ -56,10 +56,10 @@ async def within(seconds: float) -> AsyncIterator[None]:
 
 
 def advance(seconds: float) -> None:
-    """Let so much time pass at once for the timers of the running loop.
+    """Move the time of the running loop's timers forward.
 
-    Those that fall due run when the loop turns next. What waits by another
-    clock, such as `time.monotonic`, does not notice.
+    Due timers run in the next turn of the loop. Other clocks, such as
+    `time.monotonic`, do not change.
     """
     loop = asyncio.get_running_loop()
     before = loop.time
@@ -67,5 +67,5 @@ def advance(seconds: float) -> None:
     def time_of_loop() -> float:
         return before() + seconds
 
-    # Never taken back: the timers of today would be late.
+    # Never undone: present timers would be late.
     loop.time = time_of_loop  # type: ignore[method-assign]

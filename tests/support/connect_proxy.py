@@ -1,4 +1,4 @@
-"""An HTTP proxy that opens tunnels (CONNECT), as companies have for what leaves their network."""
+"""An HTTP proxy with CONNECT tunnels, as companies use for outgoing connections."""
 
 import base64
 import contextlib

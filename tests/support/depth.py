@@ -1,4 +1,4 @@
-"""How long the tests go on that could go on for ever."""
+"""How long open-ended tests run."""
 
 import os
 

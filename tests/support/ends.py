@@ -1,4 +1,4 @@
-"""A participant as a test writes one: frames out, frames in, over either transport."""
+"""A participant as tests write it: frames out, frames in, over either transport."""
 
 import asyncio
 from collections import deque
@@ -39,7 +39,7 @@ class _Base:
         return self.heard.popleft()
 
     async def status(self) -> grpc.aio.AioRpcError | None:
-        """What the call ended with; None: well."""
+        """The error that the stream ended with; None for OK."""
         self.open()
         async with asyncio.timeout(PATIENCE):
             try:

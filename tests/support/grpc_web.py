@@ -1,4 +1,4 @@
-"""grpc-web as it stands on the wire, without a client that hides it."""
+"""grpc-web on the wire, without a client library."""
 
 import asyncio
 import http.client

@@ -1,4 +1,4 @@
-"""HTTP/2 written by hand, for a client that behaves as no gRPC library would."""
+"""Hand-written HTTP/2, for clients that behave as no gRPC library would."""
 
 import asyncio
 import contextlib

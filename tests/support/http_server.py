@@ -1,4 +1,4 @@
-"""An HTTP server in a thread of its own."""
+"""An HTTP server in its own thread."""
 
 import contextlib
 import ssl

@@ -1,4 +1,4 @@
-"""What a test needs that the machine may lack: without it the test skips, and in CI it fails."""
+"""What a test needs that the machine may lack: then the test skips, and in CI it fails."""
 
 import os
 import shutil

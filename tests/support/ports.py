@@ -1,4 +1,4 @@
-"""Ports for servers that go and come back, or whose port another process must know first."""
+"""Ports for servers that restart, or whose port another process must know first."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""The command `dyad` as its user starts it, in a process of its own."""
+"""The command `dyad` in its own process, as a user starts it."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""A TCP proxy between a client and the server, which breaks the way networks break."""
+"""A TCP proxy between a client and the server that breaks as networks break."""
 
 import asyncio
 import contextlib
@@ -59,8 +59,8 @@ class Proxy:
         """Reset every connection; both sides notice at once.
 
         Args:
-            half_open: reset the client's side only. The server's stays open and
-                silent, as where a network forgot it, until the next `cut`.
+            half_open: reset the client's side only. The server's side stays open and
+                silent until the next `cut`, as when a network has lost the client.
         """
         for link in tuple(self._links):
             await link.cut(half_open=half_open)
@@ -71,8 +71,8 @@ class Proxy:
         """Forward nothing; all connections stay open.
 
         Args:
-            ways: in these directions only; none given: in both.
-            new: also on those yet to come. False: only on those that are there.
+            ways: the directions to stall; by default both.
+            new: whether to stall later connections too.
         """
         ways = ways or tuple(Way)
         self._stalled = ways if new else ()
@@ -80,13 +80,13 @@ class Proxy:
             link.stall(ways)
 
     def resume_forwarding(self) -> None:
-        """End `stall`: what was held back goes on, and nothing of it is lost."""
+        """End `stall`: the delayed bytes are forwarded, and none is lost."""
         self._stalled = ()
         for link in self._links:
             link.resume()
 
     async def refuse(self) -> None:
-        """Let nobody connect (ECONNREFUSED); connections that are there stay."""
+        """Refuse new connections (ECONNREFUSED); existing ones stay."""
         if self._accepting is not None and self._listener is not None:
             await _stopped(self._accepting)
             self._listener.close()

@@ -1,4 +1,4 @@
-"""A Redis of a test's own, on a free port, that forgets all when it ends."""
+"""A Redis for one test, on a free port, without persistence."""
 
 import asyncio
 import re

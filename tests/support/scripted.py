@@ -1,4 +1,4 @@
-"""A server that does what a test has it do, which the real one cannot be made to."""
+"""A server that follows a script, for what the real server never does."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The services of gRPC itself, called over grpc.aio. Their own packages type no stub for it."""
+"""gRPC's own services, called over grpc.aio; their packages have no typed stubs for it."""
 
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse

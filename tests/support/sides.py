@@ -1,4 +1,4 @@
-"""The pair programs of clients/INTEROP.md: started, read, and held to the script."""
+"""The pair programs of clients/INTEROP.md: started, read, and checked against the script."""
 
 import asyncio
 import json

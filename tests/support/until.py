@@ -1,4 +1,4 @@
-"""Waiting for a state of the server that nobody outside it is told of."""
+"""Waits for a state of the server that is not visible from outside."""
 
 import asyncio
 import os

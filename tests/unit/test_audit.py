@@ -1,4 +1,4 @@
-"""What the dependency audit makes of what its tools say: a finding is never hidden."""
+"""The dependency audit reports every finding of its tools."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""Every fault of a token that can be named."""
+"""Every possible fault of a token."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""Each setting by itself and together with others: it works, or a sentence says what is wrong."""
+"""Every setting alone and with others: it works, or a sentence says what is wrong."""
 
 import math
 import secrets

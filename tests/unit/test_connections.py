@@ -1,4 +1,4 @@
-"""When a process looks at its connections; what it then does is in tests/faults."""
+"""When a process checks its connections; tests/faults tests what it does then."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""The files of deploy/ say what the server understands, and what Envoy does."""
+"""The files of deploy/ contain only what the server and Envoy understand."""
 
 import re
 import shlex

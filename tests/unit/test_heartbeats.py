@@ -1,4 +1,4 @@
-"""Heartbeats and leases, by a clock of the test's own."""
+"""Heartbeats and leases, with a fake clock."""
 
 import weakref
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Keys from a URL: which are taken, when they are fetched, how long they are good."""
+"""Keys from a URL: which are used, when they are fetched, how long they are valid."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The lease: a node believes itself there only while all others do."""
+"""The lease: a node believes in its lease only while all other nodes do."""
 
 from dyad_server.engines.redis.answers import Renewal
 from dyad_server.engines.redis.lease import LEASE_SECONDS, Lease

@@ -1,4 +1,4 @@
-"""Buckets, quotas and the throttle, with a clock handed in."""
+"""Buckets, quotas and the throttle, with a fake clock."""
 
 from dyad_server.core.limits import Bucket, Quota, Throttle
 

@@ -1,4 +1,4 @@
-"""Whose address is held to account, with and without proxies in between."""
+"""The address that a request counts against, with and without proxies."""
 
 import ipaddress
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is in a message, before it is parsed: the same as the library finds."""
+"""The scan of a message finds what the protobuf library finds."""
 
 import pytest
 from dyad.v1 import signaling_pb2 as pb

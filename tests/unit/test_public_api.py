@@ -1,7 +1,6 @@
-"""What apps import, name by name.
+"""The names that apps import.
 
-Whoever changes it on purpose changes this file with it, and says so in
-CHANGELOG.md.
+To change them on purpose, change this file too, and write it into CHANGELOG.md.
 """
 
 import inspect

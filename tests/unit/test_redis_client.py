@@ -1,4 +1,4 @@
-"""Where `--redis` leads to, and what is said of a URL that leads nowhere."""
+"""Which Redis a `--redis` URL means, and what is said about an invalid one."""
 
 import pytest
 from dyad_server.engines.redis.client import connect

@@ -1,4 +1,4 @@
-"""docs/redis.md, the store and the scripts say the same."""
+"""docs/redis.md, the store and the scripts agree."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""The pairing machine under every interleaving Hypothesis can think of."""
+"""The state machine of rooms, under every interleaving that Hypothesis finds."""
 
 from collections import defaultdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""Numbers in and out, and what is kept for one who may come back."""
+"""Numbers in both directions, and what is kept for a resume."""
 
 from collections import deque
 

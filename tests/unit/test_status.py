@@ -1,4 +1,4 @@
-"""The one table from failure to status has each failure once."""
+"""The table of exceptions and statuses is complete and unambiguous."""
 
 import importlib
 import pkgutil

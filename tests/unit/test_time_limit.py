@@ -1,4 +1,4 @@
-"""One timer for many waits: each ends in its time, and none touches another."""
+"""One timer for many waits: each ends in time, and none affects another."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""A pair that goes on with its call while something goes wrong beside it: `pair`."""
+"""A background call: a pair that talks while a test breaks something else (see `pair`)."""
 
 import json
 import sys
@@ -16,13 +16,13 @@ _P99 = 0.250
 
 
 @dataclass
-class Witness:
-    """What the pair has seen, once its call is over.
+class BackgroundCall:
+    """The result of the pair, once its call is over.
 
     Attributes:
-        frames: how many arrived, which are all that were said.
-        p99: the delay, in seconds, that one of a hundred exceeds; what it waited
-            for a processor that others had is not counted.
+        frames: how many frames arrived: all that were sent.
+        p99: the delay in seconds that one frame in a hundred exceeds, without the time in
+            which the pair or the server waited for a processor.
     """
 
     frames: int = 0
@@ -30,19 +30,19 @@ class Witness:
 
 
 @asynccontextmanager
-async def witnessed(
-    *served: Served, kind: type[End] = SignalEnd, name: str = "witness"
-) -> AsyncIterator[Witness]:
+async def background_call(
+    *served: Served, kind: type[End] = SignalEnd, name: str = "background"
+) -> AsyncIterator[BackgroundCall]:
     """Let two participants talk while the context lasts.
 
     Args:
         served: one server for both, or one for each.
         kind: their transport.
-        name: what their user ids begin with.
+        name: the prefix of their user ids.
 
     Raises:
-        AssertionError: a frame was lost, came twice or out of order, or one in
-            a hundred took longer than 250 ms, on a machine that had time for it.
+        AssertionError: a frame was lost, duplicated or reordered, or one in a hundred
+            took longer than 250 ms, on a machine that had time for it.
     """
     which = [
         text
@@ -51,17 +51,17 @@ async def witnessed(
     ]
     async with command(sys.executable, "-m", "tests.faults.pair", kind.__name__, *which) as pair:
         await pair.says("talking")
-        witness = Witness()
-        yield witness
+        background = BackgroundCall()
+        yield background
         assert pair.process.returncode is None, pair.said
         pair.process.terminate()
         assert await pair.ended() == 0, pair.said
         seen = json.loads(pair.said.splitlines()[-1])
-    witness.frames, witness.p99 = seen["frames"], seen["p99"]
-    assert witness.p99 < _P99, f"the witness waited {witness.p99 * 1000:.0f} ms"
+    background.frames, background.p99 = seen["frames"], seen["p99"]
+    assert background.p99 < _P99, f"the background call waited {background.p99 * 1000:.0f} ms"
 
 
 def channel(port: int) -> grpc.aio.Channel:
-    """A channel with a connection of its own, which no other test's client shares."""
+    """A channel with its own connection, which no other client shares."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     return grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options)
