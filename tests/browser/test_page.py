@@ -96,7 +96,7 @@ async def test_closing_a_page_hangs_up() -> None:
     async with site() as here:
         alice, bob = await call(here)
         await bob.evaluate('dispatchEvent(new PageTransitionEvent("pagehide"))')
-        await expect(alice.locator("#message")).to_have_text("The other one hung up.")
+        await expect(alice.locator("#message")).to_have_text("The other person hung up.")
         await expect(bob.locator("#status")).to_have_text("Disconnected")
 
 

@@ -43,7 +43,7 @@ async def test_a_call_lives_through_ten_restarts_of_the_proxy() -> None:
             await expect(page.locator("#status")).to_have_text("Connected to peer")
             assert await page.evaluate("window.calls.length") == 1
         await bob.get_by_role("button", name="Hang up").click()
-        await expect(alice.locator("#message")).to_have_text("The other one hung up.")
+        await expect(alice.locator("#message")).to_have_text("The other person hung up.")
 
 
 async def test_frames_sent_while_the_proxy_is_away_arrive_afterwards() -> None:
@@ -53,7 +53,7 @@ async def test_frames_sent_while_the_proxy_is_away_arrive_afterwards() -> None:
         await expect(alice.locator("#message")).to_have_text("Reconnecting…")
         await alice.get_by_role("button", name="Hang up").click()
         await here.proxy.start()
-        await expect(bob.locator("#message")).to_have_text("The other one hung up.")
+        await expect(bob.locator("#message")).to_have_text("The other person hung up.")
         await expect(alice.locator("#status")).to_have_text("Connected")
         await expect(alice.get_by_role("button", name="Create Room (Caller)")).to_be_enabled()
 
@@ -62,7 +62,9 @@ async def test_a_page_whose_seat_expired_joins_and_negotiates_again() -> None:
     async with site(resume_grace=0.3) as here, Proxy(here.server.port) as bobs:
         alice, bob = await call(here, bobs_url=bobs.url)
         await bobs.stop()
-        await expect(alice.locator("#message")).to_have_text("The other one's connection was lost.")
+        await expect(alice.locator("#message")).to_have_text(
+            "The other person's connection was lost."
+        )
         await bobs.start()
         for page in (alice, bob):
             await page.wait_for_function("() => window.calls.length === 2")

@@ -1,0 +1,251 @@
+import { connect, type Connection, type ConnectionEvent, DyadError, type LeaveReason, type Room } from "@dyad/web";
+
+import { Call } from "./call.js";
+import { LocalMedia } from "./media.js";
+import { sentence } from "./sentences.js";
+import { nameIn } from "./token.js";
+import * as view from "./view.js";
+import { say } from "./view.js";
+
+const LEFT: Readonly<Record<LeaveReason, string>> = {
+  left: "The other person hung up.",
+  disconnected: "The other person's connection was lost.",
+  replaced: "The other person is connecting again.",
+  unspecified: "The other person has left.",
+};
+
+/** From Connect until there is no connection any more. Shows on the page what happens. */
+export class Session {
+  readonly #connect: () => Promise<Connection>;
+  /** The present connection. Until a room is entered, one follows another. */
+  #connection: Promise<Connection>;
+  readonly #media: LocalMedia;
+  #seated = false;
+  #call: Call | undefined;
+  /** Whether the connection broke and the client is reconnecting. */
+  #reconnecting = false;
+  /** Whether the person is hanging up: what still arrives from the peer is ignored. */
+  #leaving = false;
+  /** Present once the server is lost for good and only the running call is left. */
+  #last: { readonly callEnded: () => void } | undefined;
+
+  private constructor(connecting: () => Promise<Connection>, connection: Promise<Connection>, name: string) {
+    this.#connect = connecting;
+    this.#connection = connection;
+    this.#media = new LocalMedia(name, () => this.#call?.send(this.#media.stream));
+  }
+
+  /** @throws DyadError when there is no connection to be had. */
+  static async open(server: string, token: string): Promise<Session> {
+    // A call may go on without the server, for as long as it likes.
+    const connecting = () => connect(server, token, { giveUpAfterMs: Number.POSITIVE_INFINITY });
+    const connection = connecting();
+    await connection;
+    return new Session(connecting, connection, nameIn(token));
+  }
+
+  /** Whether this side is in a room, with the peer or alone. */
+  get seated(): boolean {
+    return this.#seated;
+  }
+
+  /** Takes the server's events until there are no more, and then ends the call. */
+  async run(): Promise<void> {
+    view.localVideo.srcObject = this.#media.stream;
+    view.showStatus("Connected");
+    const camera = this.#media.useCamera();
+    let over = false;
+    void camera.then((problem) => {
+      if (problem !== undefined && !over && view.saysNothing()) {
+        say(problem);
+      }
+    });
+    try {
+      await this.#follow();
+    } finally {
+      over = true;
+      this.#endCall();
+      this.#media.stop();
+      view.localVideo.srcObject = null;
+      view.showInvitation(undefined);
+      view.showStatus("Disconnected");
+    }
+  }
+
+  /** Enters the room that `ask` asks the server for. */
+  async enter(ask: (connection: Connection) => Promise<Room>): Promise<Room> {
+    const connection = this.#connection;
+    const room = await ask(await connection).catch(async (reason: unknown) => {
+      if (!idledOut(reason)) {
+        throw reason;
+      }
+      // The server gave up waiting at the moment the person chose.
+      return ask(await this.#renew(connection));
+    });
+    this.#seated = true;
+    view.nameRemote(room.peer);
+    return room;
+  }
+
+  async hangUp(): Promise<void> {
+    this.#leaving = true;
+    this.#endCall();
+    view.showInvitation(undefined);
+    if (this.#last !== undefined) {
+      return;
+    }
+    try {
+      await (await this.#connection).leave();
+      this.#seated = false;
+    } finally {
+      this.#leaving = false;
+    }
+  }
+
+  /** Hangs up and ends the connection: the page goes. */
+  close(): void {
+    void this.#connection.then((connection) => connection.close());
+  }
+
+  async #follow(): Promise<void> {
+    try {
+      for (let idle = true; idle; ) {
+        idle = await this.#followOne(this.#connection);
+      }
+    } catch (reason) {
+      if (this.#call?.running !== true || takenOver(reason)) {
+        say(sentence(reason));
+        return;
+      }
+      say(`${sentence(reason)} Your call goes on until one of you hangs up.`);
+      await new Promise<void>((callEnded) => (this.#last = { callEnded }));
+    }
+  }
+
+  /** True when another connection follows; otherwise throws what ended this one. */
+  async #followOne(connecting: Promise<Connection>): Promise<boolean> {
+    const connection = await connecting;
+    try {
+      for await (const event of connection) {
+        await this.#take(connection, event);
+      }
+    } catch (reason) {
+      if (this.#seated || !idledOut(reason)) {
+        throw reason;
+      }
+      await this.#renew(connecting);
+      return true;
+    }
+    return false;
+  }
+
+  /** The connection after the one that ended; the first to ask opens it. */
+  #renew(ended: Promise<Connection>): Promise<Connection> {
+    if (this.#connection === ended) {
+      this.#connection = this.#connect();
+    }
+    return this.#connection;
+  }
+
+  async #take(connection: Connection, event: ConnectionEvent): Promise<void> {
+    switch (event.type) {
+      case "peerJoined":
+        this.#endCall();
+        say("");
+        this.#startCall(connection);
+        view.nameRemote(event.peer);
+        break;
+      case "peerLeft":
+        this.#endCall();
+        say(LEFT[event.reason]);
+        break;
+      case "reconnecting":
+        // The two browsers talk to each other directly: a running call goes on.
+        this.#reconnecting = true;
+        say("Reconnecting…");
+        break;
+      case "reconnected":
+        this.#reconnecting = false;
+        say("");
+        if (!event.resumed) {
+          this.#endCall();
+          view.nameRemote(event.room.peer);
+        }
+        break;
+      case "error":
+        // A frame that was on its way when one of the two left has no receiver.
+        // The person can do nothing about it and need not.
+        if (event.error.code !== "peer_absent" && event.error.code !== "not_in_room") {
+          say(sentence(event.error));
+        }
+        break;
+      case "offer":
+        await (this.#call ?? this.#startCall(connection))?.take(event).catch(callFailed);
+        break;
+      case "answer":
+      case "candidate":
+        await this.#call?.take(event).catch(callFailed);
+        break;
+    }
+  }
+
+  /** Undefined when there is nobody to call, or when the settings are wrong, which it says. */
+  #startCall(connection: Connection): Call | undefined {
+    if (connection.room === undefined || this.#leaving) {
+      return undefined;
+    }
+    let call: Call;
+    try {
+      call = new Call(connection, connection.room.polite, view.stun.value, {
+        shows: view.showRemote,
+        becomes: (state) => this.#call === call && this.#callBecomes(state),
+        // Without a server there is nobody to negotiate with; the page has said so.
+        fails: (reason) => {
+          if (this.#last === undefined) {
+            callFailed(reason);
+          }
+        },
+      });
+    } catch {
+      say("The STUN server in the settings is not an address. It looks like stun:host:3478.");
+      return undefined;
+    }
+    this.#call = call;
+    call.send(this.#media.stream);
+    return call;
+  }
+
+  #callBecomes(state: RTCPeerConnectionState): void {
+    view.showStatus(state === "connected" ? "Connected to peer" : "Connected");
+    if (state === "failed" && this.#last !== undefined) {
+      this.#endCall();
+    } else if (state === "failed") {
+      say("No direct way to the other person was found. Some networks allow none without a TURN server, and this page knows none. Still trying.");
+    } else if (state === "connected" && !this.#reconnecting) {
+      say("");
+    }
+  }
+
+  #endCall(): void {
+    this.#call?.close();
+    this.#call = undefined;
+    this.#last?.callEnded();
+    view.showRemote(null);
+    view.nameRemote(undefined);
+    view.showStatus("Connected");
+  }
+}
+
+function callFailed(reason: unknown): void {
+  say(sentence(reason));
+}
+
+/** The same person is in this call elsewhere: it does not go on here. */
+function takenOver(reason: unknown): boolean {
+  return reason instanceof DyadError && reason.code === "taken_over";
+}
+
+/** The server ends a connection that enters no room; nothing is lost with it. */
+function idledOut(reason: unknown): boolean {
+  return reason instanceof DyadError && reason.code === "deadline_exceeded";
+}
