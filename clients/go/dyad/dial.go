@@ -1,8 +1,8 @@
 // Package dyad is the Go client of Dyad: 1:1 call signaling for WebRTC.
 //
 // It carries offers, answers and ICE candidates between two participants; the
-// WebRTC itself is up to the app. A connection that breaks comes back by
-// itself, and nothing in between is lost; [Reconnecting] and [Reconnected] tell.
+// WebRTC itself is up to the app. The client reconnects by itself and loses
+// nothing; [Reconnecting] and [Reconnected] report it.
 package dyad
 
 import (
@@ -38,8 +38,8 @@ func WithoutResume() Option {
 	return func(c *Conn) { c.resumable = false }
 }
 
-// WithGiveUpAfter changes how long to try to come back when the connection
-// breaks, from 60 seconds.
+// WithGiveUpAfter changes how long to try to reconnect when the connection
+// breaks. The default is 60 seconds.
 func WithGiveUpAfter(duration time.Duration) Option {
 	return func(c *Conn) { c.giveUpAfter = duration }
 }

@@ -67,20 +67,20 @@ func (r *Refused) Unwrap() error { return r.Code }
 
 // What kind of end an [Ended] is, for errors.Is.
 var (
-	// ErrUnauthenticated: no token, or one that does not hold. Come back with
-	// a new one.
+	// ErrUnauthenticated: no token, or a bad or expired one. Connect again with
+	// a new token.
 	ErrUnauthenticated = errors.New("dyad: unauthenticated")
 	// ErrForbidden: the token is good, but for another room.
 	ErrForbidden = errors.New("dyad: forbidden")
-	// ErrOverloaded: more than a limit allows: too large, too fast, or not
-	// read. Come back slower.
+	// ErrOverloaded: the client exceeded a limit: a frame too large, too many
+	// frames, or events not read. Connect again, and send less.
 	ErrOverloaded = errors.New("dyad: overloaded")
 	// ErrTimedOut: no room was entered in time, or nobody else came.
 	ErrTimedOut = errors.New("dyad: timed out")
 	// ErrTakenOver: another connection of the same user took the seat (RetryAfter
 	// is negative), or the two ends can no longer be kept in step.
 	ErrTakenOver = errors.New("dyad: taken over")
-	// ErrUnavailable: the server is going away or out of reach. Come back
+	// ErrUnavailable: the server is going away or out of reach. Connect again
 	// after RetryAfter.
 	ErrUnavailable = errors.New("dyad: unavailable")
 )
@@ -98,25 +98,25 @@ var kinds = map[codes.Code]error{
 	codes.Unknown:  ErrUnavailable,
 }
 
-// Ended says that the connection is over, and whether to come back.
+// Ended says that the connection is over, and whether to connect again.
 type Ended struct {
 	// Code is the gRPC status it ended with.
 	Code codes.Code
 	// Message is for the person reading the log.
 	Message string
-	// RetryAfter is how long to wait before coming back, where the server said
-	// so; else 0. Add some jitter. Negative: do not come back unless the user
-	// asks for it.
+	// RetryAfter is how long the server asks to wait before connecting again, or
+	// 0. Add some jitter. Negative: do not connect again unless the user asks
+	// for it.
 	RetryAfter time.Duration
-	// Refused is set where the client came back by itself and found the way
-	// into the room shut.
+	// Refused is set if the client reconnected by itself and the server refused
+	// to let it into the room.
 	Refused *Refused
 }
 
 func (e *Ended) Error() string {
 	text := fmt.Sprintf("dyad: the connection ended: %s: %s", e.Code, e.Message)
 	if e.Refused != nil {
-		text += fmt.Sprintf(" (and coming back was refused: %s)", e.Refused.Code.String())
+		text += fmt.Sprintf(" (and joining again was refused: %s)", e.Refused.Code.String())
 	}
 	return text
 }
@@ -135,7 +135,8 @@ func (e *Ended) Unwrap() error {
 // replaced says whether another session of the same user has taken the seat.
 func (e *Ended) replaced() bool { return e.Code == codes.Aborted && e.RetryAfter < 0 }
 
-// Retryable says whether to come back just like that, with a new [Dial].
+// Retryable says whether to connect again with a new [Dial], with nothing else
+// changed.
 func (e *Ended) Retryable() bool {
 	kind := kinds[e.Code]
 	return e.Refused == nil && e.RetryAfter >= 0 &&

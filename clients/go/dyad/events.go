@@ -60,16 +60,16 @@ type Candidate struct {
 	Sender Participant
 }
 
-// Reconnecting says that the connection broke and the client is coming back.
-// What is sent meanwhile waits.
+// Reconnecting says that the connection broke and the client is reconnecting.
+// Frames sent meanwhile wait.
 type Reconnecting struct{ Cause *Ended }
 
-// Reconnected says that the client is back in the room.
+// Reconnected says that the client is in the room again.
 type Reconnected struct {
 	// Room is that room, and who else is in it now.
 	Room Room
-	// Resumed says that nothing in between is lost. Otherwise this is a new
-	// session: the two negotiate anew.
+	// Resumed says that no frame was lost. Otherwise this is a new session:
+	// negotiate again.
 	Resumed bool
 }
 
@@ -92,8 +92,8 @@ const (
 	DepartureLeft
 	// DepartureDisconnected: their connection ended without that.
 	DepartureDisconnected
-	// DepartureReplaced: they lost the state of the call; they join again, and
-	// the two negotiate anew.
+	// DepartureReplaced: they lost the state of the call and join again:
+	// negotiate again.
 	DepartureReplaced
 )
 

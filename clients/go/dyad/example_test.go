@@ -25,7 +25,7 @@ func Example() {
 		var ended *dyad.Ended
 		switch {
 		case errors.As(err, &ended):
-			log.Fatal(ended, ", come back: ", ended.Retryable())
+			log.Fatal(ended, ", connect again: ", ended.Retryable())
 		case err != nil:
 			log.Fatal(err)
 		}

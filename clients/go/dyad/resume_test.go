@@ -192,7 +192,7 @@ func TestAServerThatGoesAwayMayComeBackElsewhere(t *testing.T) {
 	// The other server knows neither the seat nor the room.
 	cause := hears[dyad.Reconnecting](alice).Cause
 	if !errors.Is(cause, dyad.ErrUnavailable) || cause.RetryAfter == 0 {
-		t.Errorf("it broke with %v, to come back after %s", cause, cause.RetryAfter)
+		t.Errorf("it broke with %v, to reconnect after %s", cause, cause.RetryAfter)
 	}
 	if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrRoomNotFound) || !errors.Is(err, dyad.ErrUnavailable) {
 		t.Errorf("it ended with %v", err)

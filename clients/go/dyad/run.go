@@ -10,15 +10,15 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// How long one try to come back may take, from the token to the server's answer.
+// How long one try to reconnect may take, from the token to the server's answer.
 const tryTimeout = 10 * time.Second
 
-// run serves one stream after the other until the connection is over.
+// run serves one stream after another until the connection is over.
 func (c *Conn) run(ctx context.Context, s *stream) {
-	back := &comeback{random: rand.Float64, giveUpAfter: c.giveUpAfter}
+	policy := &reconnectPolicy{random: rand.Float64, giveUpAfter: c.giveUpAfter}
 	for {
 		end := c.serve(ctx, s)
-		next, err := c.comeBack(ctx, back, end)
+		next, err := c.reconnect(ctx, policy, end)
 		if err != nil {
 			c.finish(err)
 			return
@@ -27,9 +27,9 @@ func (c *Conn) run(ctx context.Context, s *stream) {
 	}
 }
 
-// comeBack waits and tries until there is a new stream that goes on where the
-// old one ended, or no point in it.
-func (c *Conn) comeBack(ctx context.Context, back *comeback, end *Ended) (*stream, error) {
+// reconnect waits and tries until there is a new stream, or until the policy says
+// to stop.
+func (c *Conn) reconnect(ctx context.Context, policy *reconnectPolicy, end *Ended) (*stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.leaving != nil && end.replaced() && !c.closing {
@@ -38,13 +38,13 @@ func (c *Conn) comeBack(ctx context.Context, back *comeback, end *Ended) (*strea
 	if c.session.token == "" || c.closing {
 		return nil, end
 	}
-	wait, final := back.lost(end, c.session.progress(), time.Now())
+	wait, final := policy.broke(end, c.session.progress(), time.Now())
 	if final == nil {
 		c.put(Reconnecting{end}, 0)
 		c.notify()
 	}
 	for {
-		if back.anew && c.leaving != nil {
+		if policy.rejoins && c.leaving != nil {
 			return c.startOver(ctx, end)
 		}
 		if final != nil {
@@ -54,17 +54,17 @@ func (c *Conn) comeBack(ctx context.Context, back *comeback, end *Ended) (*strea
 		if c.closing {
 			return nil, ErrClosed
 		}
-		s, err := c.try(ctx, back)
+		s, err := c.try(ctx, policy)
 		if err == nil {
-			back.succeeded(time.Now())
+			policy.connected(time.Now())
 			return s, nil
 		}
-		wait, final = back.failed(err, time.Now())
+		wait, final = policy.failed(err, time.Now())
 	}
 }
 
-// startOver lets a Leave succeed whose seat is lost, and opens a stream for a new
-// session once there is something to say. Hold mu.
+// startOver lets a Leave whose seat is lost succeed, and opens a stream for a new
+// session once there is a frame to send. Hold mu.
 func (c *Conn) startOver(ctx context.Context, end *Ended) (*stream, error) {
 	c.leaving.frame = leaveRoom(c.session.roomID)
 	c.abandon(end, c.leaving)
@@ -91,15 +91,15 @@ func (c *Conn) startOver(ctx context.Context, end *Ended) (*stream, error) {
 func (c *Conn) pause(ctx context.Context, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	// That the time is up is what it waits for.
+	// The timeout is what it waits for.
 	_ = c.wait(ctx, func() bool { return c.closing })
 }
 
-// try opens a stream and takes up the session on it, or joins again. Hold mu.
-func (c *Conn) try(ctx context.Context, back *comeback) (*stream, error) {
+// try opens a stream and resumes the session on it, or joins again. Hold mu.
+func (c *Conn) try(ctx context.Context, policy *reconnectPolicy) (*stream, error) {
 	going := c.session
-	request := going.comeBack()
-	if back.anew {
+	request := going.resumeRequest()
+	if policy.rejoins {
 		going = &session{}
 		going.put(joinRoom(c.session.roomID, true))
 		request = going.take()
@@ -110,20 +110,20 @@ func (c *Conn) try(ctx context.Context, back *comeback) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.takeUp(going, frames, back.cause); err != nil {
+	if err := c.carryOn(going, frames, policy.cause); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// takeUp goes on with a session, the old one or a new one, from the server's
-// answer to what it began with; it is never empty. Hold mu.
-func (c *Conn) takeUp(going *session, frames []*dyadv1.Frame, cause *Ended) error {
+// carryOn carries on with a session, the old one or a new one, after the server's
+// answer to its first message. frames is never empty. Hold mu.
+func (c *Conn) carryOn(going *session, frames []*dyadv1.Frame, cause *Ended) error {
 	answer := frames[0]
 	resumed := going == c.session
 	if resumed {
-		if end := going.takeUp(answer); end != nil {
+		if end := going.resume(answer); end != nil {
 			return end
 		}
 		frames = frames[1:]
@@ -141,7 +141,7 @@ func (c *Conn) takeUp(going *session, frames []*dyadv1.Frame, cause *Ended) erro
 	return nil
 }
 
-// begin lets a new session stand in for the one that is lost. Hold mu.
+// begin replaces the session that is lost by a new one. Hold mu.
 func (c *Conn) begin(fresh *session, cause *Ended) {
 	c.abandon(cause, c.leaving)
 	if c.leaving != nil {
@@ -168,14 +168,14 @@ func (d *dialer) enter(
 			s.close()
 			return nil, nil, end
 		}
-		// Without frames it is a heartbeat, as the server may send before the answer.
+		// The server may send heartbeats, which have no frames, before the answer.
 		if len(response.GetFrames()) > 0 {
 			return s, response.GetFrames(), nil
 		}
 	}
 }
 
-// finish makes the end known to all who wait for something.
+// finish reports the end to every call that waits.
 func (c *Conn) finish(end error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -188,11 +188,10 @@ func (c *Conn) finish(end error) {
 	close(c.over)
 }
 
-// abandon answers with err all but one of those who wait for an answer of this
-// session. Hold mu.
-func (c *Conn) abandon(err error, but *reply) {
+// abandon fails every reply that this session still waits for, except one. Hold mu.
+func (c *Conn) abandon(err error, except *reply) {
 	for _, answer := range c.replies {
-		if answer != but {
+		if answer != except {
 			answer.err = err
 		}
 	}

@@ -17,7 +17,7 @@ func isReplaced(t *testing.T, err error) {
 		t.Fatalf("it ended with %v", err)
 	}
 	if ended.Message == "" || ended.RetryAfter >= 0 || ended.Retryable() {
-		t.Errorf("it ended with %v, to come back after %s", err, ended.RetryAfter)
+		t.Errorf("it ended with %v, to reconnect after %s", err, ended.RetryAfter)
 	}
 }
 

@@ -23,12 +23,12 @@ const (
 )
 
 // session is one participant's session: numbers out and in, what waits to be
-// written, what the server may still lack, and the seat to come back to. Plain
+// written, what the server may still lack, and the seat to resume. Plain
 // state without I/O: it knows nothing of the stream that carries it, so it can
 // go on over another one.
 type session struct {
 	roomID string
-	// token gives the seat back; empty: there is nothing to come back to.
+	// token resumes the seat; empty: there is no seat to resume.
 	token string
 	// keeps says that what is written is kept until it is acknowledged.
 	keeps bool
@@ -196,17 +196,17 @@ func (s *session) progress() uint64 {
 	return s.takenIn + s.last - uint64(len(s.frames))
 }
 
-// comeBack is what to send first, and alone, on a new stream.
-func (s *session) comeBack() *dyadv1.SignalRequest {
+// resumeRequest is the first message on a new stream. Nothing else may go with it.
+func (s *session) resumeRequest() *dyadv1.SignalRequest {
 	frame := joinRoom(s.roomID, true)
 	frame.GetJoinRoom().ResumeToken = s.token
 	frame.Ack = s.takenIn
 	return &dyadv1.SignalRequest{Frames: []*dyadv1.Frame{frame}}
 }
 
-// takeUp takes note of the answer to comeBack: what the server lacks comes out
+// resume takes note of the answer to resumeRequest: what the server lacks comes out
 // of take again. Nothing may be under way on the old stream any more.
-func (s *session) takeUp(frame *dyadv1.Frame) *Ended {
+func (s *session) resume(frame *dyadv1.Frame) *Ended {
 	join := frame.GetJoinRoom()
 	if frame.GetSeq() != 0 || !join.GetResumed() {
 		return outOfStep("The server answered a join_room that resumes by something else.")

@@ -214,13 +214,13 @@ func TestWhatTheServerLacksIsSentAgainUnderTheSameNumbers(t *testing.T) {
 	}
 	s.take()
 	s.put(offer("room", "v=0"))
-	request := s.comeBack()
+	request := s.resumeRequest()
 	frame := request.GetFrames()[0]
 	if frame.GetSeq() != 0 || frame.GetAck() != 1 || frame.GetRoomId() != "room" ||
 		!frame.GetJoinRoom().GetResumable() || frame.GetJoinRoom().GetResumeToken() != "token" {
-		t.Errorf("it came back with %v", frame)
+		t.Errorf("it resumes with %v", frame)
 	}
-	if end := s.takeUp(resumed(3)); end != nil {
+	if end := s.resume(resumed(3)); end != nil {
 		t.Fatal(end)
 	}
 	wants(t, "after the answer", seqs(s.take()), []uint64{4, 5, 6})
@@ -231,7 +231,7 @@ func TestWhatTheServerLacksIsSentAgainUnderTheSameNumbers(t *testing.T) {
 
 func TestTheAnswerIsAcknowledgedThoughNothingIsToBeSentAgain(t *testing.T) {
 	s := seated(t)
-	if end := s.takeUp(resumed(1)); end != nil {
+	if end := s.resume(resumed(1)); end != nil {
 		t.Fatal(end)
 	}
 	if frames := s.take().GetFrames(); len(frames) != 1 || frames[0].GetAck() != 1 {
@@ -246,7 +246,7 @@ func TestWhatWasNotWrittenYetWaitsForTheResume(t *testing.T) {
 	s := seated(t)
 	s.put(offer("room", "v=0"))
 	before := s.waitingBytes
-	if end := s.takeUp(resumed(1)); end != nil {
+	if end := s.resume(resumed(1)); end != nil {
 		t.Fatal(end)
 	}
 	if s.waitingBytes != before {
@@ -268,7 +268,7 @@ func TestAnAnswerThatLosesSomethingIsNotTakenUp(t *testing.T) {
 		s := seated(t)
 		s.put(offer("room", "v=0"))
 		s.take()
-		if end := s.takeUp(answer); end == nil {
+		if end := s.resume(answer); end == nil {
 			t.Errorf("%v was taken up", answer)
 		}
 	}
@@ -326,7 +326,7 @@ func TestNothingIsLostHoweverOftenItBreaks(t *testing.T) {
 				continue
 			}
 			hear(frames[:len(frames)/2])
-			if end := s.takeUp(resumed(highest)); end != nil {
+			if end := s.resume(resumed(highest)); end != nil {
 				t.Fatal(end)
 			}
 		}
