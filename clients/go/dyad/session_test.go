@@ -1,7 +1,6 @@
 package dyad
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -60,7 +59,7 @@ func wants(t *testing.T, what string, got, want []uint64) {
 	}
 }
 
-func TestWhatGathersGoesOutTogetherAndNumbered(t *testing.T) {
+func TestWaitingFramesGoOutTogetherAndNumbered(t *testing.T) {
 	s := &session{}
 	for range 3 {
 		s.put(offer("room", "v=0"))
@@ -71,7 +70,7 @@ func TestWhatGathersGoesOutTogetherAndNumbered(t *testing.T) {
 	}
 }
 
-func TestAMessageHasItsSize(t *testing.T) {
+func TestAMessageStaysWithinItsBound(t *testing.T) {
 	s := &session{}
 	for range 4 {
 		s.put(offer("room", strings.Repeat("x", 60<<10)))
@@ -90,7 +89,7 @@ func TestOnlyTheLastFrameOfAMessageCarriesTheAck(t *testing.T) {
 	}
 }
 
-func TestAFrameThatWasTakenInBeforeIsPassedOver(t *testing.T) {
+func TestADuplicateFrameIsIgnored(t *testing.T) {
 	s := seated(t)
 	if fresh, end := s.arrive(acknowledgement(1)); fresh || end != nil {
 		t.Errorf("number 1 was taken in twice: %v, %v", fresh, end)
@@ -104,7 +103,7 @@ func TestAGapEndsTheSession(t *testing.T) {
 	}
 }
 
-func TestAnAckOfWhatWasNotSentEndsTheSession(t *testing.T) {
+func TestAnAckOfAFrameNeverSentEndsTheSession(t *testing.T) {
 	s := seated(t)
 	s.put(offer("room", "v=0"))
 	if _, end := s.arrive(&dyadv1.Frame{Ack: 2}); end == nil {
@@ -112,7 +111,7 @@ func TestAnAckOfWhatWasNotSentEndsTheSession(t *testing.T) {
 	}
 }
 
-func TestThirtyTwoFramesAreAcknowledgedThoughNothingIsToBeSaid(t *testing.T) {
+func TestThirtyTwoFramesAreAcknowledgedWithoutAFrameToSend(t *testing.T) {
 	s := seated(t)
 	for seq := uint64(2); seq < 33; seq++ {
 		if request := s.take(); request != nil {
@@ -126,7 +125,7 @@ func TestThirtyTwoFramesAreAcknowledgedThoughNothingIsToBeSaid(t *testing.T) {
 	}
 }
 
-func TestThirtyTwoKibibytesAreAcknowledgedThoughNothingIsToBeSaid(t *testing.T) {
+func TestThirtyTwoKibibytesAreAcknowledgedWithoutAFrameToSend(t *testing.T) {
 	s := seated(t)
 	large := offer("room", strings.Repeat("x", 32<<10))
 	large.Seq = 2
@@ -136,7 +135,7 @@ func TestThirtyTwoKibibytesAreAcknowledgedThoughNothingIsToBeSaid(t *testing.T) 
 	}
 }
 
-func TestAHeartbeatIsAnsweredOnceThoughNothingIsToBeSaid(t *testing.T) {
+func TestAHeartbeatIsAnsweredOnceWithoutAFrameToSend(t *testing.T) {
 	s := seated(t)
 	s.heartbeat()
 	if request := s.take(); request == nil || len(request.GetFrames()) != 0 {
@@ -147,7 +146,7 @@ func TestAHeartbeatIsAnsweredOnceThoughNothingIsToBeSaid(t *testing.T) {
 	}
 }
 
-func TestWhatWaitsOrIsBeingWrittenAnswersAHeartbeat(t *testing.T) {
+func TestAWaitingFrameAnswersAHeartbeat(t *testing.T) {
 	s := seated(t)
 	s.put(offer("room", "v=0"))
 	s.heartbeat()
@@ -159,7 +158,7 @@ func TestWhatWaitsOrIsBeingWrittenAnswersAHeartbeat(t *testing.T) {
 	}
 }
 
-func TestAHeartbeatIsAnsweredThoughNoMoreMayStandUnacknowledged(t *testing.T) {
+func TestAHeartbeatIsAnsweredWhenTheWindowIsFull(t *testing.T) {
 	s := seated(t)
 	for range 300 {
 		s.put(iceCandidate("room", Candidate{}))
@@ -172,7 +171,7 @@ func TestAHeartbeatIsAnsweredThoughNoMoreMayStandUnacknowledged(t *testing.T) {
 	}
 }
 
-func TestNoMoreThan256FramesStandUnacknowledged(t *testing.T) {
+func TestUnacknowledgedFramesAreBounded(t *testing.T) {
 	s := seated(t)
 	for range 300 {
 		s.put(iceCandidate("room", Candidate{}))
@@ -187,7 +186,7 @@ func TestNoMoreThan256FramesStandUnacknowledged(t *testing.T) {
 	wants(t, "after the ack of ten", seqs(s.take()), []uint64{258, 259, 260, 261, 262, 263, 264, 265, 266, 267})
 }
 
-func TestNoMoreThan256KibibytesStandUnacknowledged(t *testing.T) {
+func TestUnacknowledgedBytesAreBounded(t *testing.T) {
 	s := seated(t)
 	for range 6 {
 		s.put(offer("room", strings.Repeat("x", 60<<10)))
@@ -201,136 +200,8 @@ func TestNoMoreThan256KibibytesStandUnacknowledged(t *testing.T) {
 	}
 }
 
-func TestAFrameTooLargeForTheBoundStillGoesOut(t *testing.T) {
+func TestAFrameLargerThanTheBoundGoesOutAlone(t *testing.T) {
 	s := seated(t)
 	s.put(offer("room", strings.Repeat("x", 300<<10)))
 	wants(t, "alone", seqs(s.take()), []uint64{2})
-}
-
-func TestWhatTheServerLacksIsSentAgainUnderTheSameNumbers(t *testing.T) {
-	s := seated(t)
-	for range 4 {
-		s.put(offer("room", "v=0"))
-	}
-	s.take()
-	s.put(offer("room", "v=0"))
-	request := s.resumeRequest()
-	frame := request.GetFrames()[0]
-	if frame.GetSeq() != 0 || frame.GetAck() != 1 || frame.GetRoomId() != "room" ||
-		!frame.GetJoinRoom().GetResumable() || frame.GetJoinRoom().GetResumeToken() != "token" {
-		t.Errorf("it resumes with %v", frame)
-	}
-	if end := s.resume(resumed(3)); end != nil {
-		t.Fatal(end)
-	}
-	wants(t, "after the answer", seqs(s.take()), []uint64{4, 5, 6})
-	if s.token != "next token" {
-		t.Error("the next token was not kept")
-	}
-}
-
-func TestTheAnswerIsAcknowledgedThoughNothingIsToBeSentAgain(t *testing.T) {
-	s := seated(t)
-	if end := s.resume(resumed(1)); end != nil {
-		t.Fatal(end)
-	}
-	if frames := s.take().GetFrames(); len(frames) != 1 || frames[0].GetAck() != 1 {
-		t.Errorf("%v is not an ack of number 1", frames)
-	}
-	if request := s.take(); request != nil {
-		t.Errorf("and then came %v", request)
-	}
-}
-
-func TestWhatWasNotWrittenYetWaitsForTheResume(t *testing.T) {
-	s := seated(t)
-	s.put(offer("room", "v=0"))
-	before := s.waitingBytes
-	if end := s.resume(resumed(1)); end != nil {
-		t.Fatal(end)
-	}
-	if s.waitingBytes != before {
-		t.Errorf("%d bytes wait, which were %d", s.waitingBytes, before)
-	}
-	wants(t, "after the answer", seqs(s.take()), []uint64{2})
-	if s.waitingBytes != 0 {
-		t.Errorf("%d bytes wait after all was written", s.waitingBytes)
-	}
-}
-
-func TestAnAnswerThatLosesSomethingIsNotTakenUp(t *testing.T) {
-	for _, answer := range []*dyadv1.Frame{
-		resumed(0),         // It acknowledged number 1 before.
-		resumed(9),         // Number 9 was never sent.
-		joinRoom("", true), // Not resumed.
-		offer("room", ""),
-	} {
-		s := seated(t)
-		s.put(offer("room", "v=0"))
-		s.take()
-		if end := s.resume(answer); end == nil {
-			t.Errorf("%v was taken up", answer)
-		}
-	}
-}
-
-func TestAServerThatHoldsNoSeatsIsSentWithoutKeeping(t *testing.T) {
-	s := &session{}
-	s.put(joinRoom("", true))
-	s.take()
-	answer := acknowledgement(1)
-	answer.GetJoinRoom().ResumeToken = ""
-	arrives(t, s, answer)
-	for range 300 {
-		s.put(iceCandidate("room", Candidate{}))
-	}
-	if n := len(s.take().GetFrames()); n != 300 || len(s.frames) != 0 {
-		t.Errorf("%d frames were written and %d kept", n, len(s.frames))
-	}
-}
-
-func TestAfterLeavingThereIsNothingToComeBackTo(t *testing.T) {
-	s := seated(t)
-	s.put(leaveRoom("room"))
-	s.take()
-	s.exited()
-	if s.token != "" || len(s.frames) != 0 || s.writtenBytes != 0 {
-		t.Errorf("token %q, %d frames, %d bytes", s.token, len(s.frames), s.writtenBytes)
-	}
-}
-
-// A server that loses the second half of every so many messages still gets all.
-func TestNothingIsLostHoweverOftenItBreaks(t *testing.T) {
-	const sent = 60
-	want := make([]uint64, sent)
-	for i := range want {
-		want[i] = uint64(i + 2)
-	}
-	for period := 1; period <= 40; period++ {
-		s := seated(t)
-		var server []uint64
-		highest := uint64(1)
-		hear := func(frames []*dyadv1.Frame) {
-			for _, frame := range frames {
-				if frame.GetSeq() > highest {
-					highest = frame.GetSeq()
-					server = append(server, highest)
-				}
-			}
-		}
-		for round := range sent {
-			s.put(offer("room", "v=0"))
-			frames := s.take().GetFrames()
-			if round%period > 0 {
-				hear(frames)
-				continue
-			}
-			hear(frames[:len(frames)/2])
-			if end := s.resume(resumed(highest)); end != nil {
-				t.Fatal(end)
-			}
-		}
-		hear(s.take().GetFrames())
-		wants(t, fmt.Sprintf("every %d messages", period), server, want)
-	}
 }

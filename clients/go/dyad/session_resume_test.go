@@ -1,0 +1,136 @@
+package dyad
+
+import (
+	"fmt"
+	"testing"
+
+	dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
+)
+
+func TestFramesTheServerLacksAreSentAgainWithTheirNumbers(t *testing.T) {
+	s := seated(t)
+	for range 4 {
+		s.put(offer("room", "v=0"))
+	}
+	s.take()
+	s.put(offer("room", "v=0"))
+	request := s.resumeRequest()
+	frame := request.GetFrames()[0]
+	if frame.GetSeq() != 0 || frame.GetAck() != 1 || frame.GetRoomId() != "room" ||
+		!frame.GetJoinRoom().GetResumable() || frame.GetJoinRoom().GetResumeToken() != "token" {
+		t.Errorf("it resumes with %v", frame)
+	}
+	if end := s.resume(resumed(3)); end != nil {
+		t.Fatal(end)
+	}
+	wants(t, "after the answer", seqs(s.take()), []uint64{4, 5, 6})
+	if s.token != "next token" {
+		t.Error("the next token was not kept")
+	}
+}
+
+func TestAResumeIsAcknowledgedWithoutAFrameToSendAgain(t *testing.T) {
+	s := seated(t)
+	if end := s.resume(resumed(1)); end != nil {
+		t.Fatal(end)
+	}
+	if frames := s.take().GetFrames(); len(frames) != 1 || frames[0].GetAck() != 1 {
+		t.Errorf("%v is not an ack of number 1", frames)
+	}
+	if request := s.take(); request != nil {
+		t.Errorf("and then came %v", request)
+	}
+}
+
+func TestFramesNotWrittenYetWaitForTheResume(t *testing.T) {
+	s := seated(t)
+	s.put(offer("room", "v=0"))
+	before := s.waitingBytes
+	if end := s.resume(resumed(1)); end != nil {
+		t.Fatal(end)
+	}
+	if s.waitingBytes != before {
+		t.Errorf("%d bytes wait, which were %d", s.waitingBytes, before)
+	}
+	wants(t, "after the answer", seqs(s.take()), []uint64{2})
+	if s.waitingBytes != 0 {
+		t.Errorf("%d bytes wait after all was written", s.waitingBytes)
+	}
+}
+
+func TestAnAnswerThatLosesAFrameResumesNothing(t *testing.T) {
+	for _, answer := range []*dyadv1.Frame{
+		resumed(0),         // It acknowledged number 1 before.
+		resumed(9),         // Number 9 was never sent.
+		joinRoom("", true), // Not resumed.
+		offer("room", ""),
+	} {
+		s := seated(t)
+		s.put(offer("room", "v=0"))
+		s.take()
+		if end := s.resume(answer); end == nil {
+			t.Errorf("%v was taken up", answer)
+		}
+	}
+}
+
+func TestNothingIsKeptIfTheServerReservesNoSeat(t *testing.T) {
+	s := &session{}
+	s.put(joinRoom("", true))
+	s.take()
+	answer := acknowledgement(1)
+	answer.GetJoinRoom().ResumeToken = ""
+	arrives(t, s, answer)
+	for range 300 {
+		s.put(iceCandidate("room", Candidate{}))
+	}
+	if n := len(s.take().GetFrames()); n != 300 || len(s.frames) != 0 {
+		t.Errorf("%d frames were written and %d kept", n, len(s.frames))
+	}
+}
+
+func TestAfterLeavingThereIsNothingToResume(t *testing.T) {
+	s := seated(t)
+	s.put(leaveRoom("room"))
+	s.take()
+	s.exited()
+	if s.token != "" || len(s.frames) != 0 || s.writtenBytes != 0 {
+		t.Errorf("token %q, %d frames, %d bytes", s.token, len(s.frames), s.writtenBytes)
+	}
+}
+
+// A server that loses the second half of every so many messages still gets all.
+func TestNothingIsLostHoweverOftenItBreaks(t *testing.T) {
+	const sent = 60
+	want := make([]uint64, sent)
+	for i := range want {
+		want[i] = uint64(i + 2)
+	}
+	for period := 1; period <= 40; period++ {
+		s := seated(t)
+		var server []uint64
+		highest := uint64(1)
+		hear := func(frames []*dyadv1.Frame) {
+			for _, frame := range frames {
+				if frame.GetSeq() > highest {
+					highest = frame.GetSeq()
+					server = append(server, highest)
+				}
+			}
+		}
+		for round := range sent {
+			s.put(offer("room", "v=0"))
+			frames := s.take().GetFrames()
+			if round%period > 0 {
+				hear(frames)
+				continue
+			}
+			hear(frames[:len(frames)/2])
+			if end := s.resume(resumed(highest)); end != nil {
+				t.Fatal(end)
+			}
+		}
+		hear(s.take().GetFrames())
+		wants(t, fmt.Sprintf("every %d messages", period), server, want)
+	}
+}
