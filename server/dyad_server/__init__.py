@@ -1,4 +1,4 @@
-"""Dyad's server: `serving` runs it in a program of your own, beside your services."""
+"""Dyad's server. `serving` runs it inside your program, next to your own services."""
 
 from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before grpc is imported
 
@@ -14,8 +14,8 @@ __all__ = ["Config", "ConfigError", "RunningServer", "serving"]
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that the command can say which dependencies are missing, and
-    # the rooms can be tested without a network.
+    # Imported late, so that the command can say which dependencies are missing, and
+    # core can be tested without gRPC.
     if name in __all__:
         from dyad_server import embedding  # noqa: PLC0415 - that is what this function is for
 
