@@ -23,23 +23,23 @@ _LONGEST_ID = 40
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """How many workers `pytest -n auto` starts; only the CPUs that it may use count."""
+    """How many workers `pytest -n auto` starts: one for each usable CPU."""
     return max(_LEAST_WORKERS, len(os.sched_getaffinity(0)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long ones: the last to end is then a short one."""
+    """Run long tests first, so that the last test to end is a short one."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name no test by a long text: it may be a secret, and each worker makes its own."""
+    """Use no long text as a test id: it may be a secret, and differ between workers."""
     return argname if isinstance(val, str | bytes) and len(val) > _LONGEST_ID else None
 
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of this run, the same for all of its workers."""
+    """A folder that all workers of this run share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 

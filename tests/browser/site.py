@@ -46,7 +46,7 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 
 
 class Proxy:
-    """The Envoy of `deploy/` before a server, which may go and come on its port."""
+    """The Envoy of `deploy/` in front of a server that can restart on its port."""
 
     def __init__(self, server_port: int, tls: Pair | None = None) -> None:
         self.port = free_port()
@@ -81,7 +81,7 @@ class Site:
     browser: Browser
 
     async def tab(self, fragment: str = "", url: str = "") -> Page:
-        """A page of a context of its own: nothing is shared but the network."""
+        """A page in its own browser context, which shares only the network."""
         context = await self.browser.new_context()
         page = await context.new_page()
         await page.add_init_script(WATCH)
@@ -105,7 +105,7 @@ async def site(tls: Pair | None = None, **settings: Any) -> AsyncIterator[Site]:
 
 
 async def call(site: Site, *, bobs_url: str = "", first: str = "null") -> tuple[Page, Page]:
-    """Two tabs, typed into as two people would; `first` is run in both before that."""
+    """Two tabs, filled in as two users would; `first` runs in both before that."""
     alice, bob = await site.tab(), await site.tab(url=bobs_url)
     for page, who in ((alice, "alice"), (bob, "bob")):
         await page.evaluate(first)

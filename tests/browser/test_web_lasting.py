@@ -32,7 +32,7 @@ def program() -> None:
 
 
 class Answering:
-    """The program `answering`; it is given a new token whenever it wants one.
+    """The program `answering`, with a new token whenever it asks for one.
 
     Attributes:
         said: its lines so far.
@@ -46,7 +46,7 @@ class Answering:
         self._seconds = seconds
 
     async def says(self, event: str) -> dict[str, Any]:
-        """Its next line about this event; what it says before that is passed over."""
+        """Its next line about this event, ignoring other lines."""
         assert self._process.stdout is not None
         assert self._process.stdin is not None
         async for text in self._process.stdout:
@@ -63,7 +63,7 @@ class Answering:
 
 @asynccontextmanager
 async def answering(port: int, *options: str, seconds: int = SECONDS) -> AsyncIterator[Answering]:
-    """Run it; its tokens are good for so many seconds."""
+    """Run it with tokens that are valid for so many seconds."""
     process = await asyncio.create_subprocess_exec(
         str(NODE),
         str(PROGRAM),
@@ -81,7 +81,7 @@ async def answering(port: int, *options: str, seconds: int = SECONDS) -> AsyncIt
 
 
 async def talk(bob: dyad.Connection, seconds: float) -> None:
-    """Say something for so long; AssertionError where an answer is missing, or another's."""
+    """Send for so long; AssertionError if an answer is missing or wrong."""
     until_then, n = asyncio.get_running_loop().time() + seconds, 0
     while asyncio.get_running_loop().time() < until_then:
         n += 1

@@ -59,7 +59,7 @@ async def reads(process: asyncio.subprocess.Process) -> AsyncIterator[Line]:
 async def plays_to_the_end(
     process: asyncio.subprocess.Process, way: tcp.Proxy | None = None
 ) -> list[Line]:
-    """All it prints; `way` is cut each time that another 40 candidates have come."""
+    """All it prints; `way` is cut after every 40 candidates."""
     lines = []
     async for line in reads(process):
         lines.append(line)

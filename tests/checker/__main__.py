@@ -16,7 +16,7 @@ _REPORT_SECONDS = 15.0
 
 
 async def prove(plan: Plan, folder: Path) -> bool:
-    """Run it, and print how it went; whether all is well."""
+    """Run it and print the result; returns whether all is well."""
     print(f"seed {plan.seed}, ledgers in {folder}", flush=True)
     progress = Progress()
     began = time.monotonic()

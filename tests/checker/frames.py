@@ -20,7 +20,7 @@ _NOBODY = dyad.Participant("")
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a frame is.
+    """The content of a frame.
 
     Attributes:
         run: names one run of the checker.
@@ -40,7 +40,7 @@ class Label:
 
 
 def compose(label: Label, chance: random.Random) -> Said:
-    """A frame that says this, of a kind and size by `chance`."""
+    """A frame with this content, of a random type and size."""
     if chance.random() < _LARGE_SHARE:
         body = _body(label, chance, chance.randrange(1_000, 6_000))
         kind = chance.choice((dyad.Offer, dyad.Answer))
@@ -64,12 +64,12 @@ async def send(connection: dyad.Connection, said: Said) -> None:
 
 
 def hash_of(said: Said) -> str:
-    """The hash of what is there; not the one that it says."""
+    """The hash of the actual content, not the hash in the frame."""
     return _hash(type(said), _text(said).partition(" ")[2], *_rest(said))
 
 
 def read(said: Said) -> Label | None:
-    """What a frame says it is; None: it is not as it was composed."""
+    """The content of a frame; None if the frame was altered."""
     given, _, body = _text(said).partition(" ")
     if given != hash_of(said):
         return None

@@ -16,17 +16,17 @@ _MOST_UNDER_WAY = AHEAD + 16
 
 
 class Ledger:
-    """Writes down what one participant says and hears, as it does."""
+    """Records what one participant sends and receives."""
 
     def __init__(self, book: TextIO) -> None:
         self._book = book
 
     def sent(self, label: Label, said: Said) -> None:
-        """This is about to be sent."""
+        """Record a frame that is about to be sent."""
         self._write("sent", label.run, label.room, label.sender, label.number, frames.hash_of(said))
 
     def heard(self, said: Said) -> Label | None:
-        """This came; None: it was altered on its way."""
+        """Record a received frame; None if it was altered on its way."""
         label = frames.read(said)
         if label is None:
             self._write("altered")
@@ -44,7 +44,7 @@ class Ledger:
         return label
 
     def told(self, event: dyad.Event) -> None:
-        """The participant was told something that is not a frame of its peer's."""
+        """Record a notice that is not a frame of the peer."""
         match event:
             case dyad.Reconnecting():
                 self._write("away")
@@ -58,7 +58,7 @@ class Ledger:
                 self._write("strange", event)
 
     def over(self) -> None:
-        """The call went to its end."""
+        """Record that the call is complete."""
         self._write("over")
 
     def _write(self, *words: object) -> None:
@@ -67,7 +67,7 @@ class Ledger:
 
 @dataclass
 class Finding:
-    """What came to light. All are counts.
+    """The result of a comparison, as counts.
 
     Attributes:
         sent: frames that were sent.
@@ -101,7 +101,7 @@ class Finding:
 
     @property
     def faults(self) -> dict[str, int]:
-        """What breaks the promise, by its name; empty: nothing does."""
+        """The faults that break the promise, by name; empty if there are none."""
         names = (
             "silent",
             "duplicate",
@@ -120,7 +120,7 @@ class Finding:
 
 @dataclass
 class _Sent:
-    """One side's: what it sent, in order, and after which number it was told of a break."""
+    """What one side sent, in order, and after which numbers it was told of a break."""
 
     room: str = ""
     sender: str = ""
@@ -128,12 +128,12 @@ class _Sent:
     breaks: list[int] = field(default_factory=list)
 
     def excuses(self, number: int) -> bool:
-        """Whether the sender learned that this one may be lost."""
+        """Whether the sender was told that this frame may be lost."""
         return any(0 <= last - number < _MOST_UNDER_WAY for last in self.breaks)
 
 
 def compare(one: Iterable[str], other: Iterable[str], run: str) -> Finding:
-    """Whether all that each of the two sent in `run` was heard by the other one."""
+    """Whether each side received all that the other one sent in `run`."""
     first, second = list(one), list(other)
     return _judge(_read_sent(first), second, run) + _judge(_read_sent(second), first, run)
 
@@ -152,7 +152,7 @@ def _read_sent(lines: list[str]) -> _Sent:
 
 
 def _judge(sent: _Sent, lines: list[str], run: str) -> Finding:
-    """What the owner of `lines` heard of the one who sent; and what it was told."""
+    """What the owner of `lines` received from the sender, and what it was told."""
     finding = Finding(sent=len(sent.hashes))
     hearing = _Hearing(sent, run, finding)
     for line in lines:
@@ -187,7 +187,7 @@ class _Hearing:
         self.breaks: list[int] = []
 
     def hear(self, words: list[str]) -> None:
-        """Judge what was heard, as its line in the ledger has it."""
+        """Judge a received frame by its line in the ledger."""
         sent, finding = self._sent, self._finding
         *whose, text, seal, named = words
         number = int(text)
@@ -205,7 +205,7 @@ class _Hearing:
             self.highest = max(self.highest, number)
 
     def end(self) -> None:
-        """Judge what was never heard."""
+        """Judge the frames that never arrived."""
         before = 0
         for number in range(1, len(self._heard)):
             if self._heard[number]:

@@ -23,7 +23,7 @@ _PAUSE_SHARE = 0.05
 
 
 class Call:
-    """What one says and hears until both have said all."""
+    """What one side sends and receives until both have sent everything."""
 
     def __init__(
         self, connection: dyad.Connection, ledger: Ledger, me: Label, total: int, seed: str
@@ -45,7 +45,7 @@ class Call:
         self._news = asyncio.Event()
 
     async def go(self, room: dyad.Room) -> None:
-        """Say and hear it all."""
+        """Send and receive everything."""
         self._paired = room.peer is not None
         orders = asyncio.create_task(self._take_orders())
         async with asyncio.TaskGroup() as both:

@@ -31,7 +31,7 @@ _QUIET_SECONDS = {False: 25.0, True: 60.0}
 
 @dataclass(frozen=True)
 class Plan:
-    """A run; the same plan has the same frames and the same faults.
+    """A run. The same plan has the same frames and faults.
 
     Attributes:
         seed: of all that is by chance.
@@ -50,7 +50,7 @@ class Plan:
 
 @dataclass
 class Progress:
-    """How far a run is: cuts made, and the highest number that each participant heard."""
+    """The progress of a run: disconnects so far, and the highest number each side received."""
 
     cuts: int = 0
     heard: dict[str, int] = field(default_factory=dict)
@@ -79,7 +79,7 @@ async def check(plan: Plan, folder: Path, progress: Progress) -> Finding:
 
 
 class _Pair:
-    """Two participants, and the network that each has for itself."""
+    """Two participants, each with its own network."""
 
     def __init__(self, plan: Plan, n: int, run: str, folder: Path, progress: Progress) -> None:
         chance = random.Random(f"{plan.seed} {n}")

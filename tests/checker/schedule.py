@@ -48,7 +48,7 @@ _REST = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong.
+    """A fault.
 
     Attributes:
         after: how many frames the pair has heard before.
@@ -64,7 +64,7 @@ class Fault:
 
 
 def schedule(seed: str, *, frames: int, cuts: int, long: bool) -> Iterator[Fault]:
-    """The faults of a pair that says so many frames.
+    """The faults for a pair that sends so many frames.
 
     Args:
         seed: the same one gives the same schedule.

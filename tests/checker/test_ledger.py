@@ -21,7 +21,7 @@ def composed(
 
 
 class Side:
-    """One participant, whose ledger is written by hand."""
+    """A participant with a hand-written ledger."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -46,7 +46,7 @@ class Side:
 
 
 class Both:
-    """Alice, who says something, and Bob, who hears of it."""
+    """Alice, who sends, and Bob, who receives."""
 
     def __init__(self) -> None:
         self.alice, self.bob = Side("alice"), Side("bob")

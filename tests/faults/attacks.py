@@ -72,7 +72,7 @@ class Target:
 
 
 def unknown_field(size: int) -> bytes:
-    """A message with one field that the contract does not have, of this size."""
+    """A message with one unknown field of this size."""
     length = bytearray()
     rest = size
     while rest > 0x7F:
@@ -83,7 +83,7 @@ def unknown_field(size: int) -> bytes:
 
 @asynccontextmanager
 async def raw_stream(target: Target, path: str = SIGNAL) -> AsyncIterator[Stream]:
-    """A stream that takes bytes for messages."""
+    """A stream that sends raw bytes as messages."""
     async with channel(target.port) as own:
         call: Stream = own.stream_stream(path)(metadata=target.metadata)
         with contextlib.suppress(*_REFUSED):
@@ -99,7 +99,7 @@ async def empty_frames(target: Target) -> None:
 
 
 async def empty_messages(target: Target) -> None:
-    """Messages of no bytes, as fast as they go."""
+    """Empty messages, as fast as possible."""
     async with raw_stream(target) as call:
         while not target.over():
             await call.write(b"")
@@ -113,7 +113,7 @@ async def unknown_fields(target: Target) -> None:
 
 
 async def luggage(target: Target) -> None:
-    """Small candidates for a peer that is away, each beside 100 kB that no field is for."""
+    """Small candidates for a disconnected peer, each with 100 kB of an unknown field."""
     async with channel(target.port) as own, channel(target.port) as other:
         alice, bob = SignalEnd(own, target.tokens[1]), SignalEnd(other, target.tokens[2])
         room_id, _, _ = await meet(alice, bob)
@@ -125,7 +125,7 @@ async def luggage(target: Target) -> None:
 
 
 async def headers_only(target: Target, path: str, *more: tuple[str, str]) -> None:
-    """The headers of a thousand calls, without a token, and never a message."""
+    """The headers of a thousand RPCs, without a token or a message."""
     async with connected(target.port) as client:
         # Written once: to compress 15 kB takes longer than to send it.
         pairs = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x")]
@@ -139,7 +139,7 @@ async def headers_only(target: Target, path: str, *more: tuple[str, str]) -> Non
 
 
 async def watchers(target: Target) -> None:
-    """Health watches with windows of no bytes and long names."""
+    """Health watches with empty windows and long names."""
     async with connected(target.port, window=0) as client:
         name = health_pb2.HealthCheckRequest(service="x" * 10_000)
         for number in range(100):
@@ -151,7 +151,7 @@ async def watchers(target: Target) -> None:
 
 
 async def bad_paths(target: Target) -> None:
-    """Paths that are no text, and methods that nobody has."""
+    """Undecodable paths and unknown methods."""
     async with connected(target.port) as client:
         for number in range(100):
             path = b"/\xff\xfe" if number % 2 else f"/{secrets.token_hex(8)}/x".encode()
@@ -160,7 +160,7 @@ async def bad_paths(target: Target) -> None:
 
 
 async def bad_tokens(target: Target) -> None:
-    """Tokens that look like one."""
+    """Invalid tokens that look valid."""
     async with channel(target.port) as own:
         for _ in range(20):
             header, claims, _ = target.tokens[0].split(".")
@@ -173,7 +173,7 @@ async def bad_tokens(target: Target) -> None:
 
 
 async def bogus_resumes(target: Target) -> None:
-    """Streams opened over and over, to take seats that never were."""
+    """Streams that resume seats that never existed."""
     async with channel(target.port) as own:
         for _ in range(20):
             end = SignalEnd(own, target.tokens[0])
@@ -187,7 +187,7 @@ async def bogus_resumes(target: Target) -> None:
 
 
 async def foreign_sends(target: Target) -> None:
-    """Sends for sessions of other nodes, and of none."""
+    """Sends for sessions of other nodes, and for sessions that do not exist."""
     async with channel(target.port) as own:
         send: grpc.aio.UnaryUnaryMultiCallable[pb.SendRequest, bytes] = own.unary_unary(
             SEND, request_serializer=pb.SendRequest.SerializeToString
@@ -200,7 +200,7 @@ async def foreign_sends(target: Target) -> None:
 
 
 async def idle_connections(target: Target) -> None:
-    """Connections that say nothing, or not enough to be one."""
+    """Connections that send nothing, or an unfinished handshake."""
     async with contextlib.AsyncExitStack() as stack:
         for number in range(200):
             if target.over():
@@ -214,7 +214,7 @@ async def idle_connections(target: Target) -> None:
 
 
 async def half_scrapes(target: Target) -> None:
-    """Requests of the metrics page that never end."""
+    """Metrics requests that never complete."""
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(100):
             _, writer = await asyncio.open_connection("127.0.0.1", target.metrics_port)

@@ -8,7 +8,7 @@ from tests.faults.site import Site, Watch, site
 
 @pytest.fixture
 def watched(record_property: Callable[[str, object], None]) -> Watch:
-    """`site`, and how long its pair waited stands in the summary."""
+    """`site`, with the delays of its pair in the summary."""
 
     @asynccontextmanager
     async def watch(*options: str) -> AsyncIterator[Site]:
@@ -21,7 +21,7 @@ def watched(record_property: Callable[[str, object], None]) -> Watch:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how long the frames beside each fault were on their way."""
+    """Report how long the frames of the background calls took."""
     rows = [
         (dict(report.user_properties).get("background"), report.nodeid.rpartition("::")[2])
         for report in terminalreporter.getreports("passed")

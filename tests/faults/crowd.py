@@ -26,7 +26,7 @@ DEADLINE = 1.2
 
 
 async def enter(ends: Sequence[End]) -> list[str]:
-    """Seat them two by two, with a seat to be held, and let each say something; the rooms."""
+    """Put them into rooms in pairs, resumable, and let each send a frame; returns the rooms."""
 
     async def pair(alice: End, bob: End) -> str:
         room_id, _, _ = await meet(alice, bob)
@@ -39,7 +39,7 @@ async def enter(ends: Sequence[End]) -> list[str]:
 
 
 async def close(end: Any) -> None:
-    """End a call as its client does that has hung up."""
+    """End a stream as a client does after its leave."""
     if isinstance(end, SignalEnd):
         await end.call.done_writing()
         assert await end.status() is None
@@ -48,7 +48,7 @@ async def close(end: Any) -> None:
 
 
 async def leaving(port: int, kind: type[End], tokens: list[str]) -> None:
-    """Each hangs up, and its call is over."""
+    """Each leaves and closes its stream."""
     async with channel(port) as own:
         ends = [kind(own, proof) for proof in tokens]
         rooms = await enter(ends)
@@ -61,7 +61,7 @@ async def leaving(port: int, kind: type[End], tokens: list[str]) -> None:
 
 
 async def cancelling(port: int, kind: type[End], tokens: list[str]) -> None:
-    """Each call is cancelled."""
+    """Each stream is cancelled."""
     async with channel(port) as own:
         ends = [kind(own, proof) for proof in tokens]
         await enter(ends)
@@ -70,7 +70,7 @@ async def cancelling(port: int, kind: type[End], tokens: list[str]) -> None:
 
 
 async def expiring(port: int, kind: type[End], tokens: list[str]) -> None:
-    """Each call has a deadline, and lives to see it."""
+    """Each stream reaches its deadline."""
     async with channel(port) as own:
         ends = [kind(own, proof) for proof in tokens]
         # On a busy machine the deadline comes before they are seated.
@@ -82,7 +82,7 @@ async def expiring(port: int, kind: type[End], tokens: list[str]) -> None:
 
 
 async def resetting(port: int, kind: type[End], tokens: list[str]) -> None:
-    """The connection is reset under all of them."""
+    """Their common connection is reset."""
     async with Proxy(port) as network, channel(network.port) as own:
         ends = [kind(own, proof) for proof in tokens]
         await enter(ends)
@@ -106,7 +106,7 @@ WAYS: list[Way] = [leaving, cancelling, expiring, resetting, being_killed]
 
 
 def proofs(count: int) -> list[str]:
-    """Tokens of so many users."""
+    """Tokens for so many users."""
     return [token(f"crowd-{n}", ttl=600) for n in range(count)]
 
 

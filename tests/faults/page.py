@@ -14,7 +14,7 @@ _PREFIX = 5
 
 
 class Answer:
-    """A response that comes in pieces: its gRPC messages, one after the other."""
+    """A streamed response: its gRPC messages in order."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -36,13 +36,13 @@ class Answer:
         return body
 
     def stop_reading(self) -> None:
-        """Let what comes wait at the proxy."""
+        """Stop reading, so that data waits at the proxy."""
         transport = self._writer.transport
         assert isinstance(transport, asyncio.Transport)
         transport.pause_reading()
 
     def leave(self) -> None:
-        """Hang up, as a browser does whose tab is closed."""
+        """Disconnect, as a browser does when its tab is closed."""
         self._writer.transport.abort()
 
     def _size(self) -> int:
@@ -55,7 +55,7 @@ class Answer:
 
 @asynccontextmanager
 async def post(port: int, path: str, token: str, body: Message) -> AsyncIterator[Answer]:
-    """Call through the proxy on `port`, on a connection of its own."""
+    """Send an RPC through the proxy on `port`, on its own connection."""
     data = message(body)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
@@ -76,7 +76,7 @@ async def post(port: int, path: str, token: str, body: Message) -> AsyncIterator
 
 @asynccontextmanager
 async def joined(port: int, token: str, room_id: str) -> AsyncIterator[Answer]:
-    """A page's `Listen`, in this room; the acknowledgement is read."""
+    """A page's `Listen` that has joined this room."""
     async with post(port, LISTEN, token, pb.ListenRequest()) as listening:
         session_id = pb.ListenResponse.FromString(await listening.read()).session_id
         frame = pb.Frame(room_id=room_id, seq=1, join_room=pb.JoinRoom())

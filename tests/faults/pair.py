@@ -28,7 +28,7 @@ _GOODBYE = "goodbye"
 
 
 class _Side:
-    """One of the two: says numbers, and hears the other's.
+    """One end of the pair: sends numbers, and receives the other end's.
 
     Attributes:
         sent_at: when it said each of its own, in the clock's seconds.
@@ -64,7 +64,7 @@ class _Side:
             pass
 
     async def _sent(self, frame: pb.Frame) -> bool:
-        """Send it; False where gRPC cancels a `Send` because too many calls wait."""
+        """Send it; False if gRPC cancels a `Send` because too many RPCs wait."""
         try:
             await self._end.send(frame)
         except grpc.aio.AioRpcError as error:

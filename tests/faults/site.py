@@ -30,7 +30,7 @@ _PROMISED = 10.0
 
 @dataclass
 class Site:
-    """What a fault is done to.
+    """The target of a fault.
 
     Attributes:
         served: the process.
@@ -52,30 +52,30 @@ class Site:
     async def end(
         self, sub: str, kind: type[End] = SignalEnd, *, room: str = ""
     ) -> AsyncIterator[End]:
-        """A participant with a connection of its own, cut at the end."""
+        """A participant with its own connection, cut at the end."""
         async with channel(self.port) as own:
             end = kind(own, token(sub, room=room, ttl=600))
             yield end
             end.cut()
 
     async def metric(self, name: str) -> float:
-        """What the server counts; 0 where it has not counted any."""
+        """A metric of the server; 0 if it has no value yet."""
         page = await asyncio.to_thread(self._metrics)
         found = re.search(rf"^{re.escape(name)} (\S+)$", page, re.MULTILINE)
         return float(found[1]) if found else 0
 
     async def participants(self) -> float:
-        """How many there are, the pair not counted."""
+        """The number of participants without the pair."""
         return await self.metric("dyad_participants") - WITNESSES
 
     async def has(self, participants: int, seconds: float = _PROMISED) -> None:
-        """Await that there are so many beside the pair; AssertionError after `seconds`."""
+        """Wait until there are so many besides the pair; AssertionError after `seconds`."""
         async with within(seconds):
             while await self.participants() != participants:  # noqa: ASYNC110 - it does not tell
                 await asyncio.sleep(_TURN)
 
     async def empties(self) -> None:
-        """Await that only the pair is left, in descriptors too; AssertionError after a while."""
+        """Wait until only the pair and its descriptors are left; AssertionError after a while."""
         await self.has(0)
         # In this process a call holds its connection until it is collected.
         gc.collect()
@@ -97,7 +97,7 @@ Watch = Callable[..., AbstractAsyncContextManager[Site]]
 
 @asynccontextmanager
 async def site(*options: str) -> AsyncIterator[Site]:
-    """Run a server with these options and a pair that talks through it all the while.
+    """Run a server with these options, and a pair that talks through it.
 
     Raises:
         AssertionError: the pair was harmed; `background.background_call` says how.
@@ -112,7 +112,7 @@ async def site(*options: str) -> AsyncIterator[Site]:
 
 
 async def told_of_the_end(end: End, seconds: float = _PROMISED) -> None:
-    """Await that this one is told that its peer's connection has ended, and nothing else."""
+    """Wait until this participant is told that its peer is disconnected, and nothing else."""
     async with within(seconds):
         frame = await end.hear()
     assert frame.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED, frame.WhichOneof("event")

@@ -19,7 +19,7 @@ COMINGS = 10
 
 
 def sized(room_id: str, size: int) -> pb.Frame:
-    """An offer whose frame has just this size on the wire."""
+    """An offer whose frame has exactly this size on the wire."""
     frame = offer(room_id, "x" * (size - 100))
     frame.offer.sdp += "x" * (size - frame.ByteSize())
     assert frame.ByteSize() == size

@@ -29,7 +29,7 @@ DESCRIPTORS = 1024
 
 
 class Crowd:
-    """Connections that say this and then nothing."""
+    """Connections that send this and then nothing."""
 
     def __init__(self) -> None:
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -51,7 +51,7 @@ class Crowd:
 
     @property
     def open(self) -> int:
-        """How many the server has not closed."""
+        """How many connections the server has not closed."""
         return sum(not reading.done() for reading in self._connections)
 
     async def go(self) -> None:
@@ -78,7 +78,7 @@ async def crowded() -> AsyncIterator[Crowd]:
 
 @pytest.fixture
 def many_descriptors() -> Iterator[None]:
-    """Room for a crowd in this process; for the server it is set apart."""
+    """Raise this process's descriptor limit for a crowd; the server has its own limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = hard if hard != resource.RLIM_INFINITY else 4 * CROWD
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, 4 * CROWD)), hard))
@@ -88,7 +88,7 @@ def many_descriptors() -> Iterator[None]:
 
 @asynccontextmanager
 async def limited_serve(soft: int, hard: int, *options: str) -> AsyncIterator[tuple[Command, int]]:
-    """`dyad serve` with so many descriptors; the command, and its port."""
+    """`dyad serve` with so many file descriptors; yields the command and its port."""
     limits = f'ulimit -Sn {soft}; ulimit -Hn {hard}; exec "$@"'
     # A crowd does not answer pings, as somebody who means harm would.
     run = ("sh", "-c", limits, "sh", DYAD, "serve", "--port", "0", "--keepalive-time", "600")
@@ -98,7 +98,7 @@ async def limited_serve(soft: int, hard: int, *options: str) -> AsyncIterator[tu
 
 
 async def begin(client: Http2, sub: str) -> int:
-    """A call that has its answer."""
+    """A stream that has joined."""
     stream = client.call(token(sub))
     client.say(stream, pb.SignalRequest(frames=[join()]))
     answer = await client.hear(stream, pb.SignalResponse)

@@ -30,7 +30,7 @@ def _page() -> None:
 
 @asynccontextmanager
 async def proxied(site: Site) -> AsyncIterator[int]:
-    """Envoy before the server, as it is deployed; its port."""
+    """Envoy in front of the server, as deployed; yields its port."""
     port = free_port()
     text = envoy.render(PLAIN, listen_port=port, server_port=site.port, page=PAGE)
     async with envoy.running(text, port):
@@ -39,7 +39,7 @@ async def proxied(site: Site) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def behind_envoy(watched: Watch) -> AsyncIterator[tuple[Site, Proxy, End, str]]:
-    """A server behind Envoy, a network to Envoy that may stall, and Alice in a room."""
+    """A server behind Envoy, a network to Envoy that can stall, and Alice in a room."""
     async with (
         watched("--heartbeat", "1", "--lease", "3") as site,
         proxied(site) as port,
@@ -51,7 +51,7 @@ async def behind_envoy(watched: Watch) -> AsyncIterator[tuple[Site, Proxy, End, 
 
 
 async def is_given_up(site: Site, network: Proxy, alice: End) -> None:
-    """Stall the network of Bob, who has joined Alice: she is told, and is all that is left."""
+    """Stall the network of Bob, who has joined Alice: she is told, and only she is left."""
     assert (await alice.hear()).sender.user_id == "bob"
     network.stall()
     await told_of_the_end(alice)

@@ -45,7 +45,7 @@ def _envoy() -> None:
 
 @dataclass
 class Proxied:
-    """An Envoy before the server.
+    """An Envoy in front of the server.
 
     Attributes:
         port: where it listens.
@@ -58,7 +58,7 @@ class Proxied:
 
 @asynccontextmanager
 async def proxied(site: Site, text: str | None = None) -> AsyncIterator[Proxied]:
-    """Run the Envoy of deploy/, or one with the configuration `text`, before this server."""
+    """Run Envoy with the configuration of deploy/, or `text`, in front of this server."""
     port = free_port()
     rendered = envoy.render(PLAIN, listen_port=port, server_port=site.port, page=ANY)
     before = set(psutil.Process().children())
@@ -68,7 +68,7 @@ async def proxied(site: Site, text: str | None = None) -> AsyncIterator[Proxied]
 
 
 def changed(site: Site, *changes: tuple[str, str]) -> str:
-    """The configuration of deploy/ with something in it changed; PORT is its port."""
+    """The configuration of deploy/ with changes; PORT stands for its port."""
     text = envoy.render(PLAIN, listen_port=1, server_port=site.port, page=ANY)
     for old, new in (("port_value: 1 }", "port_value: PORT }"), *changes):
         assert text.count(old) == 1, old
@@ -77,7 +77,7 @@ def changed(site: Site, *changes: tuple[str, str]) -> str:
 
 
 def faster(site: Site) -> str:
-    """The configuration of deploy/ with every time in it shortened."""
+    """The configuration of deploy/ with shorter times."""
     times = re.compile(r"(?<=: )([1-9]\d*)s\b")
     text, count = times.subn(lambda found: f"{int(found[1]) / FASTER}s", changed(site))
     assert count
@@ -94,7 +94,7 @@ def flood(attacker: Http2, path: str, requests: int, *more: tuple[str, str]) -> 
 
 
 async def answers(attacker: Http2) -> None:
-    """Await that all it sent is taken in, or that it was hung up on."""
+    """Wait until everything it sent has been read, or Envoy has disconnected it."""
     async with asyncio.timeout(PATIENCE):
         await attacker.drain()
         await attacker.ping()

@@ -29,7 +29,7 @@ KINDS = (
 
 
 def there(server: Server) -> dict[str, int]:
-    """What lives in this process, of the server and of its clients."""
+    """The living objects of the server and its clients in this process."""
     gc.collect()
     objects = gc.get_objects()
     counts = {kind.__name__: sum(type(o) is kind for o in objects) for kind in KINDS}
@@ -39,12 +39,12 @@ def there(server: Server) -> dict[str, int]:
 
 
 def none(counts: dict[str, int]) -> bool:
-    """Whether none of the server's own lives."""
+    """Whether no object of the server is left."""
     return not any(counts[kind.__name__] for kind in KINDS)
 
 
 async def settled(holds: Callable[[], bool]) -> None:
-    """Await this, or long enough: the grace time of the held ones, and what is on its way."""
+    """Wait for this, longer than the grace time of reserved seats."""
     with contextlib.suppress(TimeoutError):
         # Seldom: to count is to collect what is to be counted.
         await until(holds, turn=0.05)

@@ -24,7 +24,7 @@ BIG = "x" * 60_000
 
 
 async def enter(client: Http2, path: str, room: str) -> None:
-    """Join a room on a call that the server can write 64 bytes to, and no more."""
+    """Join a room on a stream to which the server can write only 64 bytes."""
     proof = token("bob", room=room, ttl=600)
     stream = client.call(proof, path)
     if path == SIGNAL:
@@ -37,7 +37,7 @@ async def enter(client: Http2, path: str, room: str) -> None:
 
 
 async def given_up(site: Site, frames: int, room: str) -> None:
-    """Say so much to who does not read that the server gives it up, and tells."""
+    """Send so much to a client that does not read that the server ends it."""
     async with site.end("alice", room=room) as alice:
         await alice.send(join())
         assert (await alice.hear()).join_room.peer.user_id == "bob"
@@ -47,7 +47,7 @@ async def given_up(site: Site, frames: int, room: str) -> None:
 
 
 async def refused(site: Site) -> bool:
-    """Whether the server has no place for one more stream of Bob's."""
+    """Whether the server refuses another stream of Bob."""
     # By Listen, which has no write of its client's to hide the status.
     async with site.end("bob", ListenEnd) as bob:
         try:

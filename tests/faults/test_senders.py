@@ -22,7 +22,7 @@ ROUNDS = 4
 
 
 async def refused(call: Any) -> grpc.StatusCode:
-    """What a call ended with that was sent more than it may."""
+    """The error of a stream that sent too much."""
     try:
         while await call.read() is not grpc.aio.EOF:
             pass
@@ -85,7 +85,7 @@ async def test_rpcs_without_a_token_use_no_memory(watched: Watch) -> None:
     async with watched() as site, connected(site.port) as mallory:
 
         async def calls(first: int) -> int:
-            """Begin 2,000 of them, await that all are over, and say how large the server is."""
+            """Begin 2,000 RPCs, wait until all are over, and return the server's memory."""
             streams = range(first, first + 4000, 2)
             for stream in streams:
                 mallory.write(mallory.headers(stream, path=SEND))
@@ -105,7 +105,7 @@ async def test_a_user_can_keep_a_bounded_number_of_requests_open(watched: Watch)
         mine = token("mallory")
 
         async def calls(begun: int) -> int:
-            """Begin 2,000 more, await that all but 64 are over; how large the server is."""
+            """Begin 2,000 more, wait until all but 64 are over, and return the server's memory."""
             for _ in range(2000):
                 mallory.call(mine, SEND)
                 await mallory.drain()

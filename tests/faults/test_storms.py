@@ -56,7 +56,7 @@ async def test_two_thousand_cancelled_streams_leave_nothing_behind(
 
 @pytest.mark.parametrize("path", [SIGNAL, LISTEN])
 async def test_ten_thousand_reset_streams_leave_nothing_behind(watched: Watch, path: str) -> None:
-    """What CVE-2023-44487 is about: each stream is reset as soon as it is open."""
+    """CVE-2023-44487: reset each stream as soon as it is open."""
     async with watched() as site:
         proof = token("storm", ttl=600)
         opened = 0

@@ -33,14 +33,14 @@ Response = health_pb2.HealthCheckResponse
 
 
 def ask(client: Http2, path: str, service: str = SERVICE) -> int:
-    """A health call with its request."""
+    """A health RPC with its request."""
     stream = client.call("", path)
     client.say(stream, Request(service=service), end=True)
     return stream
 
 
 async def watching(client: Http2, service: str = SERVICE) -> int:
-    """A `Watch` that the server has seen."""
+    """A `Watch` that the server has begun."""
     stream = ask(client, WATCH, service)
     await client.ping()
     return stream
@@ -51,7 +51,7 @@ def has_ended(client: Http2, streams: int) -> bool:
 
 
 async def lets_in(client: Http2) -> bool:
-    """Whether the server takes one more `Watch`."""
+    """Whether the server accepts one more `Watch`."""
     stream = await watching(client)
     await until(lambda: bool(client.heard[stream]) or stream in client.trailers)
     return stream not in client.trailers

@@ -33,13 +33,13 @@ HEADER_FLOOD = 1_000
 
 
 def raw(kind: int, body: bytes, *, flags: int = 0, stream: int = 0, length: int = -1) -> bytes:
-    """A frame that need not be one."""
+    """An HTTP/2 frame, valid or not."""
     size = len(body) if length < 0 else length
     return struct.pack(">I", size)[1:] + struct.pack(">BBI", kind, flags, stream) + body
 
 
 def opening(more: int = 0) -> bytes:
-    """The headers of a call, with `more` bytes of them that nobody asked for."""
+    """The headers of an RPC, with `more` extra bytes."""
     pairs = [(":method", "POST"), (":scheme", "http"), (":path", SIGNAL), (":authority", "x")]
     pairs += [("te", "trailers"), ("content-type", "application/grpc")]
     pairs += [(f"x-{n}", "y" * 1000) for n in range(more // 1000)]
@@ -47,7 +47,7 @@ def opening(more: int = 0) -> bytes:
 
 
 def continued(block: bytes, stream: int = 1) -> Iterator[Frame]:
-    """Headers in as many frames as they need."""
+    """Headers in as many HTTP/2 frames as they need."""
     yield HeadersFrame(stream, block[:16_000])
     for at in range(16_000, len(block), 16_000):
         last = at + 16_000 >= len(block)
@@ -224,7 +224,7 @@ async def test_a_stream_goes_on_after_an_undecodable_message(watched: Watch) -> 
 
 
 async def served(site: Site) -> bool:
-    """Whether somebody new is served."""
+    """Whether a new client is served."""
     async with connected(site.port) as client:
         # Each time another: one user may not open so many.
         stream = client.call(token(f"new-{secrets.token_hex(8)}"))

@@ -17,5 +17,5 @@ OF_HTTP2 = CASES - OF_FRAMES - OF_BYTES - OF_TOKENS
 
 
 def said(cases: int, of: str) -> None:
-    """Say what was tried."""
+    """Report what was tried."""
     print(f"{cases} cases of {of}: FUZZ_SEED={SEED} FUZZ_CASES={CASES}")

@@ -26,7 +26,7 @@ _CONTENT: dict[str, Callable[[random.Random], Message]] = {
 
 
 def frame(rng: random.Random, seat: Seat, rooms: Sequence[str]) -> pb.Frame:
-    """One frame on this seat's connection: mostly as it should be, and sometimes not at all."""
+    """A frame on this seat's connection: mostly valid, sometimes not at all."""
     made = pb.Frame(room_id=_room(rng, seat, rooms), seq=_seq(rng, seat), ack=_ack(rng, seat))
     if rng.random() < 0.05:
         made.sender.user_id = "mallory"
@@ -46,7 +46,7 @@ def frame(rng: random.Random, seat: Seat, rooms: Sequence[str]) -> pb.Frame:
 
 
 def resumption(rng: random.Random, token: str, room: str, acks: tuple[int, int]) -> pb.Frame:
-    """A `join_room` that resumes; `acks` are the first and the last number that would do."""
+    """A `join_room` that resumes; `acks` are the lowest and the highest valid `ack`."""
     least, most = acks
     ack = rng.choice((least, most, most, rng.randint(least, most), rng.randint(0, most + 2)))
     made = pb.Frame(room_id=room, ack=ack, seq=rng.choice((0,) * 15 + (1,)))
@@ -56,7 +56,7 @@ def resumption(rng: random.Random, token: str, room: str, acks: tuple[int, int])
 
 
 def mutated(rng: random.Random, data: bytes) -> bytes:
-    """The same with some of it changed, taken away, said twice or made up."""
+    """The same with parts changed, removed, repeated or made up."""
     changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4, 8))):
         at = rng.randrange(len(changed) + 1)

@@ -15,7 +15,7 @@ ROOM_ID_CHARACTERS = 36
 class User:
     name: str
     claim: str = ""
-    """The only room that its token is good for."""
+    """The room of its token."""
 
     def said(self) -> pb.Participant:
         return pb.Participant(user_id=self.name, email=f"{self.name}@x")
@@ -23,7 +23,7 @@ class User:
 
 @dataclass(eq=False)
 class Seat:
-    """One participant's session.
+    """A participant's session.
 
     Attributes:
         told: all that it is ever told, in order; the first has number 1.
@@ -57,7 +57,7 @@ class Seat:
         self.tell(pb.Frame(room_id=room, reply_to=seq, error=pb.Error(code=code)))
 
     def wrote(self) -> None:
-        """What it was told is written: it has a connection."""
+        """Its connection writes everything that it was told."""
         self.written = len(self.told)
         if not self.resumable:
             self.forgotten = self.written
@@ -77,7 +77,7 @@ class Model:
         self.new_room = ""
 
     def take_in(self, seat: Seat, frame: pb.Frame) -> None:
-        """What is sent on a connection of this seat's, but not to resume."""
+        """A frame on a connection of this seat, other than a resume."""
         seat.spoke = True
         del seat.tokens[1:]
         seq = frame.seq
@@ -119,7 +119,7 @@ class Model:
             self.end(seat)
 
     def end(self, seat: Seat, status: str = "") -> None:
-        """Its session is over, and its seat free."""
+        """Its session has ended, and its seat is free."""
         seat.ended = status
         self._leave(seat, pb.LeaveRoom.REASON_DISCONNECTED)
 

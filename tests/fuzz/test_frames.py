@@ -17,7 +17,7 @@ STEPS = 60
 
 @pytest.fixture
 def chance(monkeypatch: pytest.MonkeyPatch) -> random.Random:
-    """What decides, also what rooms and tokens are called: so that a seed says all."""
+    """The random source, also for room ids and tokens, so that a seed repeats everything."""
     rng = random.Random()
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=rng.getrandbits(128), version=4))
     monkeypatch.setattr(secrets, "token_urlsafe", lambda size: rng.randbytes(size).hex())
@@ -63,7 +63,7 @@ def test_any_frames_are_answered_as_the_contract_says(
 @settings(max_examples=200, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(5, STEPS))
 def test_a_few_frames_are_answered_as_the_contract_says(rng: random.Random, steps: int) -> None:
-    """The same by Hypothesis, which finds the shortest way to what it finds."""
+    """The same with Hypothesis, which finds the shortest example."""
     asyncio.run(World(rng, 0.1).play(steps))
 
 

@@ -34,7 +34,7 @@ LINGER = 0.01
 
 
 def opening(rng: random.Random, proof: str) -> bytes:
-    """The headers of a call."""
+    """The headers of an RPC."""
     headers = [
         (":method", "POST"),
         (":scheme", "http"),
@@ -49,7 +49,7 @@ def opening(rng: random.Random, proof: str) -> bytes:
 
 
 def some_frame(rng: random.Random, proof: str) -> Frame:
-    """A frame of a kind and on a stream that may fit what came before, or not."""
+    """A frame of any type and on any stream, valid or not."""
     stream = rng.choice((1, 1, 3, 5, 2, 2**31 - 1))
     said = pb.SignalRequest(frames=[join(seq=1), candidate("", "x", seq=2), leave("")])
     body = rng.choice((message(said), message(said, length=rng.randrange(2**32)), b"", b"\x01" * 9))
@@ -74,7 +74,7 @@ def some_frame(rng: random.Random, proof: str) -> Frame:
 
 
 def conversation(rng: random.Random, proof: str) -> bytes:
-    """All that a client says: frames in any order, and some of their bytes changed."""
+    """A client's bytes: frames in any order, with some bytes changed."""
     frames = [some_frame(rng, proof).serialize() for _ in range(rng.randrange(1, 12))]
     said = SettingsFrame(0).serialize() + b"".join(frames)
     return PREFACE + (mutated(rng, said) if rng.random() < 0.5 else said)

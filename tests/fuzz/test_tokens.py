@@ -44,7 +44,7 @@ def value(rng: random.Random, depth: int = 0) -> Any:
 
 
 def document(rng: random.Random, usual: dict[str, Any]) -> bytes:
-    """JSON for a header or for claims: nearly as usual, anything, or none."""
+    """JSON for a header or for claims: nearly valid, anything, or nothing."""
     match rng.randrange(8):
         case 0:
             return json.dumps(value(rng)).encode()
@@ -60,7 +60,7 @@ def document(rng: random.Random, usual: dict[str, Any]) -> bytes:
 
 
 def signed(rng: random.Random) -> str:
-    """A token with the right signature over whatever it says."""
+    """A token with arbitrary content and a valid signature."""
     head = document(rng, {"alg": rng.choice(["HS256"] * 4 + ["none"]), "typ": "JWT"})
     claims = document(rng, {"sub": "alice", "exp": int(time.time()) + 3600})
     text = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (head, claims))
@@ -69,7 +69,7 @@ def signed(rng: random.Random) -> str:
 
 
 def changed(rng: random.Random) -> str:
-    """A good token with some of it changed."""
+    """A good token with changes."""
     return mutated(rng, GOOD.encode()).decode("utf-8", rng.choice(["replace", "surrogateescape"]))
 
 

@@ -29,7 +29,7 @@ PLENTY = 10**9
 
 
 class Call:
-    """The other end of a gRPC call, in memory: what was written, and the status at last."""
+    """The client's end of an RPC, in memory: the written messages, and the status."""
 
     def __init__(self) -> None:
         self.frames: list[pb.Frame] = []
@@ -47,7 +47,7 @@ class Call:
 
 @dataclass(eq=False)
 class Client:
-    """One connection, and what is to come on it.
+    """A connection, and the outputs that are expected on it.
 
     Attributes:
         seat: whose it is.
@@ -72,7 +72,7 @@ class Client:
 
 
 class World:
-    """A hub with up to four participants, who do what `rng` says.
+    """A hub with up to four participants, who act at random.
 
     Args:
         rng: decides.
@@ -98,7 +98,7 @@ class World:
         return self._broker
 
     async def play(self, steps: int) -> None:
-        """Do so many things, and then let all go."""
+        """Do so many actions, then end all participants."""
         for _ in range(steps):
             await self._step()
         for client in tuple(self._clients):

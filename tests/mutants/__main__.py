@@ -18,7 +18,7 @@ _PASSED, _FAILED = 0, 1
 
 
 class Tree:
-    """A copy of what is tested, and of the tests."""
+    """A copy of the tested code and of the tests."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class Tree:
 
 
 def caught(mutant: Mutant, tree: Tree) -> tuple[bool, str]:
-    """Whether it was, and how, or why not."""
+    """Whether the bug was caught, and how, or why not."""
     if why := mutant.apply(tree.folder):
         return False, f"does not apply: {why}"
     try:

@@ -11,12 +11,12 @@ _CAUGHT_BY = "Caught by: "
 
 @dataclass(frozen=True)
 class Mutant:
-    """One of them.
+    """A planted bug.
 
     Attributes:
         patch: its file.
         bug: what it does wrong.
-        test: which one must fail with it: `file::test`.
+        test: the test that must fail with it: `file::test`.
     """
 
     patch: Path
@@ -31,7 +31,7 @@ class Mutant:
         """Apply the patch to `tree`, as `git apply` with these options does.
 
         Returns:
-            Why it does not apply; empty: it does.
+            Why it does not apply; empty if it applies.
         """
         command = ["git", "apply", *options, str(self.patch)]
         done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
@@ -39,7 +39,7 @@ class Mutant:
 
 
 def mutants() -> list[Mutant]:
-    """All of them, by name."""
+    """All planted bugs, sorted by name."""
     return [_read(patch) for patch in sorted(FOLDER.glob("*.patch"))]
 
 

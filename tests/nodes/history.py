@@ -19,7 +19,7 @@ EMPTY: Seats = ("", "")
 
 
 class What(Enum):
-    """What a member asked for; to create is to enter, and to make the room where there is none."""
+    """What a member asked for; a create is a join that creates a missing room."""
 
     CREATE = "create"
     JOIN = "join"
@@ -45,7 +45,7 @@ class Operation:
     answer: Event | None = None
 
     def on(self, seats: Seats) -> Seats | None:
-        """The room after it, where it can have been answered so; None: it cannot."""
+        """The room after this operation; None if the answer is impossible."""
         expected, after = self._done(seats)
         if self.answer is None:
             # To let it happen without effect would only make the search longer.
@@ -79,7 +79,7 @@ class Operation:
 
 
 def contradiction(operations: Iterable[Operation]) -> list[Operation]:
-    """The operations of one room, if no order explains them; else none.
+    """The operations of a room, if no order explains them; else none.
 
     Of a contradiction, only what came up to the first answer without one.
     """
@@ -105,7 +105,7 @@ def contradiction(operations: Iterable[Operation]) -> list[Operation]:
 
 
 def _next(history: list[Operation], first: int, done: frozenset[int]) -> Iterator[int]:
-    """Those that may come next: asked before any answer to one that is not done."""
+    """The operations that may come next: asked before any pending one was answered."""
     deadline = NEVER
     for number in range(first, len(history)):
         if history[number].asked > deadline:

@@ -23,7 +23,7 @@ _GONE = dyad.Reconnected(dyad.Room("", None, polite=False), resumed=False)
 
 
 class Talker:
-    """Says numbered frames, hears its partner's, and keeps a ledger of both.
+    """Sends numbered frames, receives its partner's, and keeps a ledger of both.
 
     Attributes:
         met: set once it has met its partner.
@@ -64,12 +64,12 @@ class Talker:
         return f"{self._me.sender} with {self._peer or 'nobody'}: {last}; {numbers}"
 
     def finding(self, other: "Talker") -> Finding:
-        """What comes to light when both ledgers are compared."""
+        """The result of comparing both ledgers."""
         one, two = (talker._book.getvalue().splitlines() for talker in (self, other))  # noqa: SLF001 - of its own kind
         return compare(one, two, self._me.run)
 
     async def talk(self, over: asyncio.Event, both_done: asyncio.Event) -> None:
-        """Be in the room until `both_done`; say the last frame once all is `over`."""
+        """Stay in the room until `both_done`; send the last frame once all is `over`."""
         proof = token(self._me.sender, room=self._me.room, ttl=_TOKEN_SECONDS)
         while not both_done.is_set():
             try:
@@ -169,7 +169,7 @@ class Talker:
                 self._meet(room.peer)
 
     def _meet(self, peer: dyad.Participant | None) -> None:
-        """Begin anew: what was under way may be lost, and was said for nothing."""
+        """Start a new session: frames under way may be lost."""
         self._peer = peer.user_id if peer else ""
         if self._peer == self._partner:
             self.met.set()

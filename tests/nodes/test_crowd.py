@@ -38,7 +38,7 @@ AGREED_SECONDS = 12.0
 
 
 class Crowd:
-    """Clients that enter rooms, stay a while and leave; who is inside, by what they were told."""
+    """Clients that join and leave rooms; records who is inside, by what they were told."""
 
     def __init__(self, here: Party) -> None:
         self._here = here

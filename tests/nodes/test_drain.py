@@ -26,7 +26,7 @@ _AT_ONCE = 200
 
 
 class Turns:
-    """How many are sent away in one turn of the loop, which everything else waits for."""
+    """How many participants are ended in one turn of the loop, which delays everything else."""
 
     def __init__(self) -> None:
         self.most = 0
@@ -43,7 +43,7 @@ class Turns:
 
 
 class Guest:
-    """A participant without a transport: the writing side of its connection."""
+    """The writing side of a participant without a transport."""
 
     def __init__(self, user: str) -> None:
         self.identity = Identity(user)
@@ -76,7 +76,7 @@ class Guest:
         dyad.hub.take_in(self.connection, Input(0, 0, 100, enter))
 
     async def is_seated(self, dyad: Dyad, enter: Enter) -> None:
-        """Connect, again where Redis does not answer a busy machine in time, and be seated."""
+        """Join; try again if Redis does not answer a busy machine in time."""
         self.connect(dyad, enter)
         async with asyncio.timeout(4 * PATIENCE):
             while not self._is_seated():
@@ -95,7 +95,7 @@ class Guest:
 async def node(
     redis: RedisServer | None, *, drain_timeout: float = 4 * PATIENCE, drain_spread: float = 0
 ) -> AsyncIterator[Dyad]:
-    """One node without a transport."""
+    """A node without a transport."""
     dyad = Dyad(
         Config(
             jwt_secret=SECRET,
@@ -115,7 +115,7 @@ async def node(
 
 
 async def all_seated(dyad: Dyad, guests: list[Guest], enters: list[Enter]) -> None:
-    """No more at once than Redis answers in time."""
+    """No more at once than Redis can answer in time."""
     for start in range(0, len(guests), _AT_ONCE):
         batch = slice(start, start + _AT_ONCE)
         await asyncio.gather(
@@ -127,7 +127,7 @@ async def all_seated(dyad: Dyad, guests: list[Guest], enters: list[Enter]) -> No
 
 
 async def seated(dyad: Dyad, count: int) -> list[Guest]:
-    """So many who may resume, each in a room of its own."""
+    """So many resumable participants, each in its own room."""
     guests = [Guest(f"user-{number}") for number in range(count)]
     await all_seated(dyad, guests, [Enter("", resumable=True) for _ in guests])
     return guests

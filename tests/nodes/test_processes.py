@@ -28,7 +28,7 @@ TOKEN_SECONDS = 600
 
 @asynccontextmanager
 async def end(node: Node | Served, sub: str) -> AsyncIterator[SignalEnd]:
-    """A participant on one connection, which does not come back."""
+    """A participant on one connection that never reconnects."""
     async with channel(node.port) as own:
         there = SignalEnd(own, token(sub, ttl=TOKEN_SECONDS))
         yield there
@@ -45,7 +45,7 @@ async def meet(first: SignalEnd, second: SignalEnd) -> str:
 
 
 async def rest(listener: SignalEnd) -> list[str | None]:
-    """The events that it hears until its call ends."""
+    """The events that it receives until its stream ends."""
     events: list[str | None] = []
     with contextlib.suppress(grpc.aio.AioRpcError):
         while True:
@@ -54,7 +54,7 @@ async def rest(listener: SignalEnd) -> list[str | None]:
 
 
 class Party:
-    """A participant that comes back by itself, to any node."""
+    """A participant that reconnects by itself, to any node."""
 
     def __init__(self, connection: dyad.Connection, way: Balancer) -> None:
         self.connection = connection
@@ -90,7 +90,7 @@ class Party:
 async def pair(
     here: Fleet, first: list[Node], second: list[Node]
 ) -> AsyncIterator[tuple[Party, Party]]:
-    """Two in a room; each one's connections lead to nodes of its list.
+    """Two participants in a room; each connects to the nodes of its list.
 
     What they are told and hear is gathered until the end.
     """
@@ -172,7 +172,7 @@ async def test_a_short_freeze_loses_nothing() -> None:
 
 
 async def talk(speaker: Party, listener: Party, mark: str, over: asyncio.Event) -> None:
-    """Say numbers until it is over; each is heard once, in order, and nothing else."""
+    """Send numbers until it is over; each must arrive once, in order, and nothing else."""
     said: list[str] = []
     while not over.is_set():
         # No faster than they are heard: a busy machine is not to fall behind.

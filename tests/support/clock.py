@@ -14,7 +14,7 @@ from tests.support.until import PATIENCE
 
 
 class FairClock:
-    """Stands still while one of these processes could go on and has no processor.
+    """Stands still while one of these processes waits for a processor.
 
     What others take of the machine is not what these processes need.
     """
@@ -25,7 +25,7 @@ class FairClock:
         self._waited: dict[Path, int] = {}
 
     def now(self) -> float:
-        """In seconds; where the system does not tell who waits, as any clock's."""
+        """The time in seconds; an ordinary clock if the system does not report waits."""
         for threads in self._processes:
             # One may end meanwhile.
             with contextlib.suppress(OSError):

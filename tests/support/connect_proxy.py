@@ -13,7 +13,7 @@ from tests.support.http_server import answering
 
 @dataclass
 class ConnectProxy:
-    """The proxy, and what it was asked for.
+    """The proxy, and the tunnels that were requested.
 
     Attributes:
         address: `127.0.0.1:port`.

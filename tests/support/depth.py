@@ -4,5 +4,5 @@ import os
 
 
 def depth(variable: str, *, here: int, ci: int) -> int:
-    """How many: what the variable says; otherwise enough for CI, or for a person who waits."""
+    """The value of the variable; by default one number for CI and a smaller one locally."""
     return int(os.environ.get(variable) or (ci if os.environ.get("CI") else here))

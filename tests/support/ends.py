@@ -84,7 +84,7 @@ class ListenEnd(_Base):
 
 
 async def end_of(end: End, *frames: pb.Frame) -> grpc.aio.AioRpcError:
-    """What the call ended with, after these frames.
+    """The error that the stream ended with, after these frames.
 
     One that is refused as it comes needs none: a write that meets the end of
     its call hides the status.
@@ -119,7 +119,7 @@ def candidate(room_id: str, text: str, seq: int = 0) -> pb.Frame:
 
 
 async def pair(connect: Any) -> tuple[End, End, str]:
-    """Alice, who created the room, and Bob, who joined it; all notices heard."""
+    """Alice, who created the room, and Bob, who joined it; both have received all notices."""
     alice, bob = connect("alice", email="a@x"), connect("bob", email="b@x")
     await alice.send(join())
     room_id = (await alice.hear()).room_id

@@ -13,7 +13,7 @@ _TRAILERS = 0x80
 
 
 class Call:
-    """One call over HTTP/1.1: its headers, then its messages, then its trailers."""
+    """One RPC over HTTP/1.1: headers, then messages, then trailers."""
 
     def __init__(
         self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
@@ -48,7 +48,7 @@ class Call:
         return cls(connection, await asyncio.to_thread(ask))
 
     async def read(self) -> bytes | None:
-        """The next message; None at the end, when the trailers are there."""
+        """The next message; None at the end, when the trailers have arrived."""
         head = await asyncio.to_thread(self._answer.read, 5)
         if not head:
             return None

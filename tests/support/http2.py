@@ -36,13 +36,13 @@ _FRAME = 16_384
 
 
 def message(body: Message | bytes, *, compressed: bool = False, length: int | None = None) -> bytes:
-    """A gRPC message; `length` is what its prefix says, also where that is a lie."""
+    """A gRPC message; `length` is the length in its prefix, even a wrong one."""
     data = body if isinstance(body, bytes) else body.SerializeToString()
     return struct.pack(">BI", compressed, len(data) if length is None else length) + data
 
 
 class Http2:
-    """One connection to a server on this host.
+    """A connection to a server on this host.
 
     It answers pings and settings, and does nothing else unasked: the server may
     send as much as the window that it began with, and no more.
@@ -67,20 +67,20 @@ class Http2:
         self._reading = asyncio.create_task(self._read())
 
     def write(self, *frames: Frame | bytes) -> None:
-        """Send these, one after the other, whatever they are."""
+        """Send these frames in order, unchecked."""
         self._writer.writelines(
             frame if isinstance(frame, bytes) else frame.serialize() for frame in frames
         )
 
     async def drain(self) -> None:
-        """Wait until the network has taken what was written, or the server has hung up."""
+        """Wait until everything is sent, or the server has disconnected."""
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
 
     def headers(
         self, stream: int, *more: tuple[str | bytes, str | bytes], path: str | bytes = SIGNAL
     ) -> HeadersFrame:
-        """What begins a call, without a token."""
+        """The headers of an RPC, without a token."""
         frame = HeadersFrame(stream, flags=["END_HEADERS"])
         frame.data = self._encoder.encode(
             [
@@ -96,7 +96,7 @@ class Http2:
         return frame
 
     def call(self, token: str, path: str | bytes = SIGNAL) -> int:
-        """Begin a call, without a token where that is empty; the number of its stream."""
+        """Begin an RPC, without a token if it is empty; returns its stream number."""
         stream = self._next_stream
         self._next_stream += 2
         proof = [("authorization", f"Bearer {token}")] if token else []
@@ -104,7 +104,7 @@ class Http2:
         return stream
 
     def say(self, stream: int, *bodies: Message | bytes, end: bool = False) -> None:
-        """Send these gRPC messages on a call."""
+        """Send these gRPC messages on a stream."""
         data = b"".join(body if isinstance(body, bytes) else message(body) for body in bodies)
         while len(data) > _FRAME:
             self.write(DataFrame(stream, data[:_FRAME]))
@@ -112,14 +112,14 @@ class Http2:
         self.write(DataFrame(stream, data, flags=["END_STREAM"] if end else []))
 
     async def ping(self) -> None:
-        """Await that the server answers: it has seen all that was written, or has hung up."""
+        """Wait for the answer to a ping: the server has seen everything, or has disconnected."""
         self._pongs = 0
         self.write(PingFrame(0, b"answered"))
         while not self._pongs and not self.closed:
             await self._more()
 
     async def hear(self, stream: int, kind: type[M]) -> M:
-        """The next message on a call, of this kind; heartbeats are passed over."""
+        """The next message on a stream, of this type, ignoring heartbeats."""
         while not (body := await self._body(stream)) and kind in _BEATING:
             pass
         return kind.FromString(body)
@@ -136,18 +136,18 @@ class Http2:
         return body
 
     async def ended(self, stream: int) -> dict[str, str]:
-        """Await the end of a call; its trailers, or {} where it was reset or cut."""
+        """Wait for the end of a stream; returns its trailers, {} if it was reset."""
         async with asyncio.timeout(PATIENCE):
             while stream not in self.trailers and not self.closed:
                 await self._more()
         return self.trailers.get(stream, {})
 
     def stop_reading(self) -> None:
-        """Leave what comes to the network, pings included."""
+        """Stop reading, so that even pings stay unanswered."""
         self._reading.cancel()
 
     async def close(self) -> None:
-        """Close the connection, and forget what was not sent yet."""
+        """Close the connection, and drop what was not sent yet."""
         self._writer.transport.abort()
         await asyncio.wait({self._reading})
 
@@ -194,7 +194,7 @@ class Http2:
 async def connected(
     port: int, *, window: int = WINDOW, source: str = "127.0.0.1"
 ) -> AsyncIterator[Http2]:
-    """A connection whose streams give the server `window` bytes, to be read by nobody."""
+    """A connection whose streams have a window of `window` bytes and are never read."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
     connection = Http2(reader, writer)
     connection.write(PREFACE, SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: window}))

@@ -22,14 +22,14 @@ from tests.support.http_server import answering
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A private key, as its owner has it."""
+    """A private key."""
 
     kid: str | None
     private: Any
     algorithm: str
 
     def jwk(self, **changes: Any) -> dict[str, Any]:
-        """Its public half, as a JWK; a change to None leaves that member out."""
+        """Its public key as a JWK, with changes; None removes a member."""
         public = jwt.get_algorithm_by_name(self.algorithm).to_jwk(
             self.private.public_key(), as_dict=True
         )
@@ -57,7 +57,7 @@ def rs256(kid: str | None = None, bits: int = 2048) -> SigningKey:
 
 
 def spelled(header: dict[str, Any] | bytes, claims: dict[str, Any] | bytes, secret: bytes) -> str:
-    """A token of just this header and these claims, or their JSON, signed as HS256 does."""
+    """A token with exactly this header and these claims (or their JSON), signed with HS256."""
     signed = ".".join(
         _base64url(part if isinstance(part, bytes) else json.dumps(part).encode())
         for part in (header, claims)
@@ -72,7 +72,7 @@ def _base64url(data: bytes) -> str:
 
 @dataclass
 class Issuer:
-    """What the URL shows, to be changed by a test, and how often it was asked.
+    """The answer of the URL, which a test may change, and the number of requests.
 
     Attributes:
         url: of the keys.
@@ -104,7 +104,7 @@ class Issuer:
 
 @contextmanager
 def issuing(*keys: SigningKey, tls: Pair | None = None) -> Iterator[Issuer]:
-    """An issuer on 127.0.0.1 that shows `keys`."""
+    """An issuer on 127.0.0.1 that publishes `keys`."""
     issuer = Issuer()
     issuer.show(*keys)
     issuer.open.set()

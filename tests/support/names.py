@@ -8,7 +8,7 @@ from tests.support.needs import ROOT
 
 
 def there_is(test: str) -> bool:
-    """Whether there is a test of that name; its parameters, in brackets, are not looked at."""
+    """Whether there is a test with that name; parameters in brackets are ignored."""
     file, _, parametrized = test.partition("::")
     name, *_ = parametrized.split("[")
     return name.lower().startswith("test") and name in _tests_in(file)

@@ -14,7 +14,7 @@ NODE_PACKAGES = ROOT / "clients" / "node_modules" / ".ready"
 
 
 def needs(*things: str | Path) -> None:
-    """Skip this test, or fail it in CI, unless these are here: programs by name, or files."""
+    """Skip this test, or in CI fail it, unless these programs or files exist."""
     missing = [str(thing) for thing in things if not _is_here(thing)]
     if missing:
         sentence = f"This test needs what is not here: {', '.join(missing)}."

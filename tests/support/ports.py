@@ -14,7 +14,7 @@ _RESERVED = Path(tempfile.gettempdir()) / f"dyad-test-ports-{os.getuid()}"
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that no other test is given.
+    """A free port that no other test gets.
 
     It stays reserved until this process ends, so a server may go and come back
     there. It lies outside the range from which the system takes a port for each
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 @cache
 def _ours() -> set[int]:
-    """The ports that this process has reserved: to its owner a lock is no obstacle."""
+    """The ports that this process has reserved: a lock does not stop its own process."""
     return set()
 
 

@@ -17,7 +17,7 @@ DYAD = str(Path(sys.executable).parent / "dyad")
 
 
 class Command:
-    """A command under way; `said` grows with what it writes, on either output."""
+    """A running command; `said` collects both of its outputs."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -27,7 +27,7 @@ class Command:
         self._reading = asyncio.create_task(self._read())
 
     async def says(self, pattern: str) -> re.Match[str]:
-        """Await the first place where it says this."""
+        """Wait for the first match in its output."""
         async with asyncio.timeout(PATIENCE):
             while (found := re.search(pattern, self.said)) is None:
                 assert not self._reading.done(), f"it never said {pattern}:\n{self.said}"
@@ -36,7 +36,7 @@ class Command:
         return found
 
     async def ended(self) -> int:
-        """Await its end; its status, and all that it said is there."""
+        """Wait for its end; returns its status. All of its output has been read then."""
         async with asyncio.timeout(PATIENCE):
             await self._reading
             return await self.process.wait()
@@ -51,7 +51,7 @@ class Command:
 
 @asynccontextmanager
 async def command(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Command]:
-    """Run this for as long as the context lasts, as a terminal would: in a group of its own."""
+    """Run this while the context lasts, in its own process group, as a terminal would."""
     process = await asyncio.create_subprocess_exec(
         *arguments,
         env=env,
@@ -91,6 +91,6 @@ async def dyad_serve(secret: str, *options: str) -> AsyncIterator[Served]:
 
 
 async def run(*arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Run this to its end: its status, and what it said."""
+    """Run this to its end; returns its status and its output."""
     async with command(*arguments, env=env) as started:
         return await started.ended(), started.said

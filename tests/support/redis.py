@@ -27,21 +27,21 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """For Dyad: with the rights that docs/scaling.md says it needs, and no others."""
+        """The URL for Dyad, with exactly the rights in docs/scaling.md."""
         return self.through(self.port)
 
     def through(self, port: int) -> str:
-        """As `url`, where another port leads to it."""
+        """As `url`, through another port."""
         return f"redis://dyad:{PASSWORD}@127.0.0.1:{port}"
 
     async def settle(self) -> None:
-        """Be as one that has been in use: nodes wait for an empty one to settle."""
+        """Look like a Redis that has been in use: nodes wait for an empty one to settle."""
         async with Redis(port=self.port) as client:
             run: str = (await client.info("server"))["run_id"]
             await client.set("dyad:generation", f"1-{run}")
 
     async def end(self) -> None:
-        """Kill it, now."""
+        """Kill it."""
         self.process.kill()
         await self.process.wait()
 

@@ -31,7 +31,7 @@ class Row:
 
 
 def named(text: str) -> frozenset[str]:
-    """What stands in backquotes."""
+    """The text in backquotes."""
     return frozenset(re.findall(r"`([^`]+)`", text))
 
 

@@ -12,7 +12,7 @@ Script = Callable[[AsyncIterator[pb.SignalRequest], Context], Awaitable[None]]
 
 @asynccontextmanager
 async def scripted(script: Script) -> AsyncIterator[int]:
-    """Serve `Signal` by this script; the server's port."""
+    """Serve `Signal` with this script; yields the server's port."""
     signal = grpc.stream_stream_rpc_method_handler(
         script, pb.SignalRequest.FromString, pb.SignalResponse.SerializeToString
     )

@@ -9,13 +9,13 @@ from tests.support.ends import End, candidate, offer
 
 
 def resumable(room_id: str = "", resume_token: str = "", ack: int = 0) -> pb.Frame:
-    """The frame that asks for a seat to keep, or with a token for the same seat again."""
+    """The join of a resumable session, or with a token its resume."""
     asked = pb.JoinRoom(resumable=True, resume_token=resume_token)
     return pb.Frame(room_id=room_id, seq=0 if resume_token else 1, ack=ack, join_room=asked)
 
 
 async def meet(first: End, second: End) -> tuple[str, str, str]:
-    """Seat both in a new room, told of each other: its id, and the resume token of each."""
+    """Put both into a new room; returns its id, and the resume token of each."""
     await first.send(resumable())
     created = await first.hear()
     await second.send(resumable(created.room_id))
@@ -28,14 +28,14 @@ async def meet(first: End, second: End) -> tuple[str, str, str]:
 
 
 async def resumable_pair(connect: Callable[..., End]) -> tuple[End, End, str, str]:
-    """Alice and Bob in a room, its id, and Bob's resume token."""
+    """Alice and Bob in a room, the room's id, and Bob's resume token."""
     alice, bob = connect("alice"), connect("bob")
     room_id, _, resume_token = await meet(alice, bob)
     return alice, bob, room_id, resume_token
 
 
 async def resumes(end: End, room_id: str, resume_token: str, ack: int = 1) -> pb.Frame:
-    """Resume the seat on this connection; the server's answer."""
+    """Resume the seat on this connection; returns the server's answer."""
     await end.send(resumable(room_id, resume_token, ack))
     answer = await end.hear()
     assert answer.join_room.resumed
@@ -43,7 +43,7 @@ async def resumes(end: End, room_id: str, resume_token: str, ack: int = 1) -> pb
 
 
 async def hear(end: End, event: str) -> pb.Frame:
-    """The next frame with this event, past what only acknowledges."""
+    """The next frame with this event, ignoring bare acknowledgements."""
     while (frame := await end.hear()).WhichOneof("event") is None:
         pass
     assert frame.WhichOneof("event") == event, frame
@@ -58,7 +58,7 @@ async def is_told_of_the_new_one(peer: End, user: str) -> None:
 
 
 def retry_after_ms(ended: grpc.aio.AioRpcError | None) -> str | None:
-    """The trailer of a call that ended with ABORTED and a sentence."""
+    """The trailer of a stream that ended with ABORTED and a sentence."""
     assert ended is not None
     assert ended.code() is grpc.StatusCode.ABORTED
     assert (ended.details() or "").endswith(".")
@@ -67,7 +67,7 @@ def retry_after_ms(ended: grpc.aio.AioRpcError | None) -> str | None:
 
 
 async def takes_over(laptop: End, phone: End, alice: End, room_id: str) -> None:
-    """Let Bob's laptop take the seat that his phone has beside Alice, and go on with the call."""
+    """Let Bob's laptop take over his phone's seat in the call with Alice, and go on."""
     await laptop.send(resumable(room_id))
     joined = (await laptop.hear()).join_room
     assert (joined.peer.user_id, joined.polite, joined.resumed) == ("alice", True, False)

@@ -26,7 +26,7 @@ class HealthStub:
 def reflecting(
     channel: grpc.aio.Channel,
 ) -> grpc.aio.StreamStreamCall[ServerReflectionRequest, ServerReflectionResponse]:
-    """A reflection call under way."""
+    """An open reflection stream."""
     call: grpc.aio.StreamStreamMultiCallable[ServerReflectionRequest, ServerReflectionResponse] = (
         channel.stream_stream(
             REFLECT, ServerReflectionRequest.SerializeToString, ServerReflectionResponse.FromString

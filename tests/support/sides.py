@@ -34,21 +34,21 @@ class Program:
 
 
 class Side:
-    """A pair program under way, and what it has printed so far."""
+    """A running pair program, and what it has printed so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.lines: list[Line] = []
 
     async def says(self, event: str, **rest: object) -> Line:
-        """Read on to the line of `event` that says `rest`."""
+        """Read until a line with `event` and `rest`."""
         async for said in self._reads():
             if said["event"] == event and rest.items() <= said.items():
                 return said
         raise AssertionError(f"it ended before it said {event} {rest}: {await self._why()}")
 
     async def succeeds(self) -> list[Line]:
-        """Read on to the end; all it has printed."""
+        """Read until the end; returns all that it printed."""
         async for _ in self._reads():
             pass
         assert await self.process.wait() == 0, await self._why()
@@ -56,12 +56,12 @@ class Side:
 
     @property
     def script(self) -> list[Line]:
-        """What it printed, without what may come at any time."""
+        """What it printed, without events that may come at any time."""
         return [line for line in self.lines if line["event"] not in ("reconnecting", "reconnected")]
 
     @property
     def returns(self) -> list[Line]:
-        """What may come at any time."""
+        """The events that may come at any time."""
         return [line for line in self.lines if line["event"] in ("reconnecting", "reconnected")]
 
     async def _reads(self) -> AsyncIterator[Line]:
@@ -96,7 +96,7 @@ Start = Callable[..., Coroutine[Any, Any, Side]]
 
 @asynccontextmanager
 async def playing() -> AsyncIterator[Start]:
-    """Starts pair programs, and ends those that are left over."""
+    """Starts pair programs, and stops those that still run at the end."""
     async with AsyncExitStack() as started, asyncio.timeout(SCENARIO):
 
         async def start(
@@ -109,7 +109,7 @@ async def playing() -> AsyncIterator[Start]:
 
 
 def written(scenario: str, role: str, room: str, peer: str) -> list[Line]:
-    """All that `role` is to print in a scenario of two, `peer` being the other one's `sub`."""
+    """All that `role` must print in a scenario of two; `peer` is the other side's `sub`."""
     caller, glare = role == "caller", scenario == "glare"
     other = "callee" if caller else "caller"
     lines: list[Line] = (

@@ -13,7 +13,7 @@ _TURN = 0.001
 async def until(
     holds: Callable[[], bool], seconds: float = PATIENCE, *, turn: float = _TURN
 ) -> None:
-    """Let the loop turn until `holds`, asked every `turn` seconds; TimeoutError after `seconds`."""
+    """Wait until `holds`, checked every `turn` seconds; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - there is no event: the server does not tell
             await asyncio.sleep(turn)

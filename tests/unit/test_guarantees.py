@@ -17,7 +17,7 @@ def cells(line: str) -> list[str]:
 
 
 def rows() -> Iterator[tuple[list[str], list[str]]]:
-    """Each row of each table, below its head."""
+    """Each row of each table, with the head of its table."""
     head: list[str] = []
     for line in PAGE.read_text().splitlines():
         if not line.startswith("|"):

@@ -14,7 +14,7 @@ def leased(*, age: float = 60.0) -> Lease:
 
 
 def has_lapsed(lease: Lease) -> bool:
-    """A function, because mypy takes an attribute to stay as it was."""
+    """A function, because mypy assumes that an attribute keeps its value."""
     return lease.lapsed
 
 

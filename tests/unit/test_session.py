@@ -16,7 +16,7 @@ def session(
 
 
 def owes_acknowledgement(here: Session[str]) -> bool:
-    """A function, because mypy takes an attribute to stay as it was."""
+    """A function, because mypy assumes that an attribute keeps its value."""
     return here.ack_due
 
 
