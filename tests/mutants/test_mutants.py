@@ -10,5 +10,7 @@ from tests.support.needs import ROOT, needs
 @pytest.mark.parametrize("mutant", mutants(), ids=lambda mutant: mutant.name)
 def test_a_mutant_still_applies_and_its_test_exists(mutant: Mutant) -> None:
     needs("git")
-    assert not mutant.apply(ROOT, "--check"), "adapt the patch to the code, and keep the lines above the diff"
+    assert not mutant.apply(ROOT, "--check"), (
+        "adapt the patch to the code, and keep the lines above the diff"
+    )
     assert there_is(mutant.test), f"no {mutant.test}"
