@@ -7,7 +7,6 @@ import dev.dyad.v1.SessionDescription
 import dev.dyad.v1.SignalRequest
 import dev.dyad.v1.SignalingGrpcKt.SignalingCoroutineStub
 import io.grpc.ManagedChannel
-import io.grpc.Metadata
 import io.grpc.Status
 import io.grpc.StatusException
 import kotlin.time.Duration
@@ -32,24 +31,18 @@ import kotlinx.coroutines.withTimeoutOrNull
 /** How long `close` waits for the last frames to go out. */
 private val CLOSE = 1.seconds
 
-/** How long a try to come back waits for its answer. */
+/** How long a try to reconnect waits for its answer. */
 private val ANSWER = 8.seconds
 
-/**
- * A server that sends nothing for so long, not even a heartbeat, is gone: a proxy in between may
- * answer pings for it.
- */
+/** A server that sends nothing for this long is gone: a proxy may still answer pings for it. */
 private val SILENCE = 25.seconds
-
-private val AUTHORIZATION: Metadata.Key<String> =
-    Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER)
 
 /**
  * A participant's connection to the server: enter a room, negotiate, hang up.
  *
- * [Dyad.connect] gives it. It connects when there is something to send, and comes back by itself
- * when a connection breaks that has a resumable seat. It has one room at a time; after [leave] it
- * may enter another. Any coroutine may use it.
+ * [Dyad.connect] returns it. It connects when there is something to send, and reconnects by itself
+ * if it has a resumable seat. It has one room at a time; after [leave] it may enter another. Any
+ * coroutine may use it.
  */
 public class Connection
 internal constructor(
@@ -60,7 +53,7 @@ internal constructor(
     whenOver: () -> Unit,
 ) {
     // These are read and written with `signaling`'s lock held; `changes` then says so.
-    private val signaling = Signaling(Comeback(giveUpAfter))
+    private val signaling = Signaling(ReconnectPolicy(giveUpAfter))
     private var hasNewNetwork = false
     private var closing = false
     private val changes = MutableStateFlow(0L)
@@ -101,17 +94,17 @@ internal constructor(
     /**
      * Create a room and enter it.
      *
-     * @param resumable ask the server to hold the seat if the connection breaks.
-     * @throws Refused the server would not.
+     * @param resumable ask the server to reserve the seat if the connection breaks.
+     * @throws Refused the server refused.
      * @throws Ended the connection ended first.
      */
     public suspend fun create(resumable: Boolean = true): Room = enter("", resumable)
 
     /**
-     * Enter a room that there is.
+     * Enter an existing room.
      *
-     * @param resumable ask the server to hold the seat if the connection breaks.
-     * @throws Refused there is no such room, or two are in it already.
+     * @param resumable ask the server to reserve the seat if the connection breaks.
+     * @throws Refused there is no such room, or it is full.
      * @throws Ended the connection ended first.
      */
     public suspend fun join(roomId: String, resumable: Boolean = true): Room =
@@ -128,7 +121,7 @@ internal constructor(
     }
 
     /**
-     * Send the peer an SDP offer. Waits only where too much is not yet written.
+     * Send the peer an SDP offer. Waits only while too much is not written yet.
      *
      * @throws Refused not in a room. What the server refuses comes as an event.
      * @throws Ended the connection is over.
@@ -136,7 +129,7 @@ internal constructor(
     public suspend fun sendOffer(sdp: String): Unit = send { setOffer(description(sdp)) }
 
     /**
-     * Send the peer an SDP answer. Waits only where too much is not yet written.
+     * Send the peer an SDP answer. Waits only while too much is not written yet.
      *
      * @throws Refused not in a room. What the server refuses comes as an event.
      * @throws Ended the connection is over.
@@ -144,9 +137,9 @@ internal constructor(
     public suspend fun sendAnswer(sdp: String): Unit = send { setAnswer(description(sdp)) }
 
     /**
-     * Send the peer an ICE candidate; an empty one says that no more follow.
+     * Send the peer an ICE candidate; an empty candidate says that no more follow.
      *
-     * Waits only where too much is not yet written.
+     * Waits only while too much is not written yet.
      *
      * @throws Refused not in a room. What the server refuses comes as an event.
      * @throws Ended the connection is over.
@@ -156,17 +149,17 @@ internal constructor(
     }
 
     /**
-     * Come back over a new network connection now, where there is a resumable seat.
+     * Reconnect over a new network connection now, if there is a resumable seat.
      *
-     * For an app that knows that the network changed: by itself, the client may need 13 seconds to
+     * For an app that knows that the network changed: by itself, the client may take 13 seconds to
      * notice.
      */
     public fun networkChanged(): Unit = change { hasNewNetwork = hasSeat }
 
     /**
-     * End the connection, after what was sent has gone out.
+     * End the connection after the frames that were sent have gone out.
      *
-     * Without a [leave] before, it looks to the peer like a lost connection.
+     * Without a [leave] before, the peer sees a broken connection.
      */
     public suspend fun close() {
         change { closing = true }
@@ -203,26 +196,26 @@ internal constructor(
         change { end }?.let { throw it }
     }
 
-    /** What is said once its scope is cancelled goes nowhere, also before [job] has ended. */
+    /** After its scope is cancelled nothing can be sent, even before [job] has ended. */
     private fun checkNotCancelled() {
         if (job.isCancelled) throw closed()
     }
 
     private fun closed() = Ended(Status.Code.CANCELLED, "The connection is closed.")
 
-    /** Connect, and come back as often as it takes. */
+    /** Connect, and reconnect as often as needed. */
     private suspend fun stay() {
         await { hasToWrite || closing }
         while (change { hasToWrite || !closing }) {
             val end = carry()
             if (change { closing }) return
             when (val step = change { broke(end) }) {
-                is Step.TakeUp -> pause(step.wait)
-                is Step.JoinAgain -> pause(step.wait)
+                is Step.Resume -> pause(step.wait)
+                is Step.Rejoin -> pause(step.wait)
                 is Step.HasLeft -> await { hasToWrite || closing }
                 is Step.Over -> return
             }
-            // Or the next stream would take the connection that this one had.
+            // Otherwise the next stream would use this one's network connection.
             channel.enterIdle()
         }
     }
@@ -232,7 +225,7 @@ internal constructor(
         try {
             coroutineScope {
                 launch { watch() }
-                val headers = headers()
+                val headers = headersWith(token)
                 launch { noticeSilence() }
                 SignalingCoroutineStub(channel).signal(requests(), headers).collect {
                     change { takeIn(it.framesList) }
@@ -250,21 +243,7 @@ internal constructor(
             Ended(Status.Code.INTERNAL, "The client failed.", cause = failure)
         }
 
-    private suspend fun headers(): Metadata {
-        val jwt =
-            try {
-                token()
-            } catch (failure: Exception) {
-                currentCoroutineContext().ensureActive()
-                throw Unavailable("The app gave no token.", cause = failure)
-            }
-        if (jwt.any { it !in ' '..'~' }) {
-            throw Unauthenticated("The token has characters that no header may have.")
-        }
-        return Metadata().apply { put(AUTHORIZATION, "Bearer $jwt") }
-    }
-
-    /** Give a stream up that is not answered in time, or whose network is gone. */
+    /** End a stream that is not answered in time, or whose network changed. */
     private suspend fun watch() {
         withTimeoutOrNull(ANSWER) { await { !reconnecting || hasNewNetwork } }
             ?: throw Unavailable("The server did not answer in time.")
@@ -272,7 +251,7 @@ internal constructor(
         throw Unavailable("The network changed.")
     }
 
-    /** Give a stream up on which the server has fallen silent. */
+    /** End a stream on which the server has fallen silent. */
     private suspend fun noticeSilence() {
         var known = -1L
         while (true) {
@@ -286,7 +265,7 @@ internal constructor(
         change { hasNewNetwork = false }
     }
 
-    /** All that is to be written, one message at a time, until the connection is closed. */
+    /** The messages to write, one at a time, until the connection is closed. */
     private fun requests(): Flow<SignalRequest> = flow {
         while (true) {
             var request: SignalRequest? = null
@@ -304,7 +283,7 @@ internal constructor(
         changes.first { synchronized(signaling) { signaling.condition() } }
     }
 
-    /** Act with the lock held, and let those who wait look again. */
+    /** Act with the lock held, and wake everything that waits for a change. */
     private inline fun <T> change(act: Signaling.() -> T): T =
         try {
             synchronized(signaling) { signaling.act() }

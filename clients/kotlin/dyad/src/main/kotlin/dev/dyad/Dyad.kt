@@ -28,7 +28,7 @@ public object Dyad {
      * @param scope the connection lives in it: the scope waits for its [close][Connection.close],
      *   and cancelling the scope ends it.
      * @param credentials TLS, unless it is `InsecureChannelCredentials.create()`.
-     * @param giveUpAfter how long to try to come back after a loss.
+     * @param giveUpAfter how long to try to reconnect.
      * @param token gives the app's JWT, each time a stream is opened.
      */
     public fun connect(
@@ -48,7 +48,7 @@ public object Dyad {
      * @param channel see [noticingFrozenServers] for how to build it.
      * @param scope the connection lives in it: the scope waits for its [close][Connection.close],
      *   and cancelling the scope ends it.
-     * @param giveUpAfter how long to try to come back after a loss.
+     * @param giveUpAfter how long to try to reconnect.
      * @param token gives the app's JWT, each time a stream is opened.
      */
     public fun connect(

@@ -41,12 +41,12 @@ public class Refused(public val code: Refusal, public val sentence: String) :
     DyadException("$code: $sentence"), Event
 
 /**
- * The connection is over, and which kind of `Ended` says whether to come back.
+ * The connection is over. The kind of `Ended` says whether to connect again.
  *
  * @property code the gRPC status it ended with.
  * @property sentence for the person reading the log.
- * @property retryAfter how long to wait before coming back, where the server said so. Add some
- *   jitter. Negative: do not come back unless the user asks for it.
+ * @property retryAfter how long the server asks to wait before connecting again. Add some jitter.
+ *   Negative: do not connect again unless the user asks for it.
  */
 public open class Ended
 internal constructor(
@@ -59,7 +59,7 @@ internal constructor(
     /** Whether no return by itself is allowed, whatever the code says. */
     internal val isFinal: Boolean = retryAfter?.isNegative() == true
 
-    /** Whether to come back just like that. */
+    /** Whether to connect again, with nothing else changed. */
     public val shouldRetry: Boolean = shouldRetry && !isFinal
 }
 

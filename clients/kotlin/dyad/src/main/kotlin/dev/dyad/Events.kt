@@ -66,7 +66,7 @@ public data class Candidate(
     val sender: Participant? = null,
 ) : Event
 
-/** The connection broke, and the client is coming back. What is sent now goes out then. */
+/** The connection broke and the client is reconnecting. Frames sent now go out afterwards. */
 public data object Reconnecting : Event
 
 /**

@@ -127,14 +127,14 @@ internal class Session {
         return true
     }
 
-    /** On a new stream, let [frame] be all that is written until [takeUp]. */
+    /** On a new stream, let [frame] be all that is written until [resume]. */
     fun interrupt(frame: Frame) {
         opening = frame
         interrupted = true
     }
 
     /** Go on where the server is: it has taken in all up to [acknowledged]. */
-    fun takeUp(acknowledged: Long) {
+    fun resume(acknowledged: Long) {
         acknowledged(acknowledged)
         while (unacknowledged.isNotEmpty()) {
             val kept = unacknowledged.removeLast()

@@ -21,7 +21,7 @@ private const val INBOX_BYTES = 1024 * 1024
  *
  * Plain state, without I/O and for one thread at a time: frames in, events and frames out.
  */
-internal class Signaling(private val comeback: Comeback) {
+internal class Signaling(private val policy: ReconnectPolicy) {
     private class Waiting(val event: Event, val bytes: Int)
 
     private var session = Session()
@@ -39,13 +39,13 @@ internal class Signaling(private val comeback: Comeback) {
     var end: Ended? = null
         private set
 
-    /** Whether there is a seat to come back to. */
+    /** Whether there is a seat to resume. */
     val hasSeat: Boolean
-        get() = comeback.hasSeat
+        get() = policy.hasSeat
 
     /** Whether the connection broke and is not back yet. */
     val reconnecting: Boolean
-        get() = comeback.reconnecting
+        get() = policy.reconnecting
 
     /** Grows with each message from the server. */
     var heard: Long = 0
@@ -97,7 +97,7 @@ internal class Signaling(private val comeback: Comeback) {
     /** Send [frame] to the peer. */
     fun send(frame: Frame.Builder) {
         // Joining again begins the call anew: this belongs to the one before.
-        if (!comeback.joiningAgain) session.put(frame)
+        if (!policy.rejoining) session.put(frame)
     }
 
     /**
@@ -115,10 +115,10 @@ internal class Signaling(private val comeback: Comeback) {
     }
 
     private fun takeIn(frame: Frame) {
-        if (comeback.takingUp) {
+        if (policy.resuming) {
             if (!frame.joinRoom.resumed) throw TakenOver("The server did not give the seat back.")
-            comeback.seated(frame)
-            session.takeUp(frame.ack)
+            policy.seated(frame)
+            session.resume(frame.ack)
             tell(Reconnected(frame.toRoom(), resumed = true))
         } else if (session.arrive(frame) && !(frame.replyTo > 0 && takeInAnswer(frame))) {
             frame.toEvent()?.let { tell(it, frame.serializedSize + FRAME_OVERHEAD) }
@@ -127,18 +127,18 @@ internal class Signaling(private val comeback: Comeback) {
 
     /** Decide what to do after a stream ended with [end]. */
     fun broke(end: Ended): Step {
-        val wasConnected = !comeback.reconnecting
-        val step = comeback.broke(end, session.progress, leaving = leaveSeq != null)
+        val wasConnected = !policy.reconnecting
+        val step = policy.broke(end, session.progress, leaving = leaveSeq != null)
         when (step) {
-            is Step.TakeUp -> {
-                session.interrupt(comeback.opening(session.takenIn))
+            is Step.Resume -> {
+                session.interrupt(policy.resumeFrame(session.takenIn))
                 if (wasConnected) tell(Reconnecting)
             }
-            is Step.JoinAgain -> {
+            is Step.Rejoin -> {
                 session = Session()
                 session.put(
                     Frame.newBuilder()
-                        .setRoomId(comeback.roomId)
+                        .setRoomId(policy.roomId)
                         .setJoinRoom(JoinRoom.newBuilder().setResumable(true))
                 )
                 fail(end)
@@ -166,7 +166,7 @@ internal class Signaling(private val comeback: Comeback) {
         if (frame.replyTo == leaveSeq) leaveSeq = null
         if (frame.hasJoinRoom()) enter(frame)
         else if (frame.hasLeaveRoom()) leave()
-        else if (comeback.joiningAgain) {
+        else if (policy.rejoining) {
             val refused = frame.toRefused()
             throw TakenOver(
                 "The seat is lost, and the room is closed: ${refused.message}",
@@ -179,16 +179,16 @@ internal class Signaling(private val comeback: Comeback) {
     }
 
     private fun enter(joined: Frame) {
-        val again = comeback.joiningAgain
-        comeback.seated(joined)
-        if (!comeback.hasSeat) session.letGo()
+        val again = policy.rejoining
+        policy.seated(joined)
+        if (!policy.hasSeat) session.letGo()
         roomId = joined.roomId
         left = false
         if (again) tell(Reconnected(joined.toRoom(), resumed = false))
     }
 
     private fun leave() {
-        comeback.left()
+        policy.left()
         session.letGo()
         leaveSeq = null
         roomId = ""

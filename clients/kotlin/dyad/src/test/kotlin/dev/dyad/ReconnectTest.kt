@@ -171,7 +171,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a server that goes away says when to come back`() = test {
+    fun `a server that goes away says when to reconnect`() = test {
         val bob = server.connect(this, "bob", giveUpAfter = 0.seconds)
         bob.create()
         server.drain()

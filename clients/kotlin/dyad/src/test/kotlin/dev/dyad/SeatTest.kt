@@ -114,7 +114,7 @@ internal class SeatTest {
         bob.close()
     }
 
-    /** It ended, the app is told why, and it does not come back. */
+    /** It ended, the app is told why, and it does not reconnect. */
     private suspend fun assertReplaced(connection: Connection) {
         val ended = assertFailsWith<TakenOver> { connection.events.toList() }
         assertTrue(assertNotNull(ended.retryAfter).isNegative())

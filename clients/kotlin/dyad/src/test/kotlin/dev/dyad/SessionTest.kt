@@ -160,7 +160,7 @@ internal class SessionTest {
         session.interrupt(Frame.getDefaultInstance())
         session.put(candidate())
         session.take()
-        session.takeUp(acknowledged = 2)
+        session.resume(acknowledged = 2)
         assertEquals(listOf(3L, 4L, 5L), session.take().numbers())
     }
 
@@ -170,7 +170,7 @@ internal class SessionTest {
         session.arrive(fromServer(1))
         session.interrupt(Frame.getDefaultInstance())
         session.take()
-        session.takeUp(acknowledged = 1)
+        session.resume(acknowledged = 1)
         val frame = assertNotNull(session.take()).framesList.single()
         assertEquals(Frame.newBuilder().setAck(1).build(), frame)
         assertNull(session.take())
@@ -185,7 +185,7 @@ internal class SessionTest {
         session.take()
         assertEquals(0, session.waitingBytes)
         session.interrupt(Frame.getDefaultInstance())
-        session.takeUp(acknowledged = 1)
+        session.resume(acknowledged = 1)
         assertEquals(waiting, session.waitingBytes)
     }
 

@@ -17,20 +17,21 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.params.ParameterizedTest
 import org.junit.jupiter.params.provider.EnumSource
 
-internal class ComebackTest {
+internal class ReconnectPolicyTest {
     private val time = TestTimeSource()
-    private val comeback = Comeback(60.seconds, time, Always(1.0)).apply { seated(joined("one")) }
+    private val policy =
+        ReconnectPolicy(60.seconds, time, Always(1.0)).apply { seated(joined("one")) }
     private var progress = 0L
 
     @Test
-    fun `without a resume token there is nothing to come back to`() {
-        comeback.seated(joined(""))
+    fun `without a resume token there is nothing to resume`() {
+        policy.seated(joined(""))
         assertIs<Step.Over>(broke(Status.Code.UNAVAILABLE))
     }
 
     @Test
     fun `the opening names the seat and what was taken in and has no number`() {
-        val opening = comeback.opening(takenIn = 5)
+        val opening = policy.resumeFrame(takenIn = 5)
         assertEquals("room", opening.roomId)
         assertEquals("one", opening.joinRoom.resumeToken)
         assertEquals(true, opening.joinRoom.resumable)
@@ -40,34 +41,34 @@ internal class ComebackTest {
 
     @ParameterizedTest
     @EnumSource(names = ["UNAVAILABLE", "UNKNOWN", "INTERNAL", "CANCELLED"])
-    fun `after a lost connection it comes back, and if refused joins again`(code: Status.Code) {
-        assertIs<Step.TakeUp>(broke(code))
-        assertIs<Step.JoinAgain>(broke(Status.Code.ABORTED))
+    fun `after a broken connection it resumes, and if refused joins again`(code: Status.Code) {
+        assertIs<Step.Resume>(broke(code))
+        assertIs<Step.Rejoin>(broke(Status.Code.ABORTED))
     }
 
     @ParameterizedTest
     @EnumSource(names = ["RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"])
-    fun `after a limit it comes back, and if refused that limit is the end`(code: Status.Code) {
-        assertIs<Step.TakeUp>(broke(code))
+    fun `after a limit it resumes, and if refused that limit is the end`(code: Status.Code) {
+        assertIs<Step.Resume>(broke(code))
         assertEquals(code, assertIs<Step.Over>(broke(Status.Code.ABORTED)).end.code)
     }
 
     @ParameterizedTest
     @EnumSource(names = ["PERMISSION_DENIED", "ABORTED", "NOT_FOUND", "UNIMPLEMENTED", "OK"])
-    fun `after another end it does not come back`(code: Status.Code) {
+    fun `after another end it does not reconnect`(code: Status.Code) {
         assertEquals(code, assertIs<Step.Over>(broke(code)).end.code)
     }
 
     @Test
     fun `a token that does not hold is followed by one new one`() {
-        assertIs<Step.TakeUp>(broke(Status.Code.UNAUTHENTICATED))
+        assertIs<Step.Resume>(broke(Status.Code.UNAUTHENTICATED))
         assertIs<Step.Over>(broke(Status.Code.UNAUTHENTICATED))
     }
 
     @Test
     fun `each return has a new token of its own`() {
         repeat(3) {
-            assertIs<Step.TakeUp>(broke(Status.Code.UNAUTHENTICATED))
+            assertIs<Step.Resume>(broke(Status.Code.UNAUTHENTICATED))
             back()
         }
     }
@@ -76,15 +77,15 @@ internal class ComebackTest {
     fun `the waits grow from 100 ms to 4 s`() {
         assertEquals(
             listOf(100, 250, 500, 1000, 2000, 4000, 4000).map { it.milliseconds },
-            List(7) { assertIs<Step.TakeUp>(broke(Status.Code.UNAVAILABLE)).wait },
+            List(7) { assertIs<Step.Resume>(broke(Status.Code.UNAVAILABLE)).wait },
         )
     }
 
     @Test
     fun `a wait may be as short as nothing`() {
-        val hasty = Comeback(60.seconds, time, Always(0.0)).apply { seated(joined("one")) }
+        val hasty = ReconnectPolicy(60.seconds, time, Always(0.0)).apply { seated(joined("one")) }
         val step = hasty.broke(ended(Status.Code.UNAVAILABLE), progress, leaving = false)
-        assertEquals(Step.TakeUp(Duration.ZERO), step)
+        assertEquals(Step.Resume(Duration.ZERO), step)
     }
 
     @Test
@@ -92,9 +93,11 @@ internal class ComebackTest {
         val waits =
             listOf(0.0, 1.0).map { chance ->
                 val told =
-                    Comeback(60.seconds, time, Always(chance)).apply { seated(joined("one")) }
+                    ReconnectPolicy(60.seconds, time, Always(chance)).apply {
+                        seated(joined("one"))
+                    }
                 val end = ended(Status.Code.UNAVAILABLE, retryAfterMs = "2000")
-                assertIs<Step.TakeUp>(told.broke(end, progress, leaving = false)).wait
+                assertIs<Step.Resume>(told.broke(end, progress, leaving = false)).wait
             }
         assertEquals(listOf(2.seconds, 3.seconds), waits)
     }
@@ -103,35 +106,35 @@ internal class ComebackTest {
     fun `after a return the waits begin anew`() {
         repeat(3) { broke(Status.Code.UNAVAILABLE) }
         back()
-        assertEquals(Step.TakeUp(100.milliseconds), broke(Status.Code.UNAVAILABLE))
+        assertEquals(Step.Resume(100.milliseconds), broke(Status.Code.UNAVAILABLE))
     }
 
     @Test
     fun `a return on which nothing got on counts as a failed try`() {
         broke(Status.Code.UNAVAILABLE)
-        comeback.seated(joined("two"))
-        assertEquals(Step.TakeUp(250.milliseconds), broke(Status.Code.UNAVAILABLE))
-        comeback.seated(joined("three"))
+        policy.seated(joined("two"))
+        assertEquals(Step.Resume(250.milliseconds), broke(Status.Code.UNAVAILABLE))
+        policy.seated(joined("three"))
         time += 5.seconds
-        assertEquals(Step.TakeUp(100.milliseconds), broke(Status.Code.UNAVAILABLE))
+        assertEquals(Step.Resume(100.milliseconds), broke(Status.Code.UNAVAILABLE))
     }
 
     @Test
     fun `a new session is no failed try, however little got on`() {
         broke(Status.Code.UNAVAILABLE)
         broke(Status.Code.ABORTED)
-        comeback.seated(joined("two"))
-        assertEquals(Step.TakeUp(100.milliseconds), broke(Status.Code.UNAVAILABLE))
+        policy.seated(joined("two"))
+        assertEquals(Step.Resume(100.milliseconds), broke(Status.Code.UNAVAILABLE))
     }
 
     @Test
     fun `it gives up 60 s after the loss, with what went wrong last`() {
         broke(Status.Code.UNAVAILABLE)
         time += 59.seconds
-        assertIs<Step.TakeUp>(broke(Status.Code.UNAVAILABLE))
+        assertIs<Step.Resume>(broke(Status.Code.UNAVAILABLE))
         time += 1.seconds
         val last = ended(Status.Code.INTERNAL)
-        val step = comeback.broke(last, progress, leaving = false)
+        val step = policy.broke(last, progress, leaving = false)
         assertSame(last, assertIs<Step.Over>(step).end)
     }
 
@@ -139,31 +142,31 @@ internal class ComebackTest {
     fun `joining again goes on after a lost connection and ends after a limit`() {
         broke(Status.Code.UNAVAILABLE)
         broke(Status.Code.ABORTED)
-        assertIs<Step.JoinAgain>(broke(Status.Code.UNAVAILABLE))
+        assertIs<Step.Rejoin>(broke(Status.Code.UNAVAILABLE))
         assertIs<Step.Over>(broke(Status.Code.ABORTED))
     }
 
     @ParameterizedTest
     @EnumSource(names = ["UNAVAILABLE", "DEADLINE_EXCEEDED", "UNAUTHENTICATED", "ABORTED"])
-    fun `told not to come back it does not, whatever the status`(code: Status.Code) {
+    fun `told not to reconnect it does not, whatever the status`(code: Status.Code) {
         val told = ended(code, retryAfterMs = "-1")
         assertFalse(told.shouldRetry)
-        assertSame(told, assertIs<Step.Over>(comeback.broke(told, progress, false)).end)
+        assertSame(told, assertIs<Step.Over>(policy.broke(told, progress, false)).end)
         back()
         broke(Status.Code.RESOURCE_EXHAUSTED)
-        assertSame(told, assertIs<Step.Over>(comeback.broke(told, progress, false)).end)
+        assertSame(told, assertIs<Step.Over>(policy.broke(told, progress, false)).end)
     }
 
     @Test
     fun `a hang-up whose seat the user took with another device has left`() {
         val told = ended(Status.Code.ABORTED, retryAfterMs = "-1")
-        assertEquals(Step.HasLeft, comeback.broke(told, progress, leaving = true))
+        assertEquals(Step.HasLeft, policy.broke(told, progress, leaving = true))
     }
 
     @Test
-    fun `a hang-up comes back to be delivered`() {
-        assertIs<Step.TakeUp>(broke(Status.Code.UNAVAILABLE, leaving = true))
-        assertIs<Step.TakeUp>(broke(Status.Code.UNAVAILABLE, leaving = true))
+    fun `it reconnects to deliver a hang-up`() {
+        assertIs<Step.Resume>(broke(Status.Code.UNAVAILABLE, leaving = true))
+        assertIs<Step.Resume>(broke(Status.Code.UNAVAILABLE, leaving = true))
     }
 
     @Test
@@ -180,10 +183,10 @@ internal class ComebackTest {
     }
 
     private fun broke(code: Status.Code, leaving: Boolean = false): Step =
-        comeback.broke(ended(code), progress, leaving)
+        policy.broke(ended(code), progress, leaving)
 
     private fun back() {
-        comeback.seated(joined("another"))
+        policy.seated(joined("another"))
         progress += 1
     }
 

@@ -9,23 +9,23 @@ import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 import kotlin.time.TimeSource
 
-/** The longest wait before the first try, the second …; the last one stands for all after it. */
+/** The longest wait before the first try, the second …; the last one stands for all that follow. */
 private val WAITS = listOf(100, 250, 500, 1000, 2000, 4000).map { it.milliseconds }
 
-/** A stream that held so long, or on which anything got on, was no failed try. */
+/** A stream that lasted this long was no failed try, even if it carried no frame. */
 private val STEADY = 5.seconds
 
 private const val NONE = -1L
 
 /** What to do about a connection that broke. */
 internal sealed interface Step {
-    /** After [wait], on a new stream, ask for the seat. */
-    data class TakeUp(val wait: Duration) : Step
+    /** After [wait], on a new stream, take the reserved seat again. */
+    data class Resume(val wait: Duration) : Step
 
     /** After [wait], on a new stream and in a new session, join the room again. */
-    data class JoinAgain(val wait: Duration) : Step
+    data class Rejoin(val wait: Duration) : Step
 
-    /** There was a hang-up to deliver, and nobody to deliver it to any more. */
+    /** The app was leaving, and the seat is released. */
     data object HasLeft : Step
 
     /** It is over. */
@@ -33,18 +33,18 @@ internal sealed interface Step {
 }
 
 /**
- * Whether, when and how to come back after a connection broke: the table in docs/protocol.md. Plain
- * state, without I/O: time and chance are handed in.
+ * Whether, when and how to reconnect: the table in docs/protocol.md. A state machine without I/O:
+ * the time and the random numbers are handed in.
  */
-internal class Comeback(
+internal class ReconnectPolicy(
     private val giveUpAfter: Duration,
     private val time: TimeSource.WithComparableMarks = TimeSource.Monotonic,
     private val random: Random = Random.Default,
 ) {
     private enum class Phase {
         CONNECTED,
-        TAKING_UP,
-        JOINING_AGAIN,
+        RESUMING,
+        REJOINING,
     }
 
     private var phase = Phase.CONNECTED
@@ -56,42 +56,42 @@ internal class Comeback(
     private var connectedAt = time.markNow()
     private var deadline: ComparableTimeMark = connectedAt
 
-    /** Where the seat is; empty: nowhere. */
+    /** The room with the seat; empty: there is none. */
     var roomId: String = ""
         private set
 
-    /** Whether there is a seat to come back to. */
+    /** Whether there is a seat to resume. */
     val hasSeat: Boolean
         get() = token.isNotEmpty()
 
-    val takingUp: Boolean
-        get() = phase == Phase.TAKING_UP
+    val resuming: Boolean
+        get() = phase == Phase.RESUMING
 
-    val joiningAgain: Boolean
-        get() = phase == Phase.JOINING_AGAIN
+    val rejoining: Boolean
+        get() = phase == Phase.REJOINING
 
     val reconnecting: Boolean
         get() = phase != Phase.CONNECTED
 
-    /** The server's `join_room` to this participant: it sits in a room. */
+    /** The server's `join_room` says that this participant is in a room. */
     fun seated(joined: Frame) {
         roomId = joined.roomId
         token = joined.joinRoom.resumeToken
-        // A new session counts from 0, and has got on however little that is.
-        if (joiningAgain) progress = NONE
+        // A new session counts from 0 again, so any number of its frames is progress.
+        if (rejoining) progress = NONE
         phase = Phase.CONNECTED
         connectedAt = time.markNow()
     }
 
-    /** This participant sits in no room any more. */
+    /** This participant has left its room. */
     fun left() {
         roomId = ""
         token = ""
         phase = Phase.CONNECTED
     }
 
-    /** The one frame to write when taking the seat up, with what was [takenIn]. */
-    fun opening(takenIn: Long): Frame =
+    /** The only frame to write before the server has answered a resume. */
+    fun resumeFrame(takenIn: Long): Frame =
         Frame.newBuilder()
             .setRoomId(roomId)
             .setAck(takenIn)
@@ -101,14 +101,14 @@ internal class Comeback(
     /**
      * A stream ended with [end].
      *
-     * @param progress grows with each frame that got through, either way.
-     * @param leaving whether a `leave_room` waited for its answer.
+     * @param progress grows with each frame that got through, in either direction.
+     * @param leaving whether a `leave_room` waits for its answer.
      */
     fun broke(end: Ended, progress: Long, leaving: Boolean): Step {
-        val refused = phase == Phase.TAKING_UP && end is TakenOver
+        val refused = phase == Phase.RESUMING && end is TakenOver
         val replaced = end is TakenOver && end.isFinal
         return when {
-            leaving && (refused || replaced || phase == Phase.JOINING_AGAIN) -> Step.HasLeft
+            leaving && (refused || replaced || phase == Phase.REJOINING) -> Step.HasLeft
             !hasSeat || end.isFinal -> Step.Over(end)
             phase == Phase.CONNECTED -> {
                 lost(end, progress)
@@ -116,7 +116,7 @@ internal class Comeback(
             }
             refused && (cause is Overloaded || cause is TimedOut) -> Step.Over(cause ?: end)
             refused -> {
-                phase = Phase.JOINING_AGAIN
+                phase = Phase.REJOINING
                 wait(end)
             }
             else -> again(end)
@@ -124,7 +124,7 @@ internal class Comeback(
     }
 
     private fun lost(end: Ended, progress: Long) {
-        phase = Phase.TAKING_UP
+        phase = Phase.RESUMING
         cause = end
         if (progress != this.progress || connectedAt.elapsedNow() >= STEADY) {
             tries = 0
@@ -154,8 +154,8 @@ internal class Comeback(
                 ?: (longest * random.nextDouble())
         return when {
             time.markNow() + wait > deadline -> Step.Over(end)
-            joiningAgain -> Step.JoinAgain(wait)
-            else -> Step.TakeUp(wait)
+            rejoining -> Step.Rejoin(wait)
+            else -> Step.Resume(wait)
         }
     }
 }

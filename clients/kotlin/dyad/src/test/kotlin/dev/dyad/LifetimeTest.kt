@@ -1,0 +1,120 @@
+package dev.dyad
+
+import io.grpc.InsecureChannelCredentials
+import io.grpc.ManagedChannelBuilder
+import io.grpc.Status
+import java.util.concurrent.TimeUnit
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertFalse
+import kotlin.test.assertIs
+import kotlin.test.assertTrue
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.async
+import kotlinx.coroutines.cancel
+import kotlinx.coroutines.flow.take
+import kotlinx.coroutines.flow.toList
+import org.junit.jupiter.api.AfterAll
+import org.junit.jupiter.api.BeforeAll
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.TestInstance
+
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+internal class LifetimeTest {
+    private lateinit var server: Server
+    private val alicesName = Participant("alice", "alice@example.com")
+
+    @BeforeAll
+    fun serve() {
+        // Rates are a user's, and the same two are in all of these tests.
+        server = Server("--max-frame-bytes", "8192", "--max-streams-per-user", "1000", *GENEROUS)
+    }
+
+    @AfterAll
+    fun stop() {
+        if (::server.isInitialized) server.close()
+    }
+
+    @Test
+    fun `closing delivers what was sent before`() = test {
+        val alice = server.connect(this, "alice")
+        val bob = server.connect(this, "bob")
+        meet(alice, bob, resumable = false)
+        repeat(100) { alice.sendCandidate(Candidate("candidate:$it")) }
+        alice.close()
+        repeat(100) { assertEquals("candidate:$it", bob.next<Candidate>().candidate) }
+        assertEquals(PeerLeft(alicesName, Departure.DISCONNECTED), bob.next())
+        bob.close()
+    }
+
+    @Test
+    fun `closing completes the events and refuses what comes after`() = test {
+        val alice = server.connect(this, "alice")
+        alice.create()
+        val events = async { alice.events.toList() }
+        alice.close()
+        assertEquals(emptyList(), events.await())
+        assertEquals(
+            Status.Code.CANCELLED,
+            assertFailsWith<Ended> { alice.sendOffer("an offer") }.code,
+        )
+        alice.close()
+    }
+
+    @Test
+    fun `cancelling the scope ends the connection`() = test {
+        val scope = CoroutineScope(Job())
+        val alice = server.connect(scope, "alice")
+        val bob = server.connect(this, "bob")
+        meet(alice, bob, resumable = false)
+        scope.cancel()
+        assertEquals(PeerLeft(alicesName, Departure.DISCONNECTED), bob.next())
+        assertFailsWith<Ended> { alice.sendOffer("an offer") }
+        bob.close()
+    }
+
+    @Test
+    fun `the end of a connection does not end its scope`() = test {
+        val scope = CoroutineScope(Job())
+        val mallory =
+            Dyad.connect("127.0.0.1:${server.port}", scope, InsecureChannelCredentials.create()) {
+                "not a token"
+            }
+        assertFailsWith<Unauthenticated> { mallory.create() }
+        assertTrue(scope.coroutineContext[Job]?.isActive == true)
+        scope.cancel()
+    }
+
+    @Test
+    fun `events that nobody collected wait for the next collector`() = test {
+        val alice = server.connect(this, "alice")
+        val bob = server.connect(this, "bob")
+        meet(alice, bob)
+        val sent = List(30) { "candidate:$it" }
+        sent.forEach { alice.sendCandidate(Candidate(it)) }
+        val heard = mutableListOf<Event>()
+        repeat(10) { heard += bob.next<Candidate>() }
+        heard += bob.events.take(10).toList()
+        repeat(10) { heard += bob.next<Candidate>() }
+        assertEquals(sent, heard.map { assertIs<Candidate>(it).candidate })
+        alice.close()
+        bob.close()
+    }
+
+    @Test
+    fun `a channel of the app's stays open after the connection`() = test {
+        val channel =
+            ManagedChannelBuilder.forAddress("127.0.0.1", server.port).usePlaintext().build()
+        val token = server.token("alice")
+        repeat(2) {
+            val alice = Dyad.connect(channel, this) { token }
+            alice.create()
+            alice.leave()
+            alice.close()
+        }
+        assertFalse(channel.isShutdown)
+        channel.shutdown()
+        assertTrue(channel.awaitTermination(5, TimeUnit.SECONDS))
+    }
+}
