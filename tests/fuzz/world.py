@@ -15,6 +15,7 @@ from dyad_server.limits import Limits
 from dyad_server.metrics import MetricsObserver
 from dyad_server.outlet import StreamOutlet
 from dyad_server.participant import Connection
+from dyad_server.time_limit import TimeLimit
 from google.protobuf.message import DecodeError
 
 from tests.fuzz import frames
@@ -127,7 +128,7 @@ class World:
         call = Call()
         identity = Identity(user.name, f"{user.name}@x", user.claim or None)
         # A `Call` is all that an outlet uses of a context.
-        outlet = StreamOutlet(cast("Any", call), _response, PLENTY)
+        outlet = StreamOutlet(cast("Any", call), _response, TimeLimit(PLENTY))
         connection = self._hub.open(identity, outlet, "127.0.0.1")
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
         client = Client(Seat(user), connection, call, outlet)
