@@ -18,13 +18,14 @@ Serve = Callable[..., AbstractAsyncContextManager[Server]]
 Connect = Callable[..., End]
 # What does not only wait is in groups (`xdist_group`), of each of which one test runs at a time.
 # With three workers a CPU the load was 16 on two CPUs, and the product's own deadlines ran out.
-_LEAST_WORKERS = 2
+# With one worker more than there are CPUs, fewer wait for tests that wait.
+_LEAST_WORKERS = 3
 _LONGEST_ID = 40
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """How many workers `pytest -n auto` starts: one for each usable CPU."""
-    return max(_LEAST_WORKERS, len(os.sched_getaffinity(0)))
+    """How many workers `pytest -n auto` starts: one more than there are usable CPUs."""
+    return max(_LEAST_WORKERS, len(os.sched_getaffinity(0)) + 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
