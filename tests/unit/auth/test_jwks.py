@@ -1,65 +1,19 @@
-"""Keys from a URL: which are used, when they are fetched, how long they are valid."""
+"""Keys from a URL: which verify a token, and which are usable."""
 
-import asyncio
 import json
-import logging
-import re
 import secrets
-import socket
-import threading
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from dyad_server.auth import jwks
 from dyad_server.auth.jwks import Jwks, key_set
 from dyad_server.auth.verifier import Verifier
-from dyad_server.errors import Unauthenticated, Unavailable
+from dyad_server.errors import Unauthenticated
 
-from tests.support.certificates import certificate
-from tests.support.connect_proxy import connect_proxy
 from tests.support.issuer import Issuer, SigningKey, eddsa, es256, issuing, rs256, spelled
-from tests.support.until import PATIENCE, until
-
-OLD, NEW, OTHER = es256("old"), es256("new"), eddsa("other")
-RSA = rs256("rsa")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with issuing(OLD) as at:
-        yield at
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def keys(issuer: Issuer, clock: Clock) -> AsyncIterator[Jwks]:
-    made = Jwks(issuer.url, clock=clock)
-    yield made
-    issuer.open.set()
-    await made.fetch()
-
-
-@pytest.fixture
-def verifier(keys: Jwks) -> Verifier:
-    return Verifier(keys)
+from tests.unit.auth.conftest import NEW, OLD, OTHER, RSA, Clock
 
 
 @pytest.mark.parametrize("key", [RSA, OLD, OTHER], ids=lambda key: key.algorithm)
@@ -160,16 +114,6 @@ async def test_keys_inside_a_token_are_ignored(issuer: Issuer, verifier: Verifie
         assert evil.asked == 0
 
 
-async def test_a_new_key_is_fetched_when_a_token_names_it(
-    issuer: Issuer, clock: Clock, verifier: Verifier
-) -> None:
-    await verifier.verify(OLD.token())
-    issuer.show(OLD, NEW)
-    assert (await verifier.verify(NEW.token("bob"))).identity.user_id == "bob"
-    assert (await verifier.verify(OLD.token())).identity.user_id == "alice"
-    assert issuer.asked == 2
-
-
 async def test_a_withdrawn_key_is_refused_even_for_a_cached_token(
     issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
 ) -> None:
@@ -203,44 +147,6 @@ async def test_a_token_stays_cached_while_its_key_is_published(
         assert (await verifier.verify(token)).identity.user_id == "alice"
 
 
-async def test_unknown_kids_cause_five_fetches_and_then_one_every_ten_seconds(
-    issuer: Issuer, clock: Clock, verifier: Verifier
-) -> None:
-    async def refuse(n: int) -> None:
-        with pytest.raises(Unauthenticated):
-            await verifier.verify(OLD.token(headers={"kid": f"unknown {n}"}))
-
-    for _ in range(9):
-        await asyncio.gather(*(refuse(n) for n in range(50)))
-    assert issuer.asked == jwks.UNKNOWN_AT_ONCE == 5
-    clock.now += 9.9
-    await refuse(0)
-    assert issuer.asked == 5
-    clock.now += 0.2
-    for _ in range(9):
-        await asyncio.gather(*(refuse(n) for n in range(50)))
-    assert issuer.asked == 6
-
-
-async def test_a_key_published_just_after_a_fetch_is_good_at_once(
-    issuer: Issuer, keys: Jwks, verifier: Verifier
-) -> None:
-    await keys.fetch()
-    issuer.show(OLD, NEW)
-    assert (await verifier.verify(NEW.token())).identity.user_id == "alice"
-
-
-async def test_unknown_kids_delay_a_new_key_by_at_most_ten_seconds(
-    issuer: Issuer, clock: Clock, verifier: Verifier
-) -> None:
-    for n in range(20):
-        with pytest.raises(Unauthenticated):
-            await verifier.verify(OLD.token(headers={"kid": f"unknown {n}"}))
-    issuer.show(OLD, NEW)
-    clock.now += 10.1
-    assert (await verifier.verify(NEW.token())).identity.user_id == "alice"
-
-
 @pytest.mark.parametrize("turned", [False, True])
 async def test_keys_of_two_types_may_share_a_kid(
     turned: bool,  # noqa: FBT001 - a parameter of the test
@@ -262,229 +168,6 @@ async def test_keys_of_two_types_may_share_a_kid(
         )
         with pytest.raises(Unauthenticated):
             await verifier.verify(forged.token())
-
-
-async def test_concurrent_requests_share_a_fetch_and_others_do_not_wait(
-    issuer: Issuer, clock: Clock, verifier: Verifier
-) -> None:
-    await verifier.verify(OLD.token())
-    issuer.show(OLD, NEW)
-    issuer.open.clear()
-    waiting = [asyncio.create_task(verifier.verify(NEW.token(str(n)))) for n in range(20)]
-    await until(lambda: issuer.asked == 2)
-    # The loop turns, and what is known already is served meanwhile.
-    assert (await verifier.verify(OLD.token("carol"))).identity.user_id == "carol"
-    assert not any(task.done() for task in waiting)
-    waiting.pop().cancel()
-    issuer.open.set()
-    assert [who.identity.user_id for who in await asyncio.gather(*waiting)] == [
-        str(n) for n in range(19)
-    ]
-    assert issuer.asked == 2
-
-
-async def test_while_the_url_is_out_of_reach_the_keys_stay_valid_for_an_hour(
-    issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
-) -> None:
-    token = OLD.token()
-    await verifier.verify(token)
-    issuer.status = 503
-    fetched = clock.now
-    for clock.now in (fetched + 300, fetched + 1800, fetched + jwks.KEPT_SECONDS):
-        await keys.fetch()
-        assert (await verifier.verify(token)).identity.user_id == "alice"
-        assert (await verifier.verify(OLD.token("bob"))).identity.user_id == "bob"
-    assert issuer.asked == 4
-    clock.now = fetched + jwks.KEPT_SECONDS + 0.01
-    for one in (token, OLD.token("bob")):
-        with pytest.raises(Unavailable) as ended:
-            await verifier.verify(one)
-        assert str(ended.value).endswith(".")
-    issuer.status = 200
-    assert (await verifier.verify(token)).identity.user_id == "alice"
-
-
-async def test_an_unknown_kid_is_unavailable_while_the_url_is_out_of_reach(
-    issuer: Issuer, clock: Clock, verifier: Verifier
-) -> None:
-    await verifier.verify(OLD.token())
-    issuer.status = 503
-    for _ in range(9):
-        with pytest.raises(Unavailable):
-            await verifier.verify(NEW.token())
-    assert issuer.asked == 1 + 4
-
-
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"status": 500}, "status"),
-        ({"status": 302, "headers": {"Location": "/keys"}}, "status"),
-        ({"status": 204}, "status"),
-        ({"body": b""}, "JSON"),
-        ({"body": b"<html>"}, "JSON"),
-        ({"body": b"\xff"}, "decode"),
-        ({"body": b"[]"}, "JWK Set"),
-        ({"body": b"{}"}, "JWK Set"),
-        ({"body": b"null"}, "JWK Set"),
-        ({"body": b'{"keys":{}}'}, "no usable key"),
-        ({"body": b'{"keys":[]}'}, "no usable key"),
-        ({"body": b'{"keys":[null,7,"x",[],{}]}'}, "no usable key"),
-        ({"body": b'{"keys":' + b"[" * 100_000}, "JWK Set"),
-        ({"body": b" " * (256 * 1024 + 1)}, "longer"),
-        ({"headers": {"Content-Length": "9999"}}, "IncompleteRead|JSON"),
-        ({"headers": {"Transfer-Encoding": "chunked"}}, "."),
-    ],
-)
-async def test_an_unusable_answer_counts_as_out_of_reach_and_is_logged(
-    changes: dict[str, Any], why: str, issuer: Issuer, caplog: pytest.LogCaptureFixture
-) -> None:
-    keys = Jwks(issuer.url)
-    for name, value in changes.items():
-        setattr(issuer, name, value)
-    if issuer.headers.get("Content-Length"):
-        issuer.body = issuer.body[:-9]
-    with caplog.at_level(logging.WARNING), pytest.raises(Unavailable):
-        await Verifier(keys).verify(OLD.token())
-    assert not keys.ready.is_set()
-    (line,) = caplog.messages
-    assert line.startswith("keys not fetched reason=")
-    assert len(line) < 300
-    assert re.search(why, line)
-
-
-async def test_a_refused_connection_counts_as_out_of_reach(clock: Clock) -> None:
-    with issuing(OLD) as gone:
-        url = gone.url
-    with pytest.raises(Unavailable):
-        await Verifier(Jwks(url, clock=clock)).verify(OLD.token())
-
-
-@pytest.mark.parametrize(
-    ("slow", "at_once"), [("nothing comes", 0), ("the head", 5), ("the body", 60)]
-)
-async def test_a_slow_answer_is_waited_for_as_long_as_the_timeout(
-    slow: str, at_once: int, issuer: Issuer, clock: Clock
-) -> None:
-    keys = Jwks(issuer.url, timeout=1, clock=clock)
-    verifier = Verifier(keys)
-    if slow == "nothing comes":
-        issuer.open.clear()
-    issuer.pause, issuer.pause_from = 0.05, at_once
-    for asked in (1, 2):
-        async with asyncio.timeout(PATIENCE):
-            with pytest.raises(Unavailable):
-                await verifier.verify(OLD.token())
-            # It has an end itself, or there would be no other.
-            await asyncio.wait({keys.fetch()})
-        assert issuer.asked >= asked
-    issuer.open.set()
-    issuer.pause = 0.0
-    keys = Jwks(issuer.url, clock=clock)
-    verifier = Verifier(keys)
-    assert (await verifier.verify(OLD.token())).identity.user_id == "alice"
-
-
-async def test_a_slow_name_lookup_delays_no_request(
-    issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jwks, "PATIENCE_SECONDS", 0.1)
-    resolve, resolved, asked = socket.getaddrinfo, threading.Event(), []
-
-    def slowly(*arguments: Any, **options: Any) -> Any:
-        asked.append(arguments)
-        resolved.wait()
-        return resolve(*arguments, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", slowly)
-    keys = Jwks(issuer.url, clock=clock)
-    verifier = Verifier(keys)
-    try:
-        for _ in range(3):
-            async with asyncio.timeout(PATIENCE):
-                with pytest.raises(Unavailable):
-                    await verifier.verify(OLD.token())
-        assert len(asked) == 1
-    finally:
-        resolved.set()
-    monkeypatch.undo()
-    await keys.fetch()
-    assert (await verifier.verify(OLD.token())).identity.user_id == "alice"
-
-
-async def test_the_first_good_answer_makes_the_keys_ready(
-    issuer: Issuer, clock: Clock, keys: Jwks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jwks, "RETRY_SECONDS", 0.01)
-    issuer.status = 503
-    keeping = asyncio.create_task(keys.keep())
-    await until(lambda: issuer.asked == 1)
-    assert not keys.ready.is_set()
-    issuer.status = 200
-    clock.now += 1
-    async with asyncio.timeout(PATIENCE):
-        await keys.ready.wait()
-    keeping.cancel()
-    await asyncio.wait({keeping})
-
-
-async def test_keys_are_fetched_periodically_without_requests(
-    issuer: Issuer, keys: Jwks, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jwks, "RENEW_SECONDS", 0.01)
-    keeping = asyncio.create_task(keys.keep())
-    await until(lambda: issuer.asked >= 3)
-    keeping.cancel()
-    await asyncio.wait({keeping})
-
-
-async def test_the_certificate_of_the_url_must_be_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = certificate(tmp_path, "issuer")
-    with issuing(OLD, tls=own) as issuer:
-        with pytest.raises(Unavailable):
-            await Verifier(Jwks(issuer.url)).verify(OLD.token())
-        monkeypatch.setenv("SSL_CERT_FILE", own.cert)
-        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).identity.user_id == "alice"
-
-
-async def test_a_fetch_sends_a_user_agent(issuer: Issuer, keys: Jwks) -> None:
-    await keys.fetch()
-    assert issuer.user_agent == "dyad-server"
-
-
-@pytest.mark.parametrize(
-    ("user", "given"), [("", ""), ("ann:p@ss", "ann:p%40ss@")], ids=["open", "with a password"]
-)
-@pytest.mark.parametrize("scheme", ["http://", ""])
-async def test_keys_are_fetched_through_the_proxy_of_the_environment(
-    user: str, given: str, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = certificate(tmp_path, "issuer")
-    monkeypatch.setenv("SSL_CERT_FILE", own.cert)
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-    with issuing(OLD, tls=own) as issuer, connect_proxy(user) as proxy:
-        monkeypatch.setenv("https_proxy", f"{scheme}{given}{proxy.address}")
-        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).identity.user_id == "alice"
-        assert proxy.tunnels == [urlsplit(issuer.url).netloc]
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).identity.user_id == "alice"
-        assert len(proxy.tunnels) == 1
-
-
-@pytest.mark.parametrize(
-    "proxy", ["socks5://127.0.0.1:1", "http://", "http://127.0.0.1:port", "::"]
-)
-async def test_an_invalid_proxy_is_logged(
-    proxy: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("https_proxy", proxy)
-    monkeypatch.setenv("no_proxy", "")
-    with caplog.at_level(logging.WARNING), pytest.raises(Unavailable):
-        await Verifier(Jwks("https://127.0.0.1:1/keys")).verify(OLD.token())
-    assert "HTTPS_PROXY is not http://host:port" in caplog.text
 
 
 def small() -> dict[str, Any]:
