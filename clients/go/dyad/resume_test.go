@@ -64,18 +64,14 @@ func TestFramesSentWhileDisconnectedArrive(t *testing.T) {
 	net.refuse()
 	net.cut()
 	hears[dyad.Reconnecting](alice)
-	alice.succeeds(alice.SendOffer(alice.ctx, "v=0 from the tunnel"))
-	bob.succeeds(bob.SendOffer(bob.ctx, "v=0 into the tunnel"))
+	alice.offers("v=0 from the tunnel")
+	bob.offers("v=0 into the tunnel")
 	net.accept()
 	if !hears[dyad.Reconnected](alice).Resumed {
 		t.Error("the session was not resumed")
 	}
-	if heard := hears[dyad.Offer](alice); heard.SDP != "v=0 into the tunnel" {
-		t.Errorf("Alice heard %+v", heard)
-	}
-	if heard := hears[dyad.Offer](bob); heard.SDP != "v=0 from the tunnel" {
-		t.Errorf("Bob heard %+v", heard)
-	}
+	alice.hearsOffer("v=0 into the tunnel")
+	bob.hearsOffer("v=0 from the tunnel")
 }
 
 func TestAHangUpWhileDisconnectedArrives(t *testing.T) {
@@ -86,11 +82,7 @@ func TestAHangUpWhileDisconnectedArrives(t *testing.T) {
 	net.refuse()
 	net.cut()
 	hears[dyad.Reconnecting](alice)
-	left := make(chan error, 1)
-	go func() { left <- alice.Leave(alice.ctx) }()
-	alice.succeeds(alice.AwaitLeaving(alice.ctx))
-	net.accept()
-	alice.succeeds(<-left)
+	alice.leavesOver(net)
 	if heard := hears[dyad.PeerLeft](bob); heard.Reason != dyad.DepartureLeft {
 		t.Errorf("Bob heard %+v", heard)
 	}
@@ -105,11 +97,7 @@ func TestAHangUpAfterTheGraceTimeSucceeds(t *testing.T) {
 	net.cut()
 	hears[dyad.Reconnecting](alice)
 	hears[dyad.PeerLeft](bob)
-	left := make(chan error, 1)
-	go func() { left <- alice.Leave(alice.ctx) }()
-	alice.succeeds(alice.AwaitLeaving(alice.ctx))
-	net.accept()
-	alice.succeeds(<-left)
+	alice.leavesOver(net)
 	if err := alice.hearsEnd(); err != nil {
 		t.Errorf("Alice left, and heard %v", err)
 	}

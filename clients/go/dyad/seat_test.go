@@ -21,6 +21,23 @@ func isReplaced(t *testing.T, err error) {
 	}
 }
 
+// displaced returns a laptop behind a network that is down, the phone that took
+// its seat meanwhile, and their peer.
+func displaced(t *testing.T) (laptop, phone, bob *end, net *network) {
+	t.Helper()
+	here := serve(t)
+	net = through(t, here.address)
+	laptop, bob, roomID := pair(t, net.address, here.address)
+	net.refuse()
+	net.cut()
+	hears[dyad.Reconnecting](laptop)
+	phone = dial(t, here.address, "alice")
+	phone.joins(roomID)
+	hears[dyad.PeerLeft](bob)
+	hears[dyad.PeerJoined](bob)
+	return laptop, phone, bob, net
+}
+
 func TestAnotherDeviceOfTheUserTakesTheSeatForGood(t *testing.T) {
 	t.Parallel()
 	here := serve(t)
@@ -35,57 +52,31 @@ func TestAnotherDeviceOfTheUserTakesTheSeatForGood(t *testing.T) {
 	hears[dyad.PeerJoined](bob)
 	isReplaced(t, phone.hearsEnd())
 	// The phone does not take it back.
-	laptop.succeeds(laptop.SendOffer(laptop.ctx, "v=0 from the laptop"))
-	if heard := hears[dyad.Offer](bob); heard.SDP != "v=0 from the laptop" {
-		t.Errorf("Bob heard %+v", heard)
-	}
+	laptop.offers("v=0 from the laptop")
+	bob.hearsOffer("v=0 from the laptop")
 }
 
-func TestWhoWakesUpDoesNotThrowOutTheUsersOtherDevice(t *testing.T) {
+func TestAWakingDeviceLeavesTheSeatToTheUsersOtherDevice(t *testing.T) {
 	t.Parallel()
-	here := serve(t)
-	net := through(t, here.address)
-	laptop, bob, roomID := pair(t, net.address, here.address)
-	net.refuse()
-	net.cut()
-	hears[dyad.Reconnecting](laptop)
-	phone := dial(t, here.address, "alice")
-	phone.joins(roomID)
-	hears[dyad.PeerLeft](bob)
-	hears[dyad.PeerJoined](bob)
+	laptop, phone, bob, net := displaced(t)
 	net.accept()
 	isReplaced(t, laptop.hearsEnd())
-	phone.succeeds(phone.SendOffer(phone.ctx, "v=0 from the phone"))
-	if heard := hears[dyad.Offer](bob); heard.SDP != "v=0 from the phone" {
-		t.Errorf("Bob heard %+v", heard)
-	}
+	phone.offers("v=0 from the phone")
+	bob.hearsOffer("v=0 from the phone")
 }
 
-func TestWhoHangsUpAfterItsSeatWasTakenHasLeft(t *testing.T) {
+func TestAHangUpAfterTheSeatWasTakenSucceeds(t *testing.T) {
 	t.Parallel()
-	here := serve(t)
-	net := through(t, here.address)
-	laptop, bob, roomID := pair(t, net.address, here.address)
-	net.refuse()
-	net.cut()
-	hears[dyad.Reconnecting](laptop)
-	phone := dial(t, here.address, "alice")
-	phone.joins(roomID)
-	hears[dyad.PeerLeft](bob)
-	hears[dyad.PeerJoined](bob)
-	left := make(chan error, 1)
-	go func() { left <- laptop.Leave(laptop.ctx) }()
-	laptop.succeeds(laptop.AwaitLeaving(laptop.ctx))
-	net.accept()
-	laptop.succeeds(<-left)
+	laptop, phone, bob, net := displaced(t)
+	laptop.leavesOver(net)
 	// It left for itself only.
-	phone.succeeds(phone.SendOffer(phone.ctx, "v=0"))
-	hears[dyad.Offer](bob)
+	phone.offers("v=0")
+	bob.hearsOffer("v=0")
 	if err := laptop.hearsEnd(); err != nil {
 		t.Errorf("the laptop left, and heard %v", err)
 	}
 	// And it may enter another room.
-	dave := dial(t, here.address, "dave")
+	dave := dial(t, net.target, "dave")
 	if room := dave.joins(laptop.creates().ID); room.Peer == nil || room.Peer.UserID != "alice" {
 		t.Errorf("Dave entered %+v", room)
 	}

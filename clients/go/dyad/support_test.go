@@ -162,6 +162,28 @@ func (e *end) joins(roomID string) dyad.Room {
 	return room
 }
 
+func (e *end) offers(sdp string) {
+	e.t.Helper()
+	e.succeeds(e.SendOffer(e.ctx, sdp))
+}
+
+func (e *end) hearsOffer(sdp string) {
+	e.t.Helper()
+	if heard := hears[dyad.Offer](e); heard.SDP != sdp {
+		e.t.Errorf("it heard %+v", heard)
+	}
+}
+
+// leavesOver hangs up while the network is down, and succeeds once it is up again.
+func (e *end) leavesOver(net *network) {
+	e.t.Helper()
+	left := make(chan error, 1)
+	go func() { left <- e.Leave(e.ctx) }()
+	e.succeeds(e.AwaitLeaving(e.ctx))
+	net.accept()
+	e.succeeds(<-left)
+}
+
 func (e *end) succeeds(err error) {
 	e.t.Helper()
 	if err != nil {
