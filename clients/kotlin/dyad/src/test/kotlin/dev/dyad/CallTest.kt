@@ -16,30 +16,11 @@ import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeout
-import org.junit.jupiter.api.AfterAll
-import org.junit.jupiter.api.BeforeAll
 import org.junit.jupiter.api.Test
-import org.junit.jupiter.api.TestInstance
 
 private const val NO_ROOM = "11111111-1111-4111-8111-111111111111"
 
-@TestInstance(TestInstance.Lifecycle.PER_CLASS)
-internal class CallTest {
-    private lateinit var server: Server
-    private val alicesName = Participant("alice", "alice@example.com")
-    private val bobsName = Participant("bob", "bob@example.com")
-
-    @BeforeAll
-    fun serve() {
-        // Rates are a user's, and the same two are in all of these tests.
-        server = Server("--max-frame-bytes", "8192", "--max-streams-per-user", "1000", *GENEROUS)
-    }
-
-    @AfterAll
-    fun stop() {
-        if (::server.isInitialized) server.close()
-    }
-
+internal class CallTest : OneServer() {
     @Test
     fun `two carry out a call from the first join to the last hang-up`() = test {
         val alice = server.connect(this, "alice")

@@ -15,27 +15,9 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.cancel
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
-import org.junit.jupiter.api.AfterAll
-import org.junit.jupiter.api.BeforeAll
 import org.junit.jupiter.api.Test
-import org.junit.jupiter.api.TestInstance
 
-@TestInstance(TestInstance.Lifecycle.PER_CLASS)
-internal class LifetimeTest {
-    private lateinit var server: Server
-    private val alicesName = Participant("alice", "alice@example.com")
-
-    @BeforeAll
-    fun serve() {
-        // Rates are a user's, and the same two are in all of these tests.
-        server = Server("--max-frame-bytes", "8192", "--max-streams-per-user", "1000", *GENEROUS)
-    }
-
-    @AfterAll
-    fun stop() {
-        if (::server.isInitialized) server.close()
-    }
-
+internal class LifetimeTest : OneServer() {
     @Test
     fun `closing delivers what was sent before`() = test {
         val alice = server.connect(this, "alice")
