@@ -7,9 +7,9 @@ from typing import Any
 
 import grpc
 import pytest
-from dyad_server.app import Server
 from dyad_server.auth.verifier import mint
 from dyad_server.config import Config
+from dyad_server.server import Server
 
 from tests.support.ends import End, ListenEnd, SignalEnd
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import grpc
 from prometheus_client import CollectorRegistry
 
-from dyad_server.app import AddServices, Server
 from dyad_server.config import Config
+from dyad_server.server import AddServices, Server
 
 
 class RunningServer:

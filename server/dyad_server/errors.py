@@ -45,6 +45,10 @@ class Replaced(OutOfStep):
     """Another connection of the same user has the seat. Do not reconnect."""
 
 
+SPREAD_SECONDS = 2.0
+"""Over how long clients reconnect, where nothing else is known."""
+
+
 class Unavailable(Ended):
     """The session may go on, but not on this connection or not now. Reconnect later.
 
@@ -52,7 +56,9 @@ class Unavailable(Ended):
         within: seconds over which clients are told to spread their reconnects.
     """
 
-    within = 2.0
+    def __init__(self, sentence: str, within: float = SPREAD_SECONDS) -> None:
+        super().__init__(sentence)
+        self.within = within
 
 
 class Draining(Unavailable):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from dyad_server.app import Server
 from dyad_server.cli import envoy
+from dyad_server.server import Server
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.conftest import serving, token

@@ -6,9 +6,9 @@ import gc
 from collections.abc import Callable
 
 import pytest
-from dyad_server.app import Server
 from dyad_server.core import participant, rooms, session
 from dyad_server.grpc_api import writer
+from dyad_server.server import Server
 
 from tests.conftest import serving
 from tests.faults.background import channel

@@ -265,8 +265,8 @@ class World:
         assert (len(self._hub), len(registry.tokens)) == (0, 0)
         assert not registry._connections  # noqa: SLF001 - nobody else can see that they are gone
         assert registry._streams == 0  # noqa: SLF001 - as above
-        assert not registry._users._held  # noqa: SLF001 - as above
-        assert not registry._addresses._held  # noqa: SLF001 - as above
+        assert not registry._users._counts  # noqa: SLF001 - as above
+        assert not registry._addresses._counts  # noqa: SLF001 - as above
 
 
 def _response(told: list[pb.Frame]) -> pb.SignalResponse:

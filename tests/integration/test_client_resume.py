@@ -9,7 +9,8 @@ from typing import Any
 import dyad
 import pytest
 from dyad import link
-from dyad_server.app import Server
+from dyad_server.core.states import State
+from dyad_server.server import Server
 
 from tests.conftest import serving, token
 from tests.support.clock import advance, within
@@ -179,7 +180,7 @@ async def test_a_client_that_reconnects_too_late_starts_a_new_session_in_the_roo
             await bob.network.cut()
             assert await anext(bob.connection) == dyad.Reconnecting()
             await bob.say("lost")
-            await until(lambda: any(each.held for each in server.dyad.hub))
+            await until(lambda: any(each.state is State.RESERVED for each in server.dyad.hub))
             advance(20)
             assert await alice.hear() == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
             await bob.network.accept()

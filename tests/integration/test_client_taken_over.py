@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import dyad
 import grpc
 import pytest
-from dyad_server.app import Server
+from dyad_server.server import Server
 
 from tests.conftest import serving, token
 from tests.support.proxy import Proxy

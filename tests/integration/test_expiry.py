@@ -11,8 +11,8 @@ import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
-from dyad_server.app import Server
 from dyad_server.core import hub
+from dyad_server.server import Server
 
 from tests.conftest import serving, token
 from tests.support.ends import End, ListenEnd, SignalEnd, end_of, join, offer

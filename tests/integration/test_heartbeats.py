@@ -6,8 +6,8 @@ from typing import Any
 
 import grpc
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.app import Server
 from dyad_server.core.participant import Connection
+from dyad_server.server import Server
 
 from tests.conftest import Connect, ends, serving
 from tests.support.ends import End, candidate, join

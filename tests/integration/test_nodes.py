@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.app import Server
+from dyad_server.server import Server
 
 from tests.conftest import serving, token
 from tests.support.clock import within

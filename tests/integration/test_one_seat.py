@@ -5,6 +5,7 @@ import uuid
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
+from dyad_server.core.states import State
 
 from tests.conftest import ends, serving, token
 from tests.support.ends import End, candidate, end_of, join, leave, offer
@@ -85,7 +86,7 @@ async def test_a_device_that_wakes_up_does_not_disconnect_its_users_other_device
         alice, laptop, room_id, resume_token = await resumable_pair(connect)
         if gone != "still connected":
             laptop.cut()
-            await until(lambda: any(each.held for each in server.dyad.hub))
+            await until(lambda: any(each.state is State.RESERVED for each in server.dyad.hub))
         if gone == "its grace over":
             told = await alice.hear()
             assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED

@@ -7,6 +7,7 @@ import uuid
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
+from dyad_server.core.states import State
 
 from tests.conftest import ends, serving
 from tests.support.clock import within
@@ -59,7 +60,7 @@ async def test_a_user_at_its_stream_limit_may_resume_but_not_join(
     async with serving(max_streams_per_user=1) as server, ends(server, transport) as connect:
         alice, bob, room_id, token = await resumable_pair(connect)
         bob.cut()
-        await until(lambda: any(each.held for each in server.dyad.hub))
+        await until(lambda: any(each.state is State.RESERVED for each in server.dyad.hub))
         more = await end_of(connect("bob"), resumable())
         assert more.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         back = connect("bob")

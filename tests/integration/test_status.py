@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.app import Server
 from dyad_server.errors import OutOfStep
 from dyad_server.grpc_api.status import STATUS
+from dyad_server.server import Server
 from grpc import StatusCode
 
 from tests.conftest import ends, serving, token

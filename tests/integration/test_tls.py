@@ -4,9 +4,9 @@ from pathlib import Path
 
 import grpc
 import pytest
-from dyad_server.app import Server
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
+from dyad_server.server import Server
 
 from tests.conftest import SECRET, serving, token
 from tests.support.certificates import certificate

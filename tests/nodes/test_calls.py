@@ -9,8 +9,9 @@ import grpc
 import pytest
 import redis
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.app import Server
+from dyad_server.core.states import State
 from dyad_server.engines.redis.engine import RedisBroker
+from dyad_server.server import Server
 from redis.asyncio import Redis
 
 from tests.conftest import serving
@@ -183,12 +184,14 @@ async def test_a_resuming_client_is_told_at_once_that_the_node_drains() -> None:
         async with another(here) as second:
             alice, bob, room_id, resume_token = await here.pair(0, 1)
             bob.cut()
-            await until(lambda: any(participant.held for participant in second.dyad.hub))
+            await until(
+                lambda: any(participant.state is State.RESERVED for participant in second.dyad.hub)
+            )
             (held,) = second.dyad.hub
             await client.client_pause(60_000, all=False)
             between = here.connect("bob", 1)
             await between.send(resumable(room_id, resume_token, ack=1))
-            await until(lambda: second.dyad.hub.reconnect.of(held) is not None)
+            await until(lambda: held.state is State.RESUMING)
             ending = asyncio.create_task(second.stop())
             async with within(1):
                 assert (await end_of(between)).code() is grpc.StatusCode.UNAVAILABLE

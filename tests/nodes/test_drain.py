@@ -151,8 +151,8 @@ async def test_ten_thousand_seats_are_handed_off_and_resumed_without_loss(
             began = time.process_time()
             drained = await first.drain()
             spent = time.process_time() - began
-            assert (drained.handed_over, drained.lost, drained.ended) == (SEATS, 0, 0)
-            assert f"drained handed_over={SEATS} lost=0 ended=0" in caplog.text
+            assert (drained.handed_off, drained.lost, drained.ended) == (SEATS, 0, 0)
+            assert f"drained handed_off={SEATS} lost=0 ended=0" in caplog.text
             counted = first.metrics.registry.get_sample_value
             assert counted("dyad_seats_handed_off_total", {"outcome": "kept"}) == SEATS
             assert counted("dyad_seats_handed_off_total", {"outcome": "lost"}) == 0
@@ -201,9 +201,9 @@ async def test_seats_that_cannot_be_handed_off_in_time_are_counted_and_logged(
             guests = await seated(here, 300)
             await client.client_pause(60_000, all=False)
             drained = await here.drain()
-            assert (drained.handed_over, drained.lost) == (0, 300)
+            assert (drained.handed_off, drained.lost) == (0, 300)
             assert "WARNING" in caplog.text
-            assert "drained handed_over=0 lost=300" in caplog.text
+            assert "drained handed_off=0 lost=300" in caplog.text
             counted = here.metrics.registry.get_sample_value
             assert counted("dyad_seats_handed_off_total", {"outcome": "lost"}) == 300
             assert all(isinstance(guest.ended, Draining) for guest in guests)

@@ -4,6 +4,7 @@ import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.core.participant import Participant
+from dyad_server.core.states import State
 from redis.asyncio import Redis
 
 from tests.integration.test_nodes import Nodes, nodes
@@ -27,7 +28,7 @@ async def bob_is_cut(here: Nodes) -> tuple[End, Participant, str, str]:
     hub = here.servers[0].dyad.hub
     (seated,) = (each for each in hub if each.identity.user_id == "bob")
     bob.cut()
-    await until(lambda: seated.held)
+    await until(lambda: seated.state is State.RESERVED)
     return alice, seated, room_id, resume_token
 
 
@@ -95,10 +96,9 @@ async def test_a_disconnect_during_a_resume_restarts_the_grace_time() -> None:
             await redis.client_pause(800, all=False)
             back = here.connect("bob", 0)
             await back.send(resumable(room_id, resume_token, ack=1))
-            await until(lambda: hub.reconnect.of(seated) is not None)
-            assert not seated.held
+            await until(lambda: seated.state is State.RESUMING)
             back.cut()
-            await until(lambda: seated.held)
+            await until(lambda: seated.state is State.RESERVED)
         told = await hear(alice, "leave_room")
         assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
         assert len(hub) == 1
@@ -107,11 +107,10 @@ async def test_a_disconnect_during_a_resume_restarts_the_grace_time() -> None:
 async def test_a_resume_during_ones_own_leave_is_told_that_the_seat_is_free() -> None:
     async with nodes(ListenEnd, 1) as here, Redis(port=here.redis.port) as redis:
         alice, seated, room_id, resume_token = await bob_is_cut(here)
-        hub = here.servers[0].dyad.hub
         await redis.client_pause(2000, all=False)
         back = here.connect("bob", 0)
         await back.send(resumable(room_id, resume_token, ack=1))
-        await until(lambda: hub.reconnect.of(seated) is not None)
+        await until(lambda: seated.state is State.RESUMING)
         await back.send(leave(room_id, seq=2))
         ended = await back.status()
         assert retry_after_ms(ended) is None

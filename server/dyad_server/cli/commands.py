@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import Field, fields
 from typing import Any
 
-from dyad_server.app import Server
 from dyad_server.auth.keys import OneKey, secret_key
 from dyad_server.auth.verifier import Verifier, mint
 from dyad_server.cli import demo
@@ -18,6 +17,7 @@ from dyad_server.config import Config
 from dyad_server.errors import ConfigError, DyadError
 from dyad_server.grpc_api.connections import raise_descriptor_limit
 from dyad_server.ops import logs, workers
+from dyad_server.server import Server
 from dyad_server.setting import option, variable
 
 _MOST_SECONDS = 100 * 365 * 24 * 3600

@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 
 import dyad
 
-from dyad_server.app import Server
 from dyad_server.auth.verifier import mint
 from dyad_server.cli import envoy
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError, DyadError
+from dyad_server.server import Server
 
 ROOT = Path(__file__).parents[3]
 _PAGE = ROOT / "build" / "web" / "index.html"

@@ -1,11 +1,11 @@
-"""What a participant can ask of the hub, and who it is."""
+"""What a participant can ask for, and who it is."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a token names: its `sub`, `email` (or empty) and `room` (or none)."""
+    """The user of a token: its `sub`, its `email` or an empty string, its `room` or None."""
 
     user_id: str
     email: str = field(default="", repr=False)
@@ -14,7 +14,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Enter:
-    """Create a room, or join the one named, or with `resume_token` take a held seat again."""
+    """Create a room, join the named one, or with `resume_token` resume a reserved seat."""
 
     room_id: str
     resumable: bool = False
@@ -30,7 +30,7 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Pass this to the peer: the frame as it came, serialized."""
+    """Pass this frame to the peer, serialized as it came."""
 
     room_id: str
     payload: bytes = field(repr=False)
@@ -38,14 +38,14 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Nothing but the frame's `ack`."""
+    """Nothing: the frame has only an `ack`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """Not a frame of the contract; `why` is a sentence for its sender."""
+    """A frame that the contract does not have; `sentence` tells its sender why."""
 
-    why: str
+    sentence: str
 
 
 Event = Enter | Leave | Relay | Acknowledge | Invalid
@@ -53,13 +53,13 @@ Event = Enter | Leave | Relay | Acknowledge | Invalid
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One frame of a client's.
+    """A frame of a client.
 
     Attributes:
-        seq: its number; 0: none.
-        ack: the highest number that the client has taken in.
+        seq: its number; 0 if it has none.
+        ack: the highest number that the client has received.
         size: its bytes.
-        event: what it asks for.
+        event: the request.
     """
 
     seq: int

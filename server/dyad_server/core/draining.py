@@ -1,4 +1,4 @@
-"""A server that goes away sends its participants elsewhere, a batch at a time."""
+"""Draining: a server that stops sends its participants to other nodes, in batches."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ from dyad_server.core.participant import Participant
 from dyad_server.core.ports import Observer
 from dyad_server.errors import Draining
 
-# Small enough that other work on the loop waits for milliseconds only.
+# Participants in a batch: few enough that other work on the loop waits only milliseconds.
 _BATCH = 200
 
 
@@ -20,22 +20,21 @@ class Drained:
     """What became of the participants.
 
     Attributes:
-        handed_over: their seats wait for them on the other nodes.
-        lost: their seats should have been handed over and were not.
-        ended: they had no seat that another node could take over.
+        handed_off: how many were handed off to the other nodes.
+        lost: how many could have been handed off, and were not.
+        ended: how many had no seat that another node could take over.
     """
 
-    handed_over: int
+    handed_off: int
     lost: int
     ended: int
 
 
 async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> Drained:
-    """End every connection of `hub` with `Draining` and open no more.
+    """End every connection of `hub` with `Draining`, and open no more.
 
-    Where there are other nodes, the seats of those who may resume are handed
-    over to them. What cannot be handed over within `seconds` is lost; `observer`
-    is told of each.
+    Where there are other nodes, participants that may resume are handed off to them,
+    within `seconds`. `observer` is told of each.
     """
     deadline = clock.monotonic() + seconds
     hub.go_away()
@@ -45,11 +44,11 @@ async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> D
     for participant in hub:
         (staying if hub.handoff and participant.resume_token else ending).append(participant)
     await _end(hub, ending, going)
-    # The two of a room together, or for a while one would look for the other.
+    # Peers go together: otherwise one would have to look for the other for a while.
     staying.sort(key=lambda participant: participant.room_id)
     outcomes: list[bool] = []
     for batch in _batches(staying):
-        kept = await _hand_over(hub, batch, going, deadline - clock.monotonic())
+        kept = await _hand_off(hub, batch, going, deadline - clock.monotonic())
         for outcome in kept:
             observer.handed_off(kept=outcome)
         outcomes += kept
@@ -57,19 +56,19 @@ async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> D
 
 
 async def _end(hub: Hub, ending: Sequence[Participant], going: Draining) -> None:
-    # All are struck off first, so that no one is told of a peer that goes too.
-    for act in (hub.strike, hub.clear):
+    # All are struck off first, so that none is told of a peer that goes as well.
+    for act in (hub.lifecycle.strike, hub.lifecycle.clear):
         for batch in _batches(ending):
             for participant in batch:
                 act(participant, going)
             await asyncio.sleep(0)
 
 
-async def _hand_over(
+async def _hand_off(
     hub: Hub, batch: Sequence[Participant], going: Draining, left: float
 ) -> list[bool]:
-    """Hand over those of `batch` that are still here; whether each one was."""
-    there = [participant for participant in batch if not participant.over]
+    """Hand off those of `batch` that are still here; whether each one was handed off."""
+    there = [participant for participant in batch if not participant.gone]
     if hub.handoff is None or left <= 0:
         for participant in there:
             hub.end(participant, going)

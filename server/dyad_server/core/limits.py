@@ -1,18 +1,18 @@
-"""How much one stream, one user, one address may ask for. Plain counting, no clock of its own."""
+"""What a stream, a user and an address may use. Plain counting; time is handed in."""
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 _FORGOTTEN_AT_ONCE = 2
-# What may come at once, in seconds of the rate.
+# A burst, in seconds of the rate.
 BURST_SECONDS = 5
-# For each stream a user has one `Send` under way; the rest is for what is on its way.
+# A user has one `Send` under way for each stream; the others may still be on their way.
 _CALLS_PER_STREAM = 4
-# All streams of a user break at once, come back, and break again.
+# All streams of a user may break at once, reconnect, and break again.
 _OPENS_PER_STREAM = 2
-# However few streams a user may have, one that breaks may do so again and again.
+# Even where a user may have few streams, a stream may break again and again.
 _OPENS_AT_ONCE = 10
-# The connections of a user that is gone are not forgotten before its rates.
+# The rates of a user are remembered for some time after its last stream.
 _USERS_PER_STREAM = 2
 
 
@@ -24,18 +24,18 @@ class Limits:
 
     Attributes:
         join_timeout: for a `join_room`.
-        lone_timeout: for somebody else to come into a room.
-        heartbeat: for something to be sent or heard; then a heartbeat is sent.
-        lease: for something to be heard; then the connection is broken.
-        resume_grace: for one whose connection broke; 0: none is waited for.
-        drain_spread: over which those who are sent away come back.
-        max_waiting_bytes: kept for one who reads slowly, or not at present.
-        max_waiting_frames: the same in frames, for one who may resume.
-        max_frames_per_second: that one user sends, over all its connections.
+        lone_timeout: for a peer.
+        heartbeat: for a message sent or received; then a heartbeat is sent.
+        lease: for a message received; then the connection counts as broken.
+        resume_grace: for a participant whose connection broke; 0: seats are not reserved.
+        drain_spread: over which clients reconnect that are sent away.
+        max_waiting_bytes: kept for a client that reads slowly, or is disconnected.
+        max_waiting_frames: the same in frames, for a participant that may resume.
+        max_frames_per_second: of one user, over all its connections.
         max_bytes_per_second: the same.
         max_opens_per_second: connections that one user opens.
         max_streams: in all.
-        max_streams_per_user: those that are held counted in.
+        max_streams_per_user: reserved seats included.
         max_streams_per_address: open now.
     """
 
@@ -56,12 +56,12 @@ class Limits:
 
     @property
     def frames_at_once(self) -> int:
-        """The most frames that may come at once."""
+        """The most frames that a user may send at once."""
         return self.max_frames_per_second * BURST_SECONDS
 
     @property
     def bytes_at_once(self) -> int:
-        """The most bytes that may come at once."""
+        """The most bytes that a user may send at once."""
         return self.max_bytes_per_second * BURST_SECONDS
 
     @property
@@ -71,12 +71,12 @@ class Limits:
 
     @property
     def opens_at_once(self) -> int:
-        """The most connections that one user may open at once."""
+        """The most connections that a user may open at once."""
         return max(self.max_streams_per_user * _OPENS_PER_STREAM, _OPENS_AT_ONCE)
 
     @property
     def calls_per_user(self) -> int:
-        """The most short calls of one user that may be under way."""
+        """The most short streams of a user that may be under way."""
         return self.max_streams_per_user * _CALLS_PER_STREAM
 
 
@@ -92,7 +92,7 @@ class Bucket:
         self._then = now
 
     def take(self, amount: float, now: float) -> bool:
-        """Take `amount`; False, and nothing taken, when there is less."""
+        """Take `amount`; False if there is less, and then nothing is taken."""
         self._fill(now)
         if amount > self._level:
             return False
@@ -100,7 +100,7 @@ class Bucket:
         return True
 
     def full(self, now: float) -> bool:
-        """Whether it is as good as a new one."""
+        """Whether it is like a new bucket."""
         self._fill(now)
         return self._level >= self._burst
 
@@ -110,41 +110,41 @@ class Bucket:
 
 
 class Quota:
-    """At most so many at once for each key; 0: any number."""
+    """A maximum for each key at one time; 0: no maximum."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._held: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def full(self, key: str, *, spare: int = 0) -> bool:
-        """Whether `key` may not have one more, where so many do not count."""
-        return 0 < self._most <= self._held[key] - spare
+        """Whether `key` has reached the maximum, when `spare` of its own do not count."""
+        return 0 < self._most <= self._counts[key] - spare
 
     def over(self, key: str) -> bool:
-        """Whether `key` has more than it may."""
-        return 0 < self._most < self._held[key]
+        """Whether `key` is over the maximum."""
+        return 0 < self._most < self._counts[key]
 
     def count(self, key: str) -> int:
         """How many `key` has."""
-        return self._held[key]
+        return self._counts[key]
 
     def take(self, key: str) -> None:
         """Count one more for `key`."""
-        self._held[key] += 1
+        self._counts[key] += 1
 
     def give_back(self, key: str) -> None:
         """Count one less."""
-        self._held[key] -= 1
-        if not self._held[key]:
-            del self._held[key]
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key]
 
 
 class Throttle:
     """A bucket for each key.
 
-    It remembers a key until its bucket is full, for then it is as good as a new
-    one. Where there are too many others, the longest silent is forgotten: to get
-    a burst before its time, a key has to say nothing while so many others do.
+    A key is remembered until its bucket is full, because a full bucket is like a new
+    one. Where there are too many keys, the one that has been silent longest is
+    forgotten: a key can only gain a burst by staying silent while many others speak.
     """
 
     def __init__(self, rate: float, burst: float, most: int) -> None:
@@ -158,7 +158,7 @@ class Throttle:
         return len(self._buckets)
 
     def take(self, key: str, amount: float, now: float) -> bool:
-        """Let `key` take `amount`; False, and nothing taken, when it has less."""
+        """Take `amount` for `key`; False if it has less, and then nothing is taken."""
         if not amount:
             return True
         bucket = self._buckets.get(key)
@@ -170,7 +170,7 @@ class Throttle:
         return bucket.take(amount, now)
 
     def _make_room(self, now: float) -> None:
-        # Two for each that comes, so that the table shrinks and no call takes long.
+        # Two for each new key: the table shrinks, and no call takes long.
         for _ in range(_FORGOTTEN_AT_ONCE):
             key = next(iter(self._buckets), None)
             if key is None:

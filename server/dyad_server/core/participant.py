@@ -1,4 +1,4 @@
-"""One participant: its session, its seat, and the connection it has at the moment."""
+"""One participant: its state, its session, its seat, and its present connection."""
 
 import secrets
 from typing import Protocol
@@ -7,57 +7,47 @@ from dyad_server.core.clock import Timer
 from dyad_server.core.commands import Identity
 from dyad_server.core.events import Member, Output
 from dyad_server.core.session import Session
+from dyad_server.core.session_ids import new_session_id
+from dyad_server.core.states import GONE, State, Step, after
 from dyad_server.errors import Ended
 
-_ID_BYTES = 24
-
-
-def name_of_node(node: str) -> str:
-    """What a secret begins with whose owner is on `node`; one node alone has no name."""
-    return f"{node}." if node else ""
-
-
-def node_of(secret: str) -> str:
-    """The node that a secret's owner is on; empty: it names none."""
-    return secret.partition(".")[0] if "." in secret else ""
+_MEMBER_ID_BYTES = 24
 
 
 class Outlet(Protocol):
-    """A connection's writing side. No call waits or raises."""
+    """The writing side of a connection. No call waits or raises."""
 
     def wake(self) -> None:
-        """Something waits in the session."""
+        """Write what waits in the session."""
 
     def beat(self) -> None:
-        """Send a message without frames, unless others are on their way."""
+        """Send a message without frames, unless another message is on its way."""
 
     def end(self, failure: Ended) -> None:
-        """End the connection with this, after what waits in the session."""
+        """End the connection with `failure`, after what waits in the session."""
 
 
 class Connection:
-    """One stream (or `Listen`) of a participant's; after a resume it has another.
+    """A `Signal` or `Listen` stream.
 
     Attributes:
-        id: names it in `Send`. A secret of its client's.
-        address: whose address it came from.
-        token: the digest of the token that opened it, for which it may speak
-            for as long as the connection does; empty: none may.
-        expiry: the timer that ends it when that token expires, if one does.
-        outlet: its writing side.
-        participant: whose it is.
+        id: the session id that `Send` gives; only its client knows it.
+        address: the client's.
+        token: the digest of the token that opened the connection. That token may
+            speak for it until it ends, even when expired; empty: no token may.
+        outlet: the writing side.
+        participant: its owner.
         open: False once it is over.
-        failure: what ended it; None while open, or when it went by itself.
-        sent_at: when something was last sent on it, by the monotonic clock.
-        heard_at: when something last came.
-        asked_at: when it was last sent a heartbeat.
-        slot: for `heartbeats`: when it is looked at next.
+        failure: what ended it; None while it is open, or if its client ended it.
+        sent_at: when a message was last sent, by the monotonic clock.
+        heard_at: when a message last came.
+        asked_at: when a heartbeat was last sent.
     """
 
     __slots__ = (
+        "_expiry",
         "address",
         "asked_at",
-        "expiry",
         "failure",
         "heard_at",
         "id",
@@ -65,69 +55,105 @@ class Connection:
         "outlet",
         "participant",
         "sent_at",
-        "slot",
         "token",
     )
 
     def __init__(
         self, participant: "Participant", outlet: Outlet, address: str, token: bytes, node: str
     ) -> None:
-        self.id = name_of_node(node) + secrets.token_urlsafe(_ID_BYTES)
+        self.id = new_session_id(node)
         self.participant = participant
         self.outlet = outlet
         self.address = address
         self.token = token
-        self.expiry: Timer | None = None
         self.open = True
         self.failure: Ended | None = None
         self.sent_at = self.heard_at = self.asked_at = 0.0
-        self.slot = 0
+        self._expiry: Timer | None = None
+
+    def begin(self, now: float) -> None:
+        """Start counting silence."""
+        self.sent_at = self.heard_at = self.asked_at = now
+
+    def sent(self, now: float) -> None:
+        """Note that a message was sent."""
+        self.sent_at = now
+
+    def heard(self, now: float) -> None:
+        """Note that a message came."""
+        self.heard_at = now
+
+    def ask(self, now: float) -> None:
+        """Send a heartbeat, which its client answers."""
+        self.asked_at = now
+        self.outlet.beat()
+
+    def expire_by(self, timer: Timer) -> None:
+        """Keep the timer that ends the connection when its token expires."""
+        self._expiry = timer
+
+    def expire(self) -> None:
+        """Let no token speak for the connection any more, not even for its reserved seat."""
+        self.token = b""
+
+    def move_to(self, participant: "Participant") -> None:
+        """Belong to the participant whose seat this connection resumes."""
+        self.participant = participant
+
+    def close(self, failure: Ended | None) -> None:
+        """End the connection; its client is told `failure`, if there is one."""
+        self.open = False
+        self.failure = failure
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if failure is not None:
+            self.outlet.end(failure)
 
 
 class Participant:
-    """One session with the hub.
+    """A user's session with the hub. Each change of `state` is a method.
 
     Attributes:
-        member: what sits in a room.
         identity: who the token names.
-        session: numbers and what the client may still lack.
-        connection: the one it has; None while its seat is held.
-        broken: the one that it had, while its seat is held: a `Send` may still
-            be under way for it.
-        over: it has ended.
-        entering: which room it asked to enter, until the answer.
-        room_id: where it sits; empty: nowhere.
-        resumable: it asked for its seat to be held.
-        resume_token: gives the seat back; empty: none does.
-        spent_token: the one before, until the client shows that it has the new one.
-        spoke: whether anything has come from it.
+        member: how the engine knows it; another one after each leave.
+        session: numbers, and what its client may still lack.
+        state: see `states`.
+        connection: the one that events are written to; None unless it has one.
+        coming: while it resumes, the connection that is to be the next one.
+        broken: while its seat is reserved, the connection that broke: a `Send`
+            may still be under way for it.
+        room_id: the room that it is in, or asks to enter; empty: none.
+        resumable: it asked for its seat to be reserved when its connection breaks.
+        resume_token: gives the seat back; empty: no token does.
+        spent_token: the one before, until its client has shown that it has the new one.
+        spoke: whether any frame has come from it.
     """
 
     __slots__ = (
         "_grace",
         "_patience",
         "broken",
+        "coming",
         "connection",
-        "entering",
         "identity",
         "member",
-        "over",
         "resumable",
         "resume_token",
         "room_id",
         "session",
         "spent_token",
         "spoke",
+        "state",
     )
 
     def __init__(self, identity: Identity, session: Session[Output]) -> None:
         self.identity = identity
         self.member = self._new_member()
         self.session = session
+        self.state = State.WAITING
         self.connection: Connection | None = None
+        self.coming: Connection | None = None
         self.broken: Connection | None = None
-        self.over = False
-        self.entering = ""
         self.room_id = ""
         self.resumable = False
         self.resume_token = ""
@@ -136,27 +162,131 @@ class Participant:
         self._patience: Timer | None = None
         self._grace: Timer | None = None
 
-    def begin_anew(self) -> None:
-        """Be another member: one that left is never seated again."""
+    # The steps of `states.TRANSITIONS`.
+
+    def enter(self, room_id: str, *, resumable: bool) -> None:
+        """Ask for a seat in `room_id`."""
+        self._go(Step.ENTER)
+        self.room_id = room_id
+        self.resumable = resumable
+
+    def refuse(self) -> None:
+        """Get no seat."""
+        self._go(Step.REFUSE)
+        self.room_id = ""
+
+    def seat(self) -> None:
+        """Get the seat."""
+        self._go(Step.SEAT)
+        self.session.keep_until_acknowledged(keep=self.resumable)
+
+    def leave(self) -> None:
+        """Leave the room, and be a new member in the next one."""
+        self._go(Step.LEAVE)
+        self.unseat()
         self.member = self._new_member()
 
-    def _new_member(self) -> Member:
-        identity = self.identity
-        return Member(secrets.token_urlsafe(_ID_BYTES), identity.user_id, identity.email)
+    def disconnect(self, connection: Connection, grace: Timer | None) -> None:
+        """Lose its connection; `grace` ends the reservation, None: something else does."""
+        self._go(Step.DISCONNECT)
+        self.connection = self.coming = None
+        self.broken = connection
+        self._grace = grace
+
+    def resume(self, connection: Connection) -> None:
+        """Have a new connection, and ask for the seat back."""
+        self._go(Step.RESUME)
+        self.connection = self.broken = None
+        self.coming = connection
+        self._end_grace()
+
+    def return_to_seat(self, joined: Output) -> None:
+        """Get the seat back, and write `joined` to the new connection first."""
+        self._go(Step.RETURN)
+        self.connection, self.coming = self.coming, None
+        self.session.put_first(joined)
+
+    def adopt(self, member_id: str, room_id: str, token: str, spent_token: str) -> None:
+        """Be the participant that another node has handed off.
+
+        Args:
+            member_id: as the engine knows it.
+            room_id: the room in which it has a seat.
+            token: its resume token.
+            spent_token: the one before.
+        """
+        self._go(Step.ADOPT)
+        self.member = self._new_member(member_id)
+        self.room_id = room_id
+        self.resume_token, self.spent_token = token, spent_token
+        self.resumable = self.spoke = True
+
+    def reserve_until(self, grace: Timer) -> None:
+        """Keep the seat that it came with from another node for the grace time."""
+        self._grace = grace
+
+    def hand_off(self) -> None:
+        """Go on at another node."""
+        self._go(Step.HAND_OFF)
+        self._end_timers()
+
+    def end(self) -> None:
+        """End."""
+        self._go(Step.END)
+        self._end_timers()
+
+    # What does not change the state.
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended, or is another node's now."""
+        return self.state in GONE
+
+    def connect(self, connection: Connection) -> None:
+        """Have its first connection."""
+        self.connection = connection
+
+    def give_up(self, connection: Connection) -> None:
+        """Have this connection no longer, where it is the present one."""
+        if self.connection is connection:
+            self.connection = None
+
+    def forget_broken(self) -> None:
+        """Accept no `Send` for the connection that broke."""
+        self.broken = None
+
+    def speak(self) -> None:
+        """Note that a frame has come."""
+        self.spoke = True
+
+    def unseat(self) -> None:
+        """Have no seat that could be freed."""
+        self.room_id = ""
+        self.session.keep_until_acknowledged(keep=False)
+
+    def renew_token(self, token: str, spent: str = "") -> None:
+        """Have `token` as its resume token, and `spent` as the one before."""
+        self.resume_token, self.spent_token = token, spent
 
     def wait(self, timer: Timer | None) -> None:
-        """Let `timer` stand in for the one before; None: it may stay for ever."""
+        """Let `timer` end its waiting instead of the one before; None: it may stay."""
         if self._patience is not None:
             self._patience.cancel()
         self._patience = timer
 
-    @property
-    def held(self) -> bool:
-        """Whether its seat is held, for want of a connection."""
-        return self._grace is not None
+    def _go(self, step: Step) -> None:
+        self.state = after(self.state, step)
 
-    def hold(self, timer: Timer | None) -> None:
-        """Let `timer` say when its seat is held no longer; None: it is back."""
+    def _end_grace(self) -> None:
         if self._grace is not None:
             self._grace.cancel()
-        self._grace = timer
+        self._grace = None
+
+    def _end_timers(self) -> None:
+        self.wait(None)
+        self._end_grace()
+
+    def _new_member(self, member_id: str = "") -> Member:
+        identity = self.identity
+        member_id = member_id or secrets.token_urlsafe(_MEMBER_ID_BYTES)
+        return Member(member_id, identity.user_id, identity.email)

@@ -1,4 +1,4 @@
-"""Who is here: participants, their connections, and how many there may be."""
+"""The participants of this node, their connections, and how many there may be."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,30 +13,31 @@ from dyad_server.core.participant import Connection, Outlet, Participant
 from dyad_server.core.ports import Observer
 from dyad_server.core.resume_tokens import ResumeTokens
 from dyad_server.core.session import Session
+from dyad_server.core.states import State
 from dyad_server.errors import Ended, Overloaded, SessionNotFound, Unauthenticated
 
-# What it takes to keep something to be told, measured with CPython 3.11: 168 bytes
-# beside a payload, and 260 to 480 where there is none.
+# Memory of an output that waits, measured with CPython 3.11: 168 bytes beside a
+# payload, and 260 to 480 without one.
 _FORWARDED_BYTES = 192
 _TOLD_BYTES = 512
 
 
 def kept_size(output: Output) -> int:
-    """How many bytes of memory it takes to keep `output`."""
+    """How many bytes of memory `output` takes while it waits."""
     event = output.event
     return _FORWARDED_BYTES + len(event.payload) if isinstance(event, Forwarded) else _TOLD_BYTES
 
 
 class Registry:
-    """The participants of this node, and the connections that they have.
+    """Finds participants and connections, and counts them.
 
-    A user counts each participant, held ones too, and each connection that was
-    closed but not yet let go of by its transport. For each that is held, one more
-    may connect, but not enter a room.
+    What counts for a user: each participant, with a reserved seat too, and each
+    closed connection that its transport has not released yet. For each reserved seat
+    the user may open one more connection, which may resume but not enter a room.
 
     Attributes:
-        tokens: which resume token is whose.
-        empty: set while no transport holds a connection of anybody here.
+        tokens: the resume tokens of the participants.
+        empty: set while no transport has a connection to release.
     """
 
     def __init__(
@@ -67,21 +68,21 @@ class Registry:
         return iter(tuple(self._participants.values()))
 
     def get(self, member_id: str) -> Participant | None:
-        """The participant of that id."""
+        """The participant with this member id."""
         return self._participants.get(member_id)
 
     def find(self, session_id: str, user_id: str, stale: bytes = b"") -> Connection:
-        """The connection of that id, if it is this user's.
+        """The connection with this id.
 
         Args:
-            session_id: its id.
-            user_id: whose it must be.
-            stale: where the token that names the user is good no longer, its
-                digest: it must have opened the connection.
+            session_id: the id.
+            user_id: the user who must have opened it.
+            stale: empty if that user's token is valid. Else its digest: a token that
+                is no longer valid must have opened this very connection.
 
         Raises:
-            SessionNotFound: there is none, or it is somebody else's.
-            Unauthenticated: the token did not open it, and is good no longer.
+            SessionNotFound: there is no such connection, or it is another user's.
+            Unauthenticated: the token is no longer valid, and did not open it.
         """
         connection = self._connections.get(session_id)
         if stale and (connection is None or not compare_digest(connection.token, stale)):
@@ -91,33 +92,33 @@ class Registry:
         return connection
 
     def allows(self, user_id: str, frames: int, size: int) -> bool:
-        """Count so many frames and bytes that a user sends; False, when that is past its rates.
+        """Charge frames and bytes to a user; False if that is over its rates.
 
-        They are a user's, and not a connection's, so that another connection
-        brings no more.
+        The rates are the user's and not the connection's, so a second connection
+        gains nothing.
         """
         now = self._clock.monotonic()
         return self._frames.take(user_id, frames, now) and self._bytes.take(user_id, size, now)
 
     def open(self, identity: Identity, outlet: Outlet, address: str, token: bytes) -> Connection:
-        """A new participant, on a connection from `address`.
+        """Open a connection for a new participant; see `Hub.open`.
 
         Raises:
-            Overloaded: there are too many already.
+            Overloaded: there are too many connections already.
         """
         limits = self._limits
         if not self._opens.take(identity.user_id, 1, self._clock.monotonic()):
             raise Overloaded("This user opens streams too fast.")
         if self._streams >= limits.max_streams:
             raise Overloaded("The server is full.")
-        # Whose connection broke may come back; `too_many` says of all others.
+        # A user may reconnect for each reserved seat; `too_many` stops other uses of that.
         if self._users.full(identity.user_id, spare=self._away.count(identity.user_id)):
             raise Overloaded(f"This user has {limits.max_streams_per_user} streams already.")
         if self._addresses.full(address):
             raise Overloaded(f"This address has {limits.max_streams_per_address} streams already.")
         participant = self.new(identity)
         connection = Connection(participant, outlet, address, token, self._node)
-        participant.connection = connection
+        participant.connect(connection)
         self._connections[connection.id] = connection
         self._heartbeats.watch(connection, self._clock.monotonic())
         self._streams += 1
@@ -127,81 +128,79 @@ class Registry:
         return connection
 
     def new(self, identity: Identity) -> Participant:
-        """A participant with this node's limits, not counted yet."""
+        """A participant with this node's limits, not added yet."""
         limits = self._limits
         return Participant(
             identity, Session(limits.max_waiting_bytes, limits.max_waiting_frames, kept_size)
         )
 
-    def rename(self, participant: Participant) -> None:
-        """Know one that left its room as another member: it may enter the next one."""
-        del self._participants[participant.member.id]
-        participant.begin_anew()
-        self._participants[participant.member.id] = participant
-
     def add(self, participant: Participant) -> None:
-        """Count one that came."""
+        """Add a new participant."""
         self._participants[participant.member.id] = participant
         self._users.take(participant.identity.user_id)
         self._observer.opened(len(self._participants))
 
+    def adopt(self, participant: Participant) -> None:
+        """Add a participant from another node, with its tokens."""
+        self.add(participant)
+        self.tokens.accept(participant)
+        self._away.take(participant.identity.user_id)
+
+    def leave(self, participant: Participant) -> None:
+        """Let a participant leave its room; it is known as a new member from now on."""
+        del self._participants[participant.member.id]
+        self.tokens.revoke(participant)
+        participant.leave()
+        self._participants[participant.member.id] = participant
+
+    def reserve(self, participant: Participant, broken: Connection, grace: Timer | None) -> None:
+        """Let a participant have no connection; `find` still knows the one that is `broken`."""
+        participant.disconnect(broken, grace)
+        self._connections[broken.id] = broken
+        self._away.take(participant.identity.user_id)
+
+    def resume(self, participant: Participant, connection: Connection) -> None:
+        """Let a participant have a new connection."""
+        self._end_reservation(participant)
+        participant.resume(connection)
+
     def remove(self, participant: Participant, failure: Ended | None) -> None:
-        """Count one that went; it waits for nothing any more, and no token is good for it."""
+        """Remove a participant; its tokens are revoked."""
         del self._participants[participant.member.id]
         self._users.give_back(participant.identity.user_id)
-        participant.wait(None)
-        self.hold(participant, None)
         self.tokens.revoke(participant)
-        self.forget_broken(participant)
+        self._end_reservation(participant)
         self._observer.closed(len(self._participants), failure)
 
-    def hold(self, participant: Participant, over: Timer | None) -> None:
-        """Its seat is held until that timer says that it is `over`; None: no longer."""
-        if participant.held:
+    def _end_reservation(self, participant: Participant) -> None:
+        if participant.state is State.RESERVED:
             self._away.give_back(participant.identity.user_id)
-        participant.hold(over)
-        if participant.held:
-            self._away.take(participant.identity.user_id)
+        if participant.broken is not None:
+            self._connections.pop(participant.broken.id, None)
+            participant.forget_broken()
 
     def too_many(self, participant: Participant) -> bool:
-        """Whether its user has more than may be in rooms."""
+        """Whether its user has too many connections for one more seat."""
         return self._users.over(participant.identity.user_id)
 
     def disconnect(self, connection: Connection, failure: Ended | None) -> None:
-        """Take a connection from its participant; twice does no harm.
+        """Close a connection, and take it from its participant; harmless if it is closed.
 
         Args:
-            connection: which.
-            failure: what it is to be told; None when it is gone.
+            connection: the connection.
+            failure: what its client is told; None if the connection is gone.
         """
         if not connection.open:
             return
         participant = connection.participant
-        connection.open = False
-        connection.failure = failure
-        if connection.expiry is not None:
-            connection.expiry.cancel()
+        connection.close(failure)
         self._heartbeats.forget(connection)
         self._connections.pop(connection.id, None)
         self._users.take(participant.identity.user_id)
-        if participant.connection is connection:
-            participant.connection = None
-        if failure is not None:
-            connection.outlet.end(failure)
-
-    def linger(self, connection: Connection) -> None:
-        """Let `find` know a connection that broke while its seat is held."""
-        connection.participant.broken = connection
-        self._connections[connection.id] = connection
-
-    def forget_broken(self, participant: Participant) -> None:
-        """Its seat is held no longer: `find` knows only the connection it has."""
-        if participant.broken is not None:
-            self._connections.pop(participant.broken.id, None)
-            participant.broken = None
+        participant.give_up(connection)
 
     def release(self, connection: Connection) -> None:
-        """Count a connection no longer: it was closed, and its transport holds nothing of it."""
+        """Stop counting a closed connection: its transport has nothing left to write."""
         self._streams -= 1
         if not self._streams:
             self.empty.set()

@@ -8,10 +8,10 @@ _TOKEN_BYTES = 32
 
 
 class ResumeTokens:
-    """One good token for each participant that may resume, a new one each time.
+    """One valid token for each participant that may resume; a new one after each resume.
 
-    The token that was used stays good until its client has answered: the new
-    one may be lost on its way, and then the old one is all that the client has.
+    The token that was used stays valid until its client has answered. The answer
+    with the new token may be lost, and then the old one is all that the client has.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class ResumeTokens:
         return len(self._owners)
 
     def owner(self, token: str, user_id: str, room_id: str) -> Participant | None:
-        """Whose seat `token` gives back; None where user or room are not the same."""
+        """Whose seat `token` gives back; None if it is another user's or for another room."""
         participant = self._owners.get(token)
         if participant is None or participant.identity.user_id != user_id:
             return None
@@ -30,26 +30,23 @@ class ResumeTokens:
     def rotate(self, participant: Participant, used: str = "") -> None:
         """Give `participant` its next token, in exchange for `used`."""
         self.revoke(participant)
-        participant.resume_token = secrets.token_urlsafe(_TOKEN_BYTES)
-        self._owners[participant.resume_token] = participant
-        if used:
-            participant.spent_token = used
-            self._owners[used] = participant
+        participant.renew_token(secrets.token_urlsafe(_TOKEN_BYTES), used)
+        self.accept(participant)
 
-    def take_over(self, participant: Participant) -> None:
-        """Let the tokens that another node gave `participant` be good here."""
+    def accept(self, participant: Participant) -> None:
+        """Accept the tokens that `participant` has."""
         for token in (participant.resume_token, participant.spent_token):
             if token:
                 self._owners[token] = participant
 
     def answered(self, participant: Participant) -> None:
-        """Its client has the newest token: the one before is good no longer."""
+        """Revoke the spent token: the client of `participant` has the new one."""
         if participant.spent_token:
             del self._owners[participant.spent_token]
-            participant.spent_token = ""
+            participant.renew_token(participant.resume_token)
 
     def revoke(self, participant: Participant) -> None:
-        """No token is good for `participant`."""
+        """Accept no token for `participant`."""
         self._owners.pop(participant.resume_token, None)
         self._owners.pop(participant.spent_token, None)
-        participant.resume_token = participant.spent_token = ""
+        participant.renew_token("")

@@ -24,7 +24,7 @@ from dyad_server.core.events import (
 
 @dataclass(slots=True)
 class _Room:
-    # Politeness is a seat's, not a member's: it stays while the other changes.
+    # Politeness belongs to a seat: a member stays polite when its peer changes.
     seats: dict[bool, Member]
 
     def seat_of(self, member_id: str) -> bool | None:
@@ -41,7 +41,7 @@ class _Room:
 
 
 class Rooms:
-    """All rooms of one engine. A room is there while somebody sits in it."""
+    """All rooms of one engine. A room exists while it has a member."""
 
     def __init__(self) -> None:
         self._rooms: dict[str, _Room] = {}
@@ -50,13 +50,13 @@ class Rooms:
         return len(self._rooms)
 
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> list[Output]:
-        """Give `member` a seat: its user's own, if there is one; else a free one.
+        """Give `member` the seat that its user has already, or else a free one.
 
         Args:
-            room_id: which room.
-            member: who, not seated anywhere yet.
-            create: make the room if it is not there.
-            reply_to: the number of the input this is.
+            room_id: the room.
+            member: has no seat anywhere yet.
+            create: whether to make the room if it does not exist.
+            reply_to: the number of the frame that asks for it.
         """
         room = self._rooms.get(room_id)
         if room is None:
@@ -99,12 +99,12 @@ class Rooms:
         return outputs
 
     def seats_user(self, room_id: str, user_id: str) -> bool:
-        """Whether a session of that user sits in that room."""
+        """Whether a session of the user has a seat in the room."""
         room = self._rooms.get(room_id)
         return room is not None and room.seat_of_user(user_id) is not None
 
     def resume(self, room_id: str, member_id: str) -> list[Output]:
-        """Give its seat back to one who came back; the peer is not told."""
+        """Give a member its seat back; the peer is not told."""
         room = self._rooms.get(room_id)
         seat = room.seat_of(member_id) if room else None
         if room is None or seat is None:
@@ -115,9 +115,9 @@ class Rooms:
     def leave(
         self, room_id: str, member_id: str, reason: Departure, *, reply_to: int
     ) -> list[Output]:
-        """Free the seat of `member_id`; the room ends with the last one.
+        """Free the seat of `member_id`; the room ends with its last member.
 
-        One who was disconnected gets no acknowledgement.
+        A member that was disconnected gets no acknowledgement.
         """
         room = self._rooms.get(room_id)
         seat = room.seat_of(member_id) if room else None
@@ -134,7 +134,7 @@ class Rooms:
         return outputs
 
     def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> list[Output]:
-        """Pass `payload` to the other one in the room."""
+        """Pass `payload` to the peer."""
         room = self._rooms.get(room_id)
         seat = room.seat_of(member_id) if room else None
         if room is None or seat is None:

@@ -1,6 +1,6 @@
-"""One participant's numbers in and out, and what the other side may still lack.
+"""Numbers a participant's frames in both directions; keeps what its client may still lack.
 
-Plain state, without I/O: a transport asks it what to write next.
+Plain state without I/O: a transport asks it what to write next.
 """
 
 from collections import deque
@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-# A side acknowledges at the latest after this much; docs/protocol.md.
+# Each side acknowledges after this much at the latest; see docs/protocol.md.
 _ACK_FRAMES = 32
 _ACK_BYTES = 32 * 1024
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Arrival(Enum):
-    """What a frame's number says about it."""
+    """How a frame's number compares with the numbers before."""
 
     NEW = "new"
     DUPLICATE = "duplicate"
@@ -27,22 +27,22 @@ class Arrival(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Numbered(Generic[T]):
-    """Something to be written under a number; 0: without one."""
+    """An item to write, with its number; 0 if it has none."""
 
     seq: int
     what: T
 
 
 class Session(Generic[T]):
-    """Numbers what goes out, and keeps it until it is no longer needed.
+    """Numbers items to write, and keeps them until they are no longer needed.
 
-    What goes out comes out of `take` in the order it went into `put`. Without
-    `resumable` it comes out once and is forgotten; with it, it is kept until
-    it is acknowledged, and comes out again after a `rewind`.
+    Items come out of `take` in the order in which they went into `put`. Unless the
+    session is resumable, an item comes out once and is forgotten. In a resumable
+    session it is kept until it is acknowledged, and comes out again after a `rewind`.
 
     Attributes:
-        resumable: keep what was taken until it is acknowledged.
-        taken_in: the highest number taken in from the client; the `ack` to send.
+        resumable: whether written items are kept until they are acknowledged.
+        taken_in: the highest number received from the client; the `ack` to send.
         kept_bytes: how much is kept, as counted by `size_of`.
     """
 
@@ -63,16 +63,16 @@ class Session(Generic[T]):
     )
 
     def __init__(self, bound_bytes: int, bound_frames: int, size_of: Callable[[T], int]) -> None:
-        """Keep at most `bound_bytes`, and of one who is away at most `bound_frames`.
+        """Keep at most `bound_bytes`, and at most `bound_frames` for a disconnected client.
 
-        `size_of` says how many bytes of memory it takes to keep something.
+        `size_of` says how many bytes of memory an item takes.
         """
         self._size_of = size_of
         self._bound_bytes = bound_bytes
         self._bound_frames = bound_frames
         self._last = 0
-        # Without their numbers, which take as much memory as a small frame: the
-        # last one is number `_last`.
+        # The last item is number `_last`. Numbers are not stored: each would take as
+        # much memory as a small frame.
         self._kept: deque[T] = deque()
         self._unwritten = 0
         self._written_to = 0
@@ -83,8 +83,12 @@ class Session(Generic[T]):
         self.taken_in = 0
         self.kept_bytes = 0
 
+    def keep_until_acknowledged(self, *, keep: bool) -> None:
+        """Be resumable from now on, or not."""
+        self.resumable = keep
+
     def arrive(self, seq: int, size: int = 0) -> Arrival:
-        """Take note of an inbound frame's number; 0 is not numbered."""
+        """Note the number of a frame from the client; 0: it has none."""
         if seq == 0:
             return Arrival.NEW
         if seq <= self.taken_in:
@@ -99,11 +103,11 @@ class Session(Generic[T]):
         """Number `what`, and keep it for the next `take`.
 
         Args:
-            what: comes out of `take`.
-            away: nobody is there to take it now.
+            what: the item.
+            away: the client is disconnected.
 
         Returns:
-            False when that is more than may be kept; the session cannot go on.
+            False if that is more than may be kept, so that the session must end.
         """
         self._last += 1
         self._kept.append(what)
@@ -114,7 +118,7 @@ class Session(Generic[T]):
         )
 
     def put_first(self, what: T) -> None:
-        """Let `what` come first out of the next `take`, without a number."""
+        """Let `what` be the first item of the next `take`, without a number."""
         self._first = Numbered(0, what)
 
     @property
@@ -123,7 +127,7 @@ class Session(Generic[T]):
         return self._unwritten > 0 or self._first is not None
 
     def take(self) -> list[Numbered[T]]:
-        """All that has not been written, in order, to go out together."""
+        """All items that have not been written, in order, to be written together."""
         kept = self._kept
         unwritten = islice(kept, len(kept) - self._unwritten, None) if self._unwritten else ()
         first = self._last - self._unwritten + 1
@@ -139,10 +143,10 @@ class Session(Generic[T]):
         return taken
 
     def acknowledged(self, seq: int) -> bool:
-        """Forget what the client has taken in.
+        """Forget what the client has received, up to number `seq`.
 
         Returns:
-            False when that was never written.
+            False if `seq` was never written.
         """
         if seq > self._written_to:
             return False
@@ -150,10 +154,11 @@ class Session(Generic[T]):
         return True
 
     def rewind(self, seq: int) -> bool:
-        """Let all after `seq` come out of `take` again, for a client that has up to it.
+        """Let the items after `seq` come out of `take` again.
 
         Returns:
-            False, and nothing has changed, when that was never sent or is kept no longer.
+            False if `seq` was never sent, or what follows is no longer kept; then
+            nothing has changed.
         """
         if not self._last - len(self._kept) <= seq <= self._written_to:
             return False
@@ -163,7 +168,7 @@ class Session(Generic[T]):
 
     @property
     def ack_due(self) -> bool:
-        """Whether so much was taken in that the client should be told."""
+        """Whether so much was received that an acknowledgement should be sent."""
         return self.resumable and (
             self.taken_in - self._ack_sent >= _ACK_FRAMES or self._unacked_bytes >= _ACK_BYTES
         )
@@ -175,12 +180,12 @@ class Session(Generic[T]):
         return self.taken_in
 
     def state(self, plain: Callable[[T], Any]) -> list[Any]:
-        """All of it as plain data, `plain` for each of what is kept."""
+        """The session as plain data; `plain` converts an item."""
         kept = [plain(what) for what in self._kept]
         return [self._last, self._written_to, self.taken_in, kept]
 
     def restore(self, state: list[Any], what: Callable[[Any], T]) -> None:
-        """Be the resumable session whose `state` this was; `what` undoes `plain`."""
+        """Become the resumable session that returned `state`; `what` undoes `plain`."""
         self._last, self._written_to, self.taken_in, kept = state
         self._kept = deque(what(plain) for plain in kept)
         self.kept_bytes = sum(map(self._size_of, self._kept))

@@ -11,6 +11,7 @@ from dyad.v1 import signaling_pb2 as pb
 from google.protobuf.message import Message
 
 from dyad_server.core.participant import Connection
+from dyad_server.core.states import State
 from dyad_server.errors import Ended, Overloaded
 from dyad_server.grpc_api import codec, status
 from dyad_server.grpc_api.time_limit import TimeLimit
@@ -90,7 +91,7 @@ class StreamOutlet:
         try:
             while not self._gone and (message := self._next()) is not None:
                 if self._connection is not None:
-                    self._connection.sent_at = time.monotonic()
+                    self._connection.sent(time.monotonic())
                 await self._limit.wait_for(self._context.write(message))
         except TimeoutError:
             self._gone = True
@@ -108,7 +109,8 @@ class StreamOutlet:
             return None
         participant = connection.participant
         # Waiting frames belong to the current connection; at the end, to the last one.
-        if participant.connection is not connection and not participant.over:
+        # Those of a participant that was handed off are the other node's to send.
+        if participant.connection is not connection and participant.state is not State.OVER:
             return None
         session = participant.session
         frames: list[pb.Frame] = []

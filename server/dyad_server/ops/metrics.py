@@ -18,7 +18,7 @@ class MetricsObserver:
         self._ended = prometheus.Counter(
             "dyad_sessions_ended", "Sessions ended, by reason.", ["reason"], registry=self.registry
         )
-        self._held = prometheus.Counter(
+        self._reserved = prometheus.Counter(
             "dyad_seats_reserved",
             "Seats reserved after a broken connection.",
             registry=self.registry,
@@ -32,7 +32,7 @@ class MetricsObserver:
             ["outcome"],
             registry=self.registry,
         )
-        self._handed_over = {True: handed_off.labels("kept"), False: handed_off.labels("lost")}
+        self._handed_off = {True: handed_off.labels("kept"), False: handed_off.labels("lost")}
         delivered = prometheus.Counter(
             "dyad_events", "Events sent to participants, by kind.", ["kind"], registry=self.registry
         )
@@ -60,7 +60,7 @@ class MetricsObserver:
 
     def reserved(self) -> None:
         """See `ports.Observer`."""
-        self._held.inc()
+        self._reserved.inc()
 
     def resumed(self) -> None:
         """See `ports.Observer`."""
@@ -68,7 +68,7 @@ class MetricsObserver:
 
     def handed_off(self, *, kept: bool) -> None:
         """See `ports.Observer`."""
-        self._handed_over[kept].inc()
+        self._handed_off[kept].inc()
 
     def delivered(self, output: Output) -> None:
         """See `ports.Observer`."""

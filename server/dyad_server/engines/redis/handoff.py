@@ -17,9 +17,10 @@ import msgpack
 
 from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Quota
-from dyad_server.core.participant import Participant, node_of
+from dyad_server.core.participant import Participant
 from dyad_server.core.ports import Found
 from dyad_server.core.reconnect import RESUMED
+from dyad_server.core.session_ids import node_of
 from dyad_server.engines.redis.answers import Claimed, OnNodes, Verdict, Waiting
 from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.membership import NODE_NAME

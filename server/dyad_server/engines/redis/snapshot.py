@@ -44,12 +44,7 @@ def restore(data: Plain, participant_of: Callable[[Identity], Participant]) -> P
     """
     (user_id, email, room), member_id, room_id, token, spent, session = data
     participant = participant_of(Identity(user_id, email, room))
-    participant.member = Member(member_id, user_id, email)
-    participant.room_id = room_id
-    participant.resume_token = token
-    participant.spent_token = spent
-    participant.resumable = True
-    participant.spoke = True
+    participant.adopt(member_id, room_id, token, spent)
     participant.session.restore(session, _output)
     return participant
 

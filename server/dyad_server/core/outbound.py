@@ -1,0 +1,94 @@
+"""What the engine tells participants: it changes their state, and waits in their sessions."""
+
+from dyad_server.core.events import (
+    EngineUnavailable,
+    Evicted,
+    Joined,
+    Left,
+    OutOfSync,
+    Output,
+    PeerJoined,
+    PeerLeft,
+    Refused,
+)
+from dyad_server.core.lifecycle import Lifecycle
+from dyad_server.core.participant import Participant
+from dyad_server.core.ports import Observer
+from dyad_server.core.reconnect import REPLACED, UNREACHABLE, Reconnect
+from dyad_server.core.registry import Registry
+from dyad_server.core.states import State
+from dyad_server.errors import OutOfStep, Overloaded, Replaced, Unavailable
+
+
+class Outbound:
+    """Takes the outputs of the engine, in their order."""
+
+    def __init__(
+        self, registry: Registry, lifecycle: Lifecycle, reconnect: Reconnect, observer: Observer
+    ) -> None:
+        """Find participants in `registry`, and let `observer` know what they are told."""
+        self._registry = registry
+        self._lifecycle = lifecycle
+        self._reconnect = reconnect
+        self._observer = observer
+
+    def deliver(self, output: Output) -> None:
+        """Act on an output, and tell it to its participant if there is one."""
+        participant = self._registry.get(output.to)
+        if participant is None:
+            return
+        match output.event:
+            case Joined(resumed=True):
+                self._reconnect.seated(participant, output)
+            case Evicted():
+                participant.unseat()
+                self._lifecycle.end(participant, Replaced(REPLACED))
+            case EngineUnavailable():
+                participant.unseat()
+                self._lifecycle.end(participant, Unavailable(UNREACHABLE))
+            case OutOfSync():
+                sentence = "The two ends can no longer be kept in step."
+                self._lifecycle.end(participant, OutOfStep(sentence))
+            case Left() if participant.connection is None:
+                # It hung up by a `Send` that came after its `Listen` had broken.
+                participant.unseat()
+                self.tell(participant, output)
+                self._lifecycle.end(participant)
+            case _:
+                self._step(participant, output)
+                self.tell(participant, output)
+
+    def tell(self, participant: Participant, output: Output) -> None:
+        """Let an output wait in a participant's session until it is written."""
+        away = participant.connection is None
+        fits = participant.session.put(output, away=away)
+        self._observer.delivered(output)
+        if participant.connection is not None:
+            participant.connection.outlet.wake()
+        if not fits:
+            self._lifecycle.end(participant, Overloaded("Too much waits to be read."))
+
+    def _step(self, participant: Participant, output: Output) -> None:
+        match output.event:
+            case Joined(peer):
+                participant.seat()
+                if participant.resumable:
+                    self._registry.tokens.rotate(participant)
+                if peer is None:
+                    self._lifecycle.await_peer(participant)
+                else:
+                    participant.wait(None)
+            case PeerJoined():
+                participant.wait(None)
+            case PeerLeft():
+                self._lifecycle.await_peer(participant)
+            case Left():
+                self._registry.leave(participant)
+                self._lifecycle.await_join(participant)
+            case Refused() if self._refuses_entry(participant, output):
+                participant.refuse()
+            case _:
+                pass
+
+    def _refuses_entry(self, participant: Participant, output: Output) -> bool:
+        return participant.state is State.ENTERING and output.room_id == participant.room_id

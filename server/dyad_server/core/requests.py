@@ -1,0 +1,115 @@
+"""What participants ask for: checks each frame, and passes it on to the engine."""
+
+import uuid
+
+from dyad_server.core.commands import Acknowledge, Enter, Event, Input, Invalid, Leave, Relay
+from dyad_server.core.events import Departure, Output, Refusal, Refused
+from dyad_server.core.lifecycle import Lifecycle
+from dyad_server.core.limits import Limits
+from dyad_server.core.outbound import Outbound
+from dyad_server.core.participant import Connection, Participant
+from dyad_server.core.ports import Broker
+from dyad_server.core.reconnect import Reconnect
+from dyad_server.core.registry import Registry
+from dyad_server.core.session import Arrival
+from dyad_server.core.states import State
+from dyad_server.errors import Forbidden, Overloaded
+
+
+class Requests:
+    """Acts on the frames of all participants."""
+
+    def __init__(  # noqa: PLR0917 - the parts of the hub
+        self,
+        broker: Broker,
+        registry: Registry,
+        lifecycle: Lifecycle,
+        reconnect: Reconnect,
+        outbound: Outbound,
+        limits: Limits,
+    ) -> None:
+        """Ask `broker`; `outbound` tells a participant that its frame was refused."""
+        self._broker = broker
+        self._registry = registry
+        self._lifecycle = lifecycle
+        self._reconnect = reconnect
+        self._outbound = outbound
+        self._may_resume = limits.resume_grace > 0
+
+    def take_in(self, connection: Connection, what: Input) -> None:
+        """Act on a frame; a frame whose number was received before has no effect."""
+        participant = connection.participant
+        event = what.event
+        if isinstance(event, Enter) and event.resume_token:
+            if participant.spoke or what.seq:
+                sentence = "A join_room that resumes comes first, without a number."
+                self._refuse(participant, what.seq, sentence)
+            else:
+                self._reconnect.begin(connection, what.ack, event)
+            return
+        participant.speak()
+        self._registry.tokens.answered(participant)
+        session = participant.session
+        arrival = session.arrive(what.seq, what.size)
+        if what.ack and not session.acknowledged(what.ack):
+            event = Invalid(f"Nothing was sent under number {what.ack}.")
+        elif arrival is Arrival.GAP:
+            expected = session.taken_in + 1
+            event = Invalid(f"The frame is number {what.seq}; number {expected} is next.")
+        elif arrival is Arrival.DUPLICATE:
+            event = Acknowledge()
+        self._act(participant, what, event)
+        if session.ack_due:
+            connection.outlet.wake()
+
+    def _act(self, participant: Participant, what: Input, event: Event) -> None:
+        member_id = participant.member.id
+        match event:
+            case Relay(room_id, payload):
+                if room_id == participant.room_id:
+                    # One string for all frames, or each that waits would keep its own.
+                    room_id = participant.room_id
+                self._broker.relay(room_id, member_id, payload, reply_to=what.seq)
+            case Enter():
+                self._enter(participant, what.seq, event)
+            case Leave(room_id):
+                self._broker.leave(room_id, member_id, Departure.LEFT, reply_to=what.seq)
+            case Invalid(sentence):
+                self._refuse(participant, what.seq, sentence)
+            case Acknowledge():
+                pass
+
+    def _enter(self, participant: Participant, seq: int, enter: Enter) -> None:
+        room_id = enter.room_id
+        if participant.state is not State.WAITING:
+            self._refuse(participant, seq, "You are in a room already: leave it first.")
+            return
+        own = participant.identity.room
+        if own is not None and room_id not in ("", own):
+            self._lifecycle.end(participant, Forbidden("The token is for another room."))
+            return
+        if own is not None and not room_id and not _is_uuid(own):
+            sentence = "The token's room is not a UUID: it cannot be created."
+            self._lifecycle.end(participant, Forbidden(sentence))
+            return
+        if self._registry.too_many(participant):
+            self._lifecycle.end(participant, Overloaded("This user has too many streams already."))
+            return
+        # A token with a room may create that room by naming it, so both ends can rejoin
+        # after a restart.
+        create = not room_id or (room_id == own and _is_uuid(own))
+        resumable = enter.resumable and self._may_resume
+        participant.enter(room_id or own or str(uuid.uuid4()), resumable=resumable)
+        self._broker.enter(participant.room_id, participant.member, create=create, reply_to=seq)
+
+    def _refuse(self, participant: Participant, seq: int, sentence: str) -> None:
+        room_id = "" if participant.state is State.ENTERING else participant.room_id
+        refused = Refused(Refusal.INVALID_FRAME, sentence)
+        self._outbound.tell(participant, Output(participant.member.id, room_id, seq, refused))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -1,0 +1,15 @@
+"""Session ids: secrets that name their node, so that any node can forward a `Send`."""
+
+import secrets
+
+_ID_BYTES = 24
+
+
+def new_session_id(node: str) -> str:
+    """An id for a session on `node`; a single node has no name."""
+    return f"{node}." * bool(node) + secrets.token_urlsafe(_ID_BYTES)
+
+
+def node_of(session_id: str) -> str:
+    """The node that a session id names; empty if it names none."""
+    return session_id.partition(".")[0] if "." in session_id else ""

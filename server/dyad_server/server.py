@@ -1,0 +1,191 @@
+"""A whole server: the service with health, reflection and metrics; starts, drains, stops."""
+
+from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before grpc is imported
+
+import asyncio
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+
+import grpc
+
+from dyad_server.app import Dyad
+from dyad_server.auth.jwks import PATIENCE_SECONDS
+from dyad_server.config import Config
+from dyad_server.errors import ConfigError
+from dyad_server.grpc_api import health, servicer
+from dyad_server.grpc_api.acceptor import make_server, services
+from dyad_server.grpc_api.client_address import Origin
+from dyad_server.grpc_api.connections import AddressBound
+from dyad_server.grpc_api.health import Health
+from dyad_server.grpc_api.options import grpc_options
+from dyad_server.grpc_api.reflection import Reflection
+from dyad_server.grpc_api.servicer import SERVICE
+from dyad_server.grpc_api.tls import server_credentials
+from dyad_server.grpc_environment import stopping_signals
+from dyad_server.ops.logs import log
+from dyad_server.ops.metrics_http import MetricsServer
+
+AddServices = Callable[[grpc.aio.Server], None]
+"""Adds services of the caller's own to a server that has not started."""
+
+_REPORT_SECONDS = 0.5
+_OTHERS_SECONDS = 1.0
+# For the statuses to be written, also where the hand-off took all the time there was.
+_LAST_WORDS_SECONDS = 1.0
+
+
+class Server:
+    """A whole server: Dyad, health, and where asked for reflection and metrics.
+
+    Attributes:
+        dyad: what Dyad's service needs.
+        port: what it listens on; once it has started.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        add_services: AddServices | None = None,
+    ) -> None:
+        """Make a server; see `embedding.serving`.
+
+        Raises:
+            ConfigError: the key is not fit, or a service is there twice.
+        """
+        self._config = config
+        self._server = make_server(grpc_options(config), interceptors)
+        self._has_others = add_services is not None
+        if add_services is not None:
+            add_services(self._server)
+        self._origin = Origin(config.proxies(), unix=config.trusts_unix(), hops=config.trusted_hops)
+        self._health = Health(SERVICE, self._origin)
+        self._health.add(self._server)
+        self.dyad = Dyad(config)
+        servicer.add(self.dyad.servicer, self._server)
+        if config.reflection:
+            Reflection(services(self._server), self._origin).add(self._server)
+        self._metrics = MetricsServer(self.dyad.metrics.registry)
+        self.port = 0
+        self._beside: list[asyncio.Task[None]] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether rooms can be entered here now."""
+        return self.dyad.ready.is_set() and self.dyad.hub.ready
+
+    async def start(self) -> None:
+        """Listen, and say SERVING to health checks of the service once there are keys.
+
+        Raises:
+            ConfigError: the port is taken, or TLS files are not fit.
+        """
+        for warning in self._config.warnings():
+            log.warning("%s", warning)
+        async with contextlib.AsyncExitStack() as undo:
+            undo.callback(self.dyad.stop_keys)
+            undo.push_async_callback(self._metrics.stop)
+            await self._listen()
+            await self.dyad.start()
+            undo.push_async_callback(self.dyad.stop)
+            await self._server.start()
+            undo.push_async_callback(self._server.stop, None)
+            self._health.tell(health.WHOLE_SERVER, serving=True)
+            # Whoever looks right after the start should see what is so.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await self.dyad.ready.wait()
+            undo.pop_all()
+        self._say_health()
+        bound = AddressBound(self._origin, self.port, self._config.max_connections_per_address)
+        self._beside = [
+            asyncio.create_task(self._report(), name="dyad-health"),
+            asyncio.create_task(bound.keep(), name="dyad-connections"),
+        ]
+        tls = bool(self._config.tls_cert)
+        log.info("listening address=%s:%d tls=%s", self._host(), self.port, tls)
+
+    def _host(self) -> str:
+        host = self._config.host
+        return f"[{host}]" if ":" in host.strip("[]") else host
+
+    async def _listen(self) -> None:
+        config = self._config
+        address = f"{self._host()}:{config.port}"
+        try:
+            self.port = (
+                self._server.add_secure_port(address, server_credentials(config))
+                if config.tls_cert
+                else self._server.add_insecure_port(address)
+            )
+        except RuntimeError:
+            raise ConfigError(
+                f"Cannot listen on {address}: the port is taken or the address is not this host's."
+            ) from None
+        if config.metrics_port:
+            try:
+                await self._metrics.start(config.metrics_host, config.metrics_port)
+            except OSError:
+                raise ConfigError(
+                    f"Cannot serve metrics on {config.metrics_host}:{config.metrics_port}: "
+                    "the port is taken or the address is not this host's."
+                ) from None
+
+    async def stop(self) -> None:
+        """Say so to health checks and clients, wait for calls to end, stop."""
+        log.info("draining participants=%d", len(self.dyad.hub))
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
+        self._health.finish()
+        began = time.monotonic()
+        await self.dyad.drain()
+        left = self._config.drain_timeout - (time.monotonic() - began)
+        await self._let_calls_end(max(_LAST_WORDS_SECONDS, left))
+        await self._metrics.stop()
+        await self.dyad.stop()
+
+    async def _let_calls_end(self, seconds: float) -> None:
+        """Wait for the participants' calls, at most so long, and for others only a moment.
+
+        Calls that need no token are not worth waiting for, and one whose client
+        does not read never ends by itself. The caller's own services have all of
+        the drain's time.
+        """
+        stopping = asyncio.create_task(self._server.stop(seconds))
+        empty = asyncio.create_task(self.dyad.hub.registry.empty.wait())
+        await asyncio.wait({stopping, empty}, return_when=asyncio.FIRST_COMPLETED)
+        empty.cancel()
+        if not self._has_others:
+            await self._server.stop(min(_OTHERS_SECONDS, seconds))
+        await stopping
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(_REPORT_SECONDS)
+            self._say_health()
+
+    def _say_health(self) -> None:
+        """Tell health checks of the service whether rooms can be entered here now."""
+        self._health.tell(SERVICE, serving=self.ready)
+
+    async def run(self) -> None:
+        """Serve until one of `grpc_environment.stopping_signals`, then stop.
+
+        Raises:
+            ConfigError: as `start`.
+        """
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in stopping_signals():
+            loop.add_signal_handler(number, stopping.set)
+        supervisor = multiprocessing.parent_process()
+        if supervisor is not None:
+            # A worker does not outlive who would drain it.
+            loop.add_reader(supervisor.sentinel, stopping.set)
+        await self.start()
+        await stopping.wait()
+        await self.stop()
