@@ -4,7 +4,6 @@ from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before g
 
 import asyncio
 import logging
-import time
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -36,10 +35,10 @@ class Dyad:
     """The service: the hub, the keys, the engine.
 
     Attributes:
-        hub: the participants here; `len(dyad.hub)` says how many.
-        metrics: counts, in `metrics.registry`.
-        ready: set once there are keys to check tokens with; unset at first
-            only where they are fetched.
+        hub: the participants of this process; `len(dyad.hub)` is their number.
+        metrics: the metrics, in `metrics.registry`.
+        ready: set once there are keys to check tokens with. Only keys from a URL
+            take a while.
     """
 
     def __init__(self, config: Config) -> None:
@@ -77,27 +76,27 @@ class Dyad:
         )
 
     async def start(self) -> None:
-        """Reach the engine, where one is configured; before the server starts.
+        """Start the engine; before the server starts.
 
         Raises:
-            ConfigError: it is not there, or is not fit.
+            ConfigError: the engine cannot be reached, or is unfit.
         """
         await self.hub.start()
 
     async def stop(self) -> None:
-        """Leave the engine; after the server has stopped."""
+        """Stop the engine; after the server has stopped."""
         await self.hub.stop()
 
     async def drain(self) -> Drained:
-        """End every call with UNAVAILABLE and take no more; then stop the server.
+        """End every stream with UNAVAILABLE and accept no more; then stop the server.
 
-        Where there are other nodes, the seats of those who may resume are handed
-        over to them, within `drain_timeout`.
+        Where there are other nodes, participants that may resume are handed off to
+        them within `drain_timeout`.
 
         Returns:
-            How many were handed over, and how many were not.
+            How many participants were handed off, lost, and ended.
         """
-        began = time.monotonic()
+        began = self._clock.monotonic()
         drained = await draining.drain(self.hub, self._observers, self._clock, self._drain_timeout)
         self.stop_keys()
         log.log(
@@ -106,12 +105,12 @@ class Dyad:
             drained.handed_off,
             drained.lost,
             drained.ended,
-            time.monotonic() - began,
+            self._clock.monotonic() - began,
         )
         return drained
 
     def stop_keys(self) -> None:
-        """Fetch keys no more."""
+        """Stop fetching keys."""
         if self._keeping is not None:
             self._keeping.cancel()
 

@@ -1,4 +1,4 @@
-"""Dyad in a program of your own: `serving`."""
+"""The server in a program of your own: `serving`."""
 
 from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before grpc is imported
 
@@ -20,22 +20,22 @@ class RunningServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens on; the one that was picked where `Config.port` is 0."""
+        """The port that it listens on; a free one if `Config.port` is 0."""
         return self._server.port
 
     @property
     def ready(self) -> bool:
-        """Whether it lets participants in now: it has keys, and its engine is in reach."""
+        """Whether participants can join now: it has keys, and its engine can be reached."""
         return self._server.ready
 
     @property
     def participants(self) -> int:
-        """How many participants there are, those who may come back included."""
+        """How many participants there are, including those with reserved seats."""
         return len(self._server.dyad.hub)
 
     @property
     def metrics(self) -> CollectorRegistry:
-        """Dyad's counts, for your own Prometheus endpoint."""
+        """Its metrics, for your own Prometheus endpoint."""
         return self._server.dyad.metrics.registry
 
 
@@ -46,24 +46,24 @@ async def serving(
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     add_services: AddServices | None = None,
 ) -> AsyncIterator[RunningServer]:
-    """Serve calls in the running loop while the context lasts, then drain and stop.
+    """Serve in the running loop while the context lasts, then drain and stop.
 
-    The server is Dyad's own: it listens on `config.host` and `config.port`, and
-    serves `dyad.v1.Signaling` and `grpc.health.v1.Health`. Signals and logging
-    are the program's. Leaving the context tells every participant to come back
-    elsewhere, and waits for calls to end, `config.drain_timeout` at the most.
+    The server listens on `config.host` and `config.port`, and serves
+    `dyad.v1.Signaling` and `grpc.health.v1.Health`. Signals and logging belong to your
+    program. Leaving the context tells every participant to reconnect elsewhere, and
+    waits until streams end, at most `config.drain_timeout`.
 
     Args:
-        config: how it runs, except for `workers` and `log_level`.
-        interceptors: gRPC's; they see every call, Dyad's own too.
-        add_services: is given the server, not started yet, to add your services to.
+        config: the settings; `workers` and `log_level` have no effect.
+        interceptors: gRPC's; they see every stream and request, Dyad's too.
+        add_services: adds your services to the server, which has not started yet.
 
     Yields:
         The running server.
 
     Raises:
-        ConfigError: it cannot start like this: the key is not fit, the port is
-            taken, a service is there twice.
+        ConfigError: the server cannot start: the key is unfit, the port is taken, or
+            a service was added twice.
     """
     server = Server(config, interceptors=interceptors, add_services=add_services)
     await server.start()

@@ -30,18 +30,20 @@ from dyad_server.ops.metrics_http import MetricsServer
 AddServices = Callable[[grpc.aio.Server], None]
 """Adds services of the caller's own to a server that has not started."""
 
+# How often health checks learn whether rooms can be entered.
 _REPORT_SECONDS = 0.5
+# Longest wait for streams that need no token.
 _OTHERS_SECONDS = 1.0
-# For the statuses to be written, also where the hand-off took all the time there was.
+# Longest wait for statuses to be written when the hand-off has taken all the time.
 _LAST_WORDS_SECONDS = 1.0
 
 
 class Server:
-    """A whole server: Dyad, health, and where asked for reflection and metrics.
+    """A whole server: the service and health, with reflection and metrics if configured.
 
     Attributes:
-        dyad: what Dyad's service needs.
-        port: what it listens on; once it has started.
+        dyad: the service.
+        port: the port that it listens on, once it has started.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Server:
         """Make a server; see `embedding.serving`.
 
         Raises:
-            ConfigError: the key is not fit, or a service is there twice.
+            ConfigError: the key is unfit, or a service was added twice.
         """
         self._config = config
         self._server = make_server(grpc_options(config), interceptors)
@@ -74,14 +76,14 @@ class Server:
 
     @property
     def ready(self) -> bool:
-        """Whether rooms can be entered here now."""
+        """Whether rooms can be entered now."""
         return self.dyad.ready.is_set() and self.dyad.hub.ready
 
     async def start(self) -> None:
-        """Listen, and say SERVING to health checks of the service once there are keys.
+        """Listen; health checks of the service see SERVING once there are keys.
 
         Raises:
-            ConfigError: the port is taken, or TLS files are not fit.
+            ConfigError: the port is taken, or TLS files are unfit.
         """
         for warning in self._config.warnings():
             log.warning("%s", warning)
@@ -94,7 +96,7 @@ class Server:
             await self._server.start()
             undo.push_async_callback(self._server.stop, None)
             self._health.tell(health.WHOLE_SERVER, serving=True)
-            # Whoever looks right after the start should see what is so.
+            # A health check right after the start should see the truth.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await self.dyad.ready.wait()
@@ -135,7 +137,7 @@ class Server:
                 ) from None
 
     async def stop(self) -> None:
-        """Say so to health checks and clients, wait for calls to end, stop."""
+        """Tell health checks and clients, wait until streams end, stop."""
         log.info("draining participants=%d", len(self.dyad.hub))
         for task in self._beside:
             task.cancel()
@@ -144,15 +146,15 @@ class Server:
         began = time.monotonic()
         await self.dyad.drain()
         left = self._config.drain_timeout - (time.monotonic() - began)
-        await self._let_calls_end(max(_LAST_WORDS_SECONDS, left))
+        await self._let_streams_end(max(_LAST_WORDS_SECONDS, left))
         await self._metrics.stop()
         await self.dyad.stop()
 
-    async def _let_calls_end(self, seconds: float) -> None:
-        """Wait for the participants' calls, at most so long, and for others only a moment.
+    async def _let_streams_end(self, seconds: float) -> None:
+        """Wait for the streams of participants, at most `seconds`; for others only a moment.
 
-        Calls that need no token are not worth waiting for, and one whose client
-        does not read never ends by itself. The caller's own services have all of
+        Streams that need no token are not worth waiting for: if its client does not
+        read, such a stream never ends by itself. The caller's own services have all of
         the drain's time.
         """
         stopping = asyncio.create_task(self._server.stop(seconds))
@@ -169,14 +171,14 @@ class Server:
             self._say_health()
 
     def _say_health(self) -> None:
-        """Tell health checks of the service whether rooms can be entered here now."""
+        """Tell health checks of the service whether rooms can be entered now."""
         self._health.tell(SERVICE, serving=self.ready)
 
     async def run(self) -> None:
         """Serve until one of `grpc_environment.stopping_signals`, then stop.
 
         Raises:
-            ConfigError: as `start`.
+            ConfigError: see `start`.
         """
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -184,7 +186,7 @@ class Server:
             loop.add_signal_handler(number, stopping.set)
         supervisor = multiprocessing.parent_process()
         if supervisor is not None:
-            # A worker does not outlive who would drain it.
+            # A worker stops with the supervisor, which would have drained it.
             loop.add_reader(supervisor.sentinel, stopping.set)
         await self.start()
         await stopping.wait()

@@ -1,4 +1,4 @@
-"""The gRPC face: `Signal`, and `Listen` with `Send`, over the same hub."""
+"""The contract's three methods: `Signal`, and `Listen` with `Send`, on one hub."""
 
 import asyncio
 import contextlib
@@ -23,19 +23,19 @@ from dyad_server.grpc_api.writer import Pack, StreamOutlet
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 
-# Between the headers of a call and its first message.
+# Longest wait for the first message after a stream's headers.
 FIRST_MESSAGE_SECONDS = 5.0
 
 
 class SignalingServicer:
-    """Serves the contract's three calls.
+    """Serves the contract's three methods.
 
-    Each handler takes a stream of messages, also where the contract has one
-    message: gRPC then calls it as soon as a call begins. It would read the one
-    message first, and who sends none would hold a call without a token for ever.
+    Each handler takes a stream of messages, even where the contract has a single
+    message. gRPC calls such a handler when the stream begins. Otherwise it would read
+    the message first, and a client that sends none could stay for ever without a token.
 
-    A call ends with the status that `status.STATUS` gives its failure; a frame
-    that is refused is answered by an `error` event and the call goes on.
+    A stream ends with the status that `status.STATUS` gives its failure. A frame that
+    is refused is answered with an `error` event, and the stream goes on.
     """
 
     def __init__(
@@ -57,11 +57,10 @@ class SignalingServicer:
         connection, outlet = await self._open(token, _signal_response, context)
         reading = asyncio.create_task(self._read(connection, context))
         try:
-            # grpc.aio leaks 150 bytes where a read is cancelled, as this call is
-            # when its client is gone. The read ends by itself then.
+            # When the client is gone, this handler is cancelled and the read ends by
+            # itself. grpc.aio leaks 150 bytes for each read that is cancelled.
             await asyncio.shield(reading)
-            # Half-closed: it can say no more, but what it was told before it
-            # did is still its own.
+            # The client has closed its side, but may still read what waits for it.
             await outlet.finish()
         finally:
             await self._part(connection, outlet)
@@ -70,7 +69,7 @@ class SignalingServicer:
     async def Listen(  # noqa: N802 - as Signal
         self, requests: AsyncIterator[bytes], context: Context
     ) -> None:
-        """What `Signal` answers, for a client whose frames come by `Send`."""
+        """What `Signal` answers, for a client that sends its frames by `Send`."""
         token = await self._identify(context)
         async with self._under_way(token.account, context):
             await next_message(requests, FIRST_MESSAGE_SECONDS)
@@ -85,8 +84,8 @@ class SignalingServicer:
     async def Send(  # noqa: N802 - as Signal
         self, requests: AsyncIterator[bytes], context: Context
     ) -> pb.SendResponse:
-        """What `Signal` takes, for a session that `Listen` opened."""
-        # The token that opened its session speaks for that as long as it lasts.
+        """What `Signal` receives, for a session that `Listen` opened."""
+        # The token that opened the session stays good for it until the session ends.
         token = await self._identify(context, stale=True)
         async with self._under_way(token.account, context):
             message = await next_message(requests, FIRST_MESSAGE_SECONDS)
@@ -94,7 +93,7 @@ class SignalingServicer:
         return pb.SendResponse()
 
     async def _read(self, connection: Connection, context: Context) -> None:
-        # The outlet ended the call while a read was under way: it says how.
+        # The outlet may end the stream during a read, with the right status.
         with contextlib.suppress(grpc.aio.AbortError):
             while self._hub.hears(connection):
                 message = await context.read()
@@ -106,9 +105,9 @@ class SignalingServicer:
 
     @asynccontextmanager
     async def _under_way(self, account: str, context: Context) -> AsyncIterator[None]:
-        """Count a call of a user's; what fails inside as `Ended` becomes its status.
+        """Count a request of `account`; an `Ended` raised inside becomes its status.
 
-        That is RESOURCE_EXHAUSTED if too many are under way.
+        Too many requests under way end with RESOURCE_EXHAUSTED.
         """
         try:
             with self._counted(account):
@@ -150,15 +149,15 @@ class SignalingServicer:
     async def _part(self, connection: Connection, outlet: StreamOutlet) -> None:
         self._hub.close(connection)
         try:
-            # gRPC cannot drop a call: what it has taken to write stays until the
-            # client reads it or hangs up, and counts for its client as long.
+            # gRPC cannot drop what it has accepted to write. It stays in memory until the
+            # client reads it or disconnects, and counts for that client until then.
             await outlet.finish()
         finally:
             self._hub.release(connection)
 
 
 def add(servicer: SignalingServicer, server: grpc.aio.Server) -> None:
-    """Serve the contract's calls on `server`."""
+    """Serve the contract's methods on `server`."""
     handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         "Signal": grpc.stream_stream_rpc_method_handler(
             streaming(servicer.Signal), None, pb.SignalResponse.SerializeToString
