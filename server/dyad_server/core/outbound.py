@@ -3,6 +3,7 @@
 from dyad_server.core.events import (
     EngineUnavailable,
     Evicted,
+    Forwarded,
     Joined,
     Left,
     OutOfSync,
@@ -38,6 +39,9 @@ class Outbound:
         if participant is None:
             return
         match output.event:
+            case Forwarded():
+                # Most outputs are of this kind, and change no state.
+                self.tell(participant, output)
             case Joined(resumed=True):
                 self._reconnect.seated(participant, output)
             case Evicted():
@@ -60,11 +64,11 @@ class Outbound:
 
     def tell(self, participant: Participant, output: Output) -> None:
         """Let an output wait in a participant's session until it is written."""
-        away = participant.connection is None
-        fits = participant.session.put(output, away=away)
+        connection = participant.connection
+        fits = participant.session.put(output, away=connection is None)
         self._observer.delivered(output)
-        if participant.connection is not None:
-            participant.connection.outlet.wake()
+        if connection is not None:
+            connection.outlet.wake()
         if not fits:
             self._lifecycle.end(participant, Overloaded("Too much waits to be read."))
 

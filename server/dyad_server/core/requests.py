@@ -47,7 +47,8 @@ class Requests:
             else:
                 self._reconnect.begin(connection, what.ack, event)
             return
-        participant.speak()
+        if not participant.spoke:
+            participant.speak()
         self._registry.tokens.answered(participant)
         session = participant.session
         arrival = session.arrive(what.seq, what.size)
