@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
-from dyad_server.app import Server
+from dyad_server.server import Server
 
 from tests.conftest import SECRET
 from tests.support.issuer import rs256, spelled

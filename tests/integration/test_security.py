@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.grpc_api.servicer import SERVICE
-from dyad_server.server import Server
 from grpc import StatusCode
 
 from tests.conftest import ends, serving, token
