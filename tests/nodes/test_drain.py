@@ -11,6 +11,7 @@ from dyad_server.app import Dyad
 from dyad_server.config import Config
 from dyad_server.core.commands import Enter, Identity, Input
 from dyad_server.core.participant import Connection
+from dyad_server.core.states import State
 from dyad_server.errors import Draining, Ended, Unavailable
 from redis.asyncio import Redis
 
@@ -88,7 +89,7 @@ class Guest:
 
     def _is_seated(self) -> bool:
         participant = self.connection.participant
-        return participant.connection is self.connection and bool(participant.room_id)
+        return participant.connection is self.connection and participant.state is State.SEATED
 
 
 @asynccontextmanager
