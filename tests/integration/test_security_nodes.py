@@ -7,7 +7,7 @@ import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.engines.redis.engine import RedisBroker
-from dyad_server.engines.redis.peer_links import Presence
+from dyad_server.engines.redis.seats import Presence
 from grpc import StatusCode
 from redis.asyncio import Redis
 
@@ -75,7 +75,7 @@ async def test_made_up_resumes_are_bounded_and_suspend_no_housekeeping() -> None
         alice, bob, room_id, resume_token = await here.pair(0, 1)
         broker = here.servers[0].dyad.hub._broker  # noqa: SLF001 - what it believes is not told
         assert isinstance(broker, RedisBroker)
-        presence = broker._pairing._presence  # noqa: SLF001 - the same
+        presence = broker._seats.presence  # noqa: SLF001 - the same
         believed: set[Presence] = set()
         stop = asyncio.Event()
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import signal
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
@@ -16,7 +16,7 @@ from tests.conftest import SECRET
 from tests.support.clock import within
 from tests.support.needs import needs
 from tests.support.ports import free_port
-from tests.support.process import Served, dyad_serve
+from tests.support.process import DYAD, Served, dyad_serve
 from tests.support.proxy import Proxy
 from tests.support.redis import RedisServer, redis_server
 from tests.support.services import HealthStub
@@ -30,11 +30,18 @@ _TURN = 0.05
 
 
 class Node:
-    """One process; started again it is another node on the same port."""
+    """One process; started again it is another node on the same port.
+
+    Attributes:
+        network: between it and Redis.
+        port: where clients connect.
+        program: the command that it is started with.
+    """
 
     def __init__(self, network: Proxy, engine: "Engine", *options: str) -> None:
         self.network = network
         self.port = free_port()
+        self.program: Sequence[str] = (DYAD,)
         self._engine = engine
         self._options = options
         self._running = AsyncExitStack()
@@ -53,9 +60,8 @@ class Node:
 
     async def start(self) -> None:
         url = self._engine.redis.through(self.network.port)
-        started = dyad_serve(
-            SECRET, "--port", str(self.port), "--redis", url, *_UNBOUND, *self._options
-        )
+        options = ("--port", str(self.port), "--redis", url, *_UNBOUND, *self._options)
+        started = dyad_serve(SECRET, *options, program=self.program)
         self._served = await self._running.enter_async_context(started)
 
     async def keep(self) -> None:

@@ -22,6 +22,8 @@ from dyad_server.core.events import (
     Refused,
 )
 from dyad_server.engines.redis.answers import OnNode, Verdict
+from dyad_server.engines.redis.messages import ENTRY, NODE, PEER, Ack, Entry, Link
+from dyad_server.engines.redis.messages import Left as LeftMessage
 from redis.asyncio import Redis
 from redis.typing import EncodableT, FieldT
 
@@ -497,11 +499,7 @@ async def test_a_jump_of_redis_clock_that_ends_all_leases_ends_no_call() -> None
         {"entry": b"\xc1"},
         {"x": b""},
         {"entry": msgpack.packb(7)},
-        {
-            "entry": msgpack.packb(
-                [[], ["link", 1], ["ack"], ["link", "n", "a", "b", "no number", []]]
-            )
-        },
+        {"entry": ENTRY.pack(Entry("a", [7, {"kind": 7}, NODE.write(Ack("a", "b", 1))]))},
     ],
     ids=["no msgpack", "no messages", "no list", "messages of nobody's"],
 )
@@ -519,10 +517,10 @@ async def test_an_unreadable_message_affects_no_other_message() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
         # The first that Bob's node said was that he came.
-        left = ["link", here.nodes[1].broker.node, bob.id, alice.id, 2, ["left", "left"]]
-        bad = ["link", here.nodes[1].broker.node]
+        left = NODE.write(Link(bob.id, alice.id, 2, PEER.write(LeftMessage(Departure.LEFT))))
+        entry = Entry(here.nodes[1].broker.node, [{"kind": "link"}, left])
         inbox = here.nodes[0].keys.inbox(here.nodes[0].broker.node)
-        await redis.xadd(inbox, {"entry": msgpack.packb([bad, left])})
+        await redis.xadd(inbox, {"entry": ENTRY.pack(entry)})
         assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)
 
 
@@ -532,7 +530,7 @@ async def test_a_free_seat_counts_as_left_until_its_node_had_time_to_announce_it
         # Bob's node has freed his seat, and what it says of that is on its way.
         await redis.hdel(here.nodes[0].keys.room(alice.room), "1")
         broker = here.nodes[0].broker
-        seat = broker._pairing.get(alice.id)  # noqa: SLF001 - so that it looks just now
+        seat = broker._seats.get(alice.id)  # noqa: SLF001 - so that it looks just now
         assert seat is not None
         assert seat.peer is not None
         peer = seat.peer

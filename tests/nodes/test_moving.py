@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any
 
-import msgpack
 import pytest
 from dyad_server.core.events import Departure, Joined, Left, OutOfSync, PeerJoined, PeerLeft
+from dyad_server.engines.redis import messages
 from dyad_server.engines.redis.answers import Claimed, Verdict
+from dyad_server.engines.redis.snapshot import SEAT, SeatState
 from dyad_server.engines.redis.store import Store
 from redis.asyncio import Redis
 
@@ -24,9 +25,9 @@ def token(guest: Guest) -> str:
     return store(guest).keys.token(guest.id, guest.member.user_id)
 
 
-async def hand_off(guest: Guest, state: list[Any]) -> bool | None:
+async def hand_off(guest: Guest, state: SeatState) -> bool | None:
     """Have Redis keep what the guest's node has detached."""
-    snapshot = msgpack.packb(state)
+    snapshot = SEAT.pack(state)
     return await guest.node.ask(
         store(guest).hand_off(guest.room, guest.id, [token(guest)], snapshot, _MINUTE_MS)
     )
@@ -41,14 +42,14 @@ async def claim(guest: Guest) -> Claimed:
     return claimed
 
 
-def detach(guest: Guest) -> list[Any]:
+def detach(guest: Guest) -> SeatState:
     detached = guest.node.broker.detach(guest.id)
     assert detached is not None
     return detached[1]
 
 
 def adopt(guest: Guest, claimed: Claimed) -> None:
-    state = msgpack.unpackb(claimed.snapshot)
+    state = SEAT.unpack(claimed.snapshot)
     guest.node.broker.adopt(guest.member, guest.room, state, claimed)
 
 
@@ -217,6 +218,6 @@ async def test_a_claim_awaits_only_its_own_member() -> None:
             # Heard, and known to be for nobody: else it would be sent again and again.
             node = here.nodes[1].broker.node
             links = here.nodes[0].broker._pairing.links  # noqa: SLF001 - it is not told
-            links.send((alice.id, bob.id), node, ["left", "left"], 0)
+            links.send((alice.id, bob.id), node, messages.Left(Departure.LEFT))
             link = links._out[alice.id, bob.id]  # noqa: SLF001 - the same
             await until(lambda: not link.kept, PATIENCE)

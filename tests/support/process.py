@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +83,12 @@ class Served:
 
 
 @asynccontextmanager
-async def dyad_serve(secret: str, *options: str) -> AsyncIterator[Served]:
+async def dyad_serve(
+    secret: str, *options: str, program: Sequence[str] = (DYAD,)
+) -> AsyncIterator[Served]:
+    """Run the server; `program` is the command `dyad`, or one that takes its place."""
     env = os.environ | {"DYAD_JWT_SECRET": secret}
-    async with command(DYAD, "serve", "--port", "0", *options, env=env) as started:
+    async with command(*program, "serve", "--port", "0", *options, env=env) as started:
         listening = await started.says(r"listening address=\S+:(\d+) ")
         yield Served(started, int(listening[1]))
 

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
 from dyad_server.core.events import (
     Departure,
@@ -27,10 +26,12 @@ from dyad_server.core.events import (
 from dyad_server.core.ports import Deliver
 from dyad_server.engines.redis.answers import Claimed, Entered, Freed, Verdict
 from dyad_server.engines.redis.membership import Membership
-from dyad_server.engines.redis.messages import Message
+from dyad_server.engines.redis.messages import Answer, Ask
 from dyad_server.engines.redis.pairing import Pairing
+from dyad_server.engines.redis.peer_links import Inbound
 from dyad_server.engines.redis.reconcile import TICK_SECONDS, Reconciler
 from dyad_server.engines.redis.seats import Peer, Seat
+from dyad_server.engines.redis.snapshot import SeatState
 
 _ENTER_SECONDS = 1.5
 _RESUME_SECONDS = 1.0
@@ -39,9 +40,11 @@ _LEAVE_SECONDS = 1.0
 _PERSIST_SECONDS = 60.0
 
 MakeMembership = Callable[
-    [Callable[[list[Message]], None], Callable[[], None], Callable[[], None]],
+    [Callable[[str, Inbound], None], Callable[[], None], Callable[[], None]],
     Membership,
 ]
+# From a node: a question, or an answer.
+Asked = Callable[[str, Ask | Answer], None]
 
 
 class RedisBroker:
@@ -56,12 +59,15 @@ class RedisBroker:
         """Reach Redis by what `make_membership` makes, and hand outputs to `deliver`."""
         self.membership = make_membership(self._hear, self._renewed, self._expired)
         self._store = self.membership.store
-        self._pairing = Pairing(self.membership, deliver, self._suspect, self._forgotten)
+        self._pairing = Pairing(
+            self.membership, deliver, self._suspect, self._forgotten, self._holds
+        )
+        self._seats = self._pairing.seats
         self._reconciler = Reconciler(self.membership, self._pairing)
-        self._asked: Callable[[Message], None] = lambda _: None
+        self._asked: Asked = lambda _, __: None
 
-    def answer_by(self, asked: Callable[[Message], None]) -> None:
-        """Let `asked` receive what nodes ask each other."""
+    def answer_by(self, asked: Asked) -> None:
+        """Let `asked` receive what nodes ask and answer each other."""
         self._asked = asked
 
     @property
@@ -91,17 +97,17 @@ class RedisBroker:
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
         """See `Broker.enter`."""
         seat = Seat(member, room_id)
-        self._pairing.add(seat)
+        self._seats.add(seat)
         deadline = time.monotonic() + _ENTER_SECONDS
         self._ask_for_seat(seat, reply_to, deadline, create=create)
 
     def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
         """See `Broker.leave`."""
-        seat = self._pairing.get(member_id)
+        seat = self._seats.get(member_id)
         if seat is None or seat.room_id != room_id:
             self._refuse(room_id, member_id, reply_to, Refusal.NOT_IN_ROOM)
         elif seat.seated:
-            self._pairing.remove(seat)
+            self._seats.remove(seat)
             self._free(seat, reason, reply_to)
         elif reason is Departure.LEFT:
             seat.waiting.append(lambda: self.leave(room_id, member_id, reason, reply_to=reply_to))
@@ -110,13 +116,13 @@ class RedisBroker:
 
     def resume(self, room_id: str, member_id: str) -> None:
         """See `Broker.resume`."""
-        seat = self._pairing.get(member_id)
+        seat = self._seats.get(member_id)
         if seat is None or seat.room_id != room_id or not seat.seated:
             self._pairing.deliver(Output(member_id, room_id, 0, OutOfSync()))
             return
 
         def answered(answer: Verdict | None) -> None:
-            if not self._pairing.has(seat):
+            if not self._seats.has(seat):
                 # Whatever took the seat has told the member.
                 return
             match answer:
@@ -144,7 +150,7 @@ class RedisBroker:
 
     def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> None:
         """See `Broker.relay`."""
-        seat = self._pairing.get(member_id)
+        seat = self._seats.get(member_id)
         if seat is None or seat.room_id != room_id:
             self._refuse(room_id, member_id, reply_to, Refusal.NOT_IN_ROOM)
         elif not seat.seated:
@@ -189,7 +195,7 @@ class RedisBroker:
         if isinstance(answer, Entered) and not seat.abandoned:
             self._seat(seat, reply_to, answer)
         else:
-            self._pairing.remove(seat)
+            self._seats.remove(seat)
             if not isinstance(answer, Verdict):
                 # It may have a seat by now, which no participant uses.
                 self._free(seat, Departure.DISCONNECTED)
@@ -228,14 +234,17 @@ class RedisBroker:
 
     # What the membership tells.
 
-    def _hear(self, messages: list[Message]) -> None:
+    def _hear(self, node: str, messages: Inbound) -> None:
         self.membership.check()
         if not self.membership.holds:
             return
-        self._pairing.links.hear(messages)
+        self._pairing.links.hear(node, messages)
         for message in messages:
-            if message[0] in ("ask", "answer"):
-                self._asked(message)
+            if isinstance(message, Ask | Answer):
+                self._asked(node, message)
+
+    def _holds(self) -> bool:
+        return self.membership.holds
 
     def _renewed(self) -> None:
         self._reconciler.renewed()
@@ -252,10 +261,10 @@ class RedisBroker:
     # Handing seats off: see `handoff`.
 
     def expect(self, member_id: str) -> AbstractContextManager[None]:
-        """See `Pairing.expect`."""
-        return self._pairing.expect(member_id)
+        """See `Seats.expect`."""
+        return self._seats.expect(member_id)
 
-    def detach(self, member_id: str) -> tuple[Seat, list[Any]] | None:
+    def detach(self, member_id: str) -> tuple[Seat, SeatState] | None:
         """See `Pairing.detach`."""
         return self._pairing.detach(member_id)
 
@@ -263,7 +272,11 @@ class RedisBroker:
         """Free a seat that was detached, and that no other node will adopt."""
         self._free(seat, Departure.DISCONNECTED)
 
-    def adopt(self, member: Member, room_id: str, state: list[Any], claimed: Claimed) -> None:
+    def free(self, room_id: str, member: Member, peer: Peer | None) -> None:
+        """Free a seat that Redis gave to this node, and that this node cannot adopt."""
+        self._free(Seat(member, room_id, peer=peer), Departure.DISCONNECTED)
+
+    def adopt(self, member: Member, room_id: str, state: SeatState, claimed: Claimed) -> None:
         """Take a seat that another node detached: see `Pairing.adopt`.
 
         Args:

@@ -13,13 +13,18 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
-import msgpack
-
 from dyad_server.engines.redis.answers import Renewal, Verdict
 from dyad_server.engines.redis.client import FAILURES, connect, explain, hang_up
 from dyad_server.engines.redis.lease import LEASE_SECONDS, Lease
 from dyad_server.engines.redis.mailbox import Mailbox
-from dyad_server.engines.redis.messages import Message, pack
+from dyad_server.engines.redis.messages import (
+    ENTRY,
+    NODE,
+    NodeMessage,
+    Probe,
+    Unknown,
+    read_message,
+)
 from dyad_server.engines.redis.pipeline import ROUND_TRIP_SECONDS, Call, Pipeline
 from dyad_server.engines.redis.store import Script, Store
 from dyad_server.errors import ConfigError
@@ -53,7 +58,7 @@ class Membership:
     def __init__(
         self,
         url: str,
-        hear: Callable[[list[Message]], None],
+        hear: Callable[[str, list[NodeMessage | Unknown]], None],
         renewed: Callable[[], None],
         expired: Callable[[], None],
         *,
@@ -64,7 +69,7 @@ class Membership:
 
         Args:
             url: see `client.connect`.
-            hear: receives the messages to this node, in order.
+            hear: receives the messages of a node to this one, in order.
             renewed: is called after each renewal of the lease.
             expired: is called when the lease may have run out.
             prefix: what all keys begin with.
@@ -141,7 +146,7 @@ class Membership:
         self._mailbox.stop()
         self._hurry.set()
         # Wakes the mailbox.
-        self.post(self.node, ["probe"])
+        self.post(self.node, Probe())
         await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
         for task in self._tasks:
             task.cancel()
@@ -190,10 +195,10 @@ class Membership:
         if self.lease.ran_out(time.monotonic()):
             self._expired()
 
-    def post(self, node: str, message: Message) -> None:
+    def post(self, node: str, message: NodeMessage) -> None:
         """Send a message to a node, or lose it; to none where `node` is empty."""
         if node:
-            self._pipeline.post(node, pack(message))
+            self._pipeline.post(node, NODE.write(message))
 
     def _call(self, script_now: Callable[[], Script[T]], then: Callable[[T | None], None]) -> Call:
         """The call that runs a script, as it and this node are when it is sent."""
@@ -225,10 +230,15 @@ class Membership:
         return call
 
     def _take(self, entry: bytes) -> None:
-        messages = msgpack.unpackb(entry)
-        if ["probe"] in messages:
-            self._probed = time.monotonic()
-        self._hear([message for message in messages if message != ["probe"]])
+        read = ENTRY.unpack(entry)
+        messages: list[NodeMessage | Unknown] = []
+        for data in read.messages:
+            message = read_message(data)
+            if isinstance(message, Probe):
+                self._probed = time.monotonic()
+            else:
+                messages.append(message)
+        self._hear(read.node, messages)
 
     async def _keep_beating(self) -> None:
         """Renew the lease, and see that messages of this node to itself come back."""
@@ -243,7 +253,7 @@ class Membership:
             now = time.monotonic()
             if now >= probe_at:
                 probe_at = now + _PROBE_SECONDS
-                self.post(self.node, ["probe"])
+                self.post(self.node, Probe())
                 if now - self._probed > _PROBE_LATE_SECONDS:
                     # Something on the way is stuck: begin again on new connections.
                     self._probed = now

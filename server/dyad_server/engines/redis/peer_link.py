@@ -1,24 +1,26 @@
-"""Exactly once and in order over a bus that may lose, repeat and forget.
+"""Exactly once and in order, over a mailbox that may lose, repeat and forget.
 
-Plain state, without I/O. A link goes from one participant to another on a
-different node. Its sender keeps a message until the receiver has said that it
-has it; its receiver passes over what it has seen and what comes too early.
+Plain state, without I/O. A link goes from one member to its peer on another node. Its
+sender keeps a message until the receiver has acknowledged it. Its receiver ignores
+what it has received already, and what comes too early.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 
-# (from, to): the ids of two members.
+from dyad_server.engines.redis.codec import Map
+
+# (sender, receiver): the ids of two members.
 Pair = tuple[str, str]
 
-_BOUND_MESSAGES = 512
-_BOUND_BYTES = 512 * 1024
+_MAX_MESSAGES = 512
+_MAX_BYTES = 512 * 1024
 
 
 @dataclass(slots=True)
 class _Kept:
     number: int
-    message: list[object]
+    body: Map
     size: int
     sent_at: float
     first_sent_at: float
@@ -30,6 +32,9 @@ class Outgoing:
 
     Attributes:
         node: where the receiver is.
+        kept: what is not acknowledged.
+        last: the number of the last message.
+        kept_bytes: how much is kept.
     """
 
     node: str
@@ -37,29 +42,44 @@ class Outgoing:
     last: int = 0
     kept_bytes: int = 0
 
-    def put(self, message: list[object], size: int, now: float) -> bool:
-        """Number `message` and keep it; False: more is kept than may be."""
+    def put(self, body: Map, size: int, now: float) -> bool:
+        """Number a message and keep it; False: more is kept than may be."""
         self.last += 1
-        self.kept.append(_Kept(self.last, message, size, now, now))
+        self.kept.append(_Kept(self.last, body, size, now, now))
         self.kept_bytes += size
-        return len(self.kept) <= _BOUND_MESSAGES and self.kept_bytes <= _BOUND_BYTES
+        return len(self.kept) <= _MAX_MESSAGES and self.kept_bytes <= _MAX_BYTES
 
     def acknowledged(self, number: int) -> None:
         """Forget all up to `number`."""
         while self.kept and self.kept[0].number <= number:
             self.kept_bytes -= self.kept.popleft().size
 
-    def overdue(self, now: float, seconds: float) -> list[tuple[int, list[object]]]:
-        """What was sent longer than `seconds` ago, to be sent again."""
+    def take_back(self, number: int) -> bool:
+        """Forget all from `number` on, which the receiver has not received.
+
+        The next message has this number, so that the receiver will receive it.
+
+        Returns:
+            False, and nothing has changed, if that message is not kept.
+        """
+        if not self.kept or not self.kept[0].number <= number <= self.last:
+            return False
+        while self.kept and self.kept[-1].number >= number:
+            self.kept_bytes -= self.kept.pop().size
+        self.last = number - 1
+        return True
+
+    def overdue(self, now: float, seconds: float) -> list[tuple[int, Map]]:
+        """What was sent longer than `seconds` ago, to be resent."""
         if not self.kept or now - self.kept[0].sent_at < seconds:
             return []
-        return self.again(now)
+        return self.all_again(now)
 
-    def again(self, now: float) -> list[tuple[int, list[object]]]:
-        """All that is not acknowledged, to be sent again."""
+    def all_again(self, now: float) -> list[tuple[int, Map]]:
+        """All that is not acknowledged, to be resent."""
         for kept in self.kept:
             kept.sent_at = now
-        return [(kept.number, kept.message) for kept in self.kept]
+        return [(kept.number, kept.body) for kept in self.kept]
 
     def moved(self, node: str, now: float) -> None:
         """Go on with a receiver that is on `node` now."""
@@ -68,7 +88,7 @@ class Outgoing:
             kept.first_sent_at = now
 
     def silent_for(self, now: float) -> float:
-        """How long the oldest that is kept has waited, in seconds."""
+        """How long the oldest message that is kept has waited, in seconds."""
         return now - self.kept[0].first_sent_at if self.kept else 0.0
 
 
@@ -77,21 +97,18 @@ class Incoming:
     """The receiving end of one link.
 
     Attributes:
-        taken_in: the highest number taken in.
+        received: the highest number received.
     """
 
-    taken_in: int = 0
+    received: int = 0
 
-    def take(self, number: int) -> bool:
+    def is_next(self, number: int) -> bool:
         """Whether the message of this number is the next one."""
-        if number != self.taken_in + 1:
-            return False
-        self.taken_in = number
-        return True
+        return number == self.received + 1
 
     def pass_over(self, number: int) -> bool:
-        """Take all up to this number as taken in; whether it was not yet."""
-        if number <= self.taken_in:
+        """Count all up to this number as received; whether it was not yet."""
+        if number <= self.received:
             return False
-        self.taken_in = number
+        self.received = number
         return True

@@ -2,90 +2,127 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from enum import Enum
-from typing import Any
+from collections.abc import Iterator
+from typing import Protocol
 
-from dyad_server.engines.redis.membership import Membership
-from dyad_server.engines.redis.messages import Message
+from dyad_server.engines.redis.codec import NotUnderstood
+from dyad_server.engines.redis.messages import (
+    PEER,
+    Ack,
+    Link,
+    NodeMessage,
+    NotPeers,
+    PeerMessage,
+    Rejected,
+    Relay,
+    Unknown,
+)
 from dyad_server.engines.redis.peer_link import Incoming, Outgoing, Pair
+from dyad_server.engines.redis.seats import Presence, Seats
+from dyad_server.engines.redis.snapshot import KeptState, LinkState
 
-log = logging.getLogger("dyad.bus")
+log = logging.getLogger("dyad.links")
 
 _RESEND_SECONDS = 1.0
 _SILENT_SECONDS = 7.0
-# Past the time that a seat is held: one who comes back may still lack the last words.
+# Longer than a seat is reserved: a client that reconnects may still lack the last words.
 _LAST_WORDS_SECONDS = 20.0
-_SEEN_SECONDS = 30.0
+_REMEMBER_SECONDS = 30.0
+# What a message counts as beside a payload.
+_SMALL_BYTES = 64
 
-# What a member is told: to, from, message. False: those two are not peers.
-Act = Callable[[str, str, Message], bool]
-# Of two members, the one here and the other: that one says they are not peers.
-Apart = Callable[[str, str], None]
+# From a node: its messages, in order.
+Inbound = list[NodeMessage | Unknown]
 
 
-class Presence(Enum):
-    """How a member stands to this node.
+class Post(Protocol):
+    """Sends messages between nodes, which may lose or repeat them."""
 
-    Away is one who was here, or is perhaps about to be.
-    """
+    @property
+    def node(self) -> str:
+        """This node."""
 
-    SEATED = "seated"
-    ENTERING = "entering"
-    AWAY = "away"
-    UNKNOWN = "unknown"
+    def post(self, node: str, message: NodeMessage) -> None:
+        """Send a message to a node; to none where `node` is empty."""
+
+
+class Members(Protocol):
+    """The members of this node, as the links need them."""
+
+    @property
+    def seats(self) -> Seats:
+        """Their seats."""
+
+    def receive(self, receiver: str, sender: str, message: PeerMessage) -> bool:
+        """Act on a message to a member; False: the two are not peers."""
+
+    def not_peers(self, member_id: str, peer_id: str) -> None:
+        """The peer's node says that the two are not peers."""
+
+    def are_peers(self, member_id: str, peer_id: str) -> bool:
+        """Whether a member is here and has that peer."""
+
+    def not_understood(self, member_id: str, peer_id: str) -> None:
+        """The peer's node does not understand a message of the member."""
 
 
 class PeerLinks:
-    """Sends to peers on other nodes, hears what they send, once and in order."""
+    """Sends to peers on other nodes, and receives from them, exactly once and in order."""
 
-    def __init__(
-        self, membership: Membership, presence: Callable[[str], Presence], act: Act, apart: Apart
-    ) -> None:
-        """Hear for members of this `presence`; `act` on messages, and on who is `apart`."""
-        self._membership = membership
-        self._presence = presence
-        self._act = act
-        self._apart = apart
+    def __init__(self, post: Post, members: Members) -> None:
+        """Link `members` with their peers on other nodes, by way of `post`."""
+        self._post = post
+        self._members = members
         self._out: dict[Pair, Outgoing] = {}
         self._in: dict[Pair, tuple[Incoming, float]] = {}
-        self._early: dict[str, list[Message]] = {}
+        self._early: dict[str, list[tuple[str, Link]]] = {}
 
-    def send(self, pair: Pair, node: str, message: Message, size: int) -> bool:
-        """Send to a peer on `node`, or where it will be; False: too much stands unacknowledged."""
+    def send(self, pair: Pair, node: str, message: PeerMessage) -> bool:
+        """Send to a peer on `node`, or where it will be; False: too much is unacknowledged."""
         link = self._out.get(pair)
         if link is None:
             link = self._out[pair] = Outgoing(node)
         link.node = node
-        fits = link.put(message, size, time.monotonic())
-        self._membership.post(node, self._numbered(pair, link.last, message))
+        body = PEER.write(message)
+        size = len(message.payload) if isinstance(message, Relay) else 0
+        fits = link.put(body, _SMALL_BYTES + size, time.monotonic())
+        self._post.post(node, Link(*pair, link.last, body))
         return fits
 
-    def hear(self, messages: list[Message]) -> None:
-        """Take in what came from other nodes."""
-        heard: dict[tuple[str, Pair], int] = {}
+    def hear(self, node: str, messages: Inbound) -> None:
+        """Receive what came from a node."""
+        heard: dict[Pair, int] = {}
         for message in messages:
             try:
-                self._hear_one(message, heard)
+                self._hear_one(node, message, heard)
             except Exception:
-                # One that fails must not take with it what came beside it.
-                log.exception("a message of another node was not understood")
-        for (node, pair), number in heard.items():
-            self._membership.post(node, ["ack", *pair, number])
+                # A message that fails must not harm those beside it.
+                log.exception("a message of another node failed")
+        for pair, number in heard.items():
+            self._post.post(node, Ack(*pair, number))
 
-    def _hear_one(self, message: Message, heard: dict[tuple[str, Pair], int]) -> None:
+    def _hear_one(self, node: str, message: NodeMessage | Unknown, heard: dict[Pair, int]) -> None:
         match message:
-            case ["link", *_]:
-                self._hear_link(message, heard)
-            case ["ack", who, to, number]:
-                if (link := self._out.get((who, to))) is not None:
+            case Link(sender, receiver, number):
+                if what := self._hear_link(node, message, heard):
+                    # Its sender is told, each time that it resends the message.
+                    self._post.post(node, Rejected(sender, receiver, number, what))
+            case Ack(sender, receiver, number):
+                if (link := self._out.get((sender, receiver))) is not None:
                     link.acknowledged(number)
-            case ["apart", who, to]:
-                self._apart(who, to)
+            case NotPeers(sender, receiver):
+                self._members.not_peers(sender, receiver)
+            case Rejected(sender, receiver, number, what):
+                self._rejected((sender, receiver), number, what)
+            case Unknown(what, sender, receiver):
+                log.warning("a message of another node was not understood what=%r", what[:80])
+                if sender and receiver:
+                    self._post.post(node, Rejected(sender, receiver, 0, what))
 
     def seated(self, member_id: str) -> None:
         """A member has a seat now, or will have none: hear what came for it before."""
-        self.hear(self._early.pop(member_id, []))
+        for node, link in self._early.pop(member_id, []):
+            self.hear(node, [link])
 
     def drop(self, pair: Pair) -> None:
         """These two have no more to say to each other."""
@@ -96,78 +133,125 @@ class PeerLinks:
         link = self._out.get(pair)
         if link is None or link.node == node:
             return
-        link.moved(node, time.monotonic())
-        if node == self._membership.node:
-            # It has come here: what is under way is already at its goal.
-            for number, message in link.again(time.monotonic()):
-                self._hear_link(self._numbered(pair, number, message), {})
-            link.acknowledged(link.last)
+        now = time.monotonic()
+        link.moved(node, now)
+        if node != self._post.node:
+            for number, body in link.all_again(now):
+                self._post.post(node, Link(*pair, number, body))
             return
-        for number, message in link.again(time.monotonic()):
-            self._membership.post(node, self._numbered(pair, number, message))
+        # The receiver has come here: what is under way has arrived.
+        for number, body in link.all_again(now):
+            if what := self._hear_link(node, Link(*pair, number, body), {}):
+                self._rejected(pair, number, what)
+                return
+        link.acknowledged(link.last)
 
     def resend(self, now: float) -> Iterator[Pair]:
-        """Send again what stands unacknowledged; yields the pairs where that has been too long."""
+        """Resend what is unacknowledged; yields the pairs where that has been too long."""
         for pair, link in tuple(self._out.items()):
-            here = self._presence(pair[0])
+            presence = self._members.seats.presence(pair[0])
             silent = link.silent_for(now)
-            if here is Presence.UNKNOWN and (not link.kept or silent > _LAST_WORDS_SECONDS):
+            if presence is Presence.UNKNOWN and (not link.kept or silent > _LAST_WORDS_SECONDS):
                 del self._out[pair]
                 continue
             again = link.overdue(now, _RESEND_SECONDS)
-            for number, message in again:
-                self._membership.post(link.node, self._numbered(pair, number, message))
+            for number, body in again:
+                self._post.post(link.node, Link(*pair, number, body))
             if again and silent > _SILENT_SECONDS:
                 yield pair
 
     def forget(self, now: float) -> None:
-        """Forget whom nobody here hears any more."""
+        """Forget the senders whose receiver is no longer here."""
         for pair, (_, heard_at) in tuple(self._in.items()):
-            if self._presence(pair[1]) is Presence.UNKNOWN and now - heard_at > _SEEN_SECONDS:
+            unknown = self._members.seats.presence(pair[1]) is Presence.UNKNOWN
+            if unknown and now - heard_at > _REMEMBER_SECONDS:
                 del self._in[pair]
 
-    def state(self, member_id: str, peer_id: str) -> list[Any]:
-        """Take the links of a member that goes on elsewhere, as plain data."""
+    def detach(self, member_id: str, peer_id: str) -> LinkState:
+        """Take away the links of a member that goes on elsewhere."""
         out = self._out.pop((member_id, peer_id), None)
         heard = self._in.pop((peer_id, member_id), None)
-        return [
+        return LinkState(
             out.last if out else 0,
-            [[kept.message, kept.size] for kept in out.kept] if out else [],
-            heard[0].taken_in if heard else 0,
-        ]
+            [KeptState(kept.body, kept.size) for kept in out.kept] if out else [],
+            heard[0].received if heard else 0,
+        )
 
-    def restore(self, member_id: str, peer_id: str, state: list[Any]) -> None:
-        """Go on with the links whose `state` this was; `reroute` says where the peer is."""
-        last, kept, taken_in = state
+    def restore(self, member_id: str, peer_id: str, state: LinkState) -> None:
+        """Go on with links that were detached; `reroute` says where the peer is."""
         now = time.monotonic()
         link = self._out[member_id, peer_id] = Outgoing("")
-        link.last = last - len(kept)
-        for message, size in kept:
-            link.put(message, size, now)
-        self._in[peer_id, member_id] = Incoming(taken_in), now
+        link.last = state.last - len(state.kept)
+        for kept in state.kept:
+            link.put(kept.body, kept.size, now)
+        self._in[peer_id, member_id] = Incoming(state.received), now
 
-    def _numbered(self, pair: Pair, number: int, message: Message) -> Message:
-        return ["link", self._membership.node, *pair, number, message]
+    def _hear_link(self, node: str, message: Link, heard: dict[Pair, int]) -> str:
+        """Receive a message, unless it comes again or too early.
 
-    def _hear_link(self, message: Message, heard: dict[tuple[str, Pair], int]) -> None:
-        _, node, who, to, number, what = message
-        pair = (who, to)
-        presence = self._presence(to)
+        Returns:
+            What was not understood, if that is why the message is not received.
+        """
+        pair, receiver = (message.sender, message.receiver), message.receiver
+        presence = self._members.seats.presence(receiver)
         if presence is Presence.AWAY:
-            # Not acknowledged: its sender will hear where it is, or send it again.
-            return
+            # Not acknowledged: its sender will hear where it is, or resend the message.
+            return ""
         if presence is Presence.ENTERING:
-            self._early.setdefault(to, []).append(message)
-            return
+            self._early.setdefault(receiver, []).append((node, message))
+            return ""
         link, _ = self._in.get(pair) or (Incoming(), 0.0)
         self._in[pair] = link, time.monotonic()
-        # Where nobody is here to take it, nothing can come too early.
-        taken = link.take(number) if presence is Presence.SEATED else link.pass_over(number)
-        if taken and not self._act(to, who, what) and not self._says((to, who)):
-            self._membership.post(node, ["apart", *pair])
-        heard[node, pair] = link.taken_in
+        what = ""
+        if presence is Presence.UNKNOWN:
+            # No member is here to receive it, so nothing comes too early.
+            if link.pass_over(message.number) and not self._matters_to_none(message):
+                self._deny(node, pair)
+        elif link.is_next(message.number):
+            what = self._receive(node, message, link)
+        heard[pair] = link.received
+        return what
 
-    def _says(self, pair: Pair) -> bool:
-        """Whether there is something under way that will say it better."""
+    def _receive(self, node: str, message: Link, link: Incoming) -> str:
+        """Let a message take effect; what was not understood, if anything."""
+        pair = message.sender, message.receiver
+        before, what = link.received, ""
+        # Counted before it takes effect, because that may send and receive more.
+        link.received = message.number
+        try:
+            body = PEER.read(message.body)
+            if not self._members.receive(message.receiver, message.sender, body):
+                self._deny(node, pair)
+        except NotUnderstood as error:
+            what = error.what
+        except Exception:
+            log.exception("a message of a peer failed")
+            what = "its effect"
+        if what:
+            # Not received, or it would be lost without a word.
+            link.received = before
+        return what
+
+    def _matters_to_none(self, message: Link) -> bool:
+        """Whether a message to a member that is not here may be ignored."""
+        try:
+            body = PEER.read(message.body)
+        except NotUnderstood:
+            return False
+        return self._members.receive(message.receiver, message.sender, body)
+
+    def _deny(self, node: str, pair: Pair) -> None:
+        """Tell a node that these two are not peers, unless a message under way says more."""
+        link = self._out.get((pair[1], pair[0]))
+        if link is None or not link.kept:
+            self._post.post(node, NotPeers(*pair))
+
+    def _rejected(self, pair: Pair, number: int, what: str) -> None:
+        """End a pair whose message was rejected. That may be told more than once."""
         link = self._out.get(pair)
-        return link is not None and bool(link.kept)
+        if not self._members.are_peers(*pair):
+            return
+        if number and (link is None or not link.take_back(number)):
+            return
+        log.warning("the node of a peer does not understand a message what=%r", what[:80])
+        self._members.not_understood(*pair)

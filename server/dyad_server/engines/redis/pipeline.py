@@ -18,7 +18,8 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 
 from dyad_server.engines.redis.client import FAILURES, check, hang_up
-from dyad_server.engines.redis.messages import pack_entry
+from dyad_server.engines.redis.codec import Map
+from dyad_server.engines.redis.messages import ENTRY, Entry
 from dyad_server.engines.redis.store import SCHEMA_ERROR, Script, Store, schema_sentence
 from dyad_server.errors import ConfigError
 
@@ -113,7 +114,7 @@ class Pipeline:
         self._reason = ""
         self._shas: dict[str, str] = {}
         self._calls: deque[Call] = deque()
-        self._messages: defaultdict[str, list[bytes]] = defaultdict(list)
+        self._messages: defaultdict[str, list[Map]] = defaultdict(list)
         self._wake = asyncio.Event()
         # When `keep_asking` gives up on a Redis that is away; None: never.
         self._give_up_at: float | None = None
@@ -128,8 +129,8 @@ class Pipeline:
         self._calls.extendleft(reversed(list(calls)))
         self._wake.set()
 
-    def post(self, node: str, message: bytes) -> None:
-        """Send a packed message to a node, if it is there; or lose the message."""
+    def post(self, node: str, message: Map) -> None:
+        """Send a message to a node, if it is there; or lose the message."""
         self._messages[node].append(message)
         self._wake.set()
 
@@ -217,7 +218,7 @@ class Pipeline:
         for node in tuple(self._messages):
             messages = self._messages.pop(node)
             while messages and size < _BYTES_AT_ONCE:
-                entry = pack_entry(self._node, messages[:_MESSAGES_AN_ENTRY])
+                entry = ENTRY.pack(Entry(self._node, messages[:_MESSAGES_AN_ENTRY]))
                 del messages[:_MESSAGES_AN_ENTRY]
                 size += len(entry)
                 yield self._store.post(node, entry)

@@ -13,6 +13,7 @@ from functools import partial
 from dyad_server.core.events import Departure
 from dyad_server.engines.redis.answers import OnNode, Verdict
 from dyad_server.engines.redis.membership import Assertion, Membership
+from dyad_server.engines.redis.messages import Forgotten, Here
 from dyad_server.engines.redis.pairing import Pairing
 from dyad_server.engines.redis.seats import Peer, Seat
 
@@ -33,6 +34,7 @@ class Reconciler:
         self._membership = membership
         self._store = membership.store
         self._pairing = pairing
+        self._seats = pairing.seats
         # The generation and the term in which all members of this node are
         # asserted, and how many still have to be.
         self._generation = ""
@@ -77,7 +79,8 @@ class Reconciler:
                 self._watch_nodes()
             self._keep_rooms(ticks % _KEEP_TICKS)
             if ticks % _KEEP_TICKS == 0:
-                self._pairing.forget(now)
+                self._seats.forget(now)
+                self._pairing.links.forget(now)
 
     # Peers.
 
@@ -96,7 +99,7 @@ class Reconciler:
 
         def found(answer: OnNode | Verdict | None) -> None:
             self._looking.discard(seat.member.id)
-            if seat.peer is not peer or not pairing.has(seat) or pairing.is_here(peer):
+            if seat.peer is not peer or not self._seats.has(seat) or pairing.is_here(peer):
                 return
             absent_since, peer.absent_since = peer.absent_since, None
             # Of a peer that is handed off or replaced, another node will speak.
@@ -128,7 +131,7 @@ class Reconciler:
         """Resend what is not acknowledged, and look for the peers that are silent."""
         links = self._pairing.links
         for member_id, peer_id in links.resend(now):
-            seat = self._pairing.get(member_id)
+            seat = self._seats.get(member_id)
             if seat is not None and seat.peer is not None and seat.peer_id == peer_id:
                 self.find_peer(seat, seat.peer, silent=True)
             elif seat is not None:
@@ -153,7 +156,7 @@ class Reconciler:
 
     def _keep_rooms(self, turn: int) -> None:
         """Keep the rooms whose turn it is from expiring, and look for the peers there."""
-        for seat in self._pairing:
+        for seat in self._seats:
             if not seat.seated or hash(seat.member.id) % _KEEP_TICKS != turn:
                 continue
             here = seat.peer is not None and self._pairing.is_here(seat.peer)
@@ -167,7 +170,7 @@ class Reconciler:
 
     def _kept(self, without_seat: list[str] | None) -> None:
         for member_id in without_seat or []:
-            seat = self._pairing.get(member_id)
+            seat = self._seats.get(member_id)
             if seat is not None:
                 self._seat_is_lost(seat)
 
@@ -179,16 +182,16 @@ class Reconciler:
         peer = seat.peer
         if peer is None:
             return
-        here = self._pairing.get(peer.member.id)
+        here = self._seats.get(peer.member.id)
         if here is not None:
             self.assert_again(here)
         else:
             # Its node may not have noticed, and must before anyone looks for the peer.
-            self._pairing.send(seat, peer, ["forgotten"])
+            self._pairing.send(seat, peer, Forgotten())
 
     def assert_again(self, seat: Seat) -> None:
         """Assert one seat in Redis."""
-        if self.ready and seat.seated and self._pairing.has(seat):
+        if self.ready and seat.seated and self._seats.has(seat):
             self._membership.ask(*self._assertion(seat, lambda _: None), _ANSWER_SECONDS)
 
     def renewed(self) -> None:
@@ -198,7 +201,7 @@ class Reconciler:
         if known or self._asserting:
             return
         self._generation = lease.generation
-        seats = [seat for seat in self._pairing if seat.seated]
+        seats = [seat for seat in self._seats if seat.seated]
         self._asserting = len(seats) + 1
         assertions = [self._assertion(seat, self._one_asserted) for seat in seats]
         self._membership.begin_term(assertions)
@@ -211,7 +214,7 @@ class Reconciler:
             if answer in (None, Verdict.AGAIN):
                 self._generation = ""
 
-        if term != self._membership.lease.term and self._pairing.has(seat):
+        if term != self._membership.lease.term and self._seats.has(seat):
             self._membership.ask(*self._assertion(seat, asserted), _ANSWER_SECONDS)
 
     def _one_asserted(self, answer: Verdict | None) -> None:
@@ -228,14 +231,14 @@ class Reconciler:
         pairing = self._pairing
 
         def asserted(answer: Verdict | None) -> None:
-            if pairing.has(seat):
+            if self._seats.has(seat):
                 if answer is Verdict.REPLACED:
                     pairing.evict(seat.member.id)
                 elif answer is Verdict.OUT_OF_SYNC:
                     pairing.tell_out_of_sync(seat)
                 elif answer is Verdict.OK and seat.peer and not pairing.is_here(seat.peer):
                     # If the peer was told otherwise, its node answers that.
-                    pairing.send(seat, seat.peer, ["here"])
+                    pairing.send(seat, seat.peer, Here())
             done(answer)
 
         script = self._store.assert_seat(

@@ -1,10 +1,16 @@
-"""A seat as its node knows it."""
+"""The seats of this node's members, as this node knows them."""
 
-from collections import deque
-from collections.abc import Callable
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 
 from dyad_server.core.events import Member
+
+# For less than this, other nodes may still speak to a member that has moved away.
+_MOVED_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -52,3 +58,73 @@ class Seat:
     def peer_id(self) -> str:
         """The id of the member on the other seat; empty: there is none."""
         return self.peer.member.id if self.peer else ""
+
+
+class Presence(Enum):
+    """How a member stands to this node. AWAY: it was here, or may be about to come."""
+
+    SEATED = "seated"
+    ENTERING = "entering"
+    AWAY = "away"
+    UNKNOWN = "unknown"
+
+
+class Seats:
+    """The seats of this node, and the members that were here or may be about to come."""
+
+    def __init__(self) -> None:
+        """Have no seats yet."""
+        self._seats: dict[str, Seat] = {}
+        self._moved: dict[str, float] = {}
+        self._expected: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Seat]:
+        return iter(tuple(self._seats.values()))
+
+    def get(self, member_id: str) -> Seat | None:
+        """The seat of that member, if it is here."""
+        return self._seats.get(member_id)
+
+    def has(self, seat: Seat) -> bool:
+        """Whether that seat is still here."""
+        return self._seats.get(seat.member.id) is seat
+
+    def add(self, seat: Seat) -> None:
+        """Add a seat."""
+        self._seats[seat.member.id] = seat
+        self._moved.pop(seat.member.id, None)
+
+    def remove(self, seat: Seat) -> None:
+        """Remove a seat."""
+        del self._seats[seat.member.id]
+
+    def move_away(self, seat: Seat) -> None:
+        """Remove a seat whose member goes on elsewhere."""
+        self.remove(seat)
+        self._moved[seat.member.id] = time.monotonic()
+
+    @contextmanager
+    def expect(self, member_id: str) -> Iterator[None]:
+        """In this context, a member that waits in Redis may be about to come here."""
+        self._expected[member_id] += 1
+        try:
+            yield
+        finally:
+            self._expected[member_id] -= 1
+            if not self._expected[member_id]:
+                del self._expected[member_id]
+
+    def presence(self, member_id: str) -> Presence:
+        """How a member stands to this node."""
+        seat = self._seats.get(member_id)
+        if seat is not None:
+            return Presence.SEATED if seat.seated else Presence.ENTERING
+        if member_id in self._moved or self._expected[member_id]:
+            return Presence.AWAY
+        return Presence.UNKNOWN
+
+    def forget(self, now: float) -> None:
+        """Forget the members that moved away long ago."""
+        for member_id, moved_at in tuple(self._moved.items()):
+            if now - moved_at > _MOVED_SECONDS:
+                del self._moved[member_id]

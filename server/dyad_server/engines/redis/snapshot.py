@@ -1,96 +1,155 @@
-"""A participant as plain data: for a node that hands it to another one."""
+"""What a node hands off to the next one: a participant and its seat, typed and versioned.
+
+A node ignores fields that it does not know. If it does not understand the participant,
+it still understands the seat, and so can tell the peer that the participant has left.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
 
+from dyad_server.core import events
 from dyad_server.core.commands import Identity
-from dyad_server.core.events import (
-    Departure,
-    Event,
-    Forwarded,
-    Joined,
-    Left,
-    Member,
-    Output,
-    PeerJoined,
-    PeerLeft,
-    Refusal,
-    Refused,
-)
+from dyad_server.core.events import Member, Output
 from dyad_server.core.participant import Participant
+from dyad_server.engines.redis.codec import Map, kinds, record, register
+from dyad_server.engines.redis.messages import VERSION
 
-Plain = list[Any]
+
+@dataclass(slots=True)
+class KeptState:
+    """The body of a `Link`, and how many bytes it counts as."""
+
+    body: Map
+    size: int
 
 
-def plain(participant: Participant) -> Plain:
-    """All that another node needs to go on with `participant`."""
-    identity, member = participant.identity, participant.member
-    return [
-        [identity.user_id, identity.email, identity.room],
-        member.id,
+@dataclass(slots=True)
+class LinkState:
+    """The links between a member and its peer.
+
+    Attributes:
+        last: the number of the last message to the peer.
+        kept: what the peer has not acknowledged, up to that number.
+        received: the number of the last message from the peer.
+    """
+
+    last: int
+    kept: list[KeptState]
+    received: int
+
+
+@dataclass(slots=True)
+class PeerState:
+    """A member's peer, where it was last, and the links to it."""
+
+    member: Member
+    node: str
+    links: LinkState
+
+
+@dataclass(slots=True)
+class SeatState:
+    """A seat, as the node knew it that had it."""
+
+    polite: bool
+    epoch: int
+    peer: PeerState | None
+
+
+@dataclass(slots=True)
+class SessionState:
+    """A session: see `core.session`.
+
+    Attributes:
+        last: the number of the last output.
+        written: the number of the last output that was written to the client.
+        received: the number of the last frame from the client.
+        kept: the outputs that the client has not acknowledged, up to `last`.
+    """
+
+    last: int
+    written: int
+    received: int
+    kept: list[Output]
+
+
+@dataclass(slots=True)
+class ParticipantState:
+    """A participant: see `core.participant`."""
+
+    identity: Identity
+    member_id: str
+    room_id: str
+    resume_token: str = field(repr=False)
+    spent_token: str = field(repr=False)
+    session: SessionState
+
+
+register(
+    events.Event,
+    kinds(
+        {
+            "forwarded": events.Forwarded,
+            "joined": events.Joined,
+            "peer joined": events.PeerJoined,
+            "peer left": events.PeerLeft,
+            "refused": events.Refused,
+            "left": events.Left,
+        }
+    ),
+)
+SEAT = record(SeatState)
+PARTICIPANT = record(ParticipantState)
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What is left in Redis for the next node: `SEAT` and `PARTICIPANT`, written.
+
+    Apart, so that a node which does not understand the participant can still tell
+    the peer that it has left.
+    """
+
+    seat: Map
+    participant: Map
+    version: int = VERSION
+
+
+SNAPSHOT = record(Snapshot)
+
+
+def pack(participant: Participant, seat: SeatState) -> bytes:
+    """All that another node needs to go on with a participant."""
+    state = ParticipantState(
+        participant.identity,
+        participant.member.id,
         participant.room_id,
         participant.resume_token,
         participant.spent_token,
-        participant.session.state(_plain_output),
-    ]
+        SessionState(*participant.session.state(_same)),
+    )
+    return SNAPSHOT.pack(Snapshot(SEAT.write(seat), PARTICIPANT.write(state)))
 
 
-def restore(data: Plain, participant_of: Callable[[Identity], Participant]) -> Participant:
-    """The participant that `plain` made `data` of.
+def restore(written: Map, participant_of: Callable[[Identity], Participant]) -> Participant:
+    """The participant of `Snapshot.participant`.
 
     Args:
-        data: from `plain`.
+        written: the participant.
         participant_of: makes a new one, with this node's limits.
+
+    Raises:
+        NotUnderstood: it is of a version that this one does not understand.
     """
-    (user_id, email, room), member_id, room_id, token, spent, session = data
-    participant = participant_of(Identity(user_id, email, room))
-    participant.adopt(member_id, room_id, token, spent)
-    participant.session.restore(session, _output)
+    state = PARTICIPANT.read(written)
+    participant = participant_of(state.identity)
+    participant.adopt(state.member_id, state.room_id, state.resume_token, state.spent_token)
+    session = state.session
+    participant.session.restore(
+        [session.last, session.written, session.received, session.kept], _same
+    )
     return participant
 
 
-def _plain_output(output: Output) -> Plain:
-    return [output.to, output.room_id, output.reply_to, _plain_event(output.event)]
-
-
-def _output(data: Plain) -> Output:
-    to, room_id, reply_to, event = data
-    return Output(to, room_id, reply_to, _event(event))
-
-
-def _plain_event(event: Event) -> Plain:
-    match event:
-        case Forwarded(who, payload):
-            return ["forwarded", _plain_member(who), payload]
-        case Joined(peer, polite, resumed):
-            return ["joined", peer and _plain_member(peer), polite, resumed]
-        case PeerJoined(who):
-            return ["peer joined", _plain_member(who)]
-        case PeerLeft(who, reason):
-            return ["peer left", _plain_member(who), reason.value]
-        case Refused(code, message):
-            return ["refused", code.value, message]
-        case Left():
-            return ["left"]
-        case _:
-            raise TypeError("what ends a call is never kept")
-
-
-def _event(data: Plain) -> Event:
-    match data:
-        case ["forwarded", who, payload]:
-            return Forwarded(Member(*who), payload)
-        case ["joined", peer, polite, resumed]:
-            return Joined(peer and Member(*peer), polite, resumed)
-        case ["peer joined", who]:
-            return PeerJoined(Member(*who))
-        case ["peer left", who, reason]:
-            return PeerLeft(Member(*who), Departure(reason))
-        case ["refused", code, message]:
-            return Refused(Refusal(code), message)
-        case _:
-            return Left()
-
-
-def _plain_member(member: Member) -> Plain:
-    return [member.id, member.user_id, member.email]
+def _same(output: Output) -> Output:
+    return output

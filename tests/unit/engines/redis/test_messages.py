@@ -1,0 +1,305 @@
+"""What nodes say to each other: the format of version 1, and what may come from others."""
+
+import contextlib
+from typing import Any
+
+import msgpack
+import pytest
+from dyad_server.core import events
+from dyad_server.core.commands import Identity
+from dyad_server.core.events import Departure, Member, Output, Refusal
+from dyad_server.engines.redis import messages, snapshot
+from dyad_server.engines.redis.codec import Form, NotUnderstood
+from dyad_server.engines.redis.messages import (
+    ANSWER,
+    ENDS,
+    ENTRY,
+    NODE,
+    PEER,
+    QUESTION,
+    Entry,
+    SendAnswer,
+    Unknown,
+    failure_of,
+    read_message,
+    send_answer,
+)
+from dyad_server.engines.redis.snapshot import PARTICIPANT, SEAT, SNAPSHOT
+from dyad_server.errors import Ended, Unavailable
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ALICE, BOB = Member("a1", "alice", "a@example.com"), Member("b1", "bob")
+PLAIN_ALICE = {"id": "a1", "user_id": "alice", "email": "a@example.com"}
+PLAIN_BOB = {"id": "b1", "user_id": "bob", "email": ""}
+
+
+def output(event: events.Event) -> Output:
+    return Output("a1", "r1", 0, event)
+
+
+def plain_output(event: dict[str, Any]) -> dict[str, Any]:
+    return {"to": "a1", "room_id": "r1", "reply_to": 0, "event": event}
+
+
+STATE = snapshot.ParticipantState(
+    Identity("alice", "a@example.com", "r1"),
+    "a1",
+    "r1",
+    "token",
+    "spent",
+    snapshot.SessionState(
+        6,
+        2,
+        9,
+        [
+            output(events.Forwarded(BOB, b"frame")),
+            output(events.Joined(BOB, polite=False)),
+            output(events.PeerJoined(BOB)),
+            output(events.PeerLeft(BOB, Departure.REPLACED)),
+            output(events.Refused(Refusal.ROOM_FULL, "full")),
+            output(events.Left()),
+        ],
+    ),
+)
+PLAIN_STATE: dict[str, Any] = {
+    "identity": {"user_id": "alice", "email": "a@example.com", "room": "r1"},
+    "member_id": "a1",
+    "room_id": "r1",
+    "resume_token": "token",
+    "spent_token": "spent",
+    "session": {
+        "last": 6,
+        "written": 2,
+        "received": 9,
+        "kept": [
+            plain_output({"kind": "forwarded", "who": PLAIN_BOB, "payload": b"frame"}),
+            plain_output({"kind": "joined", "peer": PLAIN_BOB, "polite": False, "resumed": False}),
+            plain_output({"kind": "peer joined", "who": PLAIN_BOB}),
+            plain_output({"kind": "peer left", "who": PLAIN_BOB, "reason": "replaced"}),
+            plain_output({"kind": "refused", "code": "room full", "message": "full"}),
+            plain_output({"kind": "left"}),
+        ],
+    },
+}
+# Of any version: it is passed on as it is.
+BODY = {"kind": "any", "other": [1]}
+LINKS = snapshot.LinkState(3, [snapshot.KeptState(BODY, 9)], 7)
+PLAIN_LINKS = {"last": 3, "kept": [{"body": BODY, "size": 9}], "received": 7}
+# Another version reads this. Whoever changes it raises VERSION, and keeps to
+# docs/node-messages.md.
+VERSION_1: list[tuple[Form[Any], Any, dict[str, Any]]] = [
+    (PEER, messages.Relay(b"frame"), {"kind": "relay", "payload": b"frame"}),
+    (
+        PEER,
+        messages.Joined(ALICE, "n1", 5, replaced=True),
+        {"kind": "joined", "member": PLAIN_ALICE, "node": "n1", "epoch": 5, "replaced": True},
+    ),
+    (PEER, messages.Left(Departure.LEFT), {"kind": "left", "reason": "left"}),
+    (PEER, messages.Left(Departure.REPLACED), {"kind": "left", "reason": "replaced"}),
+    (PEER, messages.Left(Departure.DISCONNECTED), {"kind": "left", "reason": "disconnected"}),
+    (PEER, messages.Evicted(), {"kind": "evicted"}),
+    (PEER, messages.Forgotten(), {"kind": "forgotten"}),
+    (PEER, messages.Moved("n2"), {"kind": "moved", "node": "n2"}),
+    (PEER, messages.Here(), {"kind": "here"}),
+    (NODE, messages.Probe(), {"kind": "probe"}),
+    (
+        NODE,
+        messages.Link("a1", "b1", 4, BODY),
+        {"kind": "link", "sender": "a1", "receiver": "b1", "number": 4, "body": BODY},
+    ),
+    (
+        NODE,
+        messages.Ack("a1", "b1", 4),
+        {"kind": "ack", "sender": "a1", "receiver": "b1", "number": 4},
+    ),
+    (
+        NODE,
+        messages.NotPeers("a1", "b1"),
+        {"kind": "not peers", "sender": "a1", "receiver": "b1"},
+    ),
+    (
+        NODE,
+        messages.Rejected("a1", "b1", 4, "kind"),
+        {"kind": "rejected", "sender": "a1", "receiver": "b1", "number": 4, "what": "kind"},
+    ),
+    (NODE, messages.Ask("q1", BODY), {"kind": "ask", "request": "q1", "question": BODY}),
+    (NODE, messages.Answer("q1", BODY), {"kind": "answer", "request": "q1", "answer": BODY}),
+    (
+        QUESTION,
+        messages.Claim("token", "alice", "r1"),
+        {"kind": "claim", "token": "token", "user_id": "alice", "room_id": "r1"},
+    ),
+    (
+        QUESTION,
+        messages.ForwardedSend("alice", b"digest", b"send"),
+        {"kind": "send", "user_id": "alice", "stale": b"digest", "message": b"send"},
+    ),
+    (ANSWER, messages.ClaimAnswer(handed_off=True), {"kind": "claim", "handed_off": True}),
+    (ANSWER, SendAnswer(), {"kind": "send", "code": "", "sentence": ""}),
+    (ANSWER, messages.QuestionRejected(), {"kind": "rejected"}),
+    (ENTRY, Entry("n1", [BODY]), {"version": 1, "node": "n1", "messages": [BODY]}),
+    (SNAPSHOT, snapshot.Snapshot(BODY, BODY), {"version": 1, "seat": BODY, "participant": BODY}),
+    (
+        SEAT,
+        snapshot.SeatState(True, 5, snapshot.PeerState(BOB, "n1", LINKS)),  # noqa: FBT003
+        {
+            "polite": True,
+            "epoch": 5,
+            "peer": {"member": PLAIN_BOB, "node": "n1", "links": PLAIN_LINKS},
+        },
+    ),
+    (SEAT, snapshot.SeatState(False, 5, None), {"polite": False, "epoch": 5, "peer": None}),  # noqa: FBT003
+    (PARTICIPANT, STATE, PLAIN_STATE),
+]
+ALL: list[tuple[Form[Any], Any]] = [
+    (PEER, messages.PeerMessage),
+    (NODE, messages.NodeMessage),
+    (QUESTION, messages.Question),
+    (ANSWER, messages.AnswerBody),
+    (ENTRY, Entry),
+    (SNAPSHOT, snapshot.Snapshot),
+    (SEAT, snapshot.SeatState),
+]
+# What msgpack carries.
+DATA = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 2**63) | st.text(max_size=8) | st.binary(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+MAPS = st.dictionaries(st.text(max_size=8), DATA, max_size=4)
+st.register_type_strategy(int, st.integers(0, 2**63))
+for kind, name in (
+    (messages.Link, "body"),
+    (messages.Ask, "question"),
+    (messages.Answer, "answer"),
+    (snapshot.KeptState, "body"),
+):
+    st.register_type_strategy(kind, st.builds(kind, **{name: MAPS}))
+st.register_type_strategy(Entry, st.builds(Entry, messages=st.lists(DATA, max_size=4)))
+st.register_type_strategy(
+    snapshot.Snapshot, st.builds(snapshot.Snapshot, seat=MAPS, participant=MAPS)
+)
+
+# A busy machine is no failure.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def with_more(data: Any) -> Any:
+    """The same from a later version: each map in it has one more field."""
+    if isinstance(data, dict) and data != BODY:
+        return {name: with_more(value) for name, value in data.items()} | {"later": [1]}
+    return [with_more(value) for value in data] if isinstance(data, list) else data
+
+
+@pytest.mark.parametrize(("form", "message", "plain"), VERSION_1)
+def test_the_format_of_version_1_is_this(
+    form: Form[Any], message: object, plain: dict[str, Any]
+) -> None:
+    assert form.write(message) == plain
+    assert form.unpack(msgpack.packb(plain)) == message
+
+
+def test_each_kind_of_message_is_in_that_format() -> None:
+    kinds = {type(message) for _, message, _ in VERSION_1}
+    for union in (messages.PeerMessage, messages.NodeMessage, messages.Question):
+        assert set(union.__args__) <= kinds
+    assert set(messages.AnswerBody.__args__) <= kinds
+    assert messages.VERSION == 1
+
+
+@pytest.mark.parametrize(("form", "kind"), ALL)
+@unhurried
+@given(data=st.data())
+def test_what_is_packed_comes_back(form: Form[Any], kind: type, data: st.DataObject) -> None:
+    message = data.draw(st.from_type(kind))
+    assert form.unpack(form.pack(message)) == message
+
+
+@pytest.mark.parametrize(("form", "message", "plain"), VERSION_1)
+def test_fields_of_a_later_version_are_ignored(
+    form: Form[Any], message: object, plain: dict[str, Any]
+) -> None:
+    assert form.read(with_more(plain)) == message
+
+
+@pytest.mark.parametrize(("form", "_", "plain"), VERSION_1)
+def test_a_field_that_is_missing_or_of_another_type_is_not_understood(
+    form: Form[Any], _: object, plain: dict[str, Any]
+) -> None:
+    # These have a value that stands for their absence.
+    optional = {"version", "code", "sentence", "email", "room", "resumed"}
+    for name in plain.keys() - optional:
+        with pytest.raises(NotUnderstood):
+            form.read({key: value for key, value in plain.items() if key != name})
+    for name in plain:
+        with pytest.raises(NotUnderstood):
+            form.read(plain | {name: 1.5})
+
+
+@pytest.mark.parametrize("form", [PEER, NODE, QUESTION, ANSWER])
+def test_a_kind_of_a_later_version_is_not_understood(form: Form[Any]) -> None:
+    with pytest.raises(NotUnderstood, match="kind later"):
+        form.read({"kind": "later"})
+
+
+def test_a_known_kind_with_a_value_of_a_later_version_is_not_understood() -> None:
+    with pytest.raises(NotUnderstood, match=r"Left\.reason"):
+        PEER.read({"kind": "left", "reason": "banished"})
+    later = PLAIN_STATE["session"] | {"kept": [plain_output({"kind": "later"})]}
+    with pytest.raises(NotUnderstood, match="kind later"):
+        PARTICIPANT.read(PLAIN_STATE | {"session": later})
+
+
+@unhurried
+@given(DATA)
+def test_of_any_data_a_message_is_made_or_it_is_not_understood(data: Any) -> None:
+    for form, _ in ALL:
+        try:
+            message = form.read(data)
+        except NotUnderstood:
+            continue
+        assert form.read(form.write(message)) == message
+
+
+@unhurried
+@given(DATA)
+def test_of_any_data_in_an_entry_a_message_is_made_or_it_is_unknown(data: Any) -> None:
+    assert isinstance(read_message(data), messages.NodeMessage | Unknown)
+
+
+@unhurried
+@given(st.binary(max_size=60))
+def test_of_any_bytes_an_entry_is_made_or_it_is_not_understood(packed: bytes) -> None:
+    with contextlib.suppress(NotUnderstood):
+        assert isinstance(ENTRY.unpack(packed), Entry)
+
+
+def test_an_unknown_message_about_a_pair_can_be_answered() -> None:
+    later = {"kind": "later", "sender": "a1", "receiver": "b1", "more": 1}
+    assert read_message(later) == Unknown("kind later", "a1", "b1")
+    assert read_message({"kind": "later", "sender": 1}) == Unknown("kind later")
+
+
+def every_end(base: type[Ended] = Ended) -> list[type[Ended]]:
+    return [end for kind in base.__subclasses__() for end in (kind, *every_end(kind))]
+
+
+@pytest.mark.parametrize("kind", every_end())
+def test_what_ends_a_forwarded_send_comes_back_as_the_same(kind: type[Ended]) -> None:
+    failure = failure_of(send_answer(kind("a sentence")))
+    assert type(failure) is kind
+    assert str(failure) == "a sentence"
+
+
+def test_a_forwarded_send_that_nothing_ended_and_one_that_ended_in_a_later_way() -> None:
+    assert failure_of(send_answer(None)) is None
+    later = failure_of(SendAnswer("later", "a sentence"))
+    assert type(later) is Unavailable
+    assert str(later) == "a sentence"
+
+
+def test_no_code_on_the_wire_is_the_name_of_a_class() -> None:
+    assert not {code for code in ENDS if code in {kind.__name__ for kind in ENDS.values()}}
