@@ -88,7 +88,7 @@ class Dyad:
         await self.hub.stop()
 
     async def drain(self) -> Drained:
-        """End every stream with UNAVAILABLE and accept no more; then stop the server.
+        """End every stream with UNAVAILABLE, accept no new streams, then stop the server.
 
         Where there are other nodes, participants that may resume are handed off to
         them within `drain_timeout`.

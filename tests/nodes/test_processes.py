@@ -184,6 +184,20 @@ async def talk(speaker: Party, listener: Party, mark: str, over: asyncio.Event) 
     assert listener.heard == said
 
 
+async def pairs_on_every_two_nodes(here: Fleet, stack: AsyncExitStack) -> list[tuple[Party, Party]]:
+    """A pair for each way to choose two nodes; each party may move to any node."""
+    nodes = here.nodes
+    pairs = [
+        await stack.enter_async_context(pair(here, [first], [second]))
+        for first in nodes
+        for second in nodes
+    ]
+    for two in pairs:
+        for party in two:
+            party.way.nodes = nodes
+    return pairs
+
+
 def lost_nothing(party: Party) -> bool:
     kinds = dyad.Reconnecting | dyad.PeerJoined
     return all(
@@ -288,21 +302,14 @@ async def test_a_participant_that_never_resumes_after_a_drain_is_disconnected() 
 @pytest.mark.xdist_group("crowd")
 async def test_a_rolling_restart_of_all_nodes_under_load_drops_no_call() -> None:
     async with fleet() as here, AsyncExitStack() as stack:
-        nodes = here.nodes
-        pairs = [
-            await stack.enter_async_context(pair(here, [nodes[n]], [nodes[m]]))
-            for n in range(3)
-            for m in range(3)
-        ]
+        pairs = await pairs_on_every_two_nodes(here, stack)
         parties = [party for two in pairs for party in two]
-        for party in parties:
-            party.way.nodes = nodes
         over = asyncio.Event()
         async with asyncio.TaskGroup() as talking:
             for alice, bob in pairs:
                 talking.create_task(talk(alice, bob, "a", over))
                 talking.create_task(talk(bob, alice, "b", over))
-            for node in nodes:
+            for node in here.nodes:
                 await asyncio.sleep(1)
                 await node.drain()
                 await node.start()

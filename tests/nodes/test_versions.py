@@ -39,7 +39,7 @@ from tests.nodes.fleet import Fleet, Node, fleet
 from tests.nodes.later import VERSION, with_more
 from tests.nodes.test_calls import another
 from tests.nodes.test_faults import talk as speak
-from tests.nodes.test_processes import lost_nothing, pair, talk
+from tests.nodes.test_processes import lost_nothing, pairs_on_every_two_nodes, talk
 from tests.support.ends import SignalEnd, candidate, end_of
 from tests.support.seats import hear, resumable, resumes
 from tests.support.until import PATIENCE
@@ -67,14 +67,8 @@ async def versions(here: Fleet) -> set[object]:
 async def test_a_rolling_restart_to_a_later_version_and_back_drops_no_call() -> None:
     async with fleet() as here, AsyncExitStack() as stack:
         all_nodes = here.nodes
-        pairs = [
-            await stack.enter_async_context(pair(here, [all_nodes[n]], [all_nodes[m]]))
-            for n in range(3)
-            for m in range(3)
-        ]
+        pairs = await pairs_on_every_two_nodes(here, stack)
         parties = [party for two in pairs for party in two]
-        for each in parties:
-            each.way.nodes = all_nodes
         over = asyncio.Event()
 
         async def restart(node: Node, program: tuple[str, ...]) -> None:

@@ -49,7 +49,7 @@ export class Session {
     return this.#seated;
   }
 
-  /** Takes the server's events until there are no more, and then ends the call. */
+  /** Handles the server's events, and ends the call after the last event. */
   async run(): Promise<void> {
     view.localVideo.srcObject = this.#media.stream;
     view.showStatus("Connected");
@@ -189,7 +189,7 @@ export class Session {
     }
   }
 
-  /** Undefined when there is nobody to call, or when the settings are wrong, which it says. */
+  /** Undefined when there is no peer, or when the settings are wrong; then it shows why. */
   #startCall(connection: Connection): Call | undefined {
     if (connection.room === undefined || this.#leaving) {
       return undefined;
@@ -199,7 +199,7 @@ export class Session {
       call = new Call(connection, connection.room.polite, view.stun.value, {
         shows: view.showRemote,
         becomes: (state) => this.#call === call && this.#callBecomes(state),
-        // Without a server there is nobody to negotiate with; the page has said so.
+        // Without a server there is no peer to negotiate with. The page has already said so.
         fails: (reason) => {
           if (this.#last === undefined) {
             callFailed(reason);

@@ -108,7 +108,7 @@ func (c *Conn) SendAnswer(ctx context.Context, sdp string) error {
 }
 
 // SendCandidate sends the peer an ICE candidate, as [Conn.SendOffer] does; an
-// empty one says that no more follow.
+// empty one means that all candidates were sent.
 func (c *Conn) SendCandidate(ctx context.Context, candidate Candidate) error {
 	return c.send(ctx, func(roomID string) *dyadv1.Frame { return iceCandidate(roomID, candidate) })
 }

@@ -49,7 +49,7 @@ func (n *network) accept() {
 	}()
 }
 
-// refuse lets nobody connect; who is connected stays so.
+// refuse rejects new connections; open connections stay open.
 func (n *network) refuse() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -163,7 +163,7 @@ class Connection:
         await self._send(pb.Frame(room_id=self._room(), answer=description))
 
     async def send_candidate(self, candidate: Candidate) -> None:
-        """Send the peer an ICE candidate; an empty one says that no more follow.
+        """Send the peer an ICE candidate; an empty one means that all were sent.
 
         Raises:
             Refused: not in a room. What the server refuses comes as an event.

@@ -31,7 +31,7 @@ class Drained:
 
 
 async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> Drained:
-    """End every connection of `hub` with `Draining`, and open no more.
+    """End every connection of `hub` with `Draining`, and refuse new ones.
 
     Where there are other nodes, participants that may resume are handed off to them,
     within `seconds`. `observer` is told of each.

@@ -137,7 +137,7 @@ internal constructor(
     public suspend fun sendAnswer(sdp: String): Unit = send { setAnswer(description(sdp)) }
 
     /**
-     * Send the peer an ICE candidate; an empty candidate says that no more follow.
+     * Send the peer an ICE candidate; an empty candidate means that all candidates were sent.
      *
      * Waits only while too much is not written yet.
      *
