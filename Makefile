@@ -61,7 +61,8 @@ test: $(BIN)/.ready $(PAGE)
 # The core, both engines, and real calls over every transport.
 quick: lint types
 	@$(BIN)/pytest -q $(PARALLEL) tests/unit tests/contract tests/mutants clients/python/tests \
-	  tests/integration/test_calls.py tests/integration/test_client.py
+	  tests/integration/test_calls.py tests/integration/test_client.py \
+	  tests/integration/test_client_ends.py tests/integration/test_client_unacknowledged.py
 
 # A part of `make test`, with other cases each time. It says its seed: FUZZ_SEED=… make fuzz
 # tries the same again.

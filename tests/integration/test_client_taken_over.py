@@ -8,14 +8,9 @@ import grpc
 import pytest
 from dyad_server.server import Server
 
-from tests.conftest import serving, token
+from tests.conftest import serving
+from tests.integration.clients import ALICE, BOB, connect
 from tests.support.proxy import Proxy
-
-BOB = dyad.Participant("bob")
-
-
-def connect(port: int, sub: str) -> dyad.Connection:
-    return dyad.connect(f"127.0.0.1:{port}", token(sub))
 
 
 @asynccontextmanager
@@ -24,8 +19,8 @@ async def called(
 ) -> AsyncIterator[tuple[dyad.Connection, dyad.Connection, dyad.Room]]:
     """Alice in a room with Bob, who comes over `port`."""
     async with (
-        connect(server.port, "alice") as alice,
-        connect(port or server.port, "bob") as bob,
+        connect(server.port, ALICE) as alice,
+        connect(port or server.port, BOB) as bob,
     ):
         room = await alice.create()
         await bob.join(room.room_id)
@@ -42,7 +37,7 @@ async def test_a_second_device_takes_the_seat_and_the_first_stays_away() -> None
     async with (
         serving() as server,
         called(server) as (alice, bob, room),
-        connect(server.port, "bob") as phone,
+        connect(server.port, BOB) as phone,
     ):
         await phone.join(room.room_id)
         with pytest.raises(dyad.TakenOver) as taken:
@@ -52,7 +47,7 @@ async def test_a_second_device_takes_the_seat_and_the_first_stays_away() -> None
         await told_of_another_bob(alice)
         # Nobody fights back: the phone has the seat, and what is said to it arrives.
         await alice.send_offer("v=0")
-        assert await anext(phone) == dyad.Offer("v=0", dyad.Participant("alice"))
+        assert await anext(phone) == dyad.Offer("v=0", ALICE)
 
 
 async def test_a_client_whose_seat_was_taken_while_disconnected_does_not_take_it_back() -> None:
@@ -60,7 +55,7 @@ async def test_a_client_whose_seat_was_taken_while_disconnected_does_not_take_it
         serving() as server,
         Proxy(server.port) as network,
         called(server, network.port) as (alice, bob, room),
-        connect(server.port, "bob") as phone,
+        connect(server.port, BOB) as phone,
     ):
         await network.refuse()
         await network.cut()
@@ -73,14 +68,14 @@ async def test_a_client_whose_seat_was_taken_while_disconnected_does_not_take_it
         assert taken.value.code is grpc.StatusCode.ABORTED
         await told_of_another_bob(alice)
         await alice.send_offer("v=0")
-        assert await anext(phone) == dyad.Offer("v=0", dyad.Participant("alice"))
+        assert await anext(phone) == dyad.Offer("v=0", ALICE)
 
 
 async def test_a_room_id_in_upper_case_is_answered_in_lower_case() -> None:
     async with (
         serving() as server,
-        connect(server.port, "alice") as alice,
-        connect(server.port, "bob") as bob,
+        connect(server.port, ALICE) as alice,
+        connect(server.port, BOB) as bob,
     ):
         room = await alice.create()
         joined = await bob.join(room.room_id.upper())

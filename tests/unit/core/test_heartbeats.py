@@ -8,25 +8,22 @@ from dyad_server.core.commands import Identity
 from dyad_server.core.heartbeats import Heartbeats
 from dyad_server.core.participant import Connection, Participant
 from dyad_server.core.session import Session
-from dyad_server.errors import Ended
+
+from tests.unit.core.outlet import Silent
 
 HEARTBEAT, LEASE, START = 10.0, 25.0, 1000.0
 TICK = HEARTBEAT / 8
 
 
 @dataclass
-class Written:
+class Written(Silent):
     """An outlet that notes when it was to beat."""
 
     world: "World"
     beats: list[float] = field(default_factory=list)
 
-    def wake(self) -> None: ...
-
     def beat(self) -> None:
         self.beats.append(self.world.now)
-
-    def end(self, failure: Ended) -> None: ...
 
 
 class World:

@@ -1,13 +1,10 @@
-"""What nodes say to each other: the format of version 1, and what may come from others."""
+"""What nodes say to each other: the format of version 1, and messages of other versions."""
 
 import contextlib
 from typing import Any
 
 import msgpack
 import pytest
-from dyad_server.core import events
-from dyad_server.core.commands import Identity
-from dyad_server.core.events import Departure, Member, Output, Refusal
 from dyad_server.engines.redis import messages, snapshot
 from dyad_server.engines.redis.codec import Form, NotUnderstood
 from dyad_server.engines.redis.messages import (
@@ -29,129 +26,8 @@ from dyad_server.errors import Ended, Unavailable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-ALICE, BOB = Member("a1", "alice", "a@example.com"), Member("b1", "bob")
-PLAIN_ALICE = {"id": "a1", "user_id": "alice", "email": "a@example.com"}
-PLAIN_BOB = {"id": "b1", "user_id": "bob", "email": ""}
+from tests.unit.engines.redis.version_1 import BODY, PLAIN_STATE, VERSION_1, plain_output
 
-
-def output(event: events.Event) -> Output:
-    return Output("a1", "r1", 0, event)
-
-
-def plain_output(event: dict[str, Any]) -> dict[str, Any]:
-    return {"to": "a1", "room_id": "r1", "reply_to": 0, "event": event}
-
-
-STATE = snapshot.ParticipantState(
-    Identity("alice", "a@example.com", "r1"),
-    "a1",
-    "r1",
-    "token",
-    "spent",
-    snapshot.SessionState(
-        6,
-        2,
-        9,
-        [
-            output(events.Forwarded(BOB, b"frame")),
-            output(events.Joined(BOB, polite=False)),
-            output(events.PeerJoined(BOB)),
-            output(events.PeerLeft(BOB, Departure.REPLACED)),
-            output(events.Refused(Refusal.ROOM_FULL, "full")),
-            output(events.Left()),
-        ],
-    ),
-)
-PLAIN_STATE: dict[str, Any] = {
-    "identity": {"user_id": "alice", "email": "a@example.com", "room": "r1"},
-    "member_id": "a1",
-    "room_id": "r1",
-    "resume_token": "token",
-    "spent_token": "spent",
-    "session": {
-        "last": 6,
-        "written": 2,
-        "received": 9,
-        "kept": [
-            plain_output({"kind": "forwarded", "who": PLAIN_BOB, "payload": b"frame"}),
-            plain_output({"kind": "joined", "peer": PLAIN_BOB, "polite": False, "resumed": False}),
-            plain_output({"kind": "peer joined", "who": PLAIN_BOB}),
-            plain_output({"kind": "peer left", "who": PLAIN_BOB, "reason": "replaced"}),
-            plain_output({"kind": "refused", "code": "room full", "message": "full"}),
-            plain_output({"kind": "left"}),
-        ],
-    },
-}
-# Of any version: it is passed on as it is.
-BODY = {"kind": "any", "other": [1]}
-LINKS = snapshot.LinkState(3, [snapshot.KeptState(BODY, 9)], 7)
-PLAIN_LINKS = {"last": 3, "kept": [{"body": BODY, "size": 9}], "received": 7}
-# Another version reads this. Whoever changes it raises VERSION, and keeps to
-# docs/node-messages.md.
-VERSION_1: list[tuple[Form[Any], Any, dict[str, Any]]] = [
-    (PEER, messages.Relay(b"frame"), {"kind": "relay", "payload": b"frame"}),
-    (
-        PEER,
-        messages.Joined(ALICE, "n1", 5, replaced=True),
-        {"kind": "joined", "member": PLAIN_ALICE, "node": "n1", "epoch": 5, "replaced": True},
-    ),
-    (PEER, messages.Left(Departure.LEFT), {"kind": "left", "reason": "left"}),
-    (PEER, messages.Left(Departure.REPLACED), {"kind": "left", "reason": "replaced"}),
-    (PEER, messages.Left(Departure.DISCONNECTED), {"kind": "left", "reason": "disconnected"}),
-    (PEER, messages.Evicted(), {"kind": "evicted"}),
-    (PEER, messages.Forgotten(), {"kind": "forgotten"}),
-    (PEER, messages.Moved("n2"), {"kind": "moved", "node": "n2"}),
-    (PEER, messages.Here(), {"kind": "here"}),
-    (NODE, messages.Probe(), {"kind": "probe"}),
-    (
-        NODE,
-        messages.Link("a1", "b1", 4, BODY),
-        {"kind": "link", "sender": "a1", "receiver": "b1", "number": 4, "body": BODY},
-    ),
-    (
-        NODE,
-        messages.Ack("a1", "b1", 4),
-        {"kind": "ack", "sender": "a1", "receiver": "b1", "number": 4},
-    ),
-    (
-        NODE,
-        messages.NotPeers("a1", "b1"),
-        {"kind": "not peers", "sender": "a1", "receiver": "b1"},
-    ),
-    (
-        NODE,
-        messages.Rejected("a1", "b1", 4, "kind"),
-        {"kind": "rejected", "sender": "a1", "receiver": "b1", "number": 4, "what": "kind"},
-    ),
-    (NODE, messages.Ask("q1", BODY), {"kind": "ask", "request": "q1", "question": BODY}),
-    (NODE, messages.Answer("q1", BODY), {"kind": "answer", "request": "q1", "answer": BODY}),
-    (
-        QUESTION,
-        messages.Claim("token", "alice", "r1"),
-        {"kind": "claim", "token": "token", "user_id": "alice", "room_id": "r1"},
-    ),
-    (
-        QUESTION,
-        messages.ForwardedSend("alice", b"digest", b"send"),
-        {"kind": "send", "user_id": "alice", "stale": b"digest", "message": b"send"},
-    ),
-    (ANSWER, messages.ClaimAnswer(handed_off=True), {"kind": "claim", "handed_off": True}),
-    (ANSWER, SendAnswer(), {"kind": "send", "code": "", "sentence": ""}),
-    (ANSWER, messages.QuestionRejected(), {"kind": "rejected"}),
-    (ENTRY, Entry("n1", [BODY]), {"version": 1, "node": "n1", "messages": [BODY]}),
-    (SNAPSHOT, snapshot.Snapshot(BODY, BODY), {"version": 1, "seat": BODY, "participant": BODY}),
-    (
-        SEAT,
-        snapshot.SeatState(True, 5, snapshot.PeerState(BOB, "n1", LINKS)),  # noqa: FBT003
-        {
-            "polite": True,
-            "epoch": 5,
-            "peer": {"member": PLAIN_BOB, "node": "n1", "links": PLAIN_LINKS},
-        },
-    ),
-    (SEAT, snapshot.SeatState(False, 5, None), {"polite": False, "epoch": 5, "peer": None}),  # noqa: FBT003
-    (PARTICIPANT, STATE, PLAIN_STATE),
-]
 ALL: list[tuple[Form[Any], Any]] = [
     (PEER, messages.PeerMessage),
     (NODE, messages.NodeMessage),
@@ -178,11 +54,12 @@ for kind, name in (
     (snapshot.KeptState, "body"),
 ):
     st.register_type_strategy(kind, st.builds(kind, **{name: MAPS}))
+
+
 st.register_type_strategy(Entry, st.builds(Entry, messages=st.lists(DATA, max_size=4)))
 st.register_type_strategy(
     snapshot.Snapshot, st.builds(snapshot.Snapshot, seat=MAPS, participant=MAPS)
 )
-
 # A busy machine is no failure.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

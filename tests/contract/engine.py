@@ -1,0 +1,78 @@
+"""The engines that keep the promise of `core.ports.Broker`, each with one node or several."""
+
+import asyncio
+import functools
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from dyad_server.core.events import Event, Joined, Member, Output, PeerJoined
+from dyad_server.core.ports import Broker
+from dyad_server.engines.memory import MemoryBroker
+from dyad_server.engines.redis.engine import RedisBroker
+from dyad_server.engines.redis.membership import Membership
+
+from tests.support.needs import needs
+from tests.support.redis import redis_server
+from tests.support.until import PATIENCE
+
+KINDS = pytest.mark.parametrize("kind", ["memory", "redis 1", "redis 2"])
+"""Runs a test for each engine; a number is the number of its nodes."""
+
+
+class Engine:
+    """Nodes of one engine; each member is on the next one."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Broker] = []
+        self.outputs: dict[str, asyncio.Queue[Output]] = defaultdict(asyncio.Queue)
+        self.made = 0
+
+    def deliver(self, output: Output) -> None:
+        self.outputs[output.to].put_nowait(output)
+
+    def member(self, user: str) -> Member:
+        self.made += 1
+        return Member(f"{user}-{uuid.uuid4().hex}", user, f"{user}@x")
+
+    def of(self, member: Member, index: int | None = None) -> Broker:
+        order = {"alice": 0, "bob": 1, "carol": 0}
+        place = order.get(member.user_id, 0) if index is None else index
+        return self.nodes[place % len(self.nodes)]
+
+    async def told(self, member: Member) -> Event:
+        async with asyncio.timeout(PATIENCE):
+            return (await self.outputs[member.id].get()).event
+
+    def enter(self, member: Member, room: str, *, create: bool = False, reply_to: int = 1) -> None:
+        self.of(member).enter(room, member, create=create, reply_to=reply_to)
+
+    async def pair(self) -> tuple[Member, Member, str]:
+        alice, bob, room = self.member("alice"), self.member("bob"), str(uuid.uuid4())
+        self.enter(alice, room, create=True)
+        assert await self.told(alice) == Joined(None, polite=False)
+        self.enter(bob, room)
+        assert await self.told(bob) == Joined(alice, polite=True)
+        assert await self.told(alice) == PeerJoined(bob)
+        return alice, bob, room
+
+
+@asynccontextmanager
+async def engine(kind: str) -> AsyncIterator[Engine]:
+    here = Engine()
+    async with AsyncExitStack() as stack:
+        if kind == "memory":
+            here.nodes = [MemoryBroker(here.deliver)]
+        else:
+            needs("redis-server")
+            redis = await stack.enter_async_context(redis_server())
+            membership = functools.partial(Membership, redis.url, settle_seconds=0)
+            here.nodes = [
+                RedisBroker(membership, here.deliver) for _ in range(int(kind.partition(" ")[2]))
+            ]
+        for node in here.nodes:
+            await node.start()
+            stack.push_async_callback(node.stop)
+        yield here

@@ -1,0 +1,93 @@
+"""The Python client leaves, or closes, while its network is broken."""
+
+import asyncio
+
+import dyad
+
+from tests.conftest import serving, token
+from tests.integration.clients import ALICE, BOB
+from tests.integration.party import connected, pair
+from tests.support.clock import within
+
+
+async def test_a_leave_during_a_disconnect_is_delivered() -> None:
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+        bob.network.stall()
+        leaving = asyncio.create_task(bob.connection.leave())
+        await asyncio.sleep(0.05)  # It is under way, and goes nowhere.
+        await bob.network.cut()
+        bob.network.resume_forwarding()
+        await leaving
+        assert await alice.hear() == dyad.PeerLeft(BOB, dyad.Departure.LEFT)
+        assert dyad.Reconnecting() in [event async for event in bob.connection]
+
+
+async def test_a_leave_succeeds_if_the_seat_is_already_gone() -> None:
+    async with serving(resume_grace=0.1) as server, pair(server) as (alice, bob):
+        async with asyncio.timeout(20):
+            await bob.network.refuse()
+            await bob.network.cut()
+            leaving = asyncio.create_task(bob.connection.leave())
+            assert await alice.hear() == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
+            await bob.network.accept()
+            await leaving
+            assert [event async for event in bob.connection] == [dyad.Reconnecting()]
+            # And nobody takes the seat again in its name.
+            assert len(server.dyad.hub) == 1
+            # It may enter another room.
+            room = await bob.connection.create()
+            async with dyad.connect(f"127.0.0.1:{server.port}", token("carol")) as carol:
+                await carol.join(room.room_id)
+            assert isinstance(await anext(bob.connection), dyad.PeerJoined)
+
+
+async def test_a_leave_during_a_new_join_is_sent_in_the_new_session() -> None:
+    too_late, entering, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    asked = 0
+
+    async def give() -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 2:  # To resume.
+            await too_late.wait()
+        elif asked == 3:  # To join again.
+            entering.set()
+            await go_on.wait()
+        return token("bob", email="b@x")
+
+    async with serving(resume_grace=0.1) as server, pair(server, token=give) as (alice, bob):
+        async with asyncio.timeout(20):
+            await bob.network.cut()
+            assert await alice.hear() == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
+            too_late.set()
+            await entering.wait()
+            leaving = asyncio.create_task(bob.connection.leave())
+            await asyncio.sleep(0)
+            go_on.set()
+            await leaving
+            assert await alice.hear() == dyad.PeerJoined(BOB)
+            assert await alice.hear() == dyad.PeerLeft(BOB, dyad.Departure.LEFT)
+
+
+async def test_closing_without_leaving_keeps_the_seat_reserved_for_the_grace_time() -> None:
+    async with serving(resume_grace=0.5) as server, connected(server, ALICE) as alice:
+        async with asyncio.timeout(20):
+            alice.room = await alice.connection.create()
+            async with connected(server, BOB) as bob:
+                await bob.connection.join(alice.room.room_id)
+                await bob.say("the last word")
+                closing = asyncio.get_running_loop().time()
+            assert await alice.hear() == dyad.PeerJoined(BOB)
+            assert await alice.hear_said() == "the last word"
+            assert await alice.hear() == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
+            assert asyncio.get_running_loop().time() - closing >= 0.5
+
+
+async def test_closing_while_disconnected_does_not_wait() -> None:
+    async with serving() as server, connected(server, ALICE) as alice, asyncio.timeout(20):
+        await alice.connection.create()
+        await alice.network.refuse()
+        await alice.network.cut()
+        assert await anext(alice.connection) == dyad.Reconnecting()
+        async with within(0.5):
+            await alice.connection.__aexit__(None, None, None)
