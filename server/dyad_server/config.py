@@ -5,24 +5,13 @@ import re
 from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
 
+from dyad_server import bounds
 from dyad_server.errors import ConfigError
 from dyad_server.setting import check, read_file, secret, setting
-
-# Clients wait up to this many times as long as `retry-after-ms` says.
-_PATIENCE = 1.5
-_SPREAD_WITHOUT_GRACE = 5.0
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LOOPBACK = "127.0.0.0/8,::1,unix"
-_MOST_HOPS = 16
-_LARGEST_PORT = 65535
-# In a browser, 15 s of silence count as a broken connection.
-_LONGEST_HEARTBEAT = 10
-# By IP version: a shorter prefix covers nearly all addresses and is refused; a prefix
-# shorter than the narrow one causes a warning.
-_REFUSED_PREFIX = {4: 8, 6: 16}
-_NARROW_PREFIX = {4: 24, 6: 64}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +23,7 @@ class Config:
     """
 
     host: str = setting("127.0.0.1", "address to listen on")
-    port: int = setting(50051, "port to listen on; 0 picks a free one", most=_LARGEST_PORT)
+    port: int = setting(50051, "port to listen on; 0 picks a free one", most=bounds.LARGEST_PORT)
     jwt_secret: str = secret("secret for HS256, HS384 and HS512 tokens; at least 32 bytes")
     jwt_public_key: str = setting(
         "", "public key for RS256, ES256 or EdDSA tokens: PEM text, or the path of a PEM file"
@@ -63,7 +52,7 @@ class Config:
     reflection: bool = setting(default=False, help_text="serve gRPC reflection")
     metrics_host: str = setting("127.0.0.1", "address to serve Prometheus metrics on")
     metrics_port: int = setting(
-        0, "port to serve Prometheus metrics on; 0 serves none", most=_LARGEST_PORT
+        0, "port to serve Prometheus metrics on; 0 serves none", most=bounds.LARGEST_PORT
     )
     log_level: str = setting("info", "debug, info, warning or error")
     max_frame_bytes: int = setting(65536, "most bytes in a frame", most=2**28)
@@ -96,7 +85,7 @@ class Config:
     trusted_hops: int = setting(
         0,
         "number of proxies in front that are trusted, wherever they are; 0 uses --trusted-proxies",
-        most=_MOST_HOPS,
+        most=bounds.MOST_HOPS,
     )
     write_timeout: float = setting(5.0, "time limit for a write to a client that does not read")
     join_timeout: float = setting(10.0, "time limit between opening a stream and join_room")
@@ -108,7 +97,7 @@ class Config:
         10.0,
         "silence, in either direction, after which the server sends a heartbeat",
         least=0.1,
-        most=_LONGEST_HEARTBEAT,
+        most=bounds.LONGEST_HEARTBEAT_SECONDS,
     )
     lease: float = setting(
         25.0,
@@ -172,7 +161,7 @@ class Config:
             raise ConfigError(
                 "--workers needs --redis: two participants may connect to different workers."
             )
-        if self.metrics_port and self.metrics_port + self.workers - 1 > _LARGEST_PORT:
+        if self.metrics_port and self.metrics_port + self.workers - 1 > bounds.LARGEST_PORT:
             raise ConfigError("--metrics-port is too high: each further worker uses the next port.")
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,32}", self.redis_prefix):
             raise ConfigError(
@@ -185,14 +174,14 @@ class Config:
         if self.trusted_hops and self.trusted_proxies != _LOOPBACK:
             raise ConfigError("Set one of --trusted-hops and --trusted-proxies, not both.")
         for network in self.proxies():
-            if network.prefixlen < _REFUSED_PREFIX[network.version]:
+            if network.prefixlen < bounds.REFUSED_PREFIX_BITS[network.version]:
                 raise ConfigError(
                     f"--trusted-proxies: {network} covers nearly all addresses, so any client "
                     "could pose as any. If your proxies' addresses change, use --trusted-hops."
                 )
 
     def _check_times(self) -> None:
-        if self.resume_grace and self.drain_spread * _PATIENCE > self.resume_grace:
+        if self.resume_grace and self.drain_spread * bounds.CLIENT_PATIENCE > self.resume_grace:
             raise ConfigError(
                 "--drain-spread is too long for --resume-grace: clients wait up to one and a half "
                 "times as long, and their seats would be lost by then."
@@ -200,7 +189,7 @@ class Config:
 
     def spread(self) -> float:
         """The most seconds over which the clients of a drained server reconnect."""
-        return self.drain_spread or self.resume_grace / 2 or _SPREAD_WITHOUT_GRACE
+        return self.drain_spread or self.resume_grace / 2 or bounds.SPREAD_WITHOUT_GRACE_SECONDS
 
     def proxies(self) -> list[Network]:
         """The networks of trusted proxies.
@@ -225,7 +214,8 @@ class Config:
         return [
             f"--trusted-proxies: any client in {network} can pose as any address."
             for network in self.proxies()
-            if network.prefixlen < _NARROW_PREFIX[network.version] and not network.is_loopback
+            if network.prefixlen < bounds.NARROW_PREFIX_BITS[network.version]
+            and not network.is_loopback
         ]
 
     def public_key_pem(self) -> str:

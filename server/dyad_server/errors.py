@@ -4,6 +4,8 @@ A subclass of `Ended` ends a stream or a request; `grpc_api.status` maps it to a
 status. A refused frame does not end its stream, so it is an event, not an exception.
 """
 
+from dyad_server import bounds
+
 
 class DyadError(Exception):
     """The base of all. Its text is one sentence without personal data."""
@@ -45,10 +47,6 @@ class Replaced(OutOfStep):
     """Another connection of the same user has the seat. Do not reconnect."""
 
 
-SPREAD_SECONDS = 2.0
-"""Over how long clients reconnect, where nothing else is known."""
-
-
 class Unavailable(Ended):
     """The session may go on, but not on this connection or not now. Reconnect later.
 
@@ -56,7 +54,7 @@ class Unavailable(Ended):
         within: seconds over which clients are told to spread their reconnects.
     """
 
-    def __init__(self, sentence: str, within: float = SPREAD_SECONDS) -> None:
+    def __init__(self, sentence: str, within: float = bounds.SPREAD_SECONDS) -> None:
         super().__init__(sentence)
         self.within = within
 

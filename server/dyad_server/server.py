@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 
 import grpc
 
+from dyad_server import bounds
 from dyad_server.app import Dyad
-from dyad_server.auth.jwks import PATIENCE_SECONDS
+from dyad_server.auth.bounds import KEYS_PATIENCE_SECONDS
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
 from dyad_server.grpc_api import health, servicer
@@ -29,13 +30,6 @@ from dyad_server.ops.metrics_http import MetricsServer
 
 AddServices = Callable[[grpc.aio.Server], None]
 """Adds services of the caller's own to a server that has not started."""
-
-# How often health checks learn whether rooms can be entered.
-_REPORT_SECONDS = 0.5
-# Longest wait for streams that need no token.
-_OTHERS_SECONDS = 1.0
-# Longest wait for statuses to be written when the hand-off has taken all the time.
-_LAST_WORDS_SECONDS = 1.0
 
 
 class Server:
@@ -98,7 +92,7 @@ class Server:
             self._health.tell(health.WHOLE_SERVER, serving=True)
             # A health check right after the start should see the truth.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(KEYS_PATIENCE_SECONDS):
                     await self.dyad.ready.wait()
             undo.pop_all()
         self._say_health()
@@ -146,7 +140,7 @@ class Server:
         began = time.monotonic()
         await self.dyad.drain()
         left = self._config.drain_timeout - (time.monotonic() - began)
-        await self._let_streams_end(max(_LAST_WORDS_SECONDS, left))
+        await self._let_streams_end(max(bounds.LAST_WORDS_SECONDS, left))
         await self._metrics.stop()
         await self.dyad.stop()
 
@@ -162,12 +156,12 @@ class Server:
         await asyncio.wait({stopping, empty}, return_when=asyncio.FIRST_COMPLETED)
         empty.cancel()
         if not self._has_others:
-            await self._server.stop(min(_OTHERS_SECONDS, seconds))
+            await self._server.stop(min(bounds.TOKENLESS_STOP_SECONDS, seconds))
         await stopping
 
     async def _report(self) -> None:
         while True:
-            await asyncio.sleep(_REPORT_SECONDS)
+            await asyncio.sleep(bounds.HEALTH_REPORT_SECONDS)
             self._say_health()
 
     def _say_health(self) -> None:

@@ -4,13 +4,8 @@ from dataclasses import Field, field
 from pathlib import Path
 from typing import Any
 
+from dyad_server import bounds
 from dyad_server.errors import ConfigError
-
-# gRPC and the system's timers accept signed 32-bit numbers, also of milliseconds.
-_MOST = 2**31 - 1
-_LEAST_SECONDS = 0.001
-_MOST_SECONDS = _MOST // 1000
-_LARGEST_FILE = 65536
 
 
 def setting(
@@ -33,13 +28,13 @@ def read_file(name: str, path: str) -> bytes:
     """
     try:
         with Path(path).open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
+            content = file.read(bounds.FILE_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{option(name)}: {path}: {error.strerror}.") from None
     except ValueError:
         raise ConfigError(f"{option(name)} is not a valid path.") from None
-    if len(content) > _LARGEST_FILE:
-        raise ConfigError(f"{option(name)}: {path} is larger than {_LARGEST_FILE} bytes.")
+    if len(content) > bounds.FILE_BYTES:
+        raise ConfigError(f"{option(name)}: {path} is larger than {bounds.FILE_BYTES} bytes.")
     return content
 
 
@@ -57,7 +52,7 @@ def check(setting: Field[Any], value: object) -> None:
     """Check one setting without regard to the others."""
     name, kind = option(setting.name), type(setting.default)
     if kind is float and type(value) is int:
-        value = float(value) if abs(value) <= _MOST else float("inf")
+        value = float(value) if abs(value) <= bounds.LARGEST_NUMBER else float("inf")
     if type(value) is not kind:
         kinds = {bool: "yes or no", int: "a whole number", float: "a number", str: "text"}
         raise ConfigError(f"{name} must be {kinds[kind]}.")
@@ -75,9 +70,9 @@ def _bounds(setting: Field[Any]) -> tuple[float, float]:
     least: float | None = setting.metadata["least"]
     most: float | None = setting.metadata["most"]
     if isinstance(setting.default, float):
-        kinds = _LEAST_SECONDS, _MOST_SECONDS
+        kinds = bounds.LEAST_SECONDS, bounds.MOST_SECONDS
     else:
-        kinds = int(setting.name.startswith("max_")), _MOST
+        kinds = int(setting.name.startswith("max_")), bounds.LARGEST_NUMBER
     return kinds[0] if least is None else least, kinds[1] if most is None else most
 
 

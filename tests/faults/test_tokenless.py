@@ -6,8 +6,8 @@ from functools import partial
 
 import grpc
 import pytest
-from dyad_server.auth import jwks
-from dyad_server.grpc_api import reflection
+from dyad_server.auth import bounds as auth_bounds
+from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.health import Health
 from dyad_server.grpc_api.servicer import SERVICE
@@ -60,7 +60,7 @@ async def lets_in(client: Http2) -> bool:
 async def test_a_watcher_that_does_not_read_delays_no_change_for_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(jwks, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(auth_bounds, "KEYS_RETRY_SECONDS", 0.05)
     with issuing(es256("key")) as issuer:
         issuer.status = 503
         async with (
@@ -184,7 +184,7 @@ async def test_a_watcher_is_woken_only_by_a_change() -> None:
 async def test_reflection_ends_silent_clients_and_accepts_small_requests_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reflection, "_SECONDS_BETWEEN", 0.3)
+    monkeypatch.setattr(bounds, "REFLECTION_MESSAGE_SECONDS", 0.3)
     async with (
         serving(reflection=True) as server,
         connected(server.port) as client,

@@ -11,7 +11,7 @@ import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
-from dyad_server.core import hub
+from dyad_server.core import bounds
 from dyad_server.server import Server
 
 from tests.conftest import serving, token
@@ -30,7 +30,7 @@ ENDS_AT_EXPIRY = {"end_at_expiry": True}
 @pytest.fixture
 def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let an hour pass by the clock that tokens go by, and by no other."""
-    monkeypatch.setattr(hub, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(bounds, "EXPIRY_LOOK_SECONDS", 0.01)
     passed = 0.0
     clock = time.time
     monkeypatch.setattr(time, "time", lambda: clock() + passed)

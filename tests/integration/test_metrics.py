@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import psutil
 import pytest
-from dyad_server.ops import metrics_http
+from dyad_server.ops import bounds
 from dyad_server.ops.metrics import MetricsObserver
 from dyad_server.ops.metrics_http import MetricsServer
 
@@ -74,7 +74,7 @@ async def test_500_unfinished_requests_block_no_scrape() -> None:
 async def test_a_request_that_does_not_end_in_time_is_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(metrics_http, "_SECONDS", 0.1)
+    monkeypatch.setattr(bounds, "METRICS_SECONDS", 0.1)
     async with metrics() as port, half_sent(port, 1) as (reader,):
         async with asyncio.timeout(PATIENCE):
             with contextlib.suppress(ConnectionResetError):

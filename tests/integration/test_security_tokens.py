@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
-from dyad_server.auth import jwks
+from dyad_server.auth import bounds
 from dyad_server.grpc_api.servicer import SERVICE
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2
@@ -164,7 +164,7 @@ async def test_keys_come_from_the_url_and_change_without_a_restart(
 async def test_before_the_first_keys_the_service_is_not_serving(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(jwks, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(bounds, "KEYS_RETRY_SECONDS", 0.05)
     key = es256("key")
     with issuing(key) as issuer:
         issuer.status = 503
@@ -195,7 +195,7 @@ async def test_a_url_that_never_answers_holds_up_neither_start_nor_stop() -> Non
     with issuing(es256("key")) as issuer:
         issuer.open.clear()
         async with AsyncExitStack() as running:
-            async with within(jwks.PATIENCE_SECONDS + 1):
+            async with within(bounds.KEYS_PATIENCE_SECONDS + 1):
                 settings = {"jwt_secret": "", "jwt_jwks_url": issuer.url}
                 server = await running.enter_async_context(serving(**settings))
             assert server.port
@@ -217,7 +217,7 @@ async def test_tokens_of_unknown_keys_keep_no_user_out_and_cause_few_fetches() -
             for n in range(40):
                 call = stub.Signal(metadata=bearer(es256(f"{n}").token()))
                 assert await call.code() is StatusCode.UNAUTHENTICATED
-            assert issuer.asked <= 2 + jwks.UNKNOWN_AT_ONCE
+            assert issuer.asked <= 2 + bounds.UNKNOWN_AT_ONCE
             alice = SignalEnd(channel, key.token())
             await alice.send(join())
             assert (await alice.hear()).HasField("join_room")

@@ -5,7 +5,7 @@ import contextlib
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.grpc_api import servicer
+from dyad_server.grpc_api import bounds
 
 from tests.conftest import ends, serving, token
 from tests.support.ends import (
@@ -38,7 +38,7 @@ async def test_an_rpc_without_a_token_is_refused_before_its_message(path: str) -
 async def test_an_rpc_whose_message_never_arrives_ends(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servicer, "FIRST_MESSAGE_SECONDS", 0.2)
+    monkeypatch.setattr(bounds, "FIRST_MESSAGE_SECONDS", 0.2)
     async with serving() as server, connected(server.port) as mallory:
         stream = mallory.call(token(), path)
         assert (await mallory.ended(stream))["grpc-status"] == "4", "DEADLINE_EXCEEDED"

@@ -12,14 +12,15 @@ ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server" / "dyad_server"
 # What each package may import of the others.
 RULES: dict[str, set[str]] = {
-    "errors": set(),
+    "bounds": set(),
+    "errors": {"bounds"},
     "grpc_environment": set(),
-    "setting": {"errors"},
-    "config": {"errors", "setting"},
-    "core": {"errors"},
+    "setting": {"bounds", "errors"},
+    "config": {"bounds", "errors", "setting"},
+    "core": {"bounds", "errors"},
     "auth": {"core", "errors"},
     "engines": {"core", "errors"},
-    "grpc_api": {"auth", "config", "core", "errors", "setting"},
+    "grpc_api": {"auth", "bounds", "config", "core", "errors", "setting"},
     "ops": {"config", "core", "errors", "grpc_environment"},
     "several_nodes": {"core", "engines", "grpc_api"},
     "app": {
@@ -33,9 +34,9 @@ RULES: dict[str, set[str]] = {
         "ops",
         "several_nodes",
     },
-    "server": {"app", "auth", "config", "errors", "grpc_api", "grpc_environment", "ops"},
+    "server": {"app", "auth", "bounds", "config", "errors", "grpc_api", "grpc_environment", "ops"},
     "embedding": {"config", "grpc_environment", "server"},
-    "cli": {"auth", "config", "errors", "grpc_api", "ops", "server", "setting"},
+    "cli": {"auth", "bounds", "config", "errors", "grpc_api", "ops", "server", "setting"},
 }
 # Distributions that only these packages may import.
 FOREIGN = {

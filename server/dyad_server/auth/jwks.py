@@ -23,20 +23,11 @@ from urllib.request import getproxies, proxy_bypass
 
 import jwt
 
+from dyad_server.auth import bounds
 from dyad_server.auth.keys import Key, PublicKey, algorithms, fit
 from dyad_server.core.limits import Bucket
 from dyad_server.errors import Unauthenticated, Unavailable
 
-RENEW_SECONDS = 300.0
-RETRY_SECONDS = 30.0
-# Fetches caused by tokens with an unknown `kid`: this many in a row, then one every 10 s.
-UNKNOWN_AT_ONCE = 5
-UNKNOWN_PER_SECOND = 0.1
-# How long a stream or request waits for a fetch.
-PATIENCE_SECONDS = 1.0
-TIMEOUT_SECONDS = 10.0
-KEPT_SECONDS = 3600.0
-_LARGEST_BYTES = 256 * 1024
 # Some issuers refuse requests without a User-Agent, or with a library's.
 _HEADERS = {"Accept": "application/json", "User-Agent": "dyad-server"}
 
@@ -81,7 +72,7 @@ class Jwks:
         self,
         url: str,
         *,
-        timeout: float = TIMEOUT_SECONDS,
+        timeout: float = bounds.KEYS_TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Fetch from `url`, with `timeout` and `clock` in seconds."""
@@ -91,7 +82,7 @@ class Jwks:
         self._keys = KeySet()
         self._fetched = float("-inf")
         self._away = True
-        self._unknown = Bucket(UNKNOWN_PER_SECOND, UNKNOWN_AT_ONCE, clock())
+        self._unknown = Bucket(bounds.UNKNOWN_PER_SECOND, bounds.UNKNOWN_AT_ONCE, clock())
         self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, kid: str | None, algorithm: str) -> Key:
@@ -110,7 +101,9 @@ class Jwks:
         """Fetch now and periodically, until cancelled."""
         while True:
             await asyncio.wait({self.fetch()})
-            await asyncio.sleep(RETRY_SECONDS if self._away else RENEW_SECONDS)
+            await asyncio.sleep(
+                bounds.KEYS_RETRY_SECONDS if self._away else bounds.KEYS_RENEW_SECONDS
+            )
 
     def fetch(self) -> asyncio.Task[None]:
         """Start a fetch, or return the one that is under way."""
@@ -120,10 +113,10 @@ class Jwks:
 
     async def _fetch_unknown(self) -> None:
         if self._fetching is not None or self._unknown.take(1, self._clock()):
-            await asyncio.wait({self.fetch()}, timeout=PATIENCE_SECONDS)
+            await asyncio.wait({self.fetch()}, timeout=bounds.KEYS_PATIENCE_SECONDS)
 
     def _find(self, kid: str | None, algorithm: str) -> PublicKey | None:
-        kept = self._clock() - self._fetched <= KEPT_SECONDS
+        kept = self._clock() - self._fetched <= bounds.KEYS_KEPT_SECONDS
         return self._keys.find(kid, algorithm) if kept else None
 
     async def _fetch(self, began: float) -> None:
@@ -131,7 +124,8 @@ class Jwks:
             keys = await asyncio.to_thread(self._source.read)
         except (OSError, HTTPException, ValueError) as error:
             self._away = True
-            _log.warning("keys not fetched reason=%s: %.200s", type(error).__name__, error)
+            sentence = str(error)[: bounds.LOGGED_CHARACTERS]
+            _log.warning("keys not fetched reason=%s: %s", type(error).__name__, sentence)
         else:
             # Unchanged keys stay the same objects, so the verifier's cache stays valid.
             self._keys = keys if keys != self._keys else self._keys
@@ -180,11 +174,11 @@ class _Source:
                 # Redirects are refused too: they could lead anywhere.
                 if answer.status != HTTPStatus.OK:
                     raise ValueError(f"the status is {answer.status}")
-                body = answer.read(_LARGEST_BYTES + 1)
+                body = answer.read(bounds.KEYS_BYTES + 1)
             finally:
                 cut.cancel()
-        if len(body) > _LARGEST_BYTES:
-            raise ValueError(f"the answer is longer than {_LARGEST_BYTES} bytes")
+        if len(body) > bounds.KEYS_BYTES:
+            raise ValueError(f"the answer is longer than {bounds.KEYS_BYTES} bytes")
         return body
 
     def _connection(self) -> HTTPConnection:

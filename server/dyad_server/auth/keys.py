@@ -7,10 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from dyad_server.auth import bounds
 from dyad_server.errors import ConfigError, Unauthenticated
-
-_SECRET_BYTES = 32
-_RSA_BITS = 2048
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 Key = bytes | PublicKey
@@ -65,9 +63,9 @@ def secret_key(secret: str) -> bytes:
     key = secret.encode()
     if b"-----BEGIN" in key:
         raise ConfigError("The JWT secret is a PEM key: use --jwt-public-key for it.")
-    if len(key) < _SECRET_BYTES:
+    if len(key) < bounds.SECRET_BYTES:
         raise ConfigError(
-            f"The JWT secret has {len(key)} bytes; it needs at least {_SECRET_BYTES}. "
+            f"The JWT secret has {len(key)} bytes; it needs at least {bounds.SECRET_BYTES}. "
             "`openssl rand -hex 32` makes a good one."
         )
     return key
@@ -87,7 +85,8 @@ def public_key(pem: str) -> PublicKey:
     usable = fit(key)
     if usable is None:
         raise ConfigError(
-            f"The JWT public key must be RSA of at least {_RSA_BITS} bits, EC P-256 or Ed25519."
+            f"The JWT public key must be RSA of at least {bounds.RSA_BITS} bits, EC P-256 or "
+            "Ed25519."
         )
     return usable
 
@@ -95,7 +94,7 @@ def public_key(pem: str) -> PublicKey:
 def fit(key: object) -> PublicKey | None:
     """`key`, if it is a public key of a supported type and length; else None."""
     if isinstance(key, RSAPublicKey):
-        return key if key.key_size >= _RSA_BITS else None
+        return key if key.key_size >= bounds.RSA_BITS else None
     if isinstance(key, EllipticCurvePublicKey):
         return key if isinstance(key.curve, SECP256R1) else None
     return key if isinstance(key, Ed25519PublicKey) else None

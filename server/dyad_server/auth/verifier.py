@@ -13,16 +13,10 @@ from typing import Any
 
 import jwt
 
+from dyad_server.auth import bounds
 from dyad_server.auth.keys import Key, Keys, algorithms, secret_key
 from dyad_server.core.commands import Identity
 from dyad_server.errors import Ended, Unauthenticated
-
-LEEWAY_SECONDS = 30
-# More than the participants of one process.
-_CACHED_TOKENS = 16384
-# Later than any connection lives, and small enough for timers.
-_FOREVER = float(2**40)
-_CLAIM_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +116,9 @@ class Verifier:
         """
         if len(token) > self._token_bytes:
             raise Unauthenticated(f"The token is longer than {self._token_bytes} bytes.")
-        digest = hashlib.blake2b(token.encode("utf-8", "replace"), digest_size=16).digest()
+        digest = hashlib.blake2b(
+            token.encode("utf-8", "replace"), digest_size=bounds.TOKEN_DIGEST_BYTES
+        ).digest()
         proof = self._known.get(digest)
         good = False
         if proof is not None:
@@ -138,7 +134,7 @@ class Verifier:
                 raise Unauthenticated("The token has expired.")
         self._known[digest] = proof
         self._known.move_to_end(digest)
-        if len(self._known) > _CACHED_TOKENS:
+        if len(self._known) > bounds.CACHED_TOKENS:
             self._known.popitem(last=False)
         return proof.token if good else replace(proof.token, stale=True)
 
@@ -161,7 +157,7 @@ class Verifier:
             _text(claims, "email") if claims.get("email") not in (None, "") else "",
             _text(claims, "room").lower() if claims.get("room") is not None else None,
         )
-        until = min(exp, _FOREVER) + LEEWAY_SECONDS
+        until = min(exp, bounds.LATEST_EXPIRY_SECONDS) + bounds.LEEWAY_SECONDS
         return _Proof(Token(identity, digest, until), signed.kid, signed.algorithm, key)
 
     def _claims(self, token: str, key: Key) -> dict[str, Any]:
@@ -245,7 +241,7 @@ def _check_times(claims: dict[str, Any]) -> float:
         value = claims.get(name, 0)
         if type(value) not in (int, float) or (type(value) is float and not math.isfinite(value)):
             raise Unauthenticated(f"The token's claim {name} is not a number of seconds.")
-    if max(claims.get("nbf", 0), claims.get("iat", 0)) > time.time() + LEEWAY_SECONDS:
+    if max(claims.get("nbf", 0), claims.get("iat", 0)) > time.time() + bounds.LEEWAY_SECONDS:
         raise Unauthenticated("The token is not valid yet.")
     exp: float = claims["exp"]
     return exp
@@ -257,9 +253,9 @@ def _text(claims: dict[str, Any], name: str) -> str:
         raise Unauthenticated(f"The token's claim {name} is {_kind(value)}: it must be text.")
     if not value:
         raise Unauthenticated(f"The token's claim {name} is empty.")
-    if len(value) > _CLAIM_CHARACTERS:
+    if len(value) > bounds.CLAIM_CHARACTERS:
         raise Unauthenticated(
-            f"The token's claim {name} is longer than {_CLAIM_CHARACTERS} characters."
+            f"The token's claim {name} is longer than {bounds.CLAIM_CHARACTERS} characters."
         )
     if not _is_unicode(value):
         raise Unauthenticated(f"The token's claim {name} is not valid Unicode.")

@@ -11,7 +11,7 @@ from typing import Any
 
 from dyad_server.auth.keys import OneKey, secret_key
 from dyad_server.auth.verifier import Verifier, mint
-from dyad_server.cli import demo
+from dyad_server.cli import bounds, demo
 from dyad_server.cli.environment import load, secret, warnings
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError, DyadError
@@ -19,12 +19,6 @@ from dyad_server.grpc_api.connections import raise_descriptor_limit
 from dyad_server.ops import logs, workers
 from dyad_server.server import Server
 from dyad_server.setting import option, variable
-
-_MOST_SECONDS = 100 * 365 * 24 * 3600
-# So many new objects before Python looks for garbage; by default 700. A hundred calls
-# that are served at once make more, are no garbage, and Python would look through all
-# participants again and again: a fifth of an idle participant's CPU.
-_NEW_OBJECTS = 10_000
 
 
 def run(arguments: Sequence[str] | None) -> int:
@@ -123,7 +117,7 @@ def serve(config: Config) -> None:
 
     logs.configure(config.log_level)
     raise_descriptor_limit()
-    gc.set_threshold(_NEW_OBJECTS)
+    gc.set_threshold(bounds.NEW_OBJECTS)
 
     async def until_stopped() -> None:
         await Server(config).run()
@@ -138,8 +132,8 @@ def _token(options: argparse.Namespace) -> None:
             "There is no secret to sign with. Set DYAD_JWT_SECRET to the server's secret "
             "(`openssl rand -hex 32` makes one)."
         )
-    if abs(options.ttl) > _MOST_SECONDS:
-        raise ConfigError(f"--ttl must be at most {_MOST_SECONDS:,} seconds.")
+    if abs(options.ttl) > bounds.LONGEST_TTL_SECONDS:
+        raise ConfigError(f"--ttl must be at most {bounds.LONGEST_TTL_SECONDS:,} seconds.")
     for warning in warnings(vars(options)):
         print(f"dyad: {warning}", file=sys.stderr)
     token = mint(key, sub=options.sub, email=options.email, ttl=options.ttl, room=options.room)

@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 import dyad
 
 from dyad_server.auth.verifier import mint
-from dyad_server.cli import envoy
+from dyad_server.bounds import LARGEST_PORT
+from dyad_server.cli import bounds, envoy
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError, DyadError
 from dyad_server.server import Server
@@ -22,8 +23,6 @@ from dyad_server.server import Server
 ROOT = Path(__file__).parents[3]
 _PAGE = ROOT / "build" / "web" / "index.html"
 _PAIR = ROOT / "build" / "web" / "pair.mjs"
-_SCRIPT_SECONDS = 20
-_TTL_SECONDS = 12 * 3600
 
 
 class _Tokens:
@@ -32,7 +31,13 @@ class _Tokens:
         self.secret = secrets.token_hex(32)
 
     def mint(self, user: str, room: str = "") -> str:
-        return mint(self.secret, sub=user, email=f"{user}@example.com", ttl=_TTL_SECONDS, room=room)
+        return mint(
+            self.secret,
+            sub=user,
+            email=f"{user}@example.com",
+            ttl=bounds.DEMO_TTL_SECONDS,
+            room=room,
+        )
 
 
 async def run(*, port: int) -> None:
@@ -41,7 +46,7 @@ async def run(*, port: int) -> None:
     Raises:
         ConfigError: a file or a program is missing, or the port is in use.
     """
-    if not 0 <= port <= 65535:  # noqa: PLR2004 - the largest port
+    if not 0 <= port <= LARGEST_PORT:
         raise ConfigError(f"--port is not a port: {port}.")
     for needed in (_PAGE, _PAIR):
         if not needed.is_file():
@@ -65,12 +70,14 @@ async def run(*, port: int) -> None:
             url = f"http://localhost:{listen_port}/"
             _say(f"Server on 127.0.0.1:{server.port}, Envoy and the page on {url}")
             try:
-                async with asyncio.timeout(_SCRIPT_SECONDS):
+                async with asyncio.timeout(bounds.DEMO_CALL_SECONDS):
                     await _native_call(f"127.0.0.1:{server.port}", tokens)
-                async with asyncio.timeout(_SCRIPT_SECONDS):
+                async with asyncio.timeout(bounds.DEMO_CALL_SECONDS):
                     await _web_call(f"http://127.0.0.1:{listen_port}", tokens)
             except TimeoutError:
-                raise DyadError(f"The call took longer than {_SCRIPT_SECONDS} s.") from None
+                raise DyadError(
+                    f"The call took longer than {bounds.DEMO_CALL_SECONDS} s."
+                ) from None
             except dyad.DyadError as error:
                 raise DyadError(f"The call failed: {error}") from error
             room = str(uuid.uuid4())

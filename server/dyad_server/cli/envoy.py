@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from dyad_server.cli import bounds
 from dyad_server.errors import ConfigError
 
 _HOST = "127.0.0.1"
@@ -18,10 +19,6 @@ _SERVER_PORT = 50051
 _PAGE = "build/web/index.html"
 _CERT = "certs/cert.pem"
 _KEY = "certs/key.pem"
-_READY_SECONDS = 30.0
-_POLL_SECONDS = 0.05
-_STOP_SECONDS = 5.0
-_LAST_BYTES = 2000
 
 
 def render(
@@ -130,24 +127,24 @@ async def _read(process: asyncio.subprocess.Process, output: bytearray) -> None:
     # Read to the end, or Envoy would block when the pipe is full.
     if process.stderr is None:
         raise RuntimeError("stderr is a pipe")
-    while chunk := await process.stderr.read(65536):
+    while chunk := await process.stderr.read(bounds.ENVOY_CHUNK_BYTES):
         output += chunk
-        del output[:-_LAST_BYTES]
+        del output[: -bounds.ENVOY_OUTPUT_BYTES]
 
 
 async def _ready(
     process: asyncio.subprocess.Process, reading: asyncio.Task[None], output: bytearray, port: int
 ) -> None:
     try:
-        async with asyncio.timeout(_READY_SECONDS):
+        async with asyncio.timeout(bounds.ENVOY_START_SECONDS):
             while process.returncode is None:
                 with contextlib.suppress(OSError):
                     _, writer = await asyncio.open_connection(_HOST, port)
                     writer.close()
                     return
-                await asyncio.sleep(_POLL_SECONDS)
+                await asyncio.sleep(bounds.ENVOY_POLL_SECONDS)
     except TimeoutError:
-        what = f"Envoy did not listen on port {port} within {_READY_SECONDS:.0f} s"
+        what = f"Envoy did not listen on port {port} within {bounds.ENVOY_START_SECONDS:.0f} s"
     else:
         await asyncio.wait([reading])
         what = f"Envoy ended at once with status {process.returncode}"
@@ -158,7 +155,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
-        async with asyncio.timeout(_STOP_SECONDS):
+        async with asyncio.timeout(bounds.ENVOY_STOP_SECONDS):
             await process.wait()
     except TimeoutError:
         process.kill()

@@ -5,14 +5,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dyad_server.core import bounds
 from dyad_server.core.clock import Clock
 from dyad_server.core.hub import Hub
 from dyad_server.core.participant import Participant
 from dyad_server.core.ports import Observer
 from dyad_server.errors import Draining
-
-# Participants in a batch: few enough that other work on the loop waits only milliseconds.
-_BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ async def _hand_off(
 
 
 def _batches(participants: Sequence[Participant]) -> Iterator[Sequence[Participant]]:
-    for start in itertools.count(0, _BATCH):
+    for start in itertools.count(0, bounds.DRAIN_BATCH):
         if start >= len(participants):
             return
-        yield participants[start : start + _BATCH]
+        yield participants[start : start + bounds.DRAIN_BATCH]

@@ -7,14 +7,8 @@ idle one is looked at once in each heartbeat interval.
 from collections import defaultdict, deque
 from collections.abc import Callable
 
+from dyad_server.core import bounds
 from dyad_server.core.participant import Connection
-
-# Ticks in a heartbeat interval; a heartbeat may be one tick late. Heartbeats that are
-# sent and answered together cost half as much: gRPC's threads wake less often.
-_TICKS = 8
-# Connections looked at in one turn, so that others need not wait; then a pause.
-_AT_ONCE = 100
-_PAUSE_SECONDS = 0.01
 
 
 class Heartbeats:
@@ -39,7 +33,7 @@ class Heartbeats:
         self._heartbeat = heartbeat
         self._lease = lease
         self._broken = broken
-        self.tick_seconds = heartbeat / _TICKS
+        self.tick_seconds = heartbeat / bounds.HEARTBEAT_TICKS
         # By the number of the tick at which they are due.
         self._slots: defaultdict[int, dict[Connection, None]] = defaultdict(dict)
         self._slot_of: dict[Connection, int] = {}
@@ -78,11 +72,11 @@ class Heartbeats:
             self._awake_since = now
         for number in range(last + 1, self._ticked + 1):
             self._due.extend(self._slots.pop(number, ()))
-        for _ in range(min(len(self._due), _AT_ONCE)):
+        for _ in range(min(len(self._due), bounds.CONNECTIONS_A_TURN)):
             connection = self._due.popleft()
             if connection.open:
                 self._look_at(connection, now)
-        return _PAUSE_SECONDS if self._due else self.tick_seconds
+        return bounds.TURN_PAUSE_SECONDS if self._due else self.tick_seconds
 
     def _look_at(self, connection: Connection, now: float) -> None:
         # A client that has never numbered a frame is a person with grpcurl, who cannot answer.

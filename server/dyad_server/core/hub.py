@@ -6,6 +6,8 @@ a connection it is told to write, or that the connection is over.
 
 from collections.abc import Callable, Iterator
 
+from dyad_server.bounds import SPREAD_SECONDS
+from dyad_server.core import bounds
 from dyad_server.core.clock import Clock, Timer
 from dyad_server.core.commands import Identity, Input
 from dyad_server.core.events import Output
@@ -20,7 +22,6 @@ from dyad_server.core.registry import Registry
 from dyad_server.core.requests import Requests
 from dyad_server.core.states import State
 from dyad_server.errors import (
-    SPREAD_SECONDS,
     Draining,
     Ended,
     Overloaded,
@@ -31,10 +32,6 @@ from dyad_server.errors import (
 MakeBroker = Callable[[Deliver], Broker]
 MakeHandoff = Callable[["Hub"], Handoff]
 
-# Clients that the next node can take in one second, after a drain.
-_RECONNECTS_PER_SECOND = 1000
-# An administrator may set the clock by which tokens expire, so it is read now and then.
-_LOOK_SECONDS = 60.0
 TOO_MUCH = "Too much was sent in too short a time."
 
 
@@ -142,7 +139,7 @@ class Hub:
         """Close a connection when its token expires, at `until` in Unix seconds."""
         left = until - self._clock.unix_time()
         if left > 0:
-            wait = min(left, _LOOK_SECONDS)
+            wait = min(left, bounds.EXPIRY_LOOK_SECONDS)
             connection.expire_by(self._clock.call_later(wait, self.end_at, connection, until))
         else:
             connection.expire()
@@ -224,7 +221,7 @@ class Hub:
         if not self.draining:
             self.draining = True
             # The more clients there are, the longer the next node needs to take them in.
-            spread = max(SPREAD_SECONDS, len(self) / _RECONNECTS_PER_SECOND)
+            spread = max(SPREAD_SECONDS, len(self) / bounds.RECONNECTS_PER_SECOND)
             self._spread = min(self._limits.drain_spread, spread)
 
     def going(self) -> Draining:

@@ -3,17 +3,7 @@
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
-_FORGOTTEN_AT_ONCE = 2
-# A burst, in seconds of the rate.
-BURST_SECONDS = 5
-# A user has one `Send` under way for each stream; the others may still be on their way.
-_CALLS_PER_STREAM = 4
-# All streams of a user may break at once, reconnect, and break again.
-_OPENS_PER_STREAM = 2
-# Even where a user may have few streams, a stream may break again and again.
-_OPENS_AT_ONCE = 10
-# The rates of a user are remembered for some time after its last stream.
-_USERS_PER_STREAM = 2
+from dyad_server.core import bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +47,27 @@ class Limits:
     @property
     def frames_at_once(self) -> int:
         """The most frames that a user may send at once."""
-        return self.max_frames_per_second * BURST_SECONDS
+        return self.max_frames_per_second * bounds.BURST_SECONDS
 
     @property
     def bytes_at_once(self) -> int:
         """The most bytes that a user may send at once."""
-        return self.max_bytes_per_second * BURST_SECONDS
+        return self.max_bytes_per_second * bounds.BURST_SECONDS
 
     @property
     def users(self) -> int:
         """How many users' rates are remembered."""
-        return self.max_streams * _USERS_PER_STREAM
+        return self.max_streams * bounds.USERS_PER_STREAM
 
     @property
     def opens_at_once(self) -> int:
         """The most connections that a user may open at once."""
-        return max(self.max_streams_per_user * _OPENS_PER_STREAM, _OPENS_AT_ONCE)
+        return max(self.max_streams_per_user * bounds.OPENS_PER_STREAM, bounds.OPENS_AT_ONCE)
 
     @property
     def calls_per_user(self) -> int:
         """The most short streams of a user that may be under way."""
-        return self.max_streams_per_user * _CALLS_PER_STREAM
+        return self.max_streams_per_user * bounds.CALLS_PER_STREAM
 
 
 class Bucket:
@@ -171,7 +161,7 @@ class Throttle:
 
     def _make_room(self, now: float) -> None:
         # Two for each new key: the table shrinks, and no call takes long.
-        for _ in range(_FORGOTTEN_AT_ONCE):
+        for _ in range(bounds.KEYS_FORGOTTEN_AT_ONCE):
             key = next(iter(self._buckets), None)
             if key is None:
                 return

@@ -3,6 +3,7 @@
 import secrets
 from typing import Protocol
 
+from dyad_server.core import bounds
 from dyad_server.core.clock import Timer
 from dyad_server.core.commands import Identity
 from dyad_server.core.events import Member, Output
@@ -10,8 +11,6 @@ from dyad_server.core.session import Session
 from dyad_server.core.session_ids import new_session_id
 from dyad_server.core.states import GONE, State, Step, after
 from dyad_server.errors import Ended
-
-_MEMBER_ID_BYTES = 24
 
 
 class Outlet(Protocol):
@@ -288,5 +287,5 @@ class Participant:
 
     def _new_member(self, member_id: str = "") -> Member:
         identity = self.identity
-        member_id = member_id or secrets.token_urlsafe(_MEMBER_ID_BYTES)
+        member_id = member_id or secrets.token_urlsafe(bounds.ID_BYTES)
         return Member(member_id, identity.user_id, identity.email)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from hmac import compare_digest
 
+from dyad_server.core import bounds
 from dyad_server.core.clock import Clock, Timer
 from dyad_server.core.commands import Identity
 from dyad_server.core.events import Forwarded, Output
@@ -16,16 +17,15 @@ from dyad_server.core.session import Session
 from dyad_server.core.states import State
 from dyad_server.errors import Ended, Overloaded, SessionNotFound, Unauthenticated
 
-# Memory of an output that waits, measured with CPython 3.11: 168 bytes beside a
-# payload, and 260 to 480 without one.
-_FORWARDED_BYTES = 192
-_TOLD_BYTES = 512
-
 
 def kept_size(output: Output) -> int:
     """How many bytes of memory `output` takes while it waits."""
     event = output.event
-    return _FORWARDED_BYTES + len(event.payload) if isinstance(event, Forwarded) else _TOLD_BYTES
+    return (
+        bounds.FORWARDED_BYTES + len(event.payload)
+        if isinstance(event, Forwarded)
+        else bounds.TOLD_BYTES
+    )
 
 
 class Registry:

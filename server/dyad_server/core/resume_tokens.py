@@ -2,9 +2,8 @@
 
 import secrets
 
+from dyad_server.core import bounds
 from dyad_server.core.participant import Participant
-
-_TOKEN_BYTES = 32
 
 
 class ResumeTokens:
@@ -30,7 +29,7 @@ class ResumeTokens:
     def rotate(self, participant: Participant, used: str = "") -> None:
         """Give `participant` its next token, in exchange for `used`."""
         self.revoke(participant)
-        participant.renew_token(secrets.token_urlsafe(_TOKEN_BYTES), used)
+        participant.renew_token(secrets.token_urlsafe(bounds.RESUME_TOKEN_BYTES), used)
         self.accept(participant)
 
     def accept(self, participant: Participant) -> None:

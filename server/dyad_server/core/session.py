@@ -10,9 +10,7 @@ from enum import Enum
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-# Each side acknowledges after this much at the latest; see docs/protocol.md.
-_ACK_FRAMES = 32
-_ACK_BYTES = 32 * 1024
+from dyad_server.core import bounds
 
 T = TypeVar("T")
 
@@ -170,7 +168,8 @@ class Session(Generic[T]):
     def ack_due(self) -> bool:
         """Whether so much was received that an acknowledgement should be sent."""
         return self.resumable and (
-            self.taken_in - self._ack_sent >= _ACK_FRAMES or self._unacked_bytes >= _ACK_BYTES
+            self.taken_in - self._ack_sent >= bounds.ACK_FRAMES
+            or self._unacked_bytes >= bounds.ACK_BYTES
         )
 
     def ack(self) -> int:

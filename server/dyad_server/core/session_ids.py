@@ -2,12 +2,12 @@
 
 import secrets
 
-_ID_BYTES = 24
+from dyad_server.core import bounds
 
 
 def new_session_id(node: str) -> str:
     """An id for a session on `node`; a single node has no name."""
-    return f"{node}." * bool(node) + secrets.token_urlsafe(_ID_BYTES)
+    return f"{node}." * bool(node) + secrets.token_urlsafe(bounds.ID_BYTES)
 
 
 def node_of(session_id: str) -> str:

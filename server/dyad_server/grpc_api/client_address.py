@@ -4,6 +4,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
+from dyad_server.bounds import MOST_HOPS
+from dyad_server.grpc_api import bounds
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -11,10 +14,6 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 UNIX = "unix"
 
 _IPV6 = 6
-_SUBSCRIBER_BITS = 64
-# More proxies than any deployment has, and more characters than any address and port.
-_MOST_HOPS = 16
-_ENTRY_CHARACTERS = 80
 
 
 class Origin:
@@ -59,7 +58,7 @@ class Origin:
         if found is None:
             return name
         if found.version == _IPV6:
-            return str(ipaddress.ip_network((int(found), _SUBSCRIBER_BITS), strict=False))
+            return str(ipaddress.ip_network((int(found), bounds.SUBSCRIBER_BITS), strict=False))
         return str(found)
 
     def is_proxy(self, host: str) -> bool:
@@ -81,7 +80,7 @@ class Origin:
 
 def _from_the_right(metadata: Iterable[tuple[str, str | bytes]] | None) -> Iterator[str]:
     """The entries of `x-forwarded-for`, last first, up to a bound."""
-    left = _MOST_HOPS
+    left = MOST_HOPS
     values = [value for key, value in metadata or () if key == "x-forwarded-for"]
     for value in reversed(values):
         if not isinstance(value, str):
@@ -92,7 +91,7 @@ def _from_the_right(metadata: Iterable[tuple[str, str | bytes]] | None) -> Itera
                 return
             left -= 1
             comma = value.rfind(",", 0, end)
-            yield value[max(comma + 1, end - _ENTRY_CHARACTERS) : end].strip()
+            yield value[max(comma + 1, end - bounds.FORWARDED_FOR_CHARACTERS) : end].strip()
             end = comma
 
 

@@ -17,6 +17,7 @@ from dyad_server.core.events import (
     Refusal,
     Refused,
 )
+from dyad_server.grpc_api import bounds
 
 _CODES = {
     Refusal.INVALID_FRAME: pb.Error.CODE_INVALID_FRAME,
@@ -30,7 +31,6 @@ _REASONS = {
     Departure.DISCONNECTED: pb.LeaveRoom.REASON_DISCONNECTED,
     Departure.REPLACED: pb.LeaveRoom.REASON_REPLACED,
 }
-_ROOM_ID_CHARACTERS = 36
 
 
 def read(packed: bytes) -> Input:
@@ -39,7 +39,7 @@ def read(packed: bytes) -> Input:
         frame = pb.Frame.FromString(packed)
     except DecodeError:
         return Input(0, 0, len(packed), Invalid("The frame cannot be read."))
-    if len(frame.room_id) > _ROOM_ID_CHARACTERS:
+    if len(frame.room_id) > bounds.ROOM_ID_CHARACTERS:
         # The refusal would repeat it, and wait in memory until it is read.
         event: Event = Invalid("The room_id is longer than a UUID.")
     else:

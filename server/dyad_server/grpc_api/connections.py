@@ -15,6 +15,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from dyad_server.bounds import LARGEST_NUMBER
+from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.client_address import Origin
 
 Peer = tuple[str, int]
@@ -23,13 +25,6 @@ log = logging.getLogger("dyad")
 
 _DESCRIPTORS = Path("/proc/self/fd")
 _LISTED = _DESCRIPTORS.is_dir()
-# Descriptors for Redis, keys, metrics, files and gRPC itself.
-_RESERVED = 100
-# A check of 10,000 descriptors takes 100 ms of CPU. So checks take at most 2 % of the
-# time, and are rare while no address can have exceeded its bound.
-_PAUSE_SECONDS = 0.25
-_PAUSES_A_LOOK = 50
-_SELDOM_SECONDS = 10.0
 _COUNTERS = Path("/proc/net/snmp")
 
 
@@ -45,13 +40,13 @@ def raise_descriptor_limit() -> None:
 
 def room() -> int:
     """The number of network connections that the process has descriptors for."""
-    most = 2**31 - 1
+    most = LARGEST_NUMBER
     with contextlib.suppress(ModuleNotFoundError):
         import resource  # noqa: PLC0415 - Windows has none
 
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         if soft != resource.RLIM_INFINITY:
-            most = min(most, max(soft - _RESERVED, soft // 2))
+            most = min(most, max(soft - bounds.RESERVED_DESCRIPTORS, soft // 2))
     return most
 
 
@@ -87,7 +82,9 @@ class AddressBound:
                 if surplus and not logged:
                     log.warning("an address has too many connections: closed %d", surplus)
                 logged = bool(surplus)
-            await asyncio.sleep(max(_PAUSE_SECONDS, _PAUSES_A_LOOK * (time.monotonic() - began)))
+            await asyncio.sleep(
+                max(bounds.LOOK_PAUSE_SECONDS, bounds.LOOK_PAUSE_RATIO * (time.monotonic() - began))
+            )
 
     @property
     def connections(self) -> int:
@@ -103,7 +100,7 @@ class AddressBound:
         """
         if accepted and accepted <= self._accepted + self._spare and now < self._seldom:
             return False
-        self._accepted, self._seldom = accepted, now + _SELDOM_SECONDS
+        self._accepted, self._seldom = accepted, now + bounds.LOOK_SELDOM_SECONDS
         return True
 
     def look(self) -> int:

@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 
+from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.streams import Context, next_message, streaming, write
 from dyad_server.grpc_api.tokenless import Places
@@ -22,11 +23,6 @@ WHOLE_SERVER = ""
 
 Response = health_pb2.HealthCheckResponse
 
-_FIRST_MESSAGE_SECONDS = 1.0
-_CHECKS = 1000
-_CHECKS_PER_ADDRESS = 50
-_WATCHES = 200
-_WATCHES_PER_ADDRESS = 20
 # Stands for every unknown name, because a name may be as long as a message.
 _UNKNOWN = "unknown"
 
@@ -38,8 +34,12 @@ class Health:
         self._statuses: dict[str, int] = dict.fromkeys(
             (WHOLE_SERVER, service), Response.NOT_SERVING
         )
-        self._checks = Places(origin, at_once=_CHECKS, per_address=_CHECKS_PER_ADDRESS)
-        self._watches = Places(origin, at_once=_WATCHES, per_address=_WATCHES_PER_ADDRESS)
+        self._checks = Places(
+            origin, at_once=bounds.HEALTH_CHECKS, per_address=bounds.HEALTH_CHECKS_PER_ADDRESS
+        )
+        self._watches = Places(
+            origin, at_once=bounds.HEALTH_WATCHES, per_address=bounds.HEALTH_WATCHES_PER_ADDRESS
+        )
         self._changed = asyncio.Event()
         self._finished = False
 
@@ -101,7 +101,7 @@ class Health:
                     await changed.wait()
 
     async def _asked(self, requests: AsyncIterator[str]) -> str:
-        name = await next_message(requests, _FIRST_MESSAGE_SECONDS)
+        name = await next_message(requests, bounds.HEALTH_MESSAGE_SECONDS)
         return _UNKNOWN if name is None else name
 
     def _name(self, message: bytes) -> str:

@@ -1,18 +1,9 @@
 """The gRPC options of the server: limits, keepalive, connections."""
 
+from dyad_server.bounds import LARGEST_NUMBER
 from dyad_server.config import Config
+from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.connections import room
-
-_METADATA_BYTES = 16384
-# One message can carry all frames that may be unacknowledged.
-_MESSAGE_BYTES = 524288
-_FRAMES_A_MESSAGE = 4
-# The largest value of a channel argument.
-_LARGEST = 2**31 - 1
-# RPCs of one method that wait for the event loop. gRPC's default is 3,000, with which an
-# attacker without a token can use 100 MiB for each method. Further RPCs end with CANCELLED,
-# after which the clients here try again.
-_WAITING_CALLS = 1000
 
 
 def grpc_options(config: Config) -> list[tuple[str, int]]:
@@ -22,16 +13,16 @@ def grpc_options(config: Config) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", int(config.workers > 1)),
         (
             "grpc.max_receive_message_length",
-            max(_MESSAGE_BYTES, _FRAMES_A_MESSAGE * config.max_frame_bytes),
+            max(bounds.MESSAGE_BYTES, bounds.FRAMES_A_MESSAGE * config.max_frame_bytes),
         ),
         # Against abuse only: beyond it a client waits silently. One proxy may carry all
         # participants over one connection, each with a `Listen` and a `Send`.
-        ("grpc.max_concurrent_streams", min(2 * config.max_streams, _LARGEST)),
-        ("grpc.server.max_pending_requests", _WAITING_CALLS),
-        ("grpc.server.max_pending_requests_hard_limit", _WAITING_CALLS),
+        ("grpc.max_concurrent_streams", min(2 * config.max_streams, LARGEST_NUMBER)),
+        ("grpc.server.max_pending_requests", bounds.WAITING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", bounds.WAITING_CALLS),
         # Both equal: metadata between the two limits is refused at random.
-        ("grpc.max_metadata_size", _METADATA_BYTES),
-        ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
+        ("grpc.max_metadata_size", bounds.METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", bounds.METADATA_BYTES),
         # It would open windows of megabytes (measured), also for clients without a token.
         ("grpc.http2.bdp_probe", 0),
         # Otherwise a client without a token could use up all descriptors.
@@ -44,5 +35,5 @@ def grpc_options(config: Config) -> list[tuple[str, int]]:
         ("grpc.http2.ping_timeout_ms", int(config.keepalive_timeout * 1000)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
-        ("grpc.http2.min_ping_interval_without_data_ms", 1000),
+        ("grpc.http2.min_ping_interval_without_data_ms", bounds.PING_INTERVAL_MS),
     ]

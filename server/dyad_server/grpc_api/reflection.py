@@ -7,6 +7,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.streams import Context, next_message, streaming, write
 from dyad_server.grpc_api.tokenless import Places
@@ -16,11 +17,6 @@ SERVICE = reflection.SERVICE_NAME
 Request = reflection_pb2.ServerReflectionRequest
 Response = reflection_pb2.ServerReflectionResponse
 
-_STREAMS = 50
-_STREAMS_PER_ADDRESS = 10
-_SECONDS_BETWEEN = 5.0
-# Bounded, because an answer repeats its request.
-_REQUEST_BYTES = 1024
 # The servicer refuses an empty request.
 _NO_REQUEST = Request()
 
@@ -30,7 +26,11 @@ class Reflection:
 
     def __init__(self, services: Iterable[str], origin: Origin) -> None:
         self._answers = reflection.aio.ReflectionServicer((*services, SERVICE))
-        self._places = Places(origin, at_once=_STREAMS, per_address=_STREAMS_PER_ADDRESS)
+        self._places = Places(
+            origin,
+            at_once=bounds.REFLECTION_STREAMS,
+            per_address=bounds.REFLECTION_STREAMS_PER_ADDRESS,
+        )
 
     def add(self, server: grpc.aio.Server) -> None:
         """Serve `ServerReflectionInfo`."""
@@ -50,12 +50,12 @@ class Reflection:
 
 
 async def _in_time(requests: AsyncIterator[Request]) -> AsyncIterator[Request]:
-    while (request := await next_message(requests, _SECONDS_BETWEEN)) is not None:
+    while (request := await next_message(requests, bounds.REFLECTION_MESSAGE_SECONDS)) is not None:
         yield request
 
 
 def _request(message: bytes) -> Request:
-    if len(message) > _REQUEST_BYTES:
+    if len(message) > bounds.REFLECTION_REQUEST_BYTES:
         return _NO_REQUEST
     try:
         return Request.FromString(message)

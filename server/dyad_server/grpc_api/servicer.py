@@ -14,7 +14,7 @@ from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Quota
 from dyad_server.core.participant import Connection
 from dyad_server.errors import Ended, Overloaded
-from dyad_server.grpc_api import status
+from dyad_server.grpc_api import bounds, status
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.inbound import Inbound, Terms
 from dyad_server.grpc_api.streams import Context, next_message, streaming
@@ -22,9 +22,6 @@ from dyad_server.grpc_api.time_limit import TimeLimit
 from dyad_server.grpc_api.writer import Pack, StreamOutlet
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
-
-# Longest wait for the first message after a stream's headers.
-FIRST_MESSAGE_SECONDS = 5.0
 
 
 class SignalingServicer:
@@ -72,7 +69,7 @@ class SignalingServicer:
         """What `Signal` answers, for a client that sends its frames by `Send`."""
         token = await self._identify(context)
         async with self._under_way(token.account, context):
-            await next_message(requests, FIRST_MESSAGE_SECONDS)
+            await next_message(requests, bounds.FIRST_MESSAGE_SECONDS)
         connection, outlet = await self._open(token, _listen_response, context)
         try:
             outlet.greet(pb.ListenResponse(session_id=connection.id))
@@ -88,7 +85,7 @@ class SignalingServicer:
         # The token that opened the session stays good for it until the session ends.
         token = await self._identify(context, stale=True)
         async with self._under_way(token.account, context):
-            message = await next_message(requests, FIRST_MESSAGE_SECONDS)
+            message = await next_message(requests, bounds.FIRST_MESSAGE_SECONDS)
             await self._inbound.send(token, message or b"")
         return pb.SendResponse()
 

@@ -16,6 +16,7 @@ from dyad_server.errors import (
     Unauthenticated,
     Unavailable,
 )
+from dyad_server.grpc_api import bounds
 
 STATUS: dict[type[Ended], grpc.StatusCode] = {
     Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
@@ -29,7 +30,6 @@ STATUS: dict[type[Ended], grpc.StatusCode] = {
     Draining: grpc.StatusCode.UNAVAILABLE,
 }
 
-_RETRY_AFTER_MS = 200
 _NEVER = "-1"
 
 
@@ -39,6 +39,6 @@ def trailers(failure: Ended) -> tuple[tuple[str, str], ...]:
         return (("retry-after-ms", _NEVER),)
     if isinstance(failure, Unavailable):
         # Spreads the reconnects of clients that are all ended at once.
-        longest = max(_RETRY_AFTER_MS, int(failure.within * 1000))
-        return (("retry-after-ms", str(random.randint(_RETRY_AFTER_MS, longest))),)  # noqa: S311 - need not be secret
+        longest = max(bounds.RETRY_AFTER_MS, int(failure.within * 1000))
+        return (("retry-after-ms", str(random.randint(bounds.RETRY_AFTER_MS, longest))),)  # noqa: S311 - need not be secret
     return ()

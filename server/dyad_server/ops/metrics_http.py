@@ -7,11 +7,10 @@ from http import HTTPStatus
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from dyad_server.ops import bounds
+
 PATH = "/metrics"
 
-_CONNECTIONS = 16
-_REQUEST_BYTES = 8192
-_SECONDS = 5.0
 _METHODS = ("GET", "HEAD")
 
 
@@ -35,7 +34,7 @@ class MetricsServer:
             OSError: the port is in use, or the address is not this host's.
         """
         self._server = await asyncio.start_server(
-            self._accept, host.strip("[]"), port, limit=_REQUEST_BYTES
+            self._accept, host.strip("[]"), port, limit=bounds.METRICS_REQUEST_BYTES
         )
         listening: int = self._server.sockets[0].getsockname()[1]
         return listening
@@ -50,7 +49,7 @@ class MetricsServer:
             await asyncio.wait(self._connections)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= _CONNECTIONS:
+        if len(self._connections) >= bounds.METRICS_CONNECTIONS:
             oldest = next(iter(self._connections))
             self._connections.pop(oldest).transport.abort()
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
@@ -59,7 +58,7 @@ class MetricsServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(bounds.METRICS_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(_answer(head, lambda: generate_latest(self._registry)))
                 await writer.drain()

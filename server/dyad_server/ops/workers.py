@@ -18,15 +18,11 @@ from types import FrameType
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
 from dyad_server.grpc_environment import stopping_signals
+from dyad_server.ops import bounds
 
 log = logging.getLogger("dyad.workers")
 
 Serve = Callable[[Config], None]
-
-# A worker that ends this soon has failed to start. After so many failures in a row, give up.
-_EARLY_SECONDS = 5.0
-_EARLY_ENDS = 5
-_KILL_SECONDS = 5.0
 
 
 def run(config: Config, serve: Serve) -> None:
@@ -67,7 +63,7 @@ class Supervisor:
             for index in range(self._config.workers):
                 self._start(index)
             early = 0
-            while not self._stopping and early < _EARLY_ENDS:
+            while not self._stopping and early < bounds.EARLY_ENDS:
                 ended = self._await_end()
                 early = early + 1 if ended else 0
             if early:
@@ -97,7 +93,7 @@ class Supervisor:
             worker, began = self._workers[index]
             worker.join()
             log.warning("worker ended index=%d status=%s", index, worker.exitcode)
-            early = early or time.monotonic() - began < _EARLY_SECONDS
+            early = early or time.monotonic() - began < bounds.EARLY_END_SECONDS
             self._start(index)
         return early
 
@@ -111,7 +107,7 @@ class Supervisor:
         for worker in workers:
             if worker.is_alive():
                 worker.terminate()
-        deadline = time.monotonic() + self._config.drain_timeout + _KILL_SECONDS
+        deadline = time.monotonic() + self._config.drain_timeout + bounds.KILL_SECONDS
         for worker in workers:
             worker.join(max(0.0, deadline - time.monotonic()))
             if worker.is_alive():

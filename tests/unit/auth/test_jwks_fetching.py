@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from dyad_server.auth import jwks
+from dyad_server.auth import bounds
 from dyad_server.auth.jwks import Jwks
 from dyad_server.auth.verifier import Verifier
 from dyad_server.errors import Unauthenticated, Unavailable
@@ -41,7 +41,7 @@ async def test_unknown_kids_cause_five_fetches_and_then_one_every_ten_seconds(
 
     for _ in range(9):
         await asyncio.gather(*(refuse(n) for n in range(50)))
-    assert issuer.asked == jwks.UNKNOWN_AT_ONCE == 5
+    assert issuer.asked == bounds.UNKNOWN_AT_ONCE == 5
     clock.now += 9.9
     await refuse(0)
     assert issuer.asked == 5
@@ -96,12 +96,12 @@ async def test_while_the_url_is_out_of_reach_the_keys_stay_valid_for_an_hour(
     await verifier.verify(token)
     issuer.status = 503
     fetched = clock.now
-    for clock.now in (fetched + 300, fetched + 1800, fetched + jwks.KEPT_SECONDS):
+    for clock.now in (fetched + 300, fetched + 1800, fetched + bounds.KEYS_KEPT_SECONDS):
         await keys.fetch()
         assert (await verifier.verify(token)).identity.user_id == "alice"
         assert (await verifier.verify(OLD.token("bob"))).identity.user_id == "bob"
     assert issuer.asked == 4
-    clock.now = fetched + jwks.KEPT_SECONDS + 0.01
+    clock.now = fetched + bounds.KEYS_KEPT_SECONDS + 0.01
     for one in (token, OLD.token("bob")):
         with pytest.raises(Unavailable) as ended:
             await verifier.verify(one)
@@ -194,7 +194,7 @@ async def test_a_slow_answer_is_waited_for_as_long_as_the_timeout(
 async def test_a_slow_name_lookup_delays_no_request(
     issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jwks, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(bounds, "KEYS_PATIENCE_SECONDS", 0.1)
     resolve, resolved, asked = socket.getaddrinfo, threading.Event(), []
 
     def slowly(*arguments: Any, **options: Any) -> Any:
@@ -221,7 +221,7 @@ async def test_a_slow_name_lookup_delays_no_request(
 async def test_the_first_good_answer_makes_the_keys_ready(
     issuer: Issuer, clock: Clock, keys: Jwks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jwks, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(bounds, "KEYS_RETRY_SECONDS", 0.01)
     issuer.status = 503
     keeping = asyncio.create_task(keys.keep())
     await until(lambda: issuer.asked == 1)
@@ -237,7 +237,7 @@ async def test_the_first_good_answer_makes_the_keys_ready(
 async def test_keys_are_fetched_periodically_without_requests(
     issuer: Issuer, keys: Jwks, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jwks, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(bounds, "KEYS_RENEW_SECONDS", 0.01)
     keeping = asyncio.create_task(keys.keep())
     await until(lambda: issuer.asked >= 3)
     keeping.cancel()

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from dyad_server.auth import verifier as verifier_module
+from dyad_server.auth import bounds
 from dyad_server.auth.keys import OneKey, public_key, secret_key
 from dyad_server.auth.verifier import Verifier, mint
 from dyad_server.core.commands import Identity
@@ -110,7 +110,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_the_cache_of_verified_tokens_is_bounded(
     decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verifier_module, "_CACHED_TOKENS", 2)
+    monkeypatch.setattr(bounds, "CACHED_TOKENS", 2)
     checks = verifier()
     alice, bob, carol = (signed(sub=who) for who in ("alice", "bob", "carol"))
     for token in (alice, bob, carol, carol, alice):

@@ -18,11 +18,11 @@ from redis.exceptions import (
     RedisError,
 )
 
+from dyad_server.engines.redis import bounds
 from dyad_server.errors import ConfigError
 
 log = logging.getLogger("dyad.redis")
 
-CONNECT_SECONDS = 1.0
 _SENTINEL_PORT = 26379
 # RuntimeError: what uvloop says of a connection that was reset.
 FAILURES = (RedisError, OSError, TimeoutError, ValueError, RuntimeError)
@@ -58,7 +58,7 @@ def connect(url: str, timeout: float) -> Any:
     """
     settings: dict[str, Any] = {
         "socket_timeout": timeout,
-        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_connect_timeout": bounds.CONNECT_SECONDS,
         # Asking again is the pipeline's own business: it knows the order.
         "retry": Retry(NoBackoff(), 0),
         "client_name": "dyad",

@@ -24,20 +24,15 @@ from dyad_server.core.events import (
     refuse,
 )
 from dyad_server.core.ports import Deliver
+from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.answers import Claimed, Entered, Freed, Verdict
 from dyad_server.engines.redis.membership import Membership
 from dyad_server.engines.redis.messages import Answer, Ask
 from dyad_server.engines.redis.pairing import Pairing
 from dyad_server.engines.redis.peer_links import Inbound
-from dyad_server.engines.redis.reconcile import TICK_SECONDS, Reconciler
+from dyad_server.engines.redis.reconcile import Reconciler
 from dyad_server.engines.redis.seats import Peer, Seat
 from dyad_server.engines.redis.snapshot import SeatState
-
-_ENTER_SECONDS = 1.5
-_RESUME_SECONDS = 1.0
-# For the answer; the seat is freed later too.
-_LEAVE_SECONDS = 1.0
-_PERSIST_SECONDS = 60.0
 
 MakeMembership = Callable[
     [Callable[[str, Inbound], None], Callable[[], None], Callable[[], None]],
@@ -98,7 +93,7 @@ class RedisBroker:
         """See `Broker.enter`."""
         seat = Seat(member, room_id)
         self._seats.add(seat)
-        deadline = time.monotonic() + _ENTER_SECONDS
+        deadline = time.monotonic() + bounds.ENTER_SECONDS
         self._ask_for_seat(seat, reply_to, deadline, create=create)
 
     def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
@@ -136,7 +131,7 @@ class RedisBroker:
                     self._pairing.tell(seat, Joined(peer, seat.polite, resumed=True))
 
         script = self._store.check_seat(room_id, member_id, seat.member.user_id)
-        self.membership.ask(script, answered, _RESUME_SECONDS if self.membership.up else 0.0)
+        self.membership.ask(script, answered, bounds.ANSWER_SECONDS if self.membership.up else 0.0)
 
     def seats_user(self, room_id: str, user_id: str, then: Callable[[bool | None], None]) -> None:
         """See `Broker.seats_user`."""
@@ -146,7 +141,7 @@ class RedisBroker:
             then(answer is Verdict.OTHER if known else None)
 
         script = self._store.check_seat(room_id, "", user_id)
-        self.membership.ask(script, answered, _RESUME_SECONDS)
+        self.membership.ask(script, answered, bounds.ANSWER_SECONDS)
 
     def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> None:
         """See `Broker.relay`."""
@@ -174,7 +169,7 @@ class RedisBroker:
 
         def later() -> None:
             asyncio.get_running_loop().call_later(
-                min(TICK_SECONDS, left),
+                min(bounds.TICK_SECONDS, left),
                 lambda: self._ask_for_seat(seat, reply_to, deadline, create=create),
             )
 
@@ -228,9 +223,9 @@ class RedisBroker:
             for peer in {p.member.id: p for p in (seat.peer, there) if p}.values():
                 self._pairing.announce_leave(seat, peer, reason)
 
-        patience = _LEAVE_SECONDS if self.membership.up and self.membership.holds else 0.0
+        patience = bounds.ANSWER_SECONDS if self.membership.up and self.membership.holds else 0.0
         script = self._store.leave(seat.room_id, seat.member.id)
-        self.membership.ask(script, freed, patience, persist=_PERSIST_SECONDS)
+        self.membership.ask(script, freed, patience, persist=bounds.PERSIST_SECONDS)
 
     # What the membership tells.
 

@@ -19,7 +19,7 @@ from dyad_server.core.participant import Participant
 from dyad_server.core.ports import Found
 from dyad_server.core.reconnect import RESUMED
 from dyad_server.core.session_ids import node_of
-from dyad_server.engines.redis import messages
+from dyad_server.engines.redis import bounds, messages
 from dyad_server.engines.redis.answers import Claimed, OnNodes, Verdict, Waiting
 from dyad_server.engines.redis.codec import NotUnderstood
 from dyad_server.engines.redis.engine import RedisBroker
@@ -31,17 +31,6 @@ from dyad_server.errors import Ended, OutOfStep, Replaced, Unavailable
 
 log = logging.getLogger("dyad.handoff")
 
-_SEND_SECONDS = 3.0
-_CLAIM_ANSWER_SECONDS = 1.0
-_FINISH_SECONDS = 3.0
-_SCRIPT_SECONDS = 2.0
-_PERSIST_SECONDS = 60.0
-_AGAIN_SECONDS = 0.5
-# Longer than the lease of a node that is gone, shorter than a client waits.
-_CLAIM_SECONDS = 7.5
-# Claims that one user, and all users together, may have under way.
-_USER_CLAIMS = 16
-_ALL_CLAIMS = 2048
 _UNAVAILABLE = "Rooms are out of reach: come back soon."
 
 # (user_id, stale, the serialized SendRequest): what ended the Send, if anything.
@@ -82,7 +71,7 @@ class Fleet:
         self._take_send = take_send
         # What is just being handed off, by the keys of its resume tokens.
         self._leaving: dict[str, asyncio.Future[bool]] = {}
-        self._claims = Quota(_USER_CLAIMS)
+        self._claims = Quota(bounds.CLAIMS_PER_USER)
         self._claiming = 0
         self._requests = Requests(broker.membership, self._answer_to)
         broker.answer_by(self._requests.heard)
@@ -93,7 +82,7 @@ class Fleet:
         A seat that comes here as this node begins to drain is left for the next node.
         """
         if self._requests.tasks:
-            await asyncio.wait(self._requests.tasks, timeout=_FINISH_SECONDS)
+            await asyncio.wait(self._requests.tasks, timeout=bounds.FINISH_SECONDS)
 
     def elsewhere(self, session_id: str) -> bool:
         """See `Handoff.elsewhere`."""
@@ -104,7 +93,7 @@ class Fleet:
     async def send(self, user_id: str, stale: bytes, session_id: str, message: bytes) -> None:
         """See `Handoff.send`."""
         question = ForwardedSend(user_id, stale, message)
-        answer = await self._requests.ask(node_of(session_id), question, _SEND_SECONDS)
+        answer = await self._requests.ask(node_of(session_id), question, bounds.SEND_SECONDS)
         if not isinstance(answer, SendAnswer):
             raise Unavailable("The node of this session does not answer.")
         if failure := messages.failure_of(answer):
@@ -121,10 +110,10 @@ class Fleet:
 
     def claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
         """See `Handoff.claim`."""
-        if self._claims.full(user_id) or self._claiming >= _ALL_CLAIMS:
+        if self._claims.full(user_id) or self._claiming >= bounds.CLAIMS:
             then(Unavailable("Too many come back at once: come back soon."))
             return
-        claim = _Claim(token, user_id, room_id, secrets.token_hex(8))
+        claim = _Claim(token, user_id, room_id, secrets.token_hex(bounds.REQUEST_BYTES))
 
         async def claiming() -> None:
             self._claims.take(user_id)
@@ -143,13 +132,13 @@ class Fleet:
     async def _claim(self, claim: _Claim, then: Found) -> None:
         """Adopt the participant; before that, have the node that has it hand it off."""
         denied: set[str] = set()
-        deadline = time.monotonic() + _CLAIM_SECONDS
+        deadline = time.monotonic() + bounds.CLAIM_SECONDS
         while time.monotonic() < deadline and not self._hub.draining:
             if not self._broker.ready:
-                await asyncio.sleep(_AGAIN_SECONDS)
+                await asyncio.sleep(bounds.CLAIM_PAUSE_SECONDS)
                 continue
             asked = self._ask_redis(claim, "")
-            done, _ = await asyncio.wait({asked}, timeout=_SCRIPT_SECONDS)
+            done, _ = await asyncio.wait({asked}, timeout=bounds.SCRIPT_SECONDS)
             if not done:
                 break
             match asked.result():
@@ -164,7 +153,7 @@ class Fleet:
                         return
                     denied |= await self._ask_nodes(there - denied, claim)
                 case _:
-                    await asyncio.sleep(_AGAIN_SECONDS)
+                    await asyncio.sleep(bounds.CLAIM_PAUSE_SECONDS)
         then(Unavailable(_UNAVAILABLE))
 
     async def _ask_nodes(self, nodes: frozenset[str], claim: _Claim) -> set[str]:
@@ -175,7 +164,7 @@ class Fleet:
         question = messages.Claim(claim.token, claim.user_id, claim.room_id)
         denied = set()
         for node in nodes:
-            answer = await self._requests.ask(node, question, _CLAIM_ANSWER_SECONDS)
+            answer = await self._requests.ask(node, question, bounds.CLAIM_ANSWER_SECONDS)
             if isinstance(answer, ClaimAnswer) and not answer.handed_off:
                 denied.add(node)
         return denied
@@ -185,7 +174,7 @@ class Fleet:
         # Other nodes may speak to it here before this node has the answer of Redis.
         with self._broker.expect(member_id):
             asked = self._ask_redis(claim, member_id)
-            done, _ = await asyncio.wait({asked}, timeout=_SCRIPT_SECONDS)
+            done, _ = await asyncio.wait({asked}, timeout=bounds.SCRIPT_SECONDS)
             if not done:
                 then(Unavailable(_UNAVAILABLE))
             claimed = await asked
@@ -205,7 +194,7 @@ class Fleet:
         key = self._store.keys.token(claim.token, claim.user_id)
         script = self._store.claim(claim.room_id, key, claim.name, claim.user_id, member_id)
         # Only the question that gives a seat is worth asking for so long.
-        seconds = _PERSIST_SECONDS if member_id else _SCRIPT_SECONDS
+        seconds = bounds.PERSIST_SECONDS if member_id else bounds.SCRIPT_SECONDS
         self._membership.ask(script, answer.set_result, seconds)
         return answer
 
@@ -217,13 +206,19 @@ class Fleet:
             seat = SEAT.read(snapshot.seat)
         except NotUnderstood as error:
             # Its peer is told when its node finds that the seat is free.
-            log.warning("a handed off seat was not understood what=%r", error.what[:80])
+            log.warning(
+                "a handed off seat was not understood what=%r",
+                error.what[: bounds.LOGGED_CHARACTERS],
+            )
             self._broker.free(claim.room_id, member, claimed.peer)
             return OutOfStep(SEAT_GONE)
         try:
             participant = restore(snapshot.participant, hub.registry.new)
         except NotUnderstood as error:
-            log.warning("a handed off participant was not understood what=%r", error.what[:80])
+            log.warning(
+                "a handed off participant was not understood what=%r",
+                error.what[: bounds.LOGGED_CHARACTERS],
+            )
             self._broker.adopt(member, claim.room_id, seat, claimed)
             self._broker.leave(claim.room_id, member_id, Departure.DISCONNECTED, reply_to=0)
             return OutOfStep(SEAT_GONE)
@@ -234,7 +229,7 @@ class Fleet:
         return participant
 
     async def _hand_off_again(self, participant: Participant) -> None:
-        await self.hand_off(participant, self._hub.going(), _SCRIPT_SECONDS)
+        await self.hand_off(participant, self._hub.going(), bounds.SCRIPT_SECONDS)
 
     # Leaving a participant to another node.
 
@@ -283,5 +278,5 @@ class Fleet:
             # It may just be on its way there.
             left = self._leaving.get(self._store.keys.token(token, user_id))
         else:
-            left = self._leave(participant, Replaced(RESUMED), _SCRIPT_SECONDS)
+            left = self._leave(participant, Replaced(RESUMED), bounds.SCRIPT_SECONDS)
         return left is not None and await left

@@ -4,12 +4,8 @@ Plain state, without I/O. The clock is handed in: monotonic seconds of this node
 which are never compared with those of another node.
 """
 
+from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.answers import Renewal
-from dyad_server.engines.redis.store import LEASE_MS
-
-LEASE_SECONDS = LEASE_MS / 1000
-# The node stops earlier than the others, by the time that a renewal may be on its way.
-_MARGIN_SECONDS = 0.5
 
 
 class Lease:
@@ -56,7 +52,7 @@ class Lease:
         if renewal.back != self._back:
             self._back = renewal.back
             self.lapsed = self.lapsed or bool(renewal.back)
-        self._until = asked_at + LEASE_SECONDS - _MARGIN_SECONDS
+        self._until = asked_at + bounds.LEASE_SECONDS - bounds.LEASE_MARGIN_SECONDS
 
     def begin_term(self) -> None:
         """Make void what was asserted so far."""

@@ -5,14 +5,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.client import connect, hang_up
-from dyad_server.engines.redis.pipeline import RETRY_SECONDS, ROUND_TRIP_SECONDS
 from dyad_server.engines.redis.store import ENTRY
 
 log = logging.getLogger("dyad.membership")
-
-_READ_ENTRIES = 256
-_READ_BLOCK_MS = 500
 
 
 class Mailbox:
@@ -44,7 +41,7 @@ class Mailbox:
         self._key = key
         self._deliver = deliver
         self._fell = fell
-        self._client: Any = connect(url, _READ_BLOCK_MS / 1000 + ROUND_TRIP_SECONDS)
+        self._client: Any = connect(url, bounds.READ_BLOCK_MS / 1000 + bounds.ROUND_TRIP_SECONDS)
         self._stopping = False
 
     async def keep_reading(self) -> None:
@@ -52,12 +49,12 @@ class Mailbox:
         while not self._stopping:
             try:
                 found = await self._client.xread(
-                    {self._key: self.last_id}, count=_READ_ENTRIES, block=_READ_BLOCK_MS
+                    {self._key: self.last_id}, count=bounds.READ_ENTRIES, block=bounds.READ_BLOCK_MS
                 )
             except Exception as error:  # noqa: BLE001 - or the node would be deaf for ever
                 self._fell(error)
                 await self.begin_again()
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(bounds.RETRY_SECONDS)
                 continue
             for entry_id, fields in found[0][1] if found else ():
                 self.last_id = entry_id.decode()

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
+from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.answers import Renewal, Verdict
 from dyad_server.engines.redis.client import FAILURES, connect, explain, hang_up
-from dyad_server.engines.redis.lease import LEASE_SECONDS, Lease
+from dyad_server.engines.redis.lease import Lease
 from dyad_server.engines.redis.mailbox import Mailbox
 from dyad_server.engines.redis.messages import (
     ENTRY,
@@ -25,21 +26,14 @@ from dyad_server.engines.redis.messages import (
     Unknown,
     read_message,
 )
-from dyad_server.engines.redis.pipeline import ROUND_TRIP_SECONDS, Call, Pipeline
+from dyad_server.engines.redis.pipeline import Call, Pipeline
 from dyad_server.engines.redis.store import Script, Store
 from dyad_server.errors import ConfigError
 
 log = logging.getLogger("dyad.membership")
 
-# Other nodes believe that a lease is gone only after it has been missing for
-# longer than this: see shared.lua.
-_RENEW_SECONDS = 1.0
-_NODE_BYTES = 8
-NODE_NAME = re.compile(f"[0-9a-f]{{{2 * _NODE_BYTES}}}")
+NODE_NAME = re.compile(f"[0-9a-f]{{{2 * bounds.NODE_BYTES}}}")
 """What a node's name looks like."""
-_PROBE_SECONDS = 1.0
-_PROBE_LATE_SECONDS = 3.0
-_STOP_SECONDS = 2.0
 
 T = TypeVar("T")
 # An assertion of a seat, and what receives its answer.
@@ -63,7 +57,7 @@ class Membership:
         expired: Callable[[], None],
         *,
         prefix: str = "dyad:",
-        settle_seconds: float = 3.0,
+        settle_seconds: float = bounds.SETTLE_SECONDS,
     ) -> None:
         """Be a node of the Redis at `url`.
 
@@ -78,13 +72,13 @@ class Membership:
         Raises:
             ConfigError: that is no such URL.
         """
-        self.node = secrets.token_hex(_NODE_BYTES)
+        self.node = secrets.token_hex(bounds.NODE_BYTES)
         self.store = Store(prefix)
         self.lease = Lease(settle_seconds)
         self._hear = hear
         self._renewed = renewed
         self._expired = expired
-        self._client = connect(url, ROUND_TRIP_SECONDS)
+        self._client = connect(url, bounds.ROUND_TRIP_SECONDS)
         # When Redis has fallen silent, it may be back at once.
         self._pipeline = Pipeline(self._client, self.store, self.node, self._renewal, self.hurry)
         inbox = self.store.keys.inbox(self.node)
@@ -118,7 +112,7 @@ class Membership:
             ConfigError: Redis refuses this node, is not fit, or has data in another layout.
         """
         try:
-            async with asyncio.timeout(2 * ROUND_TRIP_SECONDS):
+            async with asyncio.timeout(2 * bounds.ROUND_TRIP_SECONDS):
                 await self._pipeline.flush()
         except FAILURES as error:
             await hang_up(self._client)
@@ -142,17 +136,17 @@ class Membership:
         """Send what waits, give the lease back, and end."""
         # By a flag, as the pipeline does.
         self._stopping = True
-        self._pipeline.stop(_STOP_SECONDS)
+        self._pipeline.stop(bounds.STOP_SECONDS)
         self._mailbox.stop()
         self._hurry.set()
         # Wakes the mailbox.
         self.post(self.node, Probe())
-        await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
+        await asyncio.wait(self._tasks, timeout=bounds.STOP_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(*FAILURES):
-            async with asyncio.timeout(ROUND_TRIP_SECONDS):
+            async with asyncio.timeout(bounds.ROUND_TRIP_SECONDS):
                 await self.store.retire(self._client, self.node)
         await self._close()
 
@@ -182,7 +176,7 @@ class Membership:
         self.lease.begin_term()
         calls = [self._call(partial(_same, script), then) for script, then in assertions]
         for call in calls:
-            call.expect(LEASE_SECONDS)
+            call.expect(bounds.LEASE_SECONDS)
         # Before what was asked already: no other member may enter in between.
         self._pipeline.ask_first([self._renewal(), *calls])
 
@@ -226,7 +220,7 @@ class Membership:
 
         mailbox, store = self._mailbox, self.store
         call = self._call(lambda: store.renew_lease(self.node, mailbox.last_id), renewed)
-        call.expect(ROUND_TRIP_SECONDS)
+        call.expect(bounds.ROUND_TRIP_SECONDS)
         return call
 
     def _take(self, entry: bytes) -> None:
@@ -243,7 +237,7 @@ class Membership:
     async def _keep_beating(self) -> None:
         """Renew the lease, and see that messages of this node to itself come back."""
         now = probe_at = time.monotonic()
-        renew_at = now + _RENEW_SECONDS
+        renew_at = now + bounds.RENEW_SECONDS
         while not self._stopping:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(renew_at, probe_at) - now):
@@ -252,16 +246,16 @@ class Membership:
             self._hurry.clear()
             now = time.monotonic()
             if now >= probe_at:
-                probe_at = now + _PROBE_SECONDS
+                probe_at = now + bounds.PROBE_SECONDS
                 self.post(self.node, Probe())
-                if now - self._probed > _PROBE_LATE_SECONDS:
+                if now - self._probed > bounds.PROBE_LATE_SECONDS:
                     # Something on the way is stuck: begin again on new connections.
                     self._probed = now
                     self._pipeline.fall(TimeoutError("probe"))
                     await hang_up(self._client)
                     await self._mailbox.begin_again()
             if now >= renew_at:
-                renew_at = now + _RENEW_SECONDS
+                renew_at = now + bounds.RENEW_SECONDS
                 self._pipeline.ask_first([self._renewal()])
 
     async def _close(self) -> None:

@@ -8,13 +8,11 @@ what it has received already, and what comes too early.
 from collections import deque
 from dataclasses import dataclass, field
 
+from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.codec import Map
 
 # (sender, receiver): the ids of two members.
 Pair = tuple[str, str]
-
-_MAX_MESSAGES = 512
-_MAX_BYTES = 512 * 1024
 
 
 @dataclass(slots=True)
@@ -47,7 +45,7 @@ class Outgoing:
         self.last += 1
         self.kept.append(_Kept(self.last, body, size, now, now))
         self.kept_bytes += size
-        return len(self.kept) <= _MAX_MESSAGES and self.kept_bytes <= _MAX_BYTES
+        return len(self.kept) <= bounds.LINK_MESSAGES and self.kept_bytes <= bounds.LINK_BYTES
 
     def acknowledged(self, number: int) -> None:
         """Forget all up to `number`."""

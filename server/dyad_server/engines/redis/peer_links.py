@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
+from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.codec import NotUnderstood
 from dyad_server.engines.redis.messages import (
     PEER,
@@ -23,13 +24,6 @@ from dyad_server.engines.redis.snapshot import KeptState, LinkState
 
 log = logging.getLogger("dyad.links")
 
-_RESEND_SECONDS = 1.0
-_SILENT_SECONDS = 7.0
-# Longer than a seat is reserved: a client that reconnects may still lack the last words.
-_LAST_WORDS_SECONDS = 20.0
-_REMEMBER_SECONDS = 30.0
-# What a message counts as beside a payload.
-_SMALL_BYTES = 64
 
 # From a node: its messages, in order.
 Inbound = list[NodeMessage | Unknown]
@@ -85,7 +79,7 @@ class PeerLinks:
         link.node = node
         body = PEER.write(message)
         size = len(message.payload) if isinstance(message, Relay) else 0
-        fits = link.put(body, _SMALL_BYTES + size, time.monotonic())
+        fits = link.put(body, bounds.MESSAGE_BYTES + size, time.monotonic())
         self._post.post(node, Link(*pair, link.last, body))
         return fits
 
@@ -115,7 +109,10 @@ class PeerLinks:
             case Rejected(sender, receiver, number, what):
                 self._rejected((sender, receiver), number, what)
             case Unknown(what, sender, receiver):
-                log.warning("a message of another node was not understood what=%r", what[:80])
+                log.warning(
+                    "a message of another node was not understood what=%r",
+                    what[: bounds.LOGGED_CHARACTERS],
+                )
                 if sender and receiver:
                     self._post.post(node, Rejected(sender, receiver, 0, what))
 
@@ -151,20 +148,22 @@ class PeerLinks:
         for pair, link in tuple(self._out.items()):
             presence = self._members.seats.presence(pair[0])
             silent = link.silent_for(now)
-            if presence is Presence.UNKNOWN and (not link.kept or silent > _LAST_WORDS_SECONDS):
+            if presence is Presence.UNKNOWN and (
+                not link.kept or silent > bounds.LAST_WORDS_SECONDS
+            ):
                 del self._out[pair]
                 continue
-            again = link.overdue(now, _RESEND_SECONDS)
+            again = link.overdue(now, bounds.RESEND_SECONDS)
             for number, body in again:
                 self._post.post(link.node, Link(*pair, number, body))
-            if again and silent > _SILENT_SECONDS:
+            if again and silent > bounds.SILENT_SECONDS:
                 yield pair
 
     def forget(self, now: float) -> None:
         """Forget the senders whose receiver is no longer here."""
         for pair, (_, heard_at) in tuple(self._in.items()):
             unknown = self._members.seats.presence(pair[1]) is Presence.UNKNOWN
-            if unknown and now - heard_at > _REMEMBER_SECONDS:
+            if unknown and now - heard_at > bounds.REMEMBER_SECONDS:
                 del self._in[pair]
 
     def detach(self, member_id: str, peer_id: str) -> LinkState:
@@ -253,5 +252,8 @@ class PeerLinks:
             return
         if number and (link is None or not link.take_back(number)):
             return
-        log.warning("the node of a peer does not understand a message what=%r", what[:80])
+        log.warning(
+            "the node of a peer does not understand a message what=%r",
+            what[: bounds.LOGGED_CHARACTERS],
+        )
         self._members.not_understood(*pair)

@@ -17,6 +17,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
+from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.client import FAILURES, check, hang_up
 from dyad_server.engines.redis.codec import Map
 from dyad_server.engines.redis.messages import ENTRY, Entry
@@ -27,14 +28,6 @@ log = logging.getLogger("dyad.redis")
 
 Then = Callable[[Any], None]
 
-ROUND_TRIP_SECONDS = 1.0
-RETRY_SECONDS = 0.1
-# So that one round trip stays far below its time limit.
-_CALLS_AT_ONCE = 200
-_BYTES_AT_ONCE = 1024 * 1024
-_MESSAGES_AN_ENTRY = 64
-# The rest is dropped; the links between peers resend it.
-_MESSAGES_WAITING = 1024
 # The script that does not begin with shared.lua.
 _ALONE = "post"
 
@@ -170,7 +163,7 @@ class Pipeline:
                 await hang_up(self._client)
                 if self._give_up_at is not None and time.monotonic() > self._give_up_at:
                     return
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(bounds.RETRY_SECONDS)
                 self._wake.set()
 
     def stop(self, seconds: float) -> None:
@@ -205,7 +198,7 @@ class Pipeline:
     def _next_calls(self, now: float) -> list[Call]:
         calls: list[Call] = []
         size = 0
-        while self._calls and len(calls) < _CALLS_AT_ONCE and size < _BYTES_AT_ONCE:
+        while self._calls and len(calls) < bounds.CALLS_AT_ONCE and size < bounds.BYTES_AT_ONCE:
             call = self._calls.popleft()
             if call.timely(now):
                 calls.append(call)
@@ -217,13 +210,13 @@ class Pipeline:
         size = 0
         for node in tuple(self._messages):
             messages = self._messages.pop(node)
-            while messages and size < _BYTES_AT_ONCE:
-                entry = ENTRY.pack(Entry(self._node, messages[:_MESSAGES_AN_ENTRY]))
-                del messages[:_MESSAGES_AN_ENTRY]
+            while messages and size < bounds.BYTES_AT_ONCE:
+                entry = ENTRY.pack(Entry(self._node, messages[: bounds.MESSAGES_AN_ENTRY]))
+                del messages[: bounds.MESSAGES_AN_ENTRY]
                 size += len(entry)
                 yield self._store.post(node, entry)
             if messages:
-                self._messages[node] = messages[:_MESSAGES_WAITING]
+                self._messages[node] = messages[: bounds.MESSAGES_WAITING]
 
     async def flush(self) -> None:
         """Ask what has gathered, in one round trip.
@@ -240,7 +233,7 @@ class Pipeline:
         for post in self._next_posts():
             self.run(pipe, post.name, post.keys, post.arguments)
         try:
-            async with asyncio.timeout(ROUND_TRIP_SECONDS):
+            async with asyncio.timeout(bounds.ROUND_TRIP_SECONDS):
                 answers = await pipe.execute(raise_on_error=False)
         except Exception:
             self.ask_first(calls)

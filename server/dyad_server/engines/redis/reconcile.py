@@ -11,19 +11,12 @@ from collections.abc import Callable
 from functools import partial
 
 from dyad_server.core.events import Departure
+from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.answers import OnNode, Verdict
 from dyad_server.engines.redis.membership import Assertion, Membership
 from dyad_server.engines.redis.messages import Forgotten, Here
 from dyad_server.engines.redis.pairing import Pairing
 from dyad_server.engines.redis.seats import Peer, Seat
-
-TICK_SECONDS = 0.25
-_ANSWER_SECONDS = 2.0
-# A peer's node has this long to say why the peer has no seat: because it left, or
-# because Redis lost the room and the peer is still there.
-_ABSENT_SECONDS = 3.0
-_WATCH_TICKS = 4
-_KEEP_TICKS = 32
 
 
 class Reconciler:
@@ -68,17 +61,17 @@ class Reconciler:
     async def _tick(self) -> None:
         ticks = 0
         while True:
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(bounds.TICK_SECONDS)
             ticks += 1
             self._membership.check()
             if not self._membership.holds:
                 continue
             now = time.monotonic()
             self._resend(now)
-            if ticks % _WATCH_TICKS == 0:
+            if ticks % bounds.WATCH_TICKS == 0:
                 self._watch_nodes()
-            self._keep_rooms(ticks % _KEEP_TICKS)
-            if ticks % _KEEP_TICKS == 0:
+            self._keep_rooms(ticks % bounds.KEEP_TICKS)
+            if ticks % bounds.KEEP_TICKS == 0:
                 self._seats.forget(now)
                 self._pairing.links.forget(now)
 
@@ -121,11 +114,11 @@ class Reconciler:
             # One question at a time: where Redis is slow, more of them make it slower.
             self._looking.add(seat.member.id)
             since = peer.absent_since
-            late = since is not None and time.monotonic() - since > _ABSENT_SECONDS
+            late = since is not None and time.monotonic() - since > bounds.ABSENT_SECONDS
             script = self._store.find_peer(
                 seat.room_id, peer.member.id, absent_too_long=late or node_gone
             )
-            self._membership.ask(script, found, _ANSWER_SECONDS)
+            self._membership.ask(script, found, bounds.SCRIPT_SECONDS)
 
     def _resend(self, now: float) -> None:
         """Resend what is not acknowledged, and look for the peers that are silent."""
@@ -152,19 +145,20 @@ class Reconciler:
                     self.find_peer(seat, seat.peer, node_gone=True)
 
         for node, seats in seats_by_node.items():
-            self._membership.ask(self._store.node_gone(node), partial(watched, seats), 1.0)
+            script, seen = self._store.node_gone(node), partial(watched, seats)
+            self._membership.ask(script, seen, bounds.WATCH_SECONDS)
 
     def _keep_rooms(self, turn: int) -> None:
         """Keep the rooms whose turn it is from expiring, and look for the peers there."""
         for seat in self._seats:
-            if not seat.seated or hash(seat.member.id) % _KEEP_TICKS != turn:
+            if not seat.seated or hash(seat.member.id) % bounds.KEEP_TICKS != turn:
                 continue
             here = seat.peer is not None and self._pairing.is_here(seat.peer)
             if not here or not seat.polite:
                 # Where both are here, one of them keeps the room for both.
                 members = [seat.member.id, seat.peer_id] if here else [seat.member.id]
                 script = self._store.keep_room(seat.room_id, members)
-                self._membership.ask(script, self._kept, _ANSWER_SECONDS)
+                self._membership.ask(script, self._kept, bounds.SCRIPT_SECONDS)
             if seat.peer is not None and not here:
                 self.find_peer(seat, seat.peer)
 
@@ -192,7 +186,7 @@ class Reconciler:
     def assert_again(self, seat: Seat) -> None:
         """Assert one seat in Redis."""
         if self.ready and seat.seated and self._seats.has(seat):
-            self._membership.ask(*self._assertion(seat, lambda _: None), _ANSWER_SECONDS)
+            self._membership.ask(*self._assertion(seat, lambda _: None), bounds.SCRIPT_SECONDS)
 
     def renewed(self) -> None:
         """Assert all members, if Redis has forgotten or this node's lease was gone."""
@@ -215,7 +209,7 @@ class Reconciler:
                 self._generation = ""
 
         if term != self._membership.lease.term and self._seats.has(seat):
-            self._membership.ask(*self._assertion(seat, asserted), _ANSWER_SECONDS)
+            self._membership.ask(*self._assertion(seat, asserted), bounds.SCRIPT_SECONDS)
 
     def _one_asserted(self, answer: Verdict | None) -> None:
         lease = self._membership.lease

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
+from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.codec import Map, NotUnderstood
 from dyad_server.engines.redis.messages import (
     ANSWER,
@@ -21,9 +22,6 @@ from dyad_server.engines.redis.peer_links import Post
 
 log = logging.getLogger("dyad.requests")
 
-_ASK_AGAIN_SECONDS = 0.5
-# Answers that are kept, in case one is lost and its question comes again.
-_REMEMBERED = 4096
 
 AnswerTo = Callable[[Question], Awaitable[AnswerBody]]
 
@@ -42,7 +40,7 @@ class Requests:
 
     async def ask(self, node: str, question: Question, seconds: float) -> AnswerBody | None:
         """The answer of a node; None if none comes in time."""
-        request = secrets.token_hex(8)
+        request = secrets.token_hex(bounds.REQUEST_BYTES)
         answer: asyncio.Future[Map] = asyncio.get_running_loop().create_future()
         self._waiting[request] = answer
         ask = Ask(request, QUESTION.write(question))
@@ -51,11 +49,14 @@ class Requests:
             # Asked again, because messages may be lost; answered from memory then.
             while time.monotonic() < deadline:
                 self._post.post(node, ask)
-                done, _ = await asyncio.wait({answer}, timeout=_ASK_AGAIN_SECONDS)
+                done, _ = await asyncio.wait({answer}, timeout=bounds.ASK_AGAIN_SECONDS)
                 if done:
                     return ANSWER.read(answer.result())
         except NotUnderstood as error:
-            log.warning("an answer of another node was not understood what=%r", error.what[:80])
+            log.warning(
+                "an answer of another node was not understood what=%r",
+                error.what[: bounds.LOGGED_CHARACTERS],
+            )
         finally:
             del self._waiting[request]
         return None
@@ -70,7 +71,7 @@ class Requests:
             case Ask(request, question):
                 if request not in self._answers:
                     self._answers[request] = None
-                    while len(self._answers) > _REMEMBERED:
+                    while len(self._answers) > bounds.REMEMBERED_ANSWERS:
                         self._answers.popitem(last=False)
                     self.run(self._answer(request, node, question))
                 elif (known := self._answers[request]) is not None:
@@ -87,7 +88,10 @@ class Requests:
         try:
             answer = await self._answer_to(QUESTION.read(question))
         except NotUnderstood as error:
-            log.warning("a question of another node was not understood what=%r", error.what[:80])
+            log.warning(
+                "a question of another node was not understood what=%r",
+                error.what[: bounds.LOGGED_CHARACTERS],
+            )
             answer = QuestionRejected()
         self._answers[request] = written = ANSWER.write(answer)
         self._post.post(node, Answer(request, written))

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from dyad_server.core.events import Member
-
-# For less than this, other nodes may still speak to a member that has moved away.
-_MOVED_SECONDS = 60.0
+from dyad_server.engines.redis import bounds
 
 
 @dataclass(slots=True)
@@ -126,5 +124,5 @@ class Seats:
     def forget(self, now: float) -> None:
         """Forget the members that moved away long ago."""
         for member_id, moved_at in tuple(self._moved.items()):
-            if now - moved_at > _MOVED_SECONDS:
+            if now - moved_at > bounds.MOVED_SECONDS:
                 del self._moved[member_id]

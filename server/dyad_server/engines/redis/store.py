@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from dyad_server.core.events import Member
+from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.answers import (
     Claimed,
     Entered,
@@ -30,13 +31,6 @@ SCHEMA = 1
 SCHEMA_ERROR = "DYADSCHEMA"
 """What the error of `renew_lease` begins with where Redis has another layout."""
 
-LEASE_MS = 6_000
-ROOM_MS = 120_000
-INBOX_MS = 60_000
-MISSING_MS = 180_000
-GENERATION_MS = 3_600_000
-# A node reads its inbox without a pause: far more than can wait there.
-_INBOX_ENTRIES = 20_000
 ENTRY = b"entry"
 """The field of an inbox's entry."""
 
@@ -119,7 +113,7 @@ class Store:
             _, term, polite, epoch, peer, evicted = answer
             return Entered(int(term), polite == b"1", int(epoch), _peer(peer), _peer(evicted))
 
-        return self._about("enter", room_id, _text(member), int(create), ROOM_MS, read=read)
+        return self._about("enter", room_id, _text(member), int(create), bounds.ROOM_MS, read=read)
 
     def leave(self, room_id: str, member_id: str) -> Script[Freed | Verdict]:
         """Free a member's seat."""
@@ -131,7 +125,7 @@ class Store:
 
     def check_seat(self, room_id: str, member_id: str, user_id: str) -> Script[Verdict]:
         """Whose seat the user's seat is; `member_id` may be empty."""
-        return self._about("check_seat", room_id, member_id, user_id, ROOM_MS, read=_verdict)
+        return self._about("check_seat", room_id, member_id, user_id, bounds.ROOM_MS, read=_verdict)
 
     def find_peer(
         self, room_id: str, member_id: str, *, absent_too_long: bool
@@ -151,7 +145,7 @@ class Store:
         """Assert that a member sits where it sat."""
         text = _text(member)
         return self._about(
-            "assert_seat", room_id, text, int(polite), epoch, peer_id, ROOM_MS, read=_verdict
+            "assert_seat", room_id, text, int(polite), epoch, peer_id, bounds.ROOM_MS, read=_verdict
         )
 
     def keep_room(self, room_id: str, member_ids: Iterable[str]) -> Script[list[str]]:
@@ -160,7 +154,7 @@ class Store:
         def read(answer: list[bytes]) -> list[str]:
             return [member_id.decode() for member_id in answer[1:]]
 
-        return self._about("keep_room", room_id, ROOM_MS, *member_ids, read=read)
+        return self._about("keep_room", room_id, bounds.ROOM_MS, *member_ids, read=read)
 
     def hand_off(
         self, room_id: str, member_id: str, token_keys: Iterable[str], snapshot: bytes, life_ms: int
@@ -169,7 +163,7 @@ class Store:
         return Script(
             "hand_off",
             (self.keys.room(room_id), *token_keys),
-            (member_id, snapshot, life_ms, max(ROOM_MS, life_ms)),
+            (member_id, snapshot, life_ms, max(bounds.ROOM_MS, life_ms)),
             lambda answer: bool(answer == [b"ok"]),
             size=len(snapshot),
         )
@@ -190,7 +184,7 @@ class Store:
             return Verdict(answer[0])
 
         keys = (self.keys.room(room_id), token_key)
-        return Script("claim", keys, (claim, user_id, ROOM_MS, member_id), read)
+        return Script("claim", keys, (claim, user_id, bounds.ROOM_MS, member_id), read)
 
     def node_gone(self, node: str) -> Script[bool]:
         """Whether a node is gone."""
@@ -210,20 +204,20 @@ class Store:
             *(keys.lease(node), keys.generation, keys.inbox(node)),
             *(keys.missing(node), keys.fence(node), keys.schema),
         )
-        arguments = (LEASE_MS, GENERATION_MS, INBOX_MS, first_id, SCHEMA)
+        arguments = (bounds.LEASE_MS, bounds.GENERATION_MS, bounds.INBOX_MS, first_id, SCHEMA)
         return Script("renew_lease", named, arguments, read)
 
     def post(self, node: str, entry: bytes) -> Script[None]:
         """Put an entry into a node's inbox, if the node is there."""
         keys = (self.keys.lease(node), self.keys.inbox(node))
-        return Script("post", keys, (entry, _INBOX_ENTRIES, INBOX_MS), lambda _: None)
+        return Script("post", keys, (entry, bounds.INBOX_ENTRIES, bounds.INBOX_MS), lambda _: None)
 
     async def retire(self, client: Any, node: str) -> None:
         """Give a node's lease back, so that others need not wait for it to run out."""
         keys = self.keys
         await client.delete(keys.lease(node), keys.inbox(node))
         # Missing for longer than any wait.
-        await client.set(keys.missing(node), 0, px=MISSING_MS)
+        await client.set(keys.missing(node), 0, px=bounds.MISSING_LIFE_MS)
 
     def _about(
         self, name: str, room_id: str, *arguments: str | bytes | int, read: Callable[[Any], T]

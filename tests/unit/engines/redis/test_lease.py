@@ -1,7 +1,8 @@
 """The lease: a node believes in its lease only while all other nodes do."""
 
 from dyad_server.engines.redis.answers import Renewal
-from dyad_server.engines.redis.lease import LEASE_SECONDS, Lease
+from dyad_server.engines.redis.bounds import LEASE_SECONDS
+from dyad_server.engines.redis.lease import Lease
 
 ASKED, ANSWERED = 100.0, 100.4
 SETTLE = 3.0

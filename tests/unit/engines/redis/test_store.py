@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 import dyad_server
 import pytest
 from dyad_server.core.events import Member
-from dyad_server.engines.redis import store as module
+from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.store import Keys, Script, Store, schema_sentence
 
 from tests.support.redis_page import PAGE, ROWS, named
@@ -87,12 +87,12 @@ def test_a_script_names_at_its_top_what_its_method_gives_it(name: str) -> None:
 
 def test_the_lifetimes_on_the_page_are_those_of_the_code() -> None:
     lives = {kind: row.seconds for kind, row in ROWS.items()}
-    assert lives["schema"] == lives["generation"] == module.GENERATION_MS / 1000
-    assert lives["node"] == module.LEASE_MS / 1000
-    assert lives["fence"] == lives["in"] == module.INBOX_MS / 1000
-    assert lives["missing"] == module.MISSING_MS / 1000
-    assert f"MISSING_LIFE_MS = {module.MISSING_MS}\n" in SHARED
-    assert lives["room"] == module.ROOM_MS / 1000
+    assert lives["schema"] == lives["generation"] == bounds.GENERATION_MS / 1000
+    assert lives["node"] == bounds.LEASE_MS / 1000
+    assert lives["fence"] == lives["in"] == bounds.INBOX_MS / 1000
+    assert lives["missing"] == bounds.MISSING_LIFE_MS / 1000
+    assert f"MISSING_LIFE_MS = {bounds.MISSING_LIFE_MS}\n" in SHARED
+    assert lives["room"] == bounds.ROOM_MS / 1000
     assert lives["handed-off"] is lives["token"] is None
 
 

@@ -1,0 +1,43 @@
+"""Bounds of the settings, and of a server's start and stop. Each package has its own `bounds`.
+
+A number that an operator may want to change is a setting instead: see `config`.
+"""
+
+# Settings.
+
+LARGEST_NUMBER = 2**31 - 1
+"""gRPC and the system's timers accept signed 32-bit numbers, also of milliseconds."""
+LEAST_SECONDS = 0.001
+"""Timers count milliseconds."""
+MOST_SECONDS = LARGEST_NUMBER // 1000
+"""The most that a timer can count."""
+FILE_BYTES = 65536
+"""The largest key, certificate or secret; a wrong path may name a file of any size."""
+LARGEST_PORT = 65535
+"""TCP has no more."""
+MOST_HOPS = 16
+"""More proxies than any deployment has; also the most that are read from a header."""
+LONGEST_HEARTBEAT_SECONDS = 10
+"""In a browser, 15 s of silence count as a broken connection."""
+REFUSED_PREFIX_BITS = {4: 8, 6: 16}
+"""By IP version: a shorter prefix covers nearly all addresses, and no proxies can have it."""
+NARROW_PREFIX_BITS = {4: 24, 6: 64}
+"""By IP version: a shorter prefix is probably a mistake."""
+
+# Reconnects.
+
+SPREAD_SECONDS = 2.0
+"""Over how long clients reconnect, where nothing else is known."""
+SPREAD_WITHOUT_GRACE_SECONDS = 5.0
+"""The longest spread after a drain, where no reserved seat sets one."""
+CLIENT_PATIENCE = 1.5
+"""Clients wait up to this many times as long as `retry-after-ms` says."""
+
+# Start and stop.
+
+HEALTH_REPORT_SECONDS = 0.5
+"""How often health checks learn whether rooms can be entered."""
+TOKENLESS_STOP_SECONDS = 1.0
+"""How long a stop waits for streams that need no token: one that is not read never ends."""
+LAST_WORDS_SECONDS = 1.0
+"""How long a stop waits for statuses to be written, when handing off has taken all the time."""

@@ -1,0 +1,139 @@
+"""The bounds of `engines.redis`: how long nodes wait for Redis and each other, and how much waits.
+
+Many of these depend on each other. Where one must be shorter than another, its comment
+says so, and tests/unit/engines/redis/test_bounds.py checks it. docs/redis.md has the
+lifetimes of the keys.
+"""
+
+# Lifetimes of keys.
+
+LEASE_MS = 6_000
+"""A node's lease. It outlasts several renewals, so that no single one matters."""
+LEASE_SECONDS = LEASE_MS / 1000
+"""The same, for comparisons."""
+LEASE_MARGIN_SECONDS = 0.5
+"""A node believes its own lease over earlier than others do: a renewal takes a moment."""
+ROOM_MS = 120_000
+"""A room that no node keeps: longer than any outage of Redis after which seats come back."""
+INBOX_MS = 60_000
+"""An inbox and a fence: longer than the lease of their node."""
+MISSING_LIFE_MS = 180_000
+"""Since when a lease is missing: longer than the rooms of its node live."""
+GENERATION_MS = 3_600_000
+"""The generation of the data, and the schema. Every renewal renews them."""
+
+# One connection.
+
+CONNECT_SECONDS = 1.0
+"""How long a connection to Redis may take."""
+ROUND_TRIP_SECONDS = 1.0
+"""How long a round trip may take before its connection is given up."""
+RETRY_SECONDS = 0.1
+"""The pause before the next try."""
+CALLS_AT_ONCE = 200
+"""Calls in a round trip: far fewer than take `ROUND_TRIP_SECONDS`."""
+BYTES_AT_ONCE = 1024 * 1024
+"""Bytes in a round trip, for the same reason."""
+
+# This node.
+
+NODE_BYTES = 8
+"""A node's name: enough that no two nodes have the same."""
+RENEW_SECONDS = 1.0
+"""How often a lease is renewed. Others believe a node gone 1.75 s after its lease is missing
+(`MISSING_MS` in shared.lua): a healthy node renews it before that."""
+PROBE_SECONDS = 1.0
+"""How often a node sends itself a message, to see that its mailbox works."""
+PROBE_LATE_SECONDS = 3.0
+"""When a probe that has not arrived means that a connection is stuck."""
+SETTLE_SECONDS = 3.0
+"""How old a generation must be before anyone enters: all nodes have renewed their lease by then,
+and have asserted their members."""
+STOP_SECONDS = 2.0
+"""How long a stop waits for what is still to be sent."""
+
+# Scripts.
+
+ENTER_SECONDS = 1.5
+"""How long a client that enters waits. It is refused then, and may try again."""
+ANSWER_SECONDS = 1.0
+"""How long a client that resumes or leaves waits; then what this node knows is the answer."""
+SCRIPT_SECONDS = 2.0
+"""How long this node waits for other scripts: longer than a round trip and a retry."""
+PERSIST_SECONDS = 60.0
+"""How much longer a script is repeated for its effect: a seat must be freed some time."""
+
+# Peers and rooms.
+
+TICK_SECONDS = 0.25
+"""How often the seats are looked after."""
+WATCH_TICKS = 4
+"""Ticks between two looks at the nodes of peers: 1 s."""
+WATCH_SECONDS = WATCH_TICKS * TICK_SECONDS
+"""How long a look at a node may take: then there is the next."""
+KEEP_TICKS = 32
+"""Ticks in which each room is kept once: 8 s, far less than `ROOM_MS`."""
+ABSENT_SECONDS = 3.0
+"""How long a peer may have no seat in Redis. Its node can tell in this time whether the peer
+left, or Redis lost the room and the peer is still there."""
+MOVED_SECONDS = 60.0
+"""How long a member that moved away is remembered: other nodes may still speak to it here."""
+
+# Links between peers.
+
+LINK_MESSAGES = 512
+"""Unacknowledged messages to one peer; with more, the two have lost each other."""
+LINK_BYTES = 512 * 1024
+"""The same in bytes."""
+MESSAGE_BYTES = 64
+"""What a message counts beside its payload."""
+RESEND_SECONDS = 1.0
+"""When an unacknowledged message is resent."""
+SILENT_SECONDS = 7.0
+"""When an unacknowledged message means that the peer is lost. Longer than `LEASE_SECONDS`, for
+its node may be gone; short enough that both members are told within 10 s."""
+LAST_WORDS_SECONDS = 20.0
+"""How long the last messages of a member that is gone are resent. Longer than a seat is
+reserved: a peer that reconnects may still lack them."""
+REMEMBER_SECONDS = 30.0
+"""How long a sender is remembered after its receiver is gone. Longer than `LAST_WORDS_SECONDS`,
+or it would be received twice."""
+
+# Mailboxes.
+
+READ_ENTRIES = 256
+"""Entries that are read at once."""
+READ_BLOCK_MS = 500
+"""How long a read waits for an entry: a stop waits for it."""
+INBOX_ENTRIES = 20_000
+"""Entries of an inbox. A node reads its inbox without a pause: far fewer can wait there."""
+MESSAGES_AN_ENTRY = 64
+"""Messages in an entry, so that no entry is large."""
+MESSAGES_WAITING = 1024
+"""Messages that wait for one node. The rest is dropped; the links between peers resend it."""
+LOGGED_CHARACTERS = 80
+"""Of a kind or a field that was not understood: another node has written it."""
+
+# Questions between nodes.
+
+REQUEST_BYTES = 8
+"""The name of a question or a claim."""
+ASK_AGAIN_SECONDS = 0.5
+"""When a question is repeated: a message may be lost, so each is asked at least twice."""
+REMEMBERED_ANSWERS = 4096
+"""Answers that are kept, in case one is lost and its question comes again."""
+SEND_SECONDS = 3.0
+"""How long a forwarded `Send` may take."""
+FINISH_SECONDS = SEND_SECONDS
+"""How long a node that stops waits for what other nodes have asked of it."""
+CLAIM_ANSWER_SECONDS = 1.0
+"""How long a node may take to hand a participant off. It is asked again if it does not answer."""
+CLAIM_PAUSE_SECONDS = 0.5
+"""The pause before Redis is asked again for a participant."""
+CLAIM_SECONDS = 7.5
+"""How long a participant is looked for. Longer than the lease of a node that is gone, shorter
+than a client waits."""
+CLAIMS_PER_USER = 16
+"""Claims of one user at one time: as many as it may have streams."""
+CLAIMS = 2048
+"""Claims of all users at one time."""

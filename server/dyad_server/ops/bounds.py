@@ -1,0 +1,15 @@
+"""The bounds of `ops`: workers, and the server of the metrics."""
+
+EARLY_END_SECONDS = 5.0
+"""A worker that ends this soon has failed to start."""
+EARLY_ENDS = 5
+"""After so many failed starts in a row, the supervisor gives up."""
+KILL_SECONDS = 5.0
+"""How long after `--drain-timeout` a worker is killed; it may still write statuses by then."""
+
+METRICS_CONNECTIONS = 16
+"""At one time: more than any monitoring opens. The oldest gives way."""
+METRICS_REQUEST_BYTES = 8192
+"""The largest head of a request."""
+METRICS_SECONDS = 5.0
+"""How long a connection may last; it carries one request."""

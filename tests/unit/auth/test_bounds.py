@@ -1,0 +1,19 @@
+"""Bounds of `auth` that depend on each other."""
+
+from dyad_server.auth import bounds
+from dyad_server.config import Config
+
+
+def test_the_times_of_a_fetch_are_each_shorter_than_the_next() -> None:
+    times = [
+        bounds.KEYS_PATIENCE_SECONDS,
+        bounds.KEYS_TIMEOUT_SECONDS,
+        bounds.KEYS_RETRY_SECONDS,
+        bounds.KEYS_RENEW_SECONDS,
+        bounds.KEYS_KEPT_SECONDS,
+    ]
+    assert times == sorted(set(times))
+
+
+def test_as_many_tokens_are_known_as_a_server_has_participants() -> None:
+    assert Config(jwt_secret="s" * 32).max_streams < bounds.CACHED_TOKENS
