@@ -8,12 +8,18 @@ from dyad_server.errors import Ended
 log = logging.getLogger("dyad")
 
 
-def _quotes_no_header(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith("Invalid encoding on")
+def _is_for_operators(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_NOT_FOR_OPERATORS)
 
 
-# gRPC logs a header that is not UTF-8 in full, and it may be a token.
-logging.getLogger("grpc._cython.cygrpc").addFilter(_quotes_no_header)
+# What gRPC logs at any client's will.
+_NOT_FOR_OPERATORS = (
+    # A header that is not UTF-8, in full: it may be a token.
+    "Invalid encoding on",
+    # A traceback, for a client that leaves while it is answered.
+    "ExecuteBatchError raised in core",
+)
+logging.getLogger("grpc._cython.cygrpc").addFilter(_is_for_operators)
 
 
 def configure(level: str) -> None:
