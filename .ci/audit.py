@@ -1,7 +1,7 @@
-"""Known vulnerabilities of what is shipped: the Python server and the web client.
+"""Checks the shipped packages, the Python server and the web client, for known vulnerabilities.
 
-A finding fails, and so does a tool that says something else than a report. Only
-where its index does not answer at all is nothing checked; that is said.
+The audit fails on a finding, and when a tool prints anything but a report. If the index of
+vulnerabilities does not answer, the audit says that nothing was checked, and passes.
 """
 
 import json
@@ -23,11 +23,11 @@ class NotCheckedError(Exception):
 
 
 def python_findings(report: str, log: str) -> list[str]:
-    """What `pip-audit --format json` found, one line each.
+    """List what `pip-audit --format json` found, a line for each finding.
 
     Raises:
-        NotCheckedError: its index does not answer.
-        ValueError: that is not a report.
+        NotCheckedError: the index does not answer.
+        ValueError: the output is not a report.
     """
     if not report:
         last = (log.strip().splitlines() or [""])[-1]
@@ -37,7 +37,7 @@ def python_findings(report: str, log: str) -> list[str]:
     packages = json.loads(report)["dependencies"]
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     if len(skipped) == len(packages):
-        raise NotCheckedError("it knows none of these packages")
+        raise NotCheckedError("it knows none of the packages")
     findings = [f"{name} could not be checked" for name in skipped]
     return findings + [
         f"{package['name']} {package['version']}: {found['id']}"
@@ -47,11 +47,11 @@ def python_findings(report: str, log: str) -> list[str]:
 
 
 def npm_findings(report: str) -> list[str]:
-    """What `npm audit --json` found, one line each.
+    """List what `npm audit --json` found, a line for each finding.
 
     Raises:
-        NotCheckedError: its index does not answer.
-        ValueError: that is not a report.
+        NotCheckedError: the index does not answer.
+        ValueError: the output is not a report.
     """
     said = json.loads(report)
     if "vulnerabilities" in said:
@@ -63,7 +63,7 @@ def npm_findings(report: str) -> list[str]:
 
 
 def _run(*command: str | Path) -> tuple[str, str]:
-    done = subprocess.run(  # noqa: S603 - of this file's own words
+    done = subprocess.run(  # noqa: S603 - this file alone makes the command
         command, cwd=ROOT, capture_output=True, text=True, check=False
     )
     return done.stdout, done.stderr
@@ -102,13 +102,13 @@ def _npm() -> list[str]:
 
 
 def main() -> int:
-    """Check both; 1 if there is anything to be seen to."""
+    """Check both; return 1 if there is anything to fix."""
     failed = False
     for what, check in (("Python", _python), ("npm", _npm)):
         try:
             findings: Sequence[str] = check()
         except NotCheckedError as why:
-            print(f"{what}: NOT CHECKED, the index of vulnerabilities does not answer: {why}.")
+            print(f"{what}: NOT CHECKED: the index of vulnerabilities does not answer ({why}).")
         except ValueError as error:
             print(f"{what}: the check itself failed.\n{error}")
             failed = True

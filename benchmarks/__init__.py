@@ -1,1 +1,1 @@
-"""Programs that measure; what they print is in docs/."""
+"""Programs that measure the server. Their results are in docs/."""

@@ -1,8 +1,8 @@
-"""What a participant and a call cost one process: CPU and memory.
+"""Measures the CPU and memory that one process spends on a participant and on a call.
 
 Run: python -m benchmarks.capacity [--rounds 5] [--idle 500] [--calls 200]
 
-Every participant has a connection of its own, as from as many devices.
+Every participant has its own network connection, as if each used its own device.
 """
 
 import argparse
@@ -25,7 +25,7 @@ IDLE_SECONDS = 20
 
 
 def resident_kib(pid: int) -> int:
-    """Resident memory of a process."""
+    """The resident memory of a process."""
     (line,) = [
         line
         for line in Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -40,7 +40,7 @@ def token(sub: str) -> str:
 
 
 async def call(target: str, number: int) -> None:
-    """One whole call: connect, meet, offer, answer, candidates both ways, hang up."""
+    """One whole call: connect, join, offer, answer, candidates both ways, hang up."""
     async with (
         dyad.connect(target, token(f"alice-{number}")) as alice,
         dyad.connect(target, token(f"bob-{number}")) as bob,
@@ -63,7 +63,7 @@ async def call(target: str, number: int) -> None:
 
 
 async def cost_of_calls(target: str, pid: int, calls: int) -> float:
-    """Server CPU in milliseconds a call."""
+    """The server CPU of a call, in milliseconds."""
     before = cpu_seconds(pid)
     gate = asyncio.Semaphore(AT_ONCE)
 
@@ -76,7 +76,7 @@ async def cost_of_calls(target: str, pid: int, calls: int) -> float:
 
 
 async def cost_of_idling(target: str, pid: int, participants: int) -> tuple[float, float]:
-    """Memory in KiB, and CPU in milliseconds a minute, of one who waits in a room."""
+    """The memory in KiB, and CPU in milliseconds a minute, of a participant that only waits."""
     before = resident_kib(pid)
     connections = [dyad.connect(target, token(f"idle-{n}")) for n in range(participants)]
     for connection in connections:
@@ -93,14 +93,14 @@ async def cost_of_idling(target: str, pid: int, participants: int) -> tuple[floa
 
 
 async def main(rounds: int, idle: int, calls: int) -> None:
-    """Measure, and print."""
+    """Measure, and print the results."""
     async with dyad_serve(SECRET, "--max-streams-per-address", "100000") as served:
         target, pid = f"127.0.0.1:{served.port}", served.process.pid
         costs = []
         for number in range(rounds + 1):
             costs.append(await cost_of_calls(target, pid, calls))
             print(f"  round {number} of {rounds}", flush=True)
-        # The first warms up.
+        # The first round only warms up.
         print(f"a whole call      {statistics.median(costs[1:]):6.2f} ms of CPU")
         memory, cpu = await cost_of_idling(target, pid, idle)
         print(f"an idle stream    {memory:6.1f} KiB, {cpu:.2f} ms of CPU a minute")

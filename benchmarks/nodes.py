@@ -1,10 +1,10 @@
-"""What a frame costs between two nodes, beside one on a single node, in server CPU.
+"""Compares the server CPU of a frame between two nodes with that of a frame on one node.
 
 Run: python -m benchmarks.nodes [--rounds 5] [--frames 20000]
 
 Both kinds of pair run in turn against the same two `dyad serve --redis`
-processes; each figure is the median over the rounds. Redis' own CPU is told
-apart, because it is shared by all nodes.
+processes. Each figure is the median over the rounds. The CPU of Redis is listed
+separately, because all nodes share it.
 """
 
 import argparse
@@ -23,20 +23,20 @@ from tests.support.redis import redis_server
 
 SECRET = secrets.token_hex(32)
 PAIRS = 10
-# As candidates come: a few at a time, and then the other side's.
+# As in a real call: a few candidates at a time, and then the other side's.
 BURST = 5
 CANDIDATE = dyad.Candidate("candidate:1 1 udp 2122260223 192.0.2.1 50000 typ host")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time that a process has used."""
+    """The CPU time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 async def pair(here: str, there: str, frames: int) -> None:
-    """A call between these two addresses, of so many frames."""
+    """Run a call between these two addresses, with this many frames."""
     async with (
         dyad.connect(here, mint(SECRET, sub="alice", email="", ttl=3600)) as alice,
         dyad.connect(there, mint(SECRET, sub="bob", email="", ttl=3600)) as bob,
@@ -54,7 +54,7 @@ async def pair(here: str, there: str, frames: int) -> None:
 
 
 async def measure(ports: tuple[int, int], pids: list[int], frames: int) -> list[float]:
-    """CPU microseconds a frame, of each process, with pairs whose ends are on these ports."""
+    """The CPU of a frame in each process, in microseconds, for pairs that use these ports."""
     before = [cpu_seconds(pid) for pid in pids]
     here, there = (f"127.0.0.1:{port}" for port in ports)
     await asyncio.gather(*(pair(here, there, frames // PAIRS) for _ in range(PAIRS)))
@@ -62,7 +62,7 @@ async def measure(ports: tuple[int, int], pids: list[int], frames: int) -> list[
 
 
 async def main(rounds: int, frames: int) -> None:
-    """Measure, and print."""
+    """Measure, and print the results."""
     options = [
         *("--max-frames-per-second", "1000000"),
         *("--max-bytes-per-second", "1000000000"),
@@ -80,7 +80,7 @@ async def main(rounds: int, frames: int) -> None:
         for number in range(rounds + 1):
             for kind, ports in kinds.items():
                 costs = await measure(ports, pids, frames)
-                if number:  # The first warms up.
+                if number:  # The first round only warms up.
                     found[kind].append(costs)
             print(f"  round {number} of {rounds}, {time.monotonic() - began:.0f} s", flush=True)
     totals = {}
@@ -88,9 +88,9 @@ async def main(rounds: int, frames: int) -> None:
         nodes = statistics.median(first + second for first, second, _ in measured)
         engine = statistics.median(third for _, _, third in measured)
         totals[kind] = nodes
-        print(f"{kind:10} {nodes:6.1f} µs of the nodes' CPU a frame, {engine:5.1f} µs of Redis'")
+        print(f"{kind:10} {nodes:6.1f} µs of node CPU a frame, {engine:5.1f} µs of Redis")
     ratio = totals["two nodes"] / totals["one node"]
-    print(f"ratio      {ratio:6.2f} of the nodes' CPU; at most 3 is promised")
+    print(f"ratio      {ratio:6.2f} of node CPU; the promise is at most 3")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How many nodes and how many Redis a number of participants needs.
+"""Estimates how many nodes and Redis servers a number of participants needs.
 
 Run: python -m benchmarks.simulate [--participants 1000000]
 
-Draws calls at random, puts each participant on a node and each room, by the
-hash of its id, on one of several Redis; adds up what each then has to do, with
-the costs that `benchmarks.capacity` and `benchmarks.nodes` measured. It says
-where the limit comes first, and how even the hash is.
+The simulation draws calls at random. It puts each participant on a node, and each
+room on a Redis server by the hash of its id. Then it adds up the load of each, with
+the costs that `benchmarks.capacity` and `benchmarks.nodes` measured. The table shows
+which limit is reached first, and how evenly the hash spreads the rooms.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured, in microseconds of CPU unless it says otherwise."""
+    """What was measured, in microseconds of CPU unless the name says otherwise."""
 
     call: float = 2200
     idle_a_second: float = 1100 / 60
@@ -33,28 +33,28 @@ class Costs:
 
 @dataclass(frozen=True)
 class Load:
-    """How people call; a call of three minutes is a short one for signaling."""
+    """How people call. Short calls are the hardest on signaling, and three minutes is short."""
 
     call_seconds: float = 180
     frames: int = 24
-    # Entering and leaving, of both; then, every 8 s and for each participant,
-    # its room's life is renewed, and a peer on another node is looked after.
+    # Both participants enter and leave. Every 8 s, for each participant,
+    # its room's lifetime is renewed, and so is its link to a peer on another node.
     scripts: int = 4
     keep_seconds: float = 8
 
 
-# What one process is let have: the rest is for bursts, and for a node less.
+# How far one process may be loaded: the rest is for bursts, and for a node that fails.
 _BUSY = 0.6
 _STREAMS = 10_000
 
 
 def shard_of(room_id: str, shards: int) -> int:
-    """The Redis that a room belongs to: the same for all who know its id."""
+    """The Redis server of a room: every node computes the same one from the room id."""
     return int.from_bytes(hashlib.sha256(room_id.encode()).digest()[:8], "big") % shards
 
 
 def redis_busy(rooms: float, costs: Costs, load: Load, across: float) -> float:
-    """The share of a core that one Redis uses for so many rooms."""
+    """The share of a core that one Redis server uses for this many rooms."""
     calls = rooms / load.call_seconds
     kept = rooms * 2 / load.keep_seconds * (costs.redis_keep + costs.redis_look * across)
     frames = calls * load.frames * across
@@ -62,7 +62,7 @@ def redis_busy(rooms: float, costs: Costs, load: Load, across: float) -> float:
 
 
 def node_busy(streams: float, costs: Costs, load: Load, across: float) -> float:
-    """The share of a core that one node uses for so many streams."""
+    """The share of a core that one node uses for this many streams."""
     calls = streams / 2 / load.call_seconds
     frames = calls * load.frames * across
     return (
@@ -71,7 +71,7 @@ def node_busy(streams: float, costs: Costs, load: Load, across: float) -> float:
 
 
 def simulate(participants: int, seed: int) -> str:
-    """One line of the table."""
+    """A row of the table."""
     costs, load = Costs(), Load()
     rooms = participants // 2
     nodes = max(2, math.ceil(participants / _STREAMS))
@@ -88,7 +88,7 @@ def simulate(participants: int, seed: int) -> str:
         room_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
         shard = shard_of(room_id, shards)
         on_shard[shard] += 1
-        # Each shard is a fleet of its own: a room's two ends are on its nodes.
+        # Each shard is a fleet of its own: both participants of a room are on its nodes.
         own = range(shard * nodes // shards, max((shard + 1) * nodes // shards, 1))
         for _ in range(2):
             on_node[own[chance.randrange(len(own))]] += 1

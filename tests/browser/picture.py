@@ -10,8 +10,8 @@ from playwright.async_api import Page, expect
 from tests.browser.site import DECODED, MEDIA_MS, Site, site
 from tests.conftest import token
 
-# What a fake camera shows looks like a fault: without a camera the page sends
-# a picture that it draws itself, in a colour of its choice.
+# The picture of a fake camera looks like a fault. Without a camera, the page
+# draws a picture of its own, in a random colour.
 NO_CAMERA = """hue => {
   navigator.mediaDevices.getUserMedia = async () => { throw new DOMException() };
   Math.random = () => hue / 360;

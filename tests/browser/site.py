@@ -26,16 +26,16 @@ FLAGS = [
     "--disable-sync",
     "--ignore-certificate-errors",
     "--allow-loopback-in-peer-connection",
-    # Fewer pictures a second than by default (20): each is encoded and decoded on these CPUs.
+    # The default is 20 a second. These CPUs encode and decode every picture.
     "--use-fake-device-for-media-stream=fps=10",
     "--use-fake-ui-for-media-stream",
 ]
 MEDIA_MS = 60_000
-# Only a hang fails a test: it waits so long for whatever it expects of a page.
+# Long enough that only a hang fails a test.
 expect.set_options(timeout=MEDIA_MS)
 
 
-# Every RTCPeerConnection of the page, in the order they were made.
+# Collects every RTCPeerConnection of the page, in the order of their creation.
 WATCH = """window.calls = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...options) {
@@ -46,7 +46,7 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 
 
 class Proxy:
-    """The Envoy of `deploy/` in front of a server that can restart on its port."""
+    """The Envoy of `deploy/` in front of a server. It can restart on its port."""
 
     def __init__(self, server_port: int, tls: Pair | None = None) -> None:
         self.port = free_port()
@@ -105,7 +105,7 @@ async def site(tls: Pair | None = None, **settings: Any) -> AsyncIterator[Site]:
 
 
 async def call(site: Site, *, bobs_url: str = "", first: str = "null") -> tuple[Page, Page]:
-    """Two tabs, filled in as two users would; `first` runs in both before that."""
+    """Two tabs in a call, filled in as two users would; `first` runs in both before that."""
     alice, bob = await site.tab(), await site.tab(url=bobs_url)
     for page, who in ((alice, "alice"), (bob, "bob")):
         await page.evaluate(first)
@@ -131,8 +131,8 @@ async def shows_moving_pictures(page: Page) -> None:
     await page.wait_for_function(f"() => {FRAMES} > {frames} + 10", timeout=MEDIA_MS)
 
 
-# Fake cameras all show the same picture: a stream's id, which travels in the
-# SDP, says whose it is.
+# All fake cameras show the same picture. The id of a stream, which travels in the
+# SDP, tells whose camera it is.
 STREAM = "id => document.getElementById(id).srcObject?.id ?? ''"
 DECODED = """() => {
   const video = document.getElementById("remoteVideo");

@@ -22,10 +22,10 @@ from tests.support.certificates import certificate
 from tests.support.clock import within
 from tests.support.needs import ROOT
 
-# A few browsers at a time are enough for the machine.
+# Limits how many browsers run at the same time.
 pytestmark = pytest.mark.xdist_group("browser page")
 
-# As where a person is asked, and answers by window.allow().
+# As if the browser asked for the camera, and a person allowed it by window.allow().
 ASKED_ABOUT_THE_CAMERA = """() => {
   const devices = navigator.mediaDevices;
   const open = devices.getUserMedia.bind(devices);
@@ -38,8 +38,8 @@ HEARD = """async () => [...(await window.calls[0].getStats()).values()].some(
 
 
 async def test_two_browsers_show_each_other_and_closing_one_tells_the_other() -> None:
-    # Where the end of a closed page's Listen overtakes its last Send, the seat
-    # is held first.
+    # The end of a closed page's Listen may overtake its last Send. Then the seat
+    # stays reserved for the grace time.
     async with site(resume_grace=0.5) as here:
         alice, bob = await call(here)
         for page in (alice, bob):
@@ -52,7 +52,7 @@ async def test_two_browsers_show_each_other_and_closing_one_tells_the_other() ->
             await expect(alice.locator("#status")).to_have_text("Connected")
 
 
-async def test_a_camera_that_is_allowed_late_takes_no_picture_away() -> None:
+async def test_a_camera_allowed_late_does_not_interrupt_the_picture() -> None:
     async with site() as here:
         pages = await call(here, first=ASKED_ABOUT_THE_CAMERA)
         for page in pages:
@@ -66,7 +66,7 @@ async def test_a_camera_that_is_allowed_late_takes_no_picture_away() -> None:
             await shows_moving_pictures(page)
 
 
-async def test_a_second_tab_of_the_same_person_takes_the_call_over() -> None:
+async def test_a_second_tab_of_the_same_person_takes_over_the_call() -> None:
     async with site() as here:
         alice, bob = await call(here)
         room_id = await alice.locator("#roomId").input_value()
@@ -79,7 +79,7 @@ async def test_a_second_tab_of_the_same_person_takes_the_call_over() -> None:
         stream = await other.evaluate(STREAM, "localVideo")
         assert await alice.evaluate(STREAM, "remoteVideo") == stream
         await shows_moving_pictures(alice)
-        # The first tab gives neither its picture nor the seat again by itself.
+        # The first tab stops its camera, and does not take the seat back by itself.
         assert await bob.evaluate("window.calls.at(-1).signalingState") == "closed"
         assert not await bob.evaluate(STREAM, "localVideo")
 
@@ -122,7 +122,7 @@ async def test_a_bad_token_is_reported_in_a_sentence(bad: str) -> None:
         await expect(page.locator("#status")).to_have_text("Disconnected")
 
 
-async def test_the_link_to_hand_over_has_the_room_and_not_the_token() -> None:
+async def test_the_link_to_share_contains_the_room_and_not_the_token() -> None:
     async with site() as here:
         page = await here.tab()
         await page.fill("#token", token())
@@ -136,7 +136,7 @@ async def test_the_link_to_hand_over_has_the_room_and_not_the_token() -> None:
         assert "token" not in href
 
 
-async def test_behind_tls_a_call_has_http2_for_itself(tmp_path: Path) -> None:
+async def test_behind_tls_a_call_uses_http2(tmp_path: Path) -> None:
     async with site(tls=certificate(tmp_path, "proxy")) as here:
         alice, _ = await call(here)
         protocol = 'performance.getEntriesByType("navigation")[0].nextHopProtocol'
@@ -160,7 +160,7 @@ async def listens_again(page: Page, times: int) -> None:
         await page.wait_for_event("request", lambda request: request.url.endswith("/Listen"))
 
 
-async def test_the_page_stays_connected_while_a_person_thinks() -> None:
+async def test_the_page_stays_connected_while_a_person_does_nothing() -> None:
     async with site(join_timeout=0.5) as here:
         page = await here.tab()
         await page.fill("#token", token())
@@ -196,7 +196,7 @@ async def test_reloading_a_demo_link_calls_again_without_a_token_in_the_address(
         await expect(page.locator("#link")).to_be_visible()
 
 
-async def test_a_link_to_another_server_does_not_get_this_ones_token() -> None:
+async def test_a_link_to_another_server_does_not_get_the_token_of_this_one() -> None:
     async with site() as here:
         page = await here.tab(f"token={token()}")
         await expect(page.locator("#token")).not_to_have_value("")

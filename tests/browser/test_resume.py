@@ -11,10 +11,10 @@ from tests.conftest import serving
 from tests.support import proxy as tcp
 from tests.support.clock import within
 
-# A few browsers at a time are enough for the machine.
+# Limits how many browsers run at the same time.
 pytestmark = pytest.mark.xdist_group("browser resume")
 
-ASKS_FOR_A_NEW_WAY = 'window.calls[0].signalingState === "have-local-offer"'
+RESTARTS_ICE = 'window.calls[0].signalingState === "have-local-offer"'
 UFRAG = "window.calls[0].localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]"
 
 
@@ -28,7 +28,7 @@ async def is_back(page: Page) -> None:
     await expect(page.locator("#message")).to_be_hidden()
 
 
-async def test_a_call_lives_through_ten_restarts_of_the_proxy() -> None:
+async def test_a_call_survives_ten_restarts_of_the_proxy() -> None:
     async with site() as here:
         alice, bob = await call(here)
         for page in (alice, bob):
@@ -75,7 +75,7 @@ async def test_a_page_whose_seat_expired_joins_and_negotiates_again() -> None:
             await shows_moving_pictures(page)
 
 
-async def test_when_the_network_is_back_the_call_restarts_ice() -> None:
+async def test_the_call_restarts_ice_when_the_network_is_back() -> None:
     async with site() as here:
         alice, bob = await call(here)
         before = await alice.evaluate(UFRAG)
@@ -102,7 +102,7 @@ async def test_two_concurrent_ice_restarts_keep_both_pictures() -> None:
             assert await page.evaluate("window.calls.length") == 1
 
 
-async def test_a_call_goes_on_after_the_server_lost_its_room() -> None:
+async def test_a_call_continues_after_the_server_lost_its_room() -> None:
     async with site() as here:
         alice, bob = await call(here)
         await here.proxy.stop()
@@ -120,7 +120,7 @@ async def test_a_call_goes_on_after_the_server_lost_its_room() -> None:
             await expect(bob.locator("#status")).to_have_text("Disconnected")
 
 
-async def test_a_media_gap_while_the_server_loses_the_room_ends_no_call() -> None:
+async def test_a_media_gap_while_the_server_loses_the_room_does_not_end_the_call() -> None:
     async with site() as here:
         alice, bob = await call(here)
         await here.proxy.stop()
@@ -131,7 +131,7 @@ async def test_a_media_gap_while_the_server_loses_the_room_ends_no_call() -> Non
             await here.proxy.start()
             goes_on = re.compile("no such room.*Your call goes on")
             await expect(alice.locator("#message")).to_have_text(goes_on)
-            await alice.wait_for_function(f"() => {ASKS_FOR_A_NEW_WAY}")
+            await alice.wait_for_function(f"() => {RESTARTS_ICE}")
             await expect(alice.locator("#message")).to_have_text(goes_on)
             await expect(alice.locator("#status")).to_have_text("Disconnected")
 

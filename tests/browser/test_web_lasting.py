@@ -1,4 +1,4 @@
-"""The web client, without a browser, in a call that outlasts its lease or its token."""
+"""The web client, without a browser, in a call that lasts longer than its lease or its token."""
 
 import asyncio
 import json
@@ -15,15 +15,15 @@ from tests.browser.site import Proxy
 from tests.conftest import serving, token
 from tests.support.needs import ROOT, needs
 
-# A few browsers at a time are enough for the machine.
+# Limits how many browsers run at the same time.
 pytestmark = pytest.mark.xdist_group("browser page")
 
 NODE = Path(sys.executable).parent / "node"
 PROGRAM = ROOT / "build" / "web" / "answering.mjs"
 LEEWAY = 30
-"""How long after its `exp` a token is still taken, in seconds."""
+"""How long the server still accepts a token after its `exp`, in seconds."""
 SECONDS = 4
-"""How long the tokens here are good for."""
+"""How long the tokens in this file are valid."""
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +32,11 @@ def program() -> None:
 
 
 class Answering:
-    """The program `answering`, with a new token whenever it asks for one.
+    """The program `answering`, which gets a new token whenever it asks for one.
 
     Attributes:
-        said: its lines so far.
-        tokens: how many it was given.
+        said: the lines that it has printed.
+        tokens: how many tokens it was given.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, seconds: int) -> None:
@@ -46,7 +46,7 @@ class Answering:
         self._seconds = seconds
 
     async def says(self, event: str) -> dict[str, Any]:
-        """Its next line about this event, ignoring other lines."""
+        """Wait for the next line about this event, ignoring other lines."""
         assert self._process.stdout is not None
         assert self._process.stdin is not None
         async for text in self._process.stdout:
@@ -58,12 +58,12 @@ class Answering:
                 self._process.stdin.write(f"{proof}\n".encode())
             if line["event"] == event:
                 return line
-        raise AssertionError(f"it never said {event}: {self.said}")
+        raise AssertionError(f"it never printed {event}: {self.said}")
 
 
 @asynccontextmanager
 async def answering(port: int, *options: str, seconds: int = SECONDS) -> AsyncIterator[Answering]:
-    """Run it with tokens that are valid for so many seconds."""
+    """Run it with tokens that are valid for this many seconds."""
     process = await asyncio.create_subprocess_exec(
         str(NODE),
         str(PROGRAM),
@@ -81,7 +81,7 @@ async def answering(port: int, *options: str, seconds: int = SECONDS) -> AsyncIt
 
 
 async def talk(bob: dyad.Connection, seconds: float) -> None:
-    """Send for so long; AssertionError if an answer is missing or wrong."""
+    """Send frames for this long; AssertionError if an answer is missing or wrong."""
     until_then, n = asyncio.get_running_loop().time() + seconds, 0
     while asyncio.get_running_loop().time() < until_then:
         n += 1
@@ -92,7 +92,7 @@ async def talk(bob: dyad.Connection, seconds: float) -> None:
         await asyncio.sleep(0.1)
 
 
-async def test_a_page_that_only_receives_outlives_its_lease() -> None:
+async def test_a_page_that_only_receives_keeps_its_connection_past_the_lease() -> None:
     async with (
         serving(heartbeat=0.2, lease=1) as server,
         Proxy(server.port) as proxy,
@@ -100,7 +100,7 @@ async def test_a_page_that_only_receives_outlives_its_lease() -> None:
         dyad.connect(f"127.0.0.1:{server.port}", token("bob")) as bob,
     ):
         await bob.join((await alice.says("room"))["room"])
-        # Fewer than it acknowledges.
+        # Too few frames for an acknowledgement.
         for n in range(30):
             await bob.send_candidate(dyad.Candidate(str(n)))
             await asyncio.sleep(0.1)
@@ -110,7 +110,7 @@ async def test_a_page_that_only_receives_outlives_its_lease() -> None:
 
 
 @pytest.mark.parametrize("end_at_expiry", [False, True])
-async def test_a_page_goes_on_with_its_call_when_its_token_expires(*, end_at_expiry: bool) -> None:
+async def test_a_page_continues_its_call_when_its_token_expires(*, end_at_expiry: bool) -> None:
     async with (
         serving(end_at_expiry=end_at_expiry) as server,
         Proxy(server.port) as proxy,

@@ -15,7 +15,7 @@ from tests.conftest import serving, token
 from tests.support import proxy as tcp
 from tests.support.needs import ROOT, needs
 
-# A few browsers at a time are enough for the machine.
+# Limits how many browsers run at the same time.
 pytestmark = pytest.mark.xdist_group("browser page")
 
 NODE = Path(sys.executable).parent / "node"
@@ -59,7 +59,7 @@ async def reads(process: asyncio.subprocess.Process) -> AsyncIterator[Line]:
 async def plays_to_the_end(
     process: asyncio.subprocess.Process, way: tcp.Proxy | None = None
 ) -> list[Line]:
-    """All it prints; `way` is cut after every 40 candidates."""
+    """Everything it prints; `way` is cut after every 40 candidates."""
     lines = []
     async for line in reads(process):
         lines.append(line)
@@ -74,7 +74,7 @@ def candidates(lines: list[Line]) -> list[int]:
 
 
 @pytest.mark.parametrize("scenario", ["call", "glare"])
-async def test_two_web_clients_play_the_script(scenario: str) -> None:
+async def test_two_web_clients_follow_the_script(scenario: str) -> None:
     async with serving() as server, Proxy(server.port) as proxy:
         port = proxy.port
         async with playing("caller", scenario, port, token("alice")) as caller:
@@ -110,7 +110,7 @@ async def test_repeated_disconnects_lose_and_duplicate_nothing() -> None:
         ("badtoken", {"event": "ended", "code": "UNAUTHENTICATED", "retry": False}),
     ],
 )
-async def test_a_refusal_and_an_end_are_told_apart(scenario: str, line: Line) -> None:
+async def test_a_refusal_and_an_end_are_distinguished(scenario: str, line: Line) -> None:
     jwt = "a.b.c" if scenario == "badtoken" else token("carol")
     room = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
     async with (

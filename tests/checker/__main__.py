@@ -1,4 +1,4 @@
-"""`python -m tests.checker`: show over many frames and disconnects that nothing is lost."""
+"""`python -m tests.checker` shows, over many frames and disconnects, that nothing is lost."""
 
 import argparse
 import asyncio
@@ -16,7 +16,7 @@ _REPORT_SECONDS = 15.0
 
 
 async def prove(plan: Plan, folder: Path) -> bool:
-    """Run it and print the result; returns whether all is well."""
+    """Run the plan and print the result; returns whether no fault was found."""
     print(f"seed {plan.seed}, ledgers in {folder}", flush=True)
     progress = Progress()
     began = time.monotonic()
@@ -44,15 +44,15 @@ def _print(finding: Finding, progress: Progress, seconds: float) -> None:
         f"{finding.broken} breaks told, with {finding.excused} frames, in {seconds:.0f} s"
     )
     print(
-        f"lost without a word {finding.silent}, duplicate {finding.duplicate}, "
+        f"lost silently {finding.silent}, duplicate {finding.duplicate}, "
         f"reordered {finding.reordered}, altered {finding.altered}, foreign {finding.foreign}, "
-        f"strange {finding.strange}, unfinished {finding.unfinished}"
+        f"unexpected {finding.unexpected}, unfinished {finding.unfinished}"
     )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.checker", description=__doc__)
-    parser.add_argument("--seed", default="", help="of an earlier run, to have it again")
+    parser.add_argument("--seed", default="", help="the seed of an earlier run, to repeat it")
     parser.add_argument("--frames", type=int, default=1_000_000)
     parser.add_argument("--cuts", type=int, default=1_000)
     parser.add_argument("--pairs", type=int, default=4)

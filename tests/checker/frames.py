@@ -10,7 +10,7 @@ import dyad
 
 Said = dyad.Offer | dyad.Answer | dyad.Candidate
 
-# Also what takes two, three and four bytes.
+# Some characters take two, three or four bytes.
 _NOISE = "".join(
     random.Random("noise").choices(string.ascii_letters + string.digits + " =:/äß漢🙂", k=16_384)
 )
@@ -23,12 +23,12 @@ class Label:
     """The content of a frame.
 
     Attributes:
-        run: names one run of the checker.
-        room: which room it was said in.
-        sender: who said it.
-        number: 1, 2, 3 … of this sender, over all its sessions.
-        heard: the highest number that the sender had heard of its peer.
-        last: whether the sender says nothing after it.
+        run: the id of one run of the checker.
+        room: the room of the sender.
+        sender: the user that sent it.
+        number: counts 1, 2, 3 … for each sender, across its sessions.
+        heard: the highest number that the sender had received from its peer.
+        last: whether this is the last frame of the sender.
     """
 
     run: str
@@ -64,7 +64,7 @@ async def send(connection: dyad.Connection, said: Said) -> None:
 
 
 def hash_of(said: Said) -> str:
-    """The hash of the actual content, not the hash in the frame."""
+    """The hash of the content as it is, not the hash that the frame carries."""
     return _hash(type(said), _text(said).partition(" ")[2], *_rest(said))
 
 

@@ -9,8 +9,8 @@ import dyad
 from tests.checker import frames
 from tests.checker.frames import Label, Said
 
-# How many frames a sender may be ahead of what its peer has told it, and how
-# many more it may say beside that to tell of its own.
+# How many frames a sender may be ahead of what its peer has confirmed, and how
+# many more may be under way because they only confirm what it received.
 AHEAD = 100
 _MOST_UNDER_WAY = AHEAD + 16
 
@@ -55,7 +55,7 @@ class Ledger:
             case dyad.Refused(code=dyad.Refusal.PEER_ABSENT):
                 self._write("refused")
             case _:
-                self._write("strange", event)
+                self._write("unexpected", event)
 
     def over(self) -> None:
         """Record that the call is complete."""
@@ -71,18 +71,18 @@ class Finding:
 
     Attributes:
         sent: frames that were sent.
-        heard: frames that were heard, each counted once.
-        excused: frames that did not arrive, as both sides were told.
-        silent: frames that did not arrive, and somebody was not told.
-        duplicate: frames that were heard before.
-        reordered: frames that were heard after one with a higher number.
-        altered: frames that are not what was sent.
-        foreign: frames of another run, room or sender, or that nobody sent.
-        strange: what else was told, and should not have been.
+        heard: frames that were received, each counted once.
+        excused: frames that did not arrive, and both sides were told.
+        silent: frames that did not arrive, and at least one side was not told.
+        duplicate: frames that had been received before.
+        reordered: frames that were received after a frame with a higher number.
+        altered: frames whose content is not what was sent.
+        foreign: frames from another run, room or sender, or that no participant sent.
+        unexpected: notices that should not have come.
         unfinished: ledgers without an end.
         away: how often a participant lost its connection.
-        back: how often it had its seat again, and nothing was lost.
-        broken: how often one was told that its peer or its seat was gone.
+        back: how often it resumed its seat without loss.
+        broken: how often a participant was told that its peer or its seat was gone.
     """
 
     sent: int = 0
@@ -93,7 +93,7 @@ class Finding:
     reordered: int = 0
     altered: int = 0
     foreign: int = 0
-    strange: int = 0
+    unexpected: int = 0
     unfinished: int = 0
     away: int = 0
     back: int = 0
@@ -108,7 +108,7 @@ class Finding:
             "reordered",
             "altered",
             "foreign",
-            "strange",
+            "unexpected",
             "unfinished",
         )
         return {name: count for name in names if (count := getattr(self, name))}
@@ -120,7 +120,7 @@ class Finding:
 
 @dataclass
 class _Sent:
-    """What one side sent, in order, and after which numbers it was told of a break."""
+    """What one side sent, in order, and the numbers after which it was told of a break."""
 
     room: str = ""
     sender: str = ""
@@ -169,8 +169,8 @@ def _judge(sent: _Sent, lines: list[str], run: str) -> Finding:
                 finding.back += 1
             case "altered":
                 finding.altered += 1
-            case "strange":
-                finding.strange += 1
+            case "unexpected":
+                finding.unexpected += 1
     finding.unfinished = int(not lines or lines[-1].strip() != "over")
     hearing.end()
     return finding
@@ -183,11 +183,11 @@ class _Hearing:
         self._finding = finding
         self._heard = bytearray(len(sent.hashes) + 1)
         self.highest = 0
-        # The highest number heard before each break.
+        # The highest number received before each break.
         self.breaks: list[int] = []
 
     def hear(self, words: list[str]) -> None:
-        """Judge a received frame by its line in the ledger."""
+        """Judge a received frame from its line in the ledger."""
         sent, finding = self._sent, self._finding
         *whose, text, seal, named = words
         number = int(text)

@@ -1,7 +1,7 @@
-"""One end of a pair, in its own process: sends frames, receives its peer's, keeps a ledger.
+"""A participant in its own process: it sends and receives frames, and keeps a ledger.
 
-Its input says, line by line, up to which number it may send. It prints the highest number
-that it has received, after every hundred.
+Each line of its input is the highest number that it may send. After every hundred frames it
+prints the highest number that it has received.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tests.checker import frames
 from tests.checker.frames import Label, Said
 from tests.checker.ledger import AHEAD, Ledger
 
-# Heard so many since it last told its peer, it says one more frame to tell.
+# After this many frames from the peer, it sends another frame to confirm them.
 _TELL = AHEAD // 2
 _REPORT = 100
 _PAUSE_SHARE = 0.05
@@ -35,11 +35,11 @@ class Call:
         self._chance = random.Random(f"{seed} {me.sender}")
         self._paired = False
         self._number = 0
-        self._peers = 0  # The highest number heard of the peer's.
+        self._peers = 0  # The highest number received from the peer.
         self._printed = 0
         self._allowed = 0
-        self._told = 0  # How much of the peer's it has told the peer.
-        self._known = 0  # How much of its own the peer has told.
+        self._told = 0  # The peer's highest number that it has confirmed.
+        self._known = 0  # Its own highest number that the peer has confirmed.
         self._broken = False
         self._said_last = self._heard_last = False
         self._news = asyncio.Event()
@@ -67,7 +67,7 @@ class Call:
             if self._may_speak():
                 await self._say()
                 if self._chance.random() < _PAUSE_SHARE:
-                    # Let it be written: messages are of many sizes.
+                    # A pause ends a message: this makes messages of many sizes.
                     await asyncio.sleep(0)
             else:
                 self._news.clear()
@@ -96,7 +96,7 @@ class Call:
         while not self._heard_last:
             match await anext(self._connection):
                 case (dyad.Offer() | dyad.Answer() | dyad.Candidate()) as said:
-                    self._take_in(said)
+                    self._receive(said)
                 case dyad.PeerJoined():
                     self._paired = True
                 case event:
@@ -104,7 +104,7 @@ class Call:
                     self._note_break(event)
             self._news.set()
 
-    def _take_in(self, said: Said) -> None:
+    def _receive(self, said: Said) -> None:
         label = self._ledger.heard(said)
         if label is None:
             return
@@ -127,7 +127,7 @@ class Call:
                 self._paired = room.peer is not None
             case _:
                 return
-        # What was under way may be lost, and was said for nothing.
+        # What was under way may be lost: do not wait for its confirmation.
         self._known = self._number
         self._broken = True
         self._said_last = False
@@ -137,7 +137,7 @@ async def main(book: TextIO, target: str, token: str, *call: str) -> None:
     run, room_id, name, total, seed = call
     ledger = Ledger(book)
     async with dyad.connect(target, token) as connection:
-        # The token names the room, so that either may come first.
+        # The token names the room, so either participant may come first.
         room = await connection.create()
         assert room.room_id == room_id
         me = Label(run, room_id, name, 0)

@@ -1,4 +1,4 @@
-"""Runs pairs through a real server while their connections break, and compares their ledgers."""
+"""Runs pairs over a real server while their connections break, and compares their ledgers."""
 
 import asyncio
 import contextlib
@@ -18,14 +18,14 @@ from tests.support.needs import ROOT
 from tests.support.process import Served, dyad_serve
 from tests.support.proxy import Proxy, Way
 
-# The limit on floods is not what is checked here.
+# The limits on frames and bytes are not what is checked here.
 _UNBOUND = ("--max-frames-per-second", "1000000", "--max-bytes-per-second", "1000000000")
 _TOKEN_SECONDS = 6 * 3600
 _ONE_WAY = {Kind.DEAF: (Way.BACK,), Kind.MUTE: (Way.OUT,)}
-# How far each may go on while the next fault is awaited or under way. More than
-# the participants' reports are behind.
+# How many frames each participant may send while it waits for the next fault or is in
+# one. Its reports lag behind by less than this.
 _ONWARD = 200
-# How long one may hear nothing: longer than the faults and the ways back.
+# How long a participant may receive nothing: longer than any fault and the reconnect after it.
 _QUIET_SECONDS = {False: 25.0, True: 60.0}
 
 
@@ -34,11 +34,11 @@ class Plan:
     """A run. The same plan has the same frames and faults.
 
     Attributes:
-        seed: of all that is by chance.
+        seed: for every random choice.
         pairs: how many pairs of participants.
-        frames: how many frames they say, at the least, all together.
-        cuts: how many times connections are broken, at the least.
-        long: also by faults that take longer than 8 s.
+        frames: the least number of frames that they send in total.
+        cuts: the least number of times that a connection breaks.
+        long: whether some faults take longer than 8 s.
     """
 
     seed: str
@@ -61,10 +61,10 @@ class Progress:
 
 
 async def check(plan: Plan, folder: Path, progress: Progress) -> Finding:
-    """Run it; the ledgers are left in `folder`.
+    """Run the plan; the ledgers stay in `folder`.
 
     Raises:
-        AssertionError: a participant failed, or heard nothing for too long.
+        AssertionError: a participant failed, or received nothing for too long.
     """
     run = random.Random(plan.seed).randbytes(8).hex()
     async with dyad_serve(SECRET, *_UNBOUND) as served:
@@ -127,7 +127,7 @@ class _Pair:
                 self._progress.heard[name] = int(line)
                 self._news.set()
         except TimeoutError:
-            raise AssertionError(f"{name} has heard nothing for {self._quiet} s") from None
+            raise AssertionError(f"{name} has received nothing for {self._quiet} s") from None
         assert await process.wait() == 0, f"{name} failed"
 
     def _allow(self, frames: int) -> None:
@@ -178,7 +178,7 @@ class _Pair:
 
     async def _cut(self, network: Proxy, *, half_open: bool = False) -> None:
         await network.cut(half_open=half_open)
-        # Without a connection since the last one there was nothing to cut.
+        # Counted only if the client has connected again since the last cut.
         self._progress.cuts += network.accepted > self._met.get(network, 0)
         self._met[network] = network.accepted
 
@@ -191,7 +191,7 @@ async def _participant(*arguments: str) -> AsyncIterator[asyncio.subprocess.Proc
         "-m",
         "tests.checker.participant",
         *arguments,
-        # gRPC would say of each connection that it went.
+        # By default gRPC logs every lost connection.
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "GRPC_VERBOSITY": "ERROR"},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -201,5 +201,5 @@ async def _participant(*arguments: str) -> AsyncIterator[asyncio.subprocess.Proc
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        # To the end of the pipe, or its transport outlives the run.
+        # Read the pipe to its end: otherwise its transport outlives the run.
         await process.communicate()

@@ -1,4 +1,4 @@
-"""Which fault happens when, derived from a seed."""
+"""Derives from a seed which fault happens when."""
 
 import random
 from collections.abc import Iterator
@@ -9,22 +9,22 @@ GRACE_SECONDS = 15.0
 
 
 class Kind(Enum):
-    """How a connection breaks; `seconds` is the fault's own."""
+    """How a connection breaks. How long is up to each fault."""
 
     RESET = "both sides are told at once"
-    HALF_OPEN = "only the client is; the server's side stays open"
-    LOSSY = "for some seconds nothing goes through, and then what was said is gone"
-    DEAF = "the same, of what the server says: it has taken in what is said, and cannot say so"
-    MUTE = "the same, of what the client says"
-    REFUSED = "reset, and for some seconds nobody can connect"
-    SWALLOWED = "reset, and for some seconds who connects gets no answer"
-    AGAIN = "reset, and twice more after some seconds, while it comes back"
-    PAUSE = "for some seconds nothing goes through, and then all of it does"
-    SILENT = "nothing goes through until the client gives up by itself; it arrives late"
-    AWAY = "nobody can connect for longer than the seat is held"
+    HALF_OPEN = "only the client is told; the server's side stays open"
+    LOSSY = "nothing goes through for a while, and what was sent meanwhile is lost"
+    DEAF = "as LOSSY, from the server only: it receives frames and cannot acknowledge them"
+    MUTE = "as LOSSY, from the client only"
+    REFUSED = "a reset, and the client cannot connect for a while"
+    SWALLOWED = "a reset, and new connections get no answer for a while"
+    AGAIN = "a reset, and two more while the client reconnects"
+    PAUSE = "nothing goes through for a while, and then everything arrives"
+    SILENT = "nothing goes through until the client drops the connection, and then it arrives late"
+    AWAY = "the client cannot connect until its seat is no longer reserved"
 
 
-# How often, and for how many seconds from and to.
+# The weight of each kind, and the least and most seconds that it takes.
 _OFTEN = {
     Kind.RESET: (20, 0.0, 0.0),
     Kind.HALF_OPEN: (15, 0.0, 0.0),
@@ -41,8 +41,8 @@ _SELDOM = {
     Kind.AWAY: (1, GRACE_SECONDS + 1, GRACE_SECONDS + 2),
 }
 _BOTH_SHARE = 0.2
-# What is said after the last fault, in parts of the whole: a pair that was told
-# of a loss needs some frames to come to terms.
+# The share of the frames that comes after the last fault: a pair that was told
+# of a loss needs some frames to recover.
 _REST = 0.05
 
 
@@ -51,10 +51,10 @@ class Fault:
     """A fault.
 
     Attributes:
-        after: how many frames the pair has heard before.
-        sides: whose connection it is about: 0, 1 or both.
-        kind: what.
-        seconds: for how long.
+        after: how many frames the pair has received when it happens.
+        sides: whose connection it breaks: 0, 1 or both.
+        kind: how it breaks.
+        seconds: how long the fault takes.
     """
 
     after: int
@@ -64,13 +64,13 @@ class Fault:
 
 
 def schedule(seed: str, *, frames: int, cuts: int, long: bool) -> Iterator[Fault]:
-    """The faults for a pair that sends so many frames.
+    """The faults of a pair that sends this many frames.
 
     Args:
-        seed: the same one gives the same schedule.
-        frames: of both.
+        seed: the same seed gives the same schedule.
+        frames: how many both send together.
         cuts: how many of the faults break a connection.
-        long: also those that take longer than 8 s.
+        long: whether some faults take longer than 8 s.
     """
     chance = random.Random(seed)
     kinds = _OFTEN | _SELDOM if long else _OFTEN
@@ -82,7 +82,7 @@ def schedule(seed: str, *, frames: int, cuts: int, long: bool) -> Iterator[Fault
     for n, kind in enumerate(drawn):
         _, least, most = kinds[kind]
         one = (chance.randrange(2),)
-        # Of two who are both away for long, nobody keeps the room.
+        # If both were away for so long, the room would be gone.
         both = kind is not Kind.AWAY and chance.random() < _BOTH_SHARE
         yield Fault(
             after=int((n + chance.uniform(0.5, 1)) * between),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.checker.run import Plan, Progress, check
 
-# `make checker` does the same over 1,000 cuts and 1,000,000 frames.
+# `make checker` does the same over 1,000 disconnects and 1,000,000 frames.
 PLAN = Plan(seed="1", pairs=2, frames=30_000, cuts=30)
 
 
@@ -20,5 +20,5 @@ async def test_over_many_disconnects_nothing_is_lost_duplicated_or_reordered(
     assert finding.faults == {}
     assert finding.heard == finding.sent >= PLAN.frames
     assert progress.cuts >= PLAN.cuts
-    assert finding.back == finding.away >= PLAN.cuts, "who was cut off did not resume"
-    assert finding.broken == 0, "no fault was so long that a seat may go"
+    assert finding.back == finding.away >= PLAN.cuts, "a participant did not resume"
+    assert finding.broken == 0, "no fault is longer than the seat is reserved"

@@ -107,7 +107,7 @@ def test_a_frame_of_a_third_participant_is_found(both: Both) -> None:
     assert both.found().faults == {"foreign": 1}
 
 
-def test_a_frame_that_the_server_says_is_another_ones_is_found(both: Both) -> None:
+def test_a_frame_that_the_server_attributes_to_another_user_is_found(both: Both) -> None:
     label, said = composed("alice", 1)
     both.alice.ledger.sent(label, said)
     both.bob.ledger.heard(replace(said, sender=dyad.Participant("mallory")))
@@ -129,7 +129,7 @@ def test_a_frame_that_was_changed_is_found(both: Both, number: int) -> None:
     assert both.found().faults == {"altered": 1}
 
 
-def test_a_frame_with_another_ones_number_is_found(both: Both) -> None:
+def test_a_frame_with_the_number_of_another_frame_is_found(both: Both) -> None:
     both.alice.says(1)
     label, said = composed("alice", 1)
     again = frames.compose(label, random.Random("other"))
@@ -151,7 +151,7 @@ def test_a_loss_reported_to_both_ends_is_excused(both: Both) -> None:
 
 
 @pytest.mark.parametrize("told", ["alice", "bob"])
-def test_a_loss_reported_to_one_end_only_is_found(both: Both, told: str) -> None:
+def test_a_loss_reported_to_only_one_end_is_found(both: Both, told: str) -> None:
     both.alice.says(1, 2, 3)
     both.bob.hears("alice", 1)
     getattr(both, told).is_told_of_a_break()
@@ -168,9 +168,9 @@ def test_a_break_excuses_nothing_that_was_lost_at_another_time(both: Both) -> No
     assert both.found().faults == {"silent": 1}
 
 
-def test_what_nobody_expects_to_be_told_is_found(both: Both) -> None:
+def test_an_unexpected_notice_is_found(both: Both) -> None:
     both.alice.ledger.told(dyad.Refused(dyad.Refusal.INVALID_FRAME, "No."))
-    assert both.found().faults == {"strange": 1}
+    assert both.found().faults == {"unexpected": 1}
 
 
 def test_a_call_without_an_end_is_found(both: Both) -> None:
@@ -190,6 +190,6 @@ def test_a_schedule_has_its_cuts_in_order_and_none_at_the_end() -> None:
     assert faults[-1].after <= 95_000
 
 
-def test_a_short_schedule_has_no_fault_that_the_grace_time_may_not_outlast() -> None:
+def test_a_short_schedule_has_no_fault_longer_than_the_grace_time() -> None:
     faults = list(schedule("a", frames=100_000, cuts=500, long=False))
     assert max(fault.seconds for fault in faults) < 1

@@ -1,6 +1,6 @@
-"""How many cases are tried, and with which seed they can be repeated.
+"""How many cases the fuzz tests try, and the seed that repeats them.
 
-`FUZZ_CASES` is the total number of cases; `FUZZ_SEED` determines them.
+`FUZZ_CASES` is the total number of cases. `FUZZ_SEED` determines every case.
 """
 
 import os
@@ -17,5 +17,5 @@ OF_HTTP2 = CASES - OF_FRAMES - OF_BYTES - OF_TOKENS
 
 
 def said(cases: int, of: str) -> None:
-    """Report what was tried."""
+    """Print how many cases were tried."""
     print(f"{cases} cases of {of}: FUZZ_SEED={SEED} FUZZ_CASES={CASES}")

@@ -12,7 +12,7 @@ _JUNK = ("", "x", "room", "0" * ROOM_ID_CHARACTERS, "é" * ROOM_ID_CHARACTERS, "
 _HUGE = 2**64 - 1
 _TEXTS = ("", "v=0", "candidate:1", "é\u2028\U0001f600", "x" * 300)
 _EVENTS = ("join_room", "leave_room", "offer", "answer", "ice_candidate", "error", "ack", "")
-# Enumerations also with values that nobody knows.
+# The enumerations include values that the contract does not define.
 _CONTENT: dict[str, Callable[[random.Random], Message]] = {
     "join_room": lambda rng: pb.JoinRoom(resumable=rng.random() < 0.7),
     "leave_room": lambda rng: pb.LeaveRoom.FromString(bytes((8, rng.randrange(6)))),
@@ -26,19 +26,19 @@ _CONTENT: dict[str, Callable[[random.Random], Message]] = {
 
 
 def frame(rng: random.Random, seat: Seat, rooms: Sequence[str]) -> pb.Frame:
-    """A frame on this seat's connection: mostly valid, sometimes not at all."""
+    """A frame on this seat's connection: usually valid, sometimes not at all."""
     made = pb.Frame(room_id=_room(rng, seat, rooms), seq=_seq(rng, seat), ack=_ack(rng, seat))
     if rng.random() < 0.05:
         made.sender.user_id = "mallory"
         made.reply_to = rng.choice((1, _HUGE))
-    # Where nobody sits, there is nothing to be found.
+    # Without a seat, most events are refused early and find no bugs.
     weights = (1, 0.3, 3, 2, 5, 0.3, 1, 0.3) if seat.room else (8, 0.3, 0.5, 0.3, 1, 0.2, 1, 0.2)
     event = rng.choices(_EVENTS, weights)[0]
     if event == "ack":
         made.ack, made.seq = made.ack or seat.written, 0
     elif event:
         getattr(made, event).MergeFromString(_CONTENT[event](rng).SerializeToString())
-        # Also where nothing is in it.
+        # Present even if all its fields are empty.
         getattr(made, event).SetInParent()
     if event == "join_room" and rng.random() < 0.03:
         made.join_room.resume_token = rng.choice([*seat.tokens, "nonsense"])
@@ -56,7 +56,7 @@ def resumption(rng: random.Random, token: str, room: str, acks: tuple[int, int])
 
 
 def mutated(rng: random.Random, data: bytes) -> bytes:
-    """The same with parts changed, removed, repeated or made up."""
+    """These bytes with parts changed, removed, repeated or made up."""
     changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4, 8))):
         at = rng.randrange(len(changed) + 1)
@@ -95,7 +95,7 @@ def _some_room(rng: random.Random, seat: Seat, rooms: Sequence[str]) -> str:
 
 
 def _seq(rng: random.Random, seat: Seat) -> int:
-    following = seat.taken_in + 1
+    following = seat.received + 1
     chance = rng.random()
     if chance < 0.85:
         return following

@@ -15,7 +15,7 @@ ROOM_ID_CHARACTERS = 36
 class User:
     name: str
     claim: str = ""
-    """The room of its token."""
+    """The room that its token names."""
 
     def said(self) -> pb.Participant:
         return pb.Participant(user_id=self.name, email=f"{self.name}@x")
@@ -26,22 +26,22 @@ class Seat:
     """A participant's session.
 
     Attributes:
-        told: all that it is ever told, in order; the first has number 1.
-        written: how much of that was written to one of its connections.
-        forgotten: how much of that is kept no longer.
-        taken_in: the highest number that came from it.
-        room: where it sits; empty: nowhere.
-        tokens: what gives the seat back: the newest, and the one before that
-            until it has answered.
-        away: its connection is gone, and its seat is held.
-        ended: the session is over; the status, or "" where it went by itself.
+        told: every frame that it is ever sent, in order; the first has number 1.
+        written: how many of them were written to one of its connections.
+        forgotten: how many of them the server no longer keeps.
+        received: the highest number that came from it.
+        room: the room of its seat; empty if it has none.
+        tokens: the valid resume tokens: the newest, and the one before that
+            until the client has answered.
+        away: its connection is gone, and its seat is reserved.
+        ended: the status with which the session ended, or "" if the client ended it.
     """
 
     user: User
     told: list[pb.Frame] = field(default_factory=list)
     written: int = 0
     forgotten: int = 0
-    taken_in: int = 0
+    received: int = 0
     room: str = ""
     polite: bool = False
     resumable: bool = False
@@ -57,7 +57,7 @@ class Seat:
         self.tell(pb.Frame(room_id=room, reply_to=seq, error=pb.Error(code=code)))
 
     def wrote(self) -> None:
-        """Its connection writes everything that it was told."""
+        """Its connection has written everything in `told`."""
         self.written = len(self.told)
         if not self.resumable:
             self.forgotten = self.written
@@ -76,50 +76,50 @@ class Model:
         self.rooms: dict[str, list[Seat]] = {}
         self.new_room = ""
 
-    def take_in(self, seat: Seat, frame: pb.Frame) -> None:
-        """A frame on a connection of this seat, other than a resume."""
+    def receive(self, seat: Seat, frame: pb.Frame) -> None:
+        """Act on a frame from a connection of this seat, other than a resume."""
         seat.spoke = True
         del seat.tokens[1:]
         seq = frame.seq
-        again = 0 < seq <= seat.taken_in
-        gap = seq > seat.taken_in + 1
+        again = 0 < seq <= seat.received
+        gap = seq > seat.received + 1
         if not again and not gap:
-            seat.taken_in = seq or seat.taken_in
+            seat.received = seq or seat.received
         if (frame.ack and not seat.acknowledged(frame.ack)) or gap:
             seat.refuse(seat.room, seq, pb.Error.CODE_INVALID_FRAME)
         elif not again:
             self._act(seat, frame)
 
     def resume(self, fresh: Seat, frame: pb.Frame) -> Seat | None:
-        """A `join_room` with a token, on a connection of `fresh`.
+        """Act on a `join_room` with a resume token, on a connection of `fresh`.
 
         Returns:
-            The seat that the token is for; ended where what is missing is gone.
+            The seat of the token. It has ended if frames that the client needs are gone.
         """
         if fresh.spoke or frame.seq:
             fresh.refuse(fresh.room, frame.seq, pb.Error.CODE_INVALID_FRAME)
             return None
-        held = self._owner(frame.join_room.resume_token, fresh.user, frame.room_id.lower())
-        fresh.ended = "" if held else "ABORTED"
-        if held is None:
+        seat = self._owner(frame.join_room.resume_token, fresh.user, frame.room_id.lower())
+        fresh.ended = "" if seat else "ABORTED"
+        if seat is None:
             return None
-        if not held.forgotten <= frame.ack <= held.written:
+        if not seat.forgotten <= frame.ack <= seat.written:
             fresh.ended = "ABORTED"
-            self.end(held)
-            return held
-        held.acknowledged(frame.ack)
-        held.away = False
-        return held
+            self.end(seat)
+            return seat
+        seat.acknowledged(frame.ack)
+        seat.away = False
+        return seat
 
     def close(self, seat: Seat) -> None:
-        """Its connection is gone."""
+        """Act on a lost connection of this seat."""
         if seat.room and seat.resumable:
             seat.away = True
         else:
             self.end(seat)
 
     def end(self, seat: Seat, status: str = "") -> None:
-        """Its session has ended, and its seat is free."""
+        """End the session and free its seat."""
         seat.ended = status
         self._leave(seat, pb.LeaveRoom.REASON_DISCONNECTED)
 
@@ -168,7 +168,7 @@ class Model:
             self.end(seat, "PERMISSION_DENIED")
             return
         create = not room or room == claim
-        # What a new room is called, only the server knows.
+        # Only the server knows the id of a new room.
         room = room or claim or self.new_room
         there = self.rooms.get(room)
         before = next((s for s in there or () if s.user == seat.user), None)
@@ -210,7 +210,7 @@ class Model:
 
 
 def joined(model: Model, seat: Seat, *, reply_to: int = 0, resumed: bool = False) -> pb.Frame:
-    """The acknowledgement, without its token."""
+    """The acknowledgement of a join, without its resume token."""
     peer = model.peer(seat)
     known = None if peer is None else peer.user.said()
     join = pb.JoinRoom(peer=known, polite=seat.polite, resumed=resumed)

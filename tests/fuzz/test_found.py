@@ -31,7 +31,7 @@ async def test_a_failed_resume_sends_no_frame_twice_on_the_old_stream(
         alice = connect("alice")
         await alice.send(pb.Frame(seq=1, join_room=asked))
         created = await alice.hear()
-        # What comes of this is numbered 2, and kept; the first is not, from now on.
+        # The answer has number 2 and is kept. Frame 1 is acknowledged and no longer kept.
         await alice.send(pb.Frame(seq=2, ack=1))
         assert (await alice.hear()).seq == 2
         asked.resume_token = created.join_room.resume_token

@@ -1,4 +1,4 @@
-"""For any frames, the hub does what the model of the contract does."""
+"""For any frames, the hub behaves as the model of the contract does."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ STEPS = 60
 
 @pytest.fixture
 def chance(monkeypatch: pytest.MonkeyPatch) -> random.Random:
-    """The random source, also for room ids and tokens, so that a seed repeats everything."""
+    """A source of randomness. Room ids and tokens use it too, so a seed repeats everything."""
     rng = random.Random()
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=rng.getrandbits(128), version=4))
     monkeypatch.setattr(secrets, "token_urlsafe", lambda size: rng.randbytes(size).hex())
@@ -63,7 +63,7 @@ def test_any_frames_are_answered_as_the_contract_says(
 @settings(max_examples=200, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(5, STEPS))
 def test_a_few_frames_are_answered_as_the_contract_says(rng: random.Random, steps: int) -> None:
-    """The same with Hypothesis, which finds the shortest example."""
+    """As above, with Hypothesis, which reduces a failure to its shortest example."""
     asyncio.run(World(rng, 0.1).play(steps))
 
 

@@ -1,4 +1,4 @@
-"""For any bytes on a connection, the server goes on and no other client notices."""
+"""For any bytes on a connection, the server keeps running and no other client notices."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ from tests.support.http2 import LISTEN, PREFACE, SEND, SIGNAL, message
 
 AT_ONCE = 5
 LINGER = 0.01
-"""Seconds for the server to say something to a client before that is gone."""
+"""How long a client waits for an answer before it disconnects, in seconds."""
 
 
 def opening(rng: random.Random, proof: str) -> bytes:
@@ -94,7 +94,7 @@ async def new_call(port: int, proof: str) -> None:
 async def test_no_bytes_stop_the_server() -> None:
     proof = token("fuzz", ttl=3600)
     numbers = iter(range(budget.OF_HTTP2))
-    # What a call is held to is tried elsewhere: here all of them are to get in.
+    # Other tests cover the limits: here no connection may be refused because of them.
     async with site("--max-streams-per-user", "1000000") as served:
 
         async def converse() -> None:
@@ -108,10 +108,12 @@ async def test_no_bytes_stop_the_server() -> None:
                             pass
                 writer.transport.abort()
 
-        # So that it is known: with so many bad ones, no other token of this address will be taken.
+        # This makes the token known: the server soon refuses unknown tokens from this address.
         await new_call(served.port, proof)
         await asyncio.gather(*(converse() for _ in range(AT_ONCE)))
         await new_call(served.port, proof)
         await served.empties()
         assert "Traceback" not in served.served.command.said
-    budget.said(budget.OF_HTTP2, f"HTTP/2, p99 beside them {served.background.p99 * 1000:.1f} ms")
+    budget.said(
+        budget.OF_HTTP2, f"HTTP/2, p99 of other clients {served.background.p99 * 1000:.1f} ms"
+    )

@@ -53,7 +53,7 @@ def document(rng: random.Random, usual: dict[str, Any]) -> bytes:
         case 2:
             return rng.randbytes(rng.randrange(40))
         case 3:
-            # Said twice; digits without end.
+            # A name that appears twice; a number with very many digits.
             return b'{"sub":"x","sub":"y","exp":' + b"9" * rng.choice([10, 400, 4400]) + b"}"
         case _:
             return json.dumps(usual | {rng.choice(WORDS): value(rng)}).encode()
@@ -91,7 +91,7 @@ async def test_any_token_content_raises_only_ended() -> None:
                 error.add_note(f"FUZZ_SEED={budget.SEED}, token {n}: {token!r}")
                 raise
             good += 1
-            # What is not signed anew says what it said, or nothing.
+            # An altered token that still verifies must have its original content.
             assert not honest or identity == Identity("alice", "a@x"), token
     budget.said(budget.OF_TOKENS, f"tokens, {good} of them good")
     assert 0 < good < budget.OF_TOKENS

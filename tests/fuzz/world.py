@@ -1,4 +1,4 @@
-"""Runs the hub and the model with the same inputs, and compares every frame from the hub."""
+"""Gives the hub and the model the same inputs, and compares every frame from the hub."""
 
 import random
 import uuid
@@ -29,7 +29,7 @@ PLENTY = 10**9
 
 
 class Call:
-    """The client's end of an RPC, in memory: the written messages, and the status."""
+    """The client's end of a stream, in memory: the written messages, and the status."""
 
     def __init__(self) -> None:
         self.frames: list[pb.Frame] = []
@@ -47,16 +47,16 @@ class Call:
 
 @dataclass(eq=False)
 class Client:
-    """A connection, and the outputs that are expected on it.
+    """A connection, and the frames that are expected on it.
 
     Attributes:
-        seat: whose it is.
-        live: it is the seat's connection now.
-        lingers: it is broken, and a `Send` for it still counts.
-        first: what comes before all else, where it resumed.
-        heard: how many of the call's frames were looked at.
+        seat: the seat that it belongs to.
+        live: whether it is the seat's current connection.
+        lingers: whether it is broken and a `Send` for it still counts.
+        first: the frame that must come first after a resume.
+        heard: how many frames of the stream have been compared.
         up_to: the number of the last frame that came.
-        status: what the call is to end with.
+        status: the status that the stream must end with.
     """
 
     seat: Seat
@@ -72,14 +72,14 @@ class Client:
 
 
 class World:
-    """A hub with up to four participants, who act at random.
+    """A hub with up to four participants that act at random.
 
     Args:
-        rng: decides.
-        share_of_bytes: how often something is sent that is bytes rather than frames.
+        rng: makes every choice.
+        share_of_bytes: how often a client sends arbitrary bytes instead of frames.
 
     Attributes:
-        inputs: how many frames the hub was given.
+        inputs: how many frames the hub has received.
     """
 
     def __init__(self, rng: random.Random, share_of_bytes: float) -> None:
@@ -90,7 +90,7 @@ class World:
         self._hub = Hub(self._make_broker, Limits(**limits), MetricsObserver(), LoopClock())
         self._model = Model()
         self._clients: list[Client] = []
-        # Each token that was ever given, by whom and where: most are spent.
+        # Every resume token so far, with its user and room. Most have been used.
         self._tokens: list[tuple[str, User, str]] = []
 
     def _make_broker(self, deliver: Deliver) -> MemoryBroker:
@@ -98,7 +98,7 @@ class World:
         return self._broker
 
     async def play(self, steps: int) -> None:
-        """Do so many actions, then end all participants."""
+        """Do this many actions, then end all participants."""
         for _ in range(steps):
             await self._step()
         for client in tuple(self._clients):
@@ -125,14 +125,14 @@ class World:
         elif rng.random() < self._share_of_bytes:
             await self._send_bytes(rng.choice(live))
         else:
-            # Also on connections that are over.
+            # Some frames come on connections that have ended.
             client = rng.choice(self._clients if choice < 0.35 else live)
             await self._send(client, self._frame(client))
 
     def _connect(self, user: User) -> Client:
         call = Call()
         identity = Identity(user.name, f"{user.name}@x", user.claim or None)
-        # A `Call` is all that an outlet uses of a context.
+        # An outlet uses no more of a gRPC context than `Call` has.
         outlet = StreamOutlet(cast("Any", call), _response, TimeLimit(PLENTY))
         connection = self._hub.open(identity, outlet, "127.0.0.1")
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
@@ -174,23 +174,23 @@ class World:
                 self._expect_resumed(client, frame)
             else:
                 self._model.new_room = client.connection.participant.room_id
-                self._model.take_in(client.seat, frame)
+                self._model.receive(client.seat, frame)
         await self._look()
 
     def _expect_resumed(self, client: Client, frame: pb.Frame) -> None:
         used = frame.join_room.resume_token
-        held = self._model.resume(client.seat, frame)
-        if held is None:
+        resumed = self._model.resume(client.seat, frame)
+        if resumed is None:
             return
         for before in self._clients:
-            if before.seat is held:
+            if before.seat is resumed:
                 before.status = "ABORTED" if before.live else before.status
                 before.live = before.lingers = False
-        if held.ended is None:
-            client.seat = held
-            client.first = joined(self._model, held, resumed=True)
+        if resumed.ended is None:
+            client.seat = resumed
+            client.first = joined(self._model, resumed, resumed=True)
             client.up_to = frame.ack
-            held.tokens = ["", used]
+            resumed.tokens = ["", used]
 
     async def _drop(self, client: Client) -> None:
         client.live = False
@@ -202,7 +202,7 @@ class World:
         await self._look()
 
     async def _expire(self, client: Client) -> None:
-        # What the timer of the grace time calls.
+        # The timer of the grace time calls this.
         self._hub.end(client.connection.participant)
         self._model.end(client.seat)
         await self._look()
@@ -228,29 +228,29 @@ class World:
     def _compare(self, client: Client) -> None:
         seat, call = client.seat, client.call
         for frame in call.frames[client.heard :]:
-            assert frame.ack <= seat.taken_in
+            assert frame.ack <= seat.received
             if frame.WhichOneof("event") is None and not frame.seq:
                 continue
             if client.first is not None:
-                assert frame.ack == seat.taken_in
+                assert frame.ack == seat.received
                 _assert_same(frame, client.first, 0)
                 client.first = None
             else:
                 client.up_to += 1
-                assert client.up_to <= len(seat.told), f"nobody should say: {frame}"
+                assert client.up_to <= len(seat.told), f"no frame was due: {frame}"
                 _assert_same(frame, seat.told[client.up_to - 1], client.up_to)
             if token := frame.join_room.resume_token:
                 assert seat.resumable
                 seat.tokens = [token, *seat.tokens[1:]]
                 self._tokens.append((token, seat.user, seat.room))
         client.heard = len(call.frames)
-        assert client.first is None, "it was not told that it is back"
-        assert client.up_to == len(seat.told), f"it was not told: {seat.told[client.up_to]}"
+        assert client.first is None, "the client was not told that it has resumed"
+        assert client.up_to == len(seat.told), f"the client was not told: {seat.told[client.up_to]}"
 
     def _compare_rooms(self) -> None:
         there = {
             room_id: sorted(member.user_id for member in room.seats.values())
-            for room_id, room in self._broker._rooms._rooms.items()  # noqa: SLF001 - to see them
+            for room_id, room in self._broker._rooms._rooms.items()  # noqa: SLF001 - the hub shows no rooms
         }
         assert all(len(users) <= 2 for users in there.values()), "three in a room"
         assert there == {
@@ -263,7 +263,7 @@ class World:
         assert not self._clients
         assert not self._model.rooms
         assert (len(self._hub), len(registry.tokens)) == (0, 0)
-        assert not registry._connections  # noqa: SLF001 - nobody else can see that they are gone
+        assert not registry._connections  # noqa: SLF001 - nothing else shows what stays
         assert registry._streams == 0  # noqa: SLF001 - as above
         assert not registry._users._counts  # noqa: SLF001 - as above
         assert not registry._addresses._counts  # noqa: SLF001 - as above
@@ -282,7 +282,7 @@ def _decoded(data: bytes) -> pb.SignalRequest:
 
 
 def _assert_same(frame: pb.Frame, expected: pb.Frame, seq: int) -> None:
-    assert frame.seq == seq, f"number {frame.seq} came where {seq} was next"
+    assert frame.seq == seq, f"number {frame.seq} came, and {seq} was next"
     said, due = pb.Frame(), pb.Frame()
     said.CopyFrom(frame)
     due.CopyFrom(expected)
@@ -291,4 +291,4 @@ def _assert_same(frame: pb.Frame, expected: pb.Frame, seq: int) -> None:
         said.error.message = ""
     if said.join_room.resume_token:
         said.join_room.resume_token = ""
-    assert said == due, f"said: {said}, expected: {due}"
+    assert said == due, f"received: {said}, expected: {due}"

@@ -11,7 +11,7 @@ from tests.conftest import ends, serving, token
 from tests.support.ends import End, candidate, end_of, join, leave, offer
 from tests.support.proxy import Proxy
 from tests.support.seats import (
-    is_told_of_the_new_one,
+    is_told_of_the_replacement,
     resumable,
     resumable_pair,
     resumes,
@@ -71,7 +71,7 @@ async def test_a_dead_connection_does_not_keep_its_user_out(
             back = connect("bob")
             await back.send(join(room_id))
             assert (await back.hear()).join_room.peer.user_id == "alice"
-            await is_told_of_the_new_one(alice, "bob")
+            await is_told_of_the_replacement(alice, "bob")
             await alice.send(candidate(room_id, "still here"))
             assert (await back.hear()).ice_candidate.candidate == "still here"
             dead.cut()

@@ -1,4 +1,4 @@
-"""What a program under way prints, read line by line as far as a test needs it."""
+"""The output of a running program, read line by line as far as a test needs it."""
 
 import asyncio
 import contextlib
@@ -11,21 +11,21 @@ from pathlib import Path
 
 
 class Output:
-    """A program's output; `said` is what has been read of it."""
+    """A program's output; `said` is the part that has been read."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.said = ""
 
     async def says(self, pattern: str) -> str:
-        """Read on to the line that has this; its first group, or all of it."""
+        """Read up to the line that matches; returns its first group, or else the whole match."""
         while line := await self._line():
             if found := re.search(pattern, line):
                 return found[found.re.groups]
-        raise AssertionError(f"it ended before it said {pattern}:\n{self.said}")
+        raise AssertionError(f"it ended before it printed {pattern}:\n{self.said}")
 
     async def ends(self) -> str:
-        """Read on to the end; all that it said."""
+        """Read to the end; returns everything that the program printed."""
         while await self._line():
             pass
         return self.said
@@ -33,7 +33,7 @@ class Output:
     async def _line(self) -> str:
         assert self.process.stdout is not None
         line = (await self.process.stdout.readline()).decode()
-        # Maven puts colours, or the end of them, where there is no terminal too.
+        # Maven prints colour codes even without a terminal.
         line = re.sub(r"\x1b\[\d*m", "", line)
         self.said += line
         return line
@@ -41,7 +41,7 @@ class Output:
 
 @asynccontextmanager
 async def bash(folder: Path, env: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A shell in this folder, ended with all that it has started."""
+    """A shell in this folder. Everything that it started ends with it."""
     process = await asyncio.create_subprocess_exec(
         "bash",
         cwd=folder,
@@ -54,7 +54,7 @@ async def bash(folder: Path, env: Mapping[str, str]) -> AsyncIterator[asyncio.su
     try:
         yield process
     finally:
-        # What it left in the background is in its group, and may outlive it.
+        # Its background processes are in its group, and may outlive it.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.communicate()

@@ -35,13 +35,13 @@ MEDIA: Final = {
     "Chromium with pion": "tests/interop/test_go_media.py::test_a_browser_calls_pion",
     "pion with Chromium": "tests/interop/test_go_media.py::test_pion_calls_a_browser",
     "pion with pion": (
-        "tests/interop/test_go_media.py::test_each_receives_the_others_pictures[pion-pion]"
+        "tests/interop/test_go_media.py::test_each_receives_the_pictures_of_the_other[pion-pion]"
     ),
     "pion with aiortc": (
-        "tests/interop/test_go_media.py::test_each_receives_the_others_pictures[pion-aiortc]"
+        "tests/interop/test_go_media.py::test_each_receives_the_pictures_of_the_other[pion-aiortc]"
     ),
     "aiortc with pion": (
-        "tests/interop/test_go_media.py::test_each_receives_the_others_pictures[aiortc-pion]"
+        "tests/interop/test_go_media.py::test_each_receives_the_pictures_of_the_other[aiortc-pion]"
     ),
 }
 
@@ -50,10 +50,10 @@ _ONE: Final = "tests/interop/test_matrix.py::test_a_client_tells_a_refusal_from_
 
 
 def table(reports: Mapping[str, Iterable[object]]) -> str:
-    """The table in Markdown; empty where no client met another one.
+    """The table in Markdown; empty if no two clients were tested together.
 
     Args:
-        reports: pytest's own, by outcome.
+        reports: pytest's reports, by outcome.
     """
     cells = _cells(reports)
     if not any(name.startswith(_TWO) for name in cells):
@@ -85,14 +85,14 @@ def table(reports: Mapping[str, Iterable[object]]) -> str:
 
 
 def _cells(reports: Mapping[str, Iterable[object]]) -> dict[str, str]:
-    """What became of each test, by its name."""
+    """The outcome of each test, by its name."""
     cells = {}
-    # The worst last: a test may pass, and fail as it cleans up.
+    # The worst outcome comes last and wins: a test may pass, and then fail to clean up.
     for outcome in ("passed", "skipped", "failed", "error"):
         for report in reports.get(outcome, ()):
             if isinstance(report, pytest.TestReport):
                 passed = f"{report.duration:.2f} s"
-                # pytest-xdist writes a test's group behind its name.
+                # pytest-xdist appends a test's group to its name.
                 name = report.nodeid.partition("@")[0]
                 cells[name] = passed if outcome == "passed" else outcome
     return cells

@@ -11,7 +11,7 @@ from tests.support.process import DYAD
 
 GO = ROOT / "clients" / "go" / "dyad"
 PION = ROOT / "clients" / "go" / "examples" / "pion_call"
-# Fetching and compiling everything, on a machine that never did, after the builds of others.
+# The first run on a machine waits for other builds, then fetches and compiles everything.
 BUILD = 1800
 
 pytestmark = [pytest.mark.timeout(BUILD), pytest.mark.long]
@@ -22,7 +22,7 @@ async def go(*arguments: str, folder: Path = GO) -> str:
 
 
 async def run(program: str, *arguments: str, folder: Path) -> str:
-    """What a program of Go's printed; it must succeed."""
+    """Run a program of the Go toolchain; returns its output. It must succeed."""
     needs(program)
     process = await asyncio.create_subprocess_exec(
         program,
@@ -38,7 +38,7 @@ async def run(program: str, *arguments: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("folder", [GO, PION], ids=["client", "pion_call"])
-async def test_it_is_formatted_and_clean_by_vet_and_staticcheck(folder: Path) -> None:
+async def test_the_code_is_formatted_and_passes_vet_and_staticcheck(folder: Path) -> None:
     assert await run("gofmt", "-l", ".", folder=folder) == ""
     await go("vet", "./...", folder=folder)
     tools = f"-modfile={GO.parent / 'tools' / 'go.mod'}"

@@ -1,4 +1,4 @@
-"""Real video between pion, over the Go client, and the other WebRTC stacks here."""
+"""Real video between pion, with the Go client, and other WebRTC stacks."""
 
 import asyncio
 import re
@@ -19,11 +19,11 @@ from tests.support.needs import PAGE, ROOT, needs
 PION = ROOT / "clients" / "go" / "examples" / "pion_call"
 AIORTC = ROOT / "clients" / "python" / "examples" / "aiortc_call.py"
 FRAMES = "30"
-# Fetching and compiling pion, on a machine that never did.
+# The first run on a machine fetches and compiles pion.
 BUILD = 1800
 CALL = 120
 
-# A few browsers at a time are enough for the machine.
+# Limits how many browsers run at the same time.
 pytestmark = [pytest.mark.timeout(BUILD), pytest.mark.xdist_group("browser interop")]
 
 
@@ -72,7 +72,7 @@ async def placing(
 @pytest.mark.parametrize(
     ("first", "second"), [("pion", "pion"), ("pion", "aiortc"), ("aiortc", "pion")]
 )
-async def test_each_receives_the_others_pictures(
+async def test_each_receives_the_pictures_of_the_other(
     first: str, second: str, pion: tuple[str, ...], aiortc: tuple[str, ...]
 ) -> None:
     programs = {"pion": pion, "aiortc": aiortc}
@@ -81,7 +81,7 @@ async def test_each_receives_the_others_pictures(
         async with placing(
             programs[second], server.port, "bob", "--room", room, "--frames", "0"
         ) as bob:
-            # Alice hangs up when she has seen enough; Bob has by then, too.
+            # Alice hangs up after enough frames. By then Bob has received frames, too.
             await alice.succeeds()
             await bob.says("^frames [1-9]")
             await bob.succeeds()

@@ -19,14 +19,14 @@ from tests.support.ports import free_port
 DOCUMENT = (ROOT / "docs" / "grpcurl.md").read_text()
 FOLDER = ROOT / "build" / "grpcurl"
 PORT = "50051"
-# Fetching and compiling grpcurl, on a machine that never did.
+# The first run on a machine fetches and compiles grpcurl.
 BUILD = 1800
 ANSWER = 20
 
 
 @pytest.fixture(scope="module")
 def grpcurl() -> str:
-    """The folder in which it is."""
+    """The folder of the program grpcurl."""
     needs("go", "bash", "openssl")
     (install,) = re.findall(r"```sh\n(go install .*)\n```", DOCUMENT)
     build("env", f"GOBIN={FOLDER}", *shlex.split(install), folder=ROOT)
@@ -42,20 +42,20 @@ class Terminal(Output):
         await self.process.stdin.drain()
 
     async def shows(self, line: str) -> None:
-        """Read on to a line like this, `…` standing for whatever it is."""
+        """Read up to a line like this, in which `…` stands for any text."""
         pattern = ".*".join(re.escape(part) for part in line.split("…"))
         try:
             async with asyncio.timeout(ANSWER):
                 await self.says(f"^{pattern}$")
         except TimeoutError:
-            raise AssertionError(f"it never showed {line!r}:\n{self.said}") from None
+            raise AssertionError(f"the terminal never showed {line!r}:\n{self.said}") from None
 
     async def exits(self) -> None:
-        """Leave the shell; all that it started is over by itself."""
+        """Leave the shell; every program that it started must end by itself."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         async with asyncio.timeout(ANSWER):
-            # The pipe is at its end when nothing that was started has it any more.
+            # The pipe ends when the last program that holds it has ended.
             await self.ends()
             await self.process.wait()
 

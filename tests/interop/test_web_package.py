@@ -1,4 +1,4 @@
-"""The web client as published: packed, installed, bundled, and from a script tag."""
+"""The web client as published: packed, installed, bundled, and loaded by a script tag."""
 
 import asyncio
 import gzip
@@ -28,7 +28,7 @@ NPM = Path(sys.executable).parent / "npm"
 ROOM = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
 READY = 15
 FILES = ("-m", "http.server", "0", "--bind", "127.0.0.1")
-# As a person starts them, without anything that drives them; the profile's folder comes last.
+# As a person starts a browser: no program drives it. The folder of the profile comes last.
 BROWSERS = {
     "chromium": ("--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="),
     "firefox": ("--headless", "--no-remote", "--profile="),
@@ -46,8 +46,8 @@ class App:
     """The folder in which the quick start's app was built.
 
     Attributes:
-        folder: where.
-        ports: what stands in place of the ports in it.
+        folder: the path of the folder.
+        ports: the free port that replaces each port of the quick start.
     """
 
     folder: Path
@@ -77,7 +77,7 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> App:
 
 
 def checkout(folder: Path, app: App) -> Path:
-    """The checkout, with Envoy's configuration on the app's ports."""
+    """A copy of the checkout in which Envoy uses the app's ports."""
     for part in ROOT.iterdir():
         if part.name != "deploy":
             (folder / part.name).symlink_to(part)
@@ -99,7 +99,7 @@ async def listens(port: str) -> None:
                 _, writer = await asyncio.open_connection("127.0.0.1", int(port))
                 writer.close()
                 return
-            await asyncio.sleep(0.05)  # Nobody tells.
+            await asyncio.sleep(0.05)  # No event tells that the port is open.
 
 
 async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
@@ -107,7 +107,7 @@ async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
 ) -> None:
     needs("chromium", "openssl", PAGE)
     build, show = quick_start("web")
-    # The first half was pasted before; what it sets is needed here too.
+    # The fixture pasted the first block. This shell needs the variables that it sets.
     text = app.moved(build.splitlines(keepends=True)[0] + show)
     text = text.replace("$HOME/dyad", str(checkout(tmp_path, app)))
     async with (

@@ -13,7 +13,7 @@ from tests.support.clock import within
 from tests.support.ends import End, ListenEnd, SignalEnd, candidate, end_of, leave, offer
 from tests.support.seats import (
     hear,
-    is_told_of_the_new_one,
+    is_told_of_the_replacement,
     resumable,
     resumes,
     retry_after_ms,
@@ -56,7 +56,7 @@ async def test_a_second_device_takes_over_a_seat_handed_off_by_a_drained_node() 
         laptop = here.connect("bob", 0)
         await laptop.send(resumable(room_id))
         assert (await laptop.hear()).join_room.peer.user_id == "alice"
-        await is_told_of_the_new_one(alice, "bob")
+        await is_told_of_the_replacement(alice, "bob")
         woken = await end_of(here.connect("bob", 0), resumable(room_id, resume_token, ack=1))
         assert retry_after_ms(woken) == "-1"
 
@@ -68,7 +68,7 @@ async def test_a_waking_device_is_told_that_its_users_seat_is_handed_off() -> No
             laptop = here.connect("bob", 1)
             await laptop.send(resumable(room_id))
             await laptop.hear()
-            await is_told_of_the_new_one(alice, "bob")
+            await is_told_of_the_replacement(alice, "bob")
             await second.stop()
             assert (await end_of(laptop)).code() is grpc.StatusCode.UNAVAILABLE
         async with within(2):

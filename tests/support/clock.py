@@ -14,20 +14,20 @@ from tests.support.until import PATIENCE
 
 
 class FairClock:
-    """Stands still while one of these processes waits for a processor.
+    """A clock that stands still while one of its processes waits for a CPU.
 
-    What others take of the machine is not what these processes need.
+    So the load of other processes does not count.
     """
 
     def __init__(self, *processes: int) -> None:
         self._processes = [Path(f"/proc/{process}/task") for process in processes]
-        # By thread, and kept when it ends: or the clock would leap by all that it ever waited.
+        # Threads that have ended stay counted: otherwise the clock would jump.
         self._waited: dict[Path, int] = {}
 
     def now(self) -> float:
-        """The time in seconds; an ordinary clock if the system does not report waits."""
+        """The time in seconds. The clock is an ordinary one if the system reports no waits."""
         for threads in self._processes:
-            # One may end meanwhile.
+            # A process may end meanwhile.
             with contextlib.suppress(OSError):
                 for thread in threads.iterdir():
                     with contextlib.suppress(OSError):
@@ -38,9 +38,9 @@ class FairClock:
 
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[None]:
-    """Assert that the block takes less than `seconds`, not counting waits for a processor.
+    """Assert that the block takes less than `seconds`, not counting waits for a CPU.
 
-    This counts this process and its children: see `FairClock`.
+    Waits of this process and of its children do not count: see `FairClock`.
 
     Raises:
         AssertionError: the block took longer than `seconds`.
@@ -56,7 +56,7 @@ async def within(seconds: float) -> AsyncIterator[None]:
 
 
 def advance(seconds: float) -> None:
-    """Move the time of the running loop's timers forward.
+    """Advance the time of the running loop's timers.
 
     Due timers run in the next turn of the loop. Other clocks, such as
     `time.monotonic`, do not change.
@@ -67,5 +67,5 @@ def advance(seconds: float) -> None:
     def time_of_loop() -> float:
         return before() + seconds
 
-    # Never undone: present timers would be late.
+    # Never undone: timers set since then would be late.
     loop.time = time_of_loop  # type: ignore[method-assign]

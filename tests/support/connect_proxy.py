@@ -13,12 +13,12 @@ from tests.support.http_server import answering
 
 @dataclass
 class ConnectProxy:
-    """The proxy, and the tunnels that were requested.
+    """The proxy, and the tunnels that clients opened.
 
     Attributes:
         address: `127.0.0.1:port`.
         tunnels: the `host:port` of each tunnel that was opened.
-        user: the `user:password` that the proxy asks for; empty: none.
+        user: the `user:password` that the proxy asks for; empty if it asks for none.
     """
 
     address: str = ""

@@ -1,4 +1,4 @@
-"""A participant as tests write it: frames out, frames in, over either transport."""
+"""Participants that send and receive frames over either transport, as the test says."""
 
 import asyncio
 from collections import deque
@@ -34,7 +34,7 @@ class _Base:
             while not self.heard:
                 message = await self.call.read()
                 if message is grpc.aio.EOF:
-                    raise EOFError(f"the call ended: {await self.call.code()}")
+                    raise EOFError(f"the stream ended: {await self.call.code()}")
                 self.heard.extend(message.frames)
         return self.heard.popleft()
 
@@ -86,8 +86,8 @@ class ListenEnd(_Base):
 async def end_of(end: End, *frames: pb.Frame) -> grpc.aio.AioRpcError:
     """The error that the stream ended with, after these frames.
 
-    One that is refused as it comes needs none: a write that meets the end of
-    its call hides the status.
+    Send no frames to a stream that is refused at once: a write that meets the end
+    of its stream hides the status.
     """
     refused = None
     if frames:
@@ -96,8 +96,8 @@ async def end_of(end: End, *frames: pb.Frame) -> grpc.aio.AioRpcError:
         except grpc.aio.AioRpcError as error:
             refused = error
     ended = await end.status()
-    assert ended is not None, "the call ended well"
-    # A Send that ends a session fails with the very status that Listen ends with.
+    assert ended is not None, "the stream ended with OK"
+    # A Send that ends a session fails with the same status as its Listen.
     assert refused is None or refused.code() is ended.code()
     return ended
 

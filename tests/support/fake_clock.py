@@ -6,7 +6,7 @@ from typing import Any
 
 
 class FakeTimer:
-    """A call that is due at `at`."""
+    """A callback that is due at `at`."""
 
     def __init__(self, at: float, call: Callable[[], None]) -> None:
         self.at = at
@@ -18,7 +18,7 @@ class FakeTimer:
 
 
 class FakeClock:
-    """A `clock.Clock` whose time is the test's."""
+    """A `clock.Clock` that only the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -37,11 +37,11 @@ class FakeClock:
         return timer
 
     def pending(self) -> int:
-        """How many timers have neither run nor been cancelled."""
+        """The number of timers that have neither run nor been cancelled."""
         return sum(not timer.cancelled for timer in self._timers.values())
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; what falls due runs in order, at its own moment."""
+        """Let time pass; each timer that falls due runs at its own time, in order."""
         end = self.now + seconds
         while True:
             self._timers = {n: t for n, t in self._timers.items() if not t.cancelled}

@@ -27,7 +27,7 @@ class Call:
     async def begin(
         cls, port: int, method: str, request: Message, *, token: str, origin: str
     ) -> Self:
-        """Call a method of the service through the proxy on this port of 127.0.0.1."""
+        """Send a request to the service through the proxy on this port of 127.0.0.1."""
         body = request.SerializeToString()
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
 

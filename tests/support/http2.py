@@ -1,4 +1,4 @@
-"""Hand-written HTTP/2, for clients that behave as no gRPC library would."""
+"""HTTP/2 written by hand, for clients that behave as no gRPC library would."""
 
 import asyncio
 import contextlib
@@ -24,19 +24,19 @@ from tests.support.until import PATIENCE
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 WINDOW = 65535
-"""What each side may send unasked: all of a connection, and by default of a stream."""
+"""The bytes that each side may send at first: on a connection, and by default on a stream."""
 SIGNAL = "/dyad.v1.Signaling/Signal"
 LISTEN = "/dyad.v1.Signaling/Listen"
 SEND = "/dyad.v1.Signaling/Send"
 M = TypeVar("M", bound=Message)
-# Without frames, one of these is a heartbeat.
+# A message of one of these types without frames is a heartbeat.
 _BEATING: set[type[Message]] = {pb.SignalResponse, pb.ListenResponse}
 _FRAME_HEADER = 9
 _FRAME = 16_384
 
 
 def message(body: Message | bytes, *, compressed: bool = False, length: int | None = None) -> bytes:
-    """A gRPC message; `length` is the length in its prefix, even a wrong one."""
+    """A gRPC message; `length` is the length in its prefix, and may be wrong."""
     data = body if isinstance(body, bytes) else body.SerializeToString()
     return struct.pack(">BI", compressed, len(data) if length is None else length) + data
 
@@ -44,13 +44,13 @@ def message(body: Message | bytes, *, compressed: bool = False, length: int | No
 class Http2:
     """A connection to a server on this host.
 
-    It answers pings and settings, and does nothing else unasked: the server may
-    send as much as the window that it began with, and no more.
+    It answers pings and settings, and does nothing else by itself. It never enlarges
+    its windows, so the server may send only as much as they allow at first.
 
     Attributes:
-        heard: the bytes of each stream, by its number.
-        trailers: the headers that ended each stream; empty where it was reset.
-        closed: the server has closed the connection.
+        heard: the bytes received on each stream, by its number.
+        trailers: the headers that ended each stream; empty if it was reset.
+        closed: whether the server has closed the connection.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -96,7 +96,7 @@ class Http2:
         return frame
 
     def call(self, token: str, path: str | bytes = SIGNAL) -> int:
-        """Begin an RPC, without a token if it is empty; returns its stream number."""
+        """Begin an RPC, without a token if `token` is empty; returns the number of its stream."""
         stream = self._next_stream
         self._next_stream += 2
         proof = [("authorization", f"Bearer {token}")] if token else []
@@ -112,7 +112,7 @@ class Http2:
         self.write(DataFrame(stream, data, flags=["END_STREAM"] if end else []))
 
     async def ping(self) -> None:
-        """Wait for the answer to a ping: the server has seen everything, or has disconnected."""
+        """Wait until the server has answered a ping, and so has read everything, or is gone."""
         self._pongs = 0
         self.write(PingFrame(0, b"answered"))
         while not self._pongs and not self.closed:
@@ -128,7 +128,7 @@ class Http2:
         data = self.heard[stream]
         async with asyncio.timeout(PATIENCE):
             while len(data) < 5 or len(data) < 5 + int.from_bytes(data[1:5]):
-                assert stream not in self.trailers, f"the call ended: {self.trailers[stream]}"
+                assert stream not in self.trailers, f"the stream ended: {self.trailers[stream]}"
                 await self._more()
         size = 5 + int.from_bytes(data[1:5])
         body = bytes(data[5:size])
@@ -136,7 +136,7 @@ class Http2:
         return body
 
     async def ended(self, stream: int) -> dict[str, str]:
-        """Wait for the end of a stream; returns its trailers, {} if it was reset."""
+        """Wait for the end of a stream; returns its trailers, or {} if it was reset."""
         async with asyncio.timeout(PATIENCE):
             while stream not in self.trailers and not self.closed:
                 await self._more()
@@ -147,7 +147,7 @@ class Http2:
         self._reading.cancel()
 
     async def close(self) -> None:
-        """Close the connection, and drop what was not sent yet."""
+        """Close the connection, and drop everything that was not sent yet."""
         self._writer.transport.abort()
         await asyncio.wait({self._reading})
 
@@ -161,13 +161,13 @@ class Http2:
                 head = await self._reader.readexactly(_FRAME_HEADER)
                 frame, length = Frame.parse_frame_header(memoryview(head))
                 frame.parse_body(memoryview(await self._reader.readexactly(length)))
-                self._take_in(frame)
+                self._receive(frame)
                 self._news.set()
         except (OSError, asyncio.IncompleteReadError):
             self.closed = True
             self._news.set()
 
-    def _take_in(self, frame: Frame) -> None:
+    def _receive(self, frame: Frame) -> None:
         match frame:
             case PingFrame() if "ACK" not in frame.flags:
                 self.write(PingFrame(0, frame.opaque_data, flags=["ACK"]))

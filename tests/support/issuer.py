@@ -29,7 +29,7 @@ class SigningKey:
     algorithm: str
 
     def jwk(self, **changes: Any) -> dict[str, Any]:
-        """Its public key as a JWK, with changes; None removes a member."""
+        """The public key as a JWK, with changes; None removes a member."""
         public = jwt.get_algorithm_by_name(self.algorithm).to_jwk(
             self.private.public_key(), as_dict=True
         )
@@ -72,18 +72,18 @@ def _base64url(data: bytes) -> str:
 
 @dataclass
 class Issuer:
-    """The answer of the URL, which a test may change, and the number of requests.
+    """The URL of the keys: its answer, which a test may change, and its requests.
 
     Attributes:
-        url: of the keys.
-        body: what it answers.
-        status: with which status.
-        headers: and which headers more.
-        pause: seconds before each byte, where that is not 0.
-        pause_from: which byte of the answer is the first that comes slowly.
-        open: unset, to let whoever asks wait.
-        asked: how many have asked.
-        user_agent: what the last one called itself.
+        url: the URL.
+        body: the body of the answer.
+        status: the status of the answer.
+        headers: more headers of the answer.
+        pause: seconds before each byte of the answer.
+        pause_from: the index of the first byte that comes slowly.
+        open: clear it to let requests wait.
+        asked: the number of requests.
+        user_agent: the `User-Agent` of the last request.
     """
 
     url: str = ""
@@ -126,7 +126,7 @@ def issuing(*keys: SigningKey, tls: Pair | None = None) -> Iterator[Issuer]:
                     time.sleep(issuer.pause)
                     self.wfile.write(answer[n : n + 1])
             except OSError:
-                # Whoever asked waits no longer.
+                # The client has not waited for the answer.
                 self.close_connection = True
 
         def log_message(self, *args: object) -> None:

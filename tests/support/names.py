@@ -8,7 +8,7 @@ from tests.support.needs import ROOT
 
 
 def there_is(test: str) -> bool:
-    """Whether there is a test with that name; parameters in brackets are ignored."""
+    """Whether a test with this name exists; parameters in brackets are ignored."""
     file, _, parametrized = test.partition("::")
     name, *_ = parametrized.split("[")
     return name.lower().startswith("test") and name in _tests_in(file)
@@ -28,5 +28,5 @@ def _defined(module: ast.Module) -> Iterator[str]:
             case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
                 yield name
             case ast.Assign([ast.Name(name)]):
-                # The test case of a state machine.
+                # Hypothesis' test case of a state machine.
                 yield name

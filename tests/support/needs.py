@@ -1,4 +1,4 @@
-"""What a test needs that the machine may lack: then the test skips, and in CI it fails."""
+"""Programs and files that a test needs: without them it skips, and in CI it fails."""
 
 import os
 import shutil
@@ -8,16 +8,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "build" / "web" / "index.html"
-"""The call page, of `make build/web/index.html`."""
+"""The call page, built by `make build/web/index.html`."""
 NODE_PACKAGES = ROOT / "clients" / "node_modules" / ".ready"
-"""What the web client and the call page depend on is installed."""
+"""Exists once the dependencies of the web client and the call page are installed."""
 
 
 def needs(*things: str | Path) -> None:
-    """Skip this test, or in CI fail it, unless these programs or files exist."""
+    """Skip this test, or fail it in CI, unless these programs and files exist."""
     missing = [str(thing) for thing in things if not _is_here(thing)]
     if missing:
-        sentence = f"This test needs what is not here: {', '.join(missing)}."
+        sentence = f"This test needs programs or files that are missing: {', '.join(missing)}."
         if os.environ.get("CI"):
             pytest.fail(sentence)
         pytest.skip(sentence)

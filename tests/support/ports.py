@@ -1,4 +1,4 @@
-"""Ports for servers that restart, or whose port another process must know first."""
+"""Ports for servers that restart, or whose port another process must know before."""
 
 import fcntl
 import os
@@ -16,9 +16,8 @@ _RESERVED = Path(tempfile.gettempdir()) / f"dyad-test-ports-{os.getuid()}"
 def free_port() -> int:
     """A free port that no other test gets.
 
-    It stays reserved until this process ends, so a server may go and come back
-    there. It lies outside the range from which the system takes a port for each
-    outgoing connection.
+    It stays reserved until this process ends, so a server may restart on it. It lies
+    outside the range from which the system takes a port for each outgoing connection.
     """
     first_ephemeral = int(_RANGE.read_text().split()[0]) if _RANGE.exists() else 32_768
     while True:
@@ -35,7 +34,7 @@ def free_port() -> int:
 
 @cache
 def _ours() -> set[int]:
-    """The ports that this process has reserved: a lock does not stop its own process."""
+    """The ports that this process has reserved. Its own locks do not keep it from them."""
     return set()
 
 

@@ -17,26 +17,26 @@ DYAD = str(Path(sys.executable).parent / "dyad")
 
 
 class Command:
-    """A running command; `said` collects both of its outputs."""
+    """A running command; `said` collects its output and its errors."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.said = ""
         self._news = asyncio.Event()
-        # Without a pause, or the command would wait for ever to write its next line.
+        # Reads all the time: otherwise the command would block on a full pipe.
         self._reading = asyncio.create_task(self._read())
 
     async def says(self, pattern: str) -> re.Match[str]:
         """Wait for the first match in its output."""
         async with asyncio.timeout(PATIENCE):
             while (found := re.search(pattern, self.said)) is None:
-                assert not self._reading.done(), f"it never said {pattern}:\n{self.said}"
+                assert not self._reading.done(), f"it never printed {pattern}:\n{self.said}"
                 self._news.clear()
                 await self._news.wait()
         return found
 
     async def ended(self) -> int:
-        """Wait for its end; returns its status. All of its output has been read then."""
+        """Wait for its end, and read all of its output; returns its status."""
         async with asyncio.timeout(PATIENCE):
             await self._reading
             return await self.process.wait()
@@ -51,7 +51,7 @@ class Command:
 
 @asynccontextmanager
 async def command(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Command]:
-    """Run this while the context lasts, in its own process group, as a terminal would."""
+    """Run a command while the context lasts, in its own process group, as a terminal would."""
     process = await asyncio.create_subprocess_exec(
         *arguments,
         env=env,
@@ -63,12 +63,12 @@ async def command(*arguments: str, env: Mapping[str, str] | None = None) -> Asyn
     try:
         yield started
     finally:
-        # It may have ended by itself, and nobody was told yet.
+        # It may have ended by itself without asyncio knowing yet.
         with contextlib.suppress(ProcessLookupError):
             if process.returncode is None:
-                # With all that it started.
+                # Its child processes are in its group.
                 os.killpg(process.pid, signal.SIGKILL)
-        # To the end of the pipe, or its transport outlives the test.
+        # Read the pipe to its end: otherwise its transport outlives the test.
         await started.ended()
 
 
@@ -86,7 +86,7 @@ class Served:
 async def dyad_serve(
     secret: str, *options: str, program: Sequence[str] = (DYAD,)
 ) -> AsyncIterator[Served]:
-    """Run the server; `program` is the command `dyad`, or one that takes its place."""
+    """Run the server; `program` is the command `dyad`, or another command in its place."""
     env = os.environ | {"DYAD_JWT_SECRET": secret}
     async with command(*program, "serve", "--port", "0", *options, env=env) as started:
         listening = await started.says(r"listening address=\S+:(\d+) ")
@@ -94,6 +94,6 @@ async def dyad_serve(
 
 
 async def run(*arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Run this to its end; returns its status and its output."""
+    """Run a command to its end; returns its status and its output."""
     async with command(*arguments, env=env) as started:
         return await started.ended(), started.said

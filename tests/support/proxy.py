@@ -1,4 +1,4 @@
-"""A TCP proxy between a client and the server that breaks as networks break."""
+"""A TCP proxy between a client and the server that fails as networks fail."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from tests.support.ports import free_port
 
 _CHUNK = 65536
 _BACKLOG = 16
-# Close with a reset: linger, for 0 seconds.
+# SO_LINGER with 0 seconds: closing resets the connection.
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -25,12 +25,12 @@ class Way(Enum):
 
 
 class Proxy:
-    """Forwards connections to `127.0.0.1:target`, to be entered with `async with`.
+    """Forwards connections to `127.0.0.1:target`. It starts with `async with`.
 
     Attributes:
-        target: the port that those yet to come are forwarded to.
-        port: where it listens, on 127.0.0.1; the same over `refuse` and `accept`.
-        accepted: how many connections were ever accepted.
+        target: the port to which new connections are forwarded.
+        port: its own port on 127.0.0.1; `refuse` and `accept` keep it.
+        accepted: the number of connections so far.
     """
 
     def __init__(self, target: int) -> None:
@@ -60,7 +60,7 @@ class Proxy:
 
         Args:
             half_open: reset the client's side only. The server's side stays open and
-                silent until the next `cut`, as when a network has lost the client.
+                silent until the next `cut`, as if a network had lost the client.
         """
         for link in tuple(self._links):
             await link.cut(half_open=half_open)
@@ -80,7 +80,7 @@ class Proxy:
             link.stall(ways)
 
     def resume_forwarding(self) -> None:
-        """End `stall`: the delayed bytes are forwarded, and none is lost."""
+        """End `stall`: the delayed bytes are forwarded without loss."""
         self._stalled = ()
         for link in self._links:
             link.resume()
@@ -101,7 +101,7 @@ class Proxy:
             self._accepting = asyncio.create_task(self._accept(self._listener))
 
     def lead(self) -> Sequence[int]:
-        """The ports that the next connection is forwarded to: the first that takes it."""
+        """The ports to which the next connection may go: the first that accepts gets it."""
         return [self.target]
 
     async def _accept(self, listener: socket.socket) -> None:
@@ -115,7 +115,7 @@ class Proxy:
 
 
 class _Link:
-    """One connection of a client's and the one to the server that it is forwarded to."""
+    """A connection of a client, and the connection to the server that continues it."""
 
     def __init__(self, client: socket.socket, targets: Sequence[int]) -> None:
         self._flowing = {way: asyncio.Event() for way in Way}
@@ -157,7 +157,7 @@ class _Link:
                 both.create_task(self._pump(self._client, self._server, Way.OUT))
                 both.create_task(self._pump(self._server, self._client, Way.BACK))
         except* OSError:
-            pass  # One side reset it: so does this, on the other.
+            pass  # One side reset its connection: closing resets the other.
         self._client.close()
         self._server.close()
 

@@ -1,4 +1,4 @@
-"""A Redis for one test, on a free port, without persistence."""
+"""A Redis server for one test, on a free port, without persistence."""
 
 import asyncio
 import re
@@ -27,15 +27,15 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """The URL for Dyad, with exactly the rights in docs/scaling.md."""
+        """The URL for Dyad, whose user has exactly the rights in docs/scaling.md."""
         return self.through(self.port)
 
     def through(self, port: int) -> str:
-        """As `url`, through another port."""
+        """As `url`, with another port."""
         return f"redis://dyad:{PASSWORD}@127.0.0.1:{port}"
 
     async def settle(self) -> None:
-        """Look like a Redis that has been in use: nodes wait for an empty one to settle."""
+        """Look like a Redis that has been in use: with an empty one, nodes wait at their start."""
         async with Redis(port=self.port) as client:
             run: str = (await client.info("server"))["run_id"]
             await client.set("dyad:generation", f"1-{run}")
@@ -50,7 +50,7 @@ class RedisServer:
 async def redis_server(*options: str, port: int = 0) -> AsyncIterator[RedisServer]:
     port = port or free_port()
     assert REDIS is not None
-    # A replica writes there what it is sent.
+    # A replica writes its copy of the data there.
     folder = tempfile.TemporaryDirectory(prefix="dyad-redis-")
     process = await asyncio.create_subprocess_exec(
         REDIS,
@@ -68,14 +68,14 @@ async def redis_server(*options: str, port: int = 0) -> AsyncIterator[RedisServe
     finally:
         if process.returncode is None:
             process.kill()
-        # To the end of the pipe, or its transport outlives the test.
+        # Read the pipe to its end: otherwise its transport outlives the test.
         await process.communicate()
         folder.cleanup()
 
 
 @asynccontextmanager
 async def settled_redis() -> AsyncIterator[RedisServer]:
-    """A Redis that has been in use, so that nodes need not wait for it to settle."""
+    """A Redis that looks as if it had been in use, so that nodes start at once."""
     needs("redis-server")
     async with redis_server() as redis:
         await redis.settle()

@@ -1,4 +1,4 @@
-"""What docs/redis.md says of the keys in Redis."""
+"""The table of keys in docs/redis.md."""
 
 import re
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class Row:
     """One kind of key.
 
     Attributes:
-        kind: what its keys begin with, after the prefix.
-        type: of the value, as Redis names it.
-        fields: of a hash or of a stream's entries.
-        seconds: how long it lives at the most; None: for the grace time.
+        kind: the first part of its keys, after the prefix.
+        type: the type of the value, as Redis names it.
+        fields: the fields of a hash, or of the entries of a stream.
+        seconds: its longest lifetime; None for the grace time.
         writers: the scripts that write it.
     """
 
@@ -31,7 +31,7 @@ class Row:
 
 
 def named(text: str) -> frozenset[str]:
-    """The text in backquotes."""
+    """Every text in backquotes."""
     return frozenset(re.findall(r"`([^`]+)`", text))
 
 

@@ -12,7 +12,7 @@ Script = Callable[[AsyncIterator[pb.SignalRequest], Context], Awaitable[None]]
 
 @asynccontextmanager
 async def scripted(script: Script) -> AsyncIterator[int]:
-    """Serve `Signal` with this script; yields the server's port."""
+    """Run a server whose `Signal` is this script; yields its port."""
     signal = grpc.stream_stream_rpc_method_handler(
         script, pb.SignalRequest.FromString, pb.SignalResponse.SerializeToString
     )

@@ -1,4 +1,4 @@
-"""Seats that can be resumed or taken over: the steps that tests of both engines share."""
+"""Steps that the tests of both engines share: resuming and taking over a seat."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ from tests.support.ends import End, candidate, offer
 
 
 def resumable(room_id: str = "", resume_token: str = "", ack: int = 0) -> pb.Frame:
-    """The join of a resumable session, or with a token its resume."""
+    """A `join_room` that starts a resumable session, or with a token resumes it."""
     asked = pb.JoinRoom(resumable=True, resume_token=resume_token)
     return pb.Frame(room_id=room_id, seq=0 if resume_token else 1, ack=ack, join_room=asked)
 
 
 async def meet(first: End, second: End) -> tuple[str, str, str]:
-    """Put both into a new room; returns its id, and the resume token of each."""
+    """Let both join a new room; returns its id, and the resume token of each."""
     await first.send(resumable())
     created = await first.hear()
     await second.send(resumable(created.room_id))
@@ -50,7 +50,7 @@ async def hear(end: End, event: str) -> pb.Frame:
     return frame
 
 
-async def is_told_of_the_new_one(peer: End, user: str) -> None:
+async def is_told_of_the_replacement(peer: End, user: str) -> None:
     left, came = await peer.hear(), await peer.hear()
     assert left.leave_room.reason == pb.LeaveRoom.REASON_REPLACED
     assert (left.sender.user_id, came.sender.user_id) == (user, user)
@@ -58,7 +58,7 @@ async def is_told_of_the_new_one(peer: End, user: str) -> None:
 
 
 def retry_after_ms(ended: grpc.aio.AioRpcError | None) -> str | None:
-    """The trailer of a stream that ended with ABORTED and a sentence."""
+    """The trailer `retry-after-ms` of a stream that ended with ABORTED and a sentence."""
     assert ended is not None
     assert ended.code() is grpc.StatusCode.ABORTED
     assert (ended.details() or "").endswith(".")
@@ -67,7 +67,7 @@ def retry_after_ms(ended: grpc.aio.AioRpcError | None) -> str | None:
 
 
 async def takes_over(laptop: End, phone: End, alice: End, room_id: str) -> None:
-    """Let Bob's laptop take over his phone's seat in the call with Alice, and go on."""
+    """Let Bob's laptop take over his phone's seat, and continue the call with Alice."""
     await laptop.send(resumable(room_id))
     joined = (await laptop.hear()).join_room
     assert (joined.peer.user_id, joined.polite, joined.resumed) == ("alice", True, False)
@@ -75,7 +75,7 @@ async def takes_over(laptop: End, phone: End, alice: End, room_id: str) -> None:
     assert retry_after_ms(ended) == "-1"
     assert ended is not None
     assert ended.details() == "The same user joined this room from another connection."
-    await is_told_of_the_new_one(alice, "bob")
+    await is_told_of_the_replacement(alice, "bob")
     await alice.send(candidate(room_id, "to the laptop", seq=2))
     assert (await hear(laptop, "ice_candidate")).ice_candidate.candidate == "to the laptop"
     await laptop.send(offer(room_id, "from the laptop", seq=2))

@@ -1,4 +1,4 @@
-"""gRPC's own services, called over grpc.aio; their packages have no typed stubs for it."""
+"""Stubs for gRPC's own services: their packages have no typed stubs for grpc.aio."""
 
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -26,7 +26,7 @@ class HealthStub:
 def reflecting(
     channel: grpc.aio.Channel,
 ) -> grpc.aio.StreamStreamCall[ServerReflectionRequest, ServerReflectionResponse]:
-    """An open reflection stream."""
+    """Open a reflection stream."""
     call: grpc.aio.StreamStreamMultiCallable[ServerReflectionRequest, ServerReflectionResponse] = (
         channel.stream_stream(
             REFLECT, ServerReflectionRequest.SerializeToString, ServerReflectionResponse.FromString

@@ -1,4 +1,4 @@
-"""The pair programs of clients/INTEROP.md: started, read, and checked against the script."""
+"""Runs the pair programs of clients/INTEROP.md, and compares their output with the script."""
 
 import asyncio
 import json
@@ -18,9 +18,9 @@ class Program:
     """A client's pair program.
 
     Attributes:
-        client: whose.
-        command: what starts it.
-        web: whether it speaks grpc-web, to the URL of a proxy.
+        client: the name of the client.
+        command: the command that starts it.
+        web: whether it speaks grpc-web, and so needs the URL of a proxy.
     """
 
     client: str
@@ -34,7 +34,7 @@ class Program:
 
 
 class Side:
-    """A running pair program, and what it has printed so far."""
+    """A running pair program, and the lines that it has printed so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -45,10 +45,10 @@ class Side:
         async for said in self._reads():
             if said["event"] == event and rest.items() <= said.items():
                 return said
-        raise AssertionError(f"it ended before it said {event} {rest}: {await self._why()}")
+        raise AssertionError(f"it ended before it printed {event} {rest}: {await self._why()}")
 
     async def succeeds(self) -> list[Line]:
-        """Read until the end; returns all that it printed."""
+        """Read to the end; returns everything that it printed."""
         async for _ in self._reads():
             pass
         assert await self.process.wait() == 0, await self._why()
@@ -56,17 +56,16 @@ class Side:
 
     @property
     def script(self) -> list[Line]:
-        """What it printed, without events that may come at any time."""
+        """What it printed, without the events that may come at any time."""
         return [line for line in self.lines if line["event"] not in ("reconnecting", "reconnected")]
 
     @property
     def returns(self) -> list[Line]:
-        """The events that may come at any time."""
+        """The events that may come at any time, which are about its connection."""
         return [line for line in self.lines if line["event"] in ("reconnecting", "reconnected")]
 
     async def _reads(self) -> AsyncIterator[Line]:
         assert self.process.stdout is not None
-        # Not `async for`: that would begin anew where a line was left unread.
         while line := await self.process.stdout.readline():
             said: Line = json.loads(line)
             self.lines.append(said)
@@ -91,12 +90,12 @@ async def _running(arguments: list[str]) -> AsyncIterator[Side]:
 
 
 Start = Callable[..., Coroutine[Any, Any, Side]]
-"""Of a program, with its role, scenario, port, token and room."""
+"""Starts a program, given its role, scenario, port, token and room."""
 
 
 @asynccontextmanager
 async def playing() -> AsyncIterator[Start]:
-    """Starts pair programs, and stops those that still run at the end."""
+    """Yields a function that starts pair programs; stops those that still run at the end."""
     async with AsyncExitStack() as started, asyncio.timeout(SCENARIO):
 
         async def start(
@@ -109,7 +108,7 @@ async def playing() -> AsyncIterator[Start]:
 
 
 def written(scenario: str, role: str, room: str, peer: str) -> list[Line]:
-    """All that `role` must print in a scenario of two; `peer` is the other side's `sub`."""
+    """The lines that `role` must print in a scenario of two; `peer` is the other side's `sub`."""
     caller, glare = role == "caller", scenario == "glare"
     other = "callee" if caller else "caller"
     lines: list[Line] = (

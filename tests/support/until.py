@@ -1,12 +1,12 @@
-"""Waits for a state of the server that is not visible from outside."""
+"""Waits for states of the server that no event announces."""
 
 import asyncio
 import os
 from collections.abc import Callable
 
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "60"))
-"""Seconds that a test waits for what must happen: so long that only a hang fails it."""
-# So that whoever it waits for has its turn.
+"""How many seconds a test waits for an event that must come: only a hang takes so long."""
+# The pause lets other tasks run.
 _TURN = 0.001
 
 
@@ -15,5 +15,5 @@ async def until(
 ) -> None:
     """Wait until `holds`, checked every `turn` seconds; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - there is no event: the server does not tell
+        while not holds():  # noqa: ASYNC110 - no event announces it
             await asyncio.sleep(turn)
