@@ -108,7 +108,11 @@ class Config:
     )
     keepalive_timeout: float = setting(3.0, "time limit for the answer to a ping")
     handshake_timeout: float = setting(10.0, "time limit for the TLS and HTTP/2 handshakes")
-    idle_timeout: float = setting(60.0, "time limit for a network connection without streams")
+    # In a few milliseconds no client can open a stream. Those of gRPC 1.85 then try again
+    # without a pause, until they have used up all memory.
+    idle_timeout: float = setting(
+        60.0, "time limit for a network connection without streams", least=1.0
+    )
     drain_timeout: float = setting(
         15.0, "time limit for handing off seats and ending streams at shutdown"
     )

@@ -174,7 +174,7 @@ async def test_trusted_proxies_may_have_any_number_of_connections() -> None:
 )
 async def test_a_network_connection_without_a_stream_is_closed(said: bytes) -> None:
     async with (
-        serving(idle_timeout=0.5, handshake_timeout=0.5, keepalive_time=600.0) as server,
+        serving(idle_timeout=1, handshake_timeout=0.5, keepalive_time=600.0) as server,
         crowded() as crowd,
     ):
         await crowd.add(server.port, 5, said)

@@ -46,6 +46,7 @@ SECRET = secrets.token_hex(32)
         ({"lease": float("inf")}, "--lease"),
         ({"lease": float("nan")}, "--lease"),
         ({"lease": 19.0}, "--lease must be at least twice --heartbeat"),
+        ({"idle_timeout": 0.5}, "--idle-timeout must be 1 to"),
         ({"lease": 5.0, "heartbeat": 2.6}, "--lease must be at least twice --heartbeat"),
         ({"lease": 60.0, "heartbeat": 11.0}, "--heartbeat must be 0.1 to 10 seconds"),
         ({"lease": 1e-9}, "--lease must be 0.001 to 2,147,483 seconds"),
