@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import dyad
-from dyad_server.auth.verifier import mint
+from dyad_server.auth.mint import mint
 
 from benchmarks.nodes import CANDIDATE, cpu_seconds
 from tests.support.process import dyad_serve

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import dyad
-from dyad_server.auth.verifier import mint
+from dyad_server.auth.mint import mint
 
 from tests.support.process import dyad_serve
 from tests.support.redis import redis_server

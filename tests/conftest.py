@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
-from dyad_server.auth.verifier import mint
+from dyad_server.auth.mint import mint
 from dyad_server.config import Config
 from dyad_server.server import Server
 

@@ -12,6 +12,7 @@ from dyad_server.auth.keys import Keys, OneKey, public_key, secret_key
 from dyad_server.auth.verifier import Verifier
 from dyad_server.config import Config
 from dyad_server.core import draining
+from dyad_server.core.clock import Clock
 from dyad_server.core.draining import Drained
 from dyad_server.core.hub import Hub, MakeBroker, MakeHandoff
 from dyad_server.core.limits import Limits
@@ -45,8 +46,10 @@ class Dyad:
         self.ready = asyncio.Event()
         self._keeping: asyncio.Task[NoReturn] | None = None
         self._drain_timeout = config.drain_timeout
+        self._clock = LoopClock()
         verifier = Verifier(
             self._keys(config),
+            self._clock,
             issuer=config.jwt_issuer,
             audience=config.jwt_audience,
             token_bytes=config.max_token_bytes,
@@ -59,12 +62,11 @@ class Dyad:
             frames_at_once=limits.frames_at_once,
             calls_per_user=limits.calls_per_user,
         )
-        self._clock = LoopClock()
         self._observers = Observers(self.metrics, LogObserver())
         make_broker: MakeBroker = MemoryBroker
         make_handoff: MakeHandoff | None = None
         if config.redis:
-            nodes = _several_nodes(config, terms)
+            nodes = _several_nodes(config, terms, self._clock)
             make_broker, make_handoff = nodes.make_broker, nodes.make_handoff
         self.hub = Hub(make_broker, limits, self._observers, self._clock, make_handoff)
         self.servicer = SignalingServicer(
@@ -116,7 +118,7 @@ class Dyad:
 
     def _keys(self, config: Config) -> Keys:
         if config.jwt_jwks_url:
-            jwks = Jwks(config.jwt_jwks_url, timeout=config.jwks_timeout)
+            jwks = Jwks(config.jwt_jwks_url, self._clock, timeout=config.jwks_timeout)
             self.ready = jwks.ready
             self._keeping = asyncio.get_running_loop().create_task(jwks.keep(), name="dyad-keys")
             return jwks
@@ -126,14 +128,14 @@ class Dyad:
         return OneKey(public_key(config.public_key_pem()))
 
 
-def _several_nodes(config: Config, terms: Terms) -> "SeveralNodes":
+def _several_nodes(config: Config, terms: Terms, clock: Clock) -> "SeveralNodes":
     try:
         from dyad_server.several_nodes import SeveralNodes  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
         raise ConfigError(
             "--redis needs more: in the checkout, pip install ./clients/python '.[redis]'."
         ) from error
-    return SeveralNodes(config.redis, config.redis_prefix, config.resume_grace, terms)
+    return SeveralNodes(config.redis, config.redis_prefix, config.resume_grace, terms, clock)
 
 
 def _by_name(kind: type[T], config: Config, **derived: Any) -> T:

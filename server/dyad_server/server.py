@@ -5,7 +5,6 @@ from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before g
 import asyncio
 import contextlib
 import multiprocessing
-import time
 from collections.abc import Callable, Sequence
 
 import grpc
@@ -96,7 +95,8 @@ class Server:
                     await self.dyad.ready.wait()
             undo.pop_all()
         self._say_health()
-        bound = AddressBound(self._origin, self.port, self._config.max_connections_per_address)
+        most = self._config.max_connections_per_address
+        bound = AddressBound(self._origin, self.port, most, self.dyad.hub.clock)
         self._beside = [
             asyncio.create_task(self._report(), name="dyad-health"),
             asyncio.create_task(bound.keep(), name="dyad-connections"),
@@ -137,9 +137,10 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
         self._health.finish()
-        began = time.monotonic()
+        clock = self.dyad.hub.clock
+        deadline = clock.monotonic() + self._config.drain_timeout
         await self.dyad.drain()
-        left = self._config.drain_timeout - (time.monotonic() - began)
+        left = deadline - clock.monotonic()
         await self._let_streams_end(max(bounds.LAST_WORDS_SECONDS, left))
         await self._metrics.stop()
         await self.dyad.stop()

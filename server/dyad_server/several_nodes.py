@@ -2,6 +2,7 @@
 
 import functools
 
+from dyad_server.core.clock import Clock
 from dyad_server.core.hub import Hub
 from dyad_server.core.ports import Deliver
 from dyad_server.engines.redis.engine import RedisBroker
@@ -13,7 +14,7 @@ from dyad_server.grpc_api.inbound import Inbound, Terms
 class SeveralNodes:
     """Makes what a hub needs to work with the other nodes of one Redis."""
 
-    def __init__(self, url: str, prefix: str, grace: float, terms: Terms) -> None:
+    def __init__(self, url: str, prefix: str, grace: float, terms: Terms, clock: Clock) -> None:
         """Prepare both, without reaching Redis.
 
         Args:
@@ -21,8 +22,9 @@ class SeveralNodes:
             prefix: begins the name of each key, before a colon.
             grace: seconds that a reserved seat waits for its participant.
             terms: of the `Send`s that other nodes forward.
+            clock: of this server.
         """
-        self._make_membership = functools.partial(Membership, url, prefix=f"{prefix}:")
+        self._make_membership = functools.partial(Membership, url, clock, prefix=f"{prefix}:")
         self._grace = grace
         self._terms = terms
         self._broker: RedisBroker | None = None

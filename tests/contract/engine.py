@@ -13,6 +13,7 @@ from dyad_server.core.ports import Broker
 from dyad_server.engines.memory import MemoryBroker
 from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.membership import Membership
+from dyad_server.ops.clock import LoopClock
 
 from tests.support.needs import needs
 from tests.support.redis import redis_server
@@ -68,7 +69,7 @@ async def engine(kind: str) -> AsyncIterator[Engine]:
         else:
             needs("redis-server")
             redis = await stack.enter_async_context(redis_server())
-            membership = functools.partial(Membership, redis.url, settle_seconds=0)
+            membership = functools.partial(Membership, redis.url, LoopClock(), settle_seconds=0)
             here.nodes = [
                 RedisBroker(membership, here.deliver) for _ in range(int(kind.partition(" ")[2]))
             ]

@@ -14,6 +14,7 @@ import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.connections import AddressBound
+from dyad_server.ops.clock import LoopClock
 from hyperframe.frame import SettingsFrame
 
 from tests.conftest import SECRET, serving, token
@@ -134,7 +135,7 @@ async def test_the_newest_connections_beyond_an_addresss_bound_are_closed() -> N
         crowded() as later,
         connected(server.port, source="127.0.0.2") as other,
     ):
-        bound = AddressBound(Origin([]), server.port, 40)
+        bound = AddressBound(Origin([]), server.port, 40, LoopClock())
         await first.add(server.port, 30)
         await until(lambda: bound.look() == 0 and bound.connections == 31)
         await later.add(server.port, 200)

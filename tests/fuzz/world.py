@@ -26,6 +26,7 @@ from tests.fuzz.model import ROOM_ID_CHARACTERS, Model, Seat, User, joined
 USERS = (User("a"), User("b"), User("c"), User("d", claim=str(uuid.UUID(int=7))))
 PARTICIPANTS = 4
 PLENTY = 10**9
+CLOCK = LoopClock()
 
 
 class Call:
@@ -87,7 +88,7 @@ class World:
         self.inputs = 0
         self._rng = rng
         self._share_of_bytes = share_of_bytes
-        self._hub = Hub(self._make_broker, Limits(**limits), MetricsObserver(), LoopClock())
+        self._hub = Hub(self._make_broker, Limits(**limits), MetricsObserver(), CLOCK)
         self._model = Model()
         self._clients: list[Client] = []
         # Every resume token so far, with its user and room. Most have been used.
@@ -133,7 +134,7 @@ class World:
         call = Call()
         identity = Identity(user.name, f"{user.name}@x", user.claim or None)
         # An outlet uses no more of a gRPC context than `Call` has.
-        outlet = StreamOutlet(cast("Any", call), _response, TimeLimit(PLENTY))
+        outlet = StreamOutlet(cast("Any", call), _response, TimeLimit(PLENTY, CLOCK), CLOCK)
         connection = self._hub.open(identity, outlet, "127.0.0.1")
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
         client = Client(Seat(user), connection, call, outlet)

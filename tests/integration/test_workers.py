@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import dyad
-from dyad_server.auth.verifier import mint
+from dyad_server.auth.mint import mint
 
 from tests.support.needs import needs
 from tests.support.process import DYAD, dyad_serve, run

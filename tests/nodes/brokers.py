@@ -12,6 +12,7 @@ from dyad_server.core.events import Departure, Event, Forwarded, Joined, Member,
 from dyad_server.engines.redis.engine import MakeMembership, RedisBroker
 from dyad_server.engines.redis.membership import Membership
 from dyad_server.engines.redis.store import Keys, Script
+from dyad_server.ops.clock import LoopClock
 
 from tests.support.needs import needs
 from tests.support.proxy import Proxy
@@ -131,7 +132,9 @@ async def party(*, settle_seconds: float = 0) -> AsyncIterator[Party]:
         for _ in range(NODES):
             network = await stack.enter_async_context(Proxy(redis.port))
             url = redis.through(network.port)
-            membership = functools.partial(Membership, url, settle_seconds=settle_seconds)
+            membership = functools.partial(
+                Membership, url, LoopClock(), settle_seconds=settle_seconds
+            )
             here.add_node(membership, network)
         for node in here.nodes:
             await node.broker.start()

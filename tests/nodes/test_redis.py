@@ -15,6 +15,7 @@ from dyad.v1 import signaling_pb2 as pb
 from dyad_server.engines.redis.client import connect
 from dyad_server.engines.redis.pipeline import Call, Pipeline
 from dyad_server.engines.redis.store import Store, schema_sentence
+from dyad_server.ops.clock import LoopClock
 from redis.asyncio import Redis
 
 from tests.conftest import SECRET
@@ -89,13 +90,18 @@ async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
     async with redis_server() as redis:
         client = connect(redis.url, timeout=1.0)
         pipeline = Pipeline(
-            client, Store("dyad:"), "a", lambda: Call(lambda _: None, lambda _: None), lambda: None
+            client,
+            Store("dyad:"),
+            "a",
+            LoopClock(),
+            opening=lambda: Call(lambda _: None, lambda _: None),
+            fell=lambda: None,
         )
         await pipeline.load()
         asking = asyncio.create_task(pipeline.keep_asking())
         await redis.end()
         call = Call(lambda pipe: pipe.exists("dyad:generation"), lambda _: None)
-        call.expect(seconds=0.1, persist=60.0)
+        call.expect(LoopClock(), seconds=0.1, persist=60.0)
         pipeline.ask(call)
         pipeline.stop(0.5)
         async with within(GIVEN_UP_SECONDS):
@@ -429,14 +435,16 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
     async with redis_server() as redis:
         client = connect(redis.url, 10.0)
         opening = Call(lambda pipe: pipe.time(), lambda _: None)
-        pipeline = Pipeline(client, Store("dyad:"), "a", lambda: opening, lambda: None)
+        pipeline = Pipeline(
+            client, Store("dyad:"), "a", LoopClock(), opening=lambda: opening, fell=lambda: None
+        )
         answered: list[int] = []
 
         def answer(number: int, _: object) -> None:
             answered.append(number)
 
         call = Call(lambda pipe: pipe.hset("dyad:node:b", "term", 1), lambda _: None)
-        call.expect(60)
+        call.expect(LoopClock(), 60)
         pipeline.ask(call)
         for number in range(8):
             call = Call(
@@ -444,7 +452,7 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
                 partial(answer, number),
             )
             call.size = 400_000
-            call.expect(60)
+            call.expect(LoopClock(), 60)
             pipeline.ask(call)
         for _ in range(400):
             pipeline.post("b", {"kind": "x" * 40_000})

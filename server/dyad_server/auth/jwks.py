@@ -12,8 +12,6 @@ import logging
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -25,6 +23,7 @@ import jwt
 
 from dyad_server.auth import bounds
 from dyad_server.auth.keys import Key, PublicKey, algorithms, fit
+from dyad_server.core.clock import Clock
 from dyad_server.core.limits import Bucket
 from dyad_server.errors import Unauthenticated, Unavailable
 
@@ -69,20 +68,16 @@ class Jwks:
     """
 
     def __init__(
-        self,
-        url: str,
-        *,
-        timeout: float = bounds.KEYS_TIMEOUT_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
+        self, url: str, clock: Clock, *, timeout: float = bounds.KEYS_TIMEOUT_SECONDS
     ) -> None:
-        """Fetch from `url`, with `timeout` and `clock` in seconds."""
+        """Fetch from `url`, each time within `timeout` seconds."""
         self.ready = asyncio.Event()
         self._source = _Source(url, timeout)
         self._clock = clock
         self._keys = KeySet()
         self._fetched = float("-inf")
         self._away = True
-        self._unknown = Bucket(bounds.UNKNOWN_PER_SECOND, bounds.UNKNOWN_AT_ONCE, clock())
+        self._unknown = Bucket(bounds.UNKNOWN_PER_SECOND, bounds.UNKNOWN_AT_ONCE, clock.monotonic())
         self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, kid: str | None, algorithm: str) -> Key:
@@ -108,15 +103,15 @@ class Jwks:
     def fetch(self) -> asyncio.Task[None]:
         """Start a fetch, or return the one that is under way."""
         if self._fetching is None:
-            self._fetching = asyncio.create_task(self._fetch(self._clock()))
+            self._fetching = asyncio.create_task(self._fetch(self._clock.monotonic()))
         return self._fetching
 
     async def _fetch_unknown(self) -> None:
-        if self._fetching is not None or self._unknown.take(1, self._clock()):
+        if self._fetching is not None or self._unknown.take(1, self._clock.monotonic()):
             await asyncio.wait({self.fetch()}, timeout=bounds.KEYS_PATIENCE_SECONDS)
 
     def _find(self, kid: str | None, algorithm: str) -> PublicKey | None:
-        kept = self._clock() - self._fetched <= bounds.KEYS_KEPT_SECONDS
+        kept = self._clock.monotonic() - self._fetched <= bounds.KEYS_KEPT_SECONDS
         return self._keys.find(kid, algorithm) if kept else None
 
     async def _fetch(self, began: float) -> None:

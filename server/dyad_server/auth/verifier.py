@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import math
-import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -14,7 +13,8 @@ from typing import Any
 import jwt
 
 from dyad_server.auth import bounds
-from dyad_server.auth.keys import Key, Keys, algorithms, secret_key
+from dyad_server.auth.keys import Key, Keys, algorithms
+from dyad_server.core.clock import Clock
 from dyad_server.core.commands import Identity
 from dyad_server.errors import Ended, Unauthenticated
 
@@ -65,9 +65,16 @@ class Verifier:
     """
 
     def __init__(
-        self, keys: Keys, *, issuer: str = "", audience: str = "", token_bytes: int = 6144
+        self,
+        keys: Keys,
+        clock: Clock,
+        *,
+        issuer: str = "",
+        audience: str = "",
+        token_bytes: int = 6144,
     ) -> None:
         self._keys = keys
+        self._clock = clock
         self._issuer = issuer
         self._audience = audience
         self._token_bytes = token_bytes
@@ -129,7 +136,7 @@ class Verifier:
                     raise
         if proof is None or not (good or stale):
             proof = await self._check(token, digest)
-            good = time.time() < proof.token.until
+            good = self._clock.unix_time() < proof.token.until
             if not (good or stale):
                 raise Unauthenticated("The token has expired.")
         self._known[digest] = proof
@@ -140,7 +147,7 @@ class Verifier:
 
     async def _still_good(self, proof: _Proof) -> bool:
         return (
-            time.time() < proof.token.until
+            self._clock.unix_time() < proof.token.until
             and await self._keys.find(proof.kid, proof.algorithm) is proof.key
         )
 
@@ -150,7 +157,7 @@ class Verifier:
         if not signed.by(key):
             raise Unauthenticated("The token's signature does not match the key.")
         claims = self._claims(token, key)
-        exp = _check_times(claims)
+        exp = _check_times(claims, self._clock.unix_time())
         identity = Identity(
             _text(claims, "sub"),
             # Some issuers write an empty string for a user without an address.
@@ -234,14 +241,14 @@ def _base64url(text: bytes) -> bytes:
     return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
 
 
-def _check_times(claims: dict[str, Any]) -> float:
+def _check_times(claims: dict[str, Any], now: float) -> float:
     """Check `nbf` and `iat`, and that all times are numbers; return `exp`."""
     for name in ("exp", "nbf", "iat"):
         # Python's JSON parser also yields true, NaN and Infinity here.
         value = claims.get(name, 0)
         if type(value) not in (int, float) or (type(value) is float and not math.isfinite(value)):
             raise Unauthenticated(f"The token's claim {name} is not a number of seconds.")
-    if max(claims.get("nbf", 0), claims.get("iat", 0)) > time.time() + bounds.LEEWAY_SECONDS:
+    if max(claims.get("nbf", 0), claims.get("iat", 0)) > now + bounds.LEEWAY_SECONDS:
         raise Unauthenticated("The token is not valid yet.")
     exp: float = claims["exp"]
     return exp
@@ -271,16 +278,3 @@ def _kind(value: object) -> str:
 def _is_unicode(text: str) -> bool:
     # JSON can contain half of a surrogate pair, which protobuf cannot encode.
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def mint(secret: str, *, sub: str, email: str, ttl: int, room: str = "") -> str:
-    """Make a token for development, valid for `ttl` seconds.
-
-    Raises:
-        ConfigError: the secret is unusable.
-    """
-    now = int(time.time())
-    claims: dict[str, Any] = {"sub": sub, "iat": now, "exp": now + ttl}
-    claims |= {"email": email} if email else {}
-    claims |= {"room": room} if room else {}
-    return jwt.encode(claims, secret_key(secret), algorithm="HS256")

@@ -10,13 +10,15 @@ from dataclasses import Field, fields
 from typing import Any
 
 from dyad_server.auth.keys import OneKey, secret_key
-from dyad_server.auth.verifier import Verifier, mint
+from dyad_server.auth.mint import mint
+from dyad_server.auth.verifier import Verifier
 from dyad_server.cli import bounds, demo
 from dyad_server.cli.environment import load, secret, warnings
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError, DyadError
 from dyad_server.grpc_api.connections import raise_descriptor_limit
 from dyad_server.ops import logs, workers
+from dyad_server.ops.clock import LoopClock
 from dyad_server.server import Server
 from dyad_server.setting import option, variable
 
@@ -138,7 +140,7 @@ def _token(options: argparse.Namespace) -> None:
         print(f"dyad: {warning}", file=sys.stderr)
     token = mint(key, sub=options.sub, email=options.email, ttl=options.ttl, room=options.room)
     # A token that the server would refuse is refused here.
-    asyncio.run(Verifier(OneKey(secret_key(key))).verify(token))
+    asyncio.run(Verifier(OneKey(secret_key(key)), LoopClock()).verify(token))
     print(token)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import dyad
 
-from dyad_server.auth.verifier import mint
+from dyad_server.auth.mint import mint
 from dyad_server.bounds import LARGEST_PORT
 from dyad_server.cli import bounds, envoy
 from dyad_server.config import Config

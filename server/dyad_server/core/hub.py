@@ -42,6 +42,13 @@ class Hub:
     it is told events in the order in which they happened. A participant that ends
     frees its seat before the call that ended it returns. A participant that may
     resume does not end with its connection: its seat is reserved for the grace time.
+
+    Attributes:
+        registry: finds participants.
+        lifecycle: ends them, and reserves their seats.
+        handoff: the way to the other nodes, if there are any.
+        clock: of this server.
+        draining: whether it opens no more connections.
     """
 
     def __init__(
@@ -63,7 +70,7 @@ class Hub:
                 given this hub.
         """
         self._limits = limits
-        self._clock = clock
+        self.clock = clock
         self._heartbeats = Heartbeats(limits.heartbeat, limits.lease, self._silent)
         self._ticker: Timer | None = None
         self._broker = broker = make_broker(self._deliver)
@@ -137,10 +144,10 @@ class Hub:
 
     def end_at(self, connection: Connection, until: float) -> None:
         """Close a connection when its token expires, at `until` in Unix seconds."""
-        left = until - self._clock.unix_time()
+        left = until - self.clock.unix_time()
         if left > 0:
             wait = min(left, bounds.EXPIRY_LOOK_SECONDS)
-            connection.expire_by(self._clock.call_later(wait, self.end_at, connection, until))
+            connection.expire_by(self.clock.call_later(wait, self.end_at, connection, until))
         else:
             connection.expire()
             self.close(connection, Unauthenticated("The token has expired."))
@@ -183,7 +190,7 @@ class Hub:
             frames: how many frames are in it.
             size: its bytes.
         """
-        connection.heard(self._clock.monotonic())
+        connection.heard(self.clock.monotonic())
         participant = connection.participant
         if self.allows(participant.identity.user_id, frames, size):
             return True
@@ -231,13 +238,13 @@ class Hub:
     # Heartbeats.
 
     def _tick_in(self, seconds: float) -> None:
-        self._ticker = self._clock.call_later(seconds, self._tick)
+        self._ticker = self.clock.call_later(seconds, self._tick)
 
     def _tick(self) -> None:
         self._ticker = None
         seconds = self._heartbeats.tick_seconds
         try:
-            seconds = self._heartbeats.tick(self._clock.monotonic())
+            seconds = self._heartbeats.tick(self.clock.monotonic())
         finally:
             # Also after a failure, which must not stop the ticker for all others.
             if self._heartbeats:

@@ -11,11 +11,11 @@ import contextlib
 import logging
 import os
 import socket
-import time
 from collections import defaultdict
 from pathlib import Path
 
 from dyad_server.bounds import LARGEST_NUMBER
+from dyad_server.core.clock import Clock
 from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.client_address import Origin
 
@@ -57,10 +57,11 @@ class AddressBound:
     address may have more than half of all connections.
     """
 
-    def __init__(self, origin: Origin, port: int, per_address: int) -> None:
+    def __init__(self, origin: Origin, port: int, per_address: int, clock: Clock) -> None:
         """Allow each address `per_address` connections to `port`."""
         self._origin = origin
         self._port = port
+        self._clock = clock
         self._most = min(per_address, room() // 2)
         self._before: set[Peer] = set()
         # At the last check: how many more connections would have taken an address to
@@ -76,15 +77,14 @@ class AddressBound:
             return
         logged = False
         while True:
-            began = time.monotonic()
+            began = self._clock.monotonic()
             if self.due(accepted(), began):
                 surplus = await asyncio.to_thread(self.look)
                 if surplus and not logged:
                     log.warning("an address has too many connections: closed %d", surplus)
                 logged = bool(surplus)
-            await asyncio.sleep(
-                max(bounds.LOOK_PAUSE_SECONDS, bounds.LOOK_PAUSE_RATIO * (time.monotonic() - began))
-            )
+            took = self._clock.monotonic() - began
+            await asyncio.sleep(max(bounds.LOOK_PAUSE_SECONDS, bounds.LOOK_PAUSE_RATIO * took))
 
     @property
     def connections(self) -> int:

@@ -44,7 +44,7 @@ class SignalingServicer:
         self._origin = origin
         self._terms = terms
         self._calls = Quota(terms.calls_per_user)
-        self._writes = TimeLimit(terms.write_timeout)
+        self._writes = TimeLimit(terms.write_timeout, hub.clock)
 
     async def Signal(  # noqa: N802 - the contract's name
         self, _: object, context: Context
@@ -132,7 +132,7 @@ class SignalingServicer:
     async def _open(
         self, token: Token, pack: Pack, context: Context
     ) -> tuple[Connection, StreamOutlet]:
-        outlet = StreamOutlet(context, pack, self._writes)
+        outlet = StreamOutlet(context, pack, self._writes, self._hub.clock)
         address = self._origin.address(context.peer(), context.invocation_metadata())
         try:
             connection = self._hub.open(token.identity, outlet, address, token.digest)

@@ -1,9 +1,10 @@
 """A cheap time limit for operations that nearly always finish at once."""
 
 import asyncio
-import time
 from collections.abc import Awaitable
 from typing import Any
+
+from dyad_server.core.clock import Clock, Timer
 
 
 class TimeLimit:
@@ -12,12 +13,13 @@ class TimeLimit:
     `asyncio.timeout` sets a timer for each write, which costs a tenth of a frame's CPU.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: Clock) -> None:
         """Let each wait take at most `seconds`."""
         self._seconds = seconds
+        self._clock = clock
         # When each wait began. All have the same limit, so the oldest ends first.
         self._began: dict[asyncio.Task[Any], float] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def __len__(self) -> int:
         """The number of tasks that wait."""
@@ -31,7 +33,7 @@ class TimeLimit:
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - coroutines run in tasks
-        self._began[task] = time.monotonic()
+        self._began[task] = self._clock.monotonic()
         if self._timer is None:
             self._look_in(self._seconds)
         try:
@@ -45,11 +47,11 @@ class TimeLimit:
             self._began.pop(task, None)
 
     def _look_in(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
+        self._timer = self._clock.call_later(seconds, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        now = time.monotonic()
+        now = self._clock.monotonic()
         while self._began:
             task, began = next(iter(self._began.items()))
             if (left := began + self._seconds - now) > 0:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import grpc
 from dyad.v1 import signaling_pb2 as pb
 from google.protobuf.message import Message
 
+from dyad_server.core.clock import Clock
 from dyad_server.core.participant import Connection
 from dyad_server.core.states import State
 from dyad_server.errors import Ended, Overloaded
@@ -27,11 +27,12 @@ class StreamOutlet:
     also ends with a status if its client does not read.
     """
 
-    def __init__(self, context: Context, pack: Pack, limit: TimeLimit) -> None:
+    def __init__(self, context: Context, pack: Pack, limit: TimeLimit, clock: Clock) -> None:
         """Write messages made by `pack`, each within `limit`."""
         self._context = context
         self._pack = pack
         self._limit = limit
+        self._clock = clock
         self._connection: Connection | None = None
         self._close: Callable[[Ended], None] = _ignore
         self._failure: Ended | None = None
@@ -91,7 +92,7 @@ class StreamOutlet:
         try:
             while not self._gone and (message := self._next()) is not None:
                 if self._connection is not None:
-                    self._connection.sent(time.monotonic())
+                    self._connection.sent(self._clock.monotonic())
                 await self._limit.wait_for(self._context.write(message))
         except TimeoutError:
             self._gone = True

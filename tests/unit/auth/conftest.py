@@ -5,19 +5,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from dyad_server.auth.jwks import Jwks
 from dyad_server.auth.verifier import Verifier
+from dyad_server.ops.clock import LoopClock
 
+from tests.support.fake_clock import FakeClock
 from tests.support.issuer import Issuer, eddsa, es256, issuing, rs256
 
 OLD, NEW, OTHER = es256("old"), es256("new"), eddsa("other")
 RSA = rs256("rsa")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -27,13 +21,13 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-async def keys(issuer: Issuer, clock: Clock) -> AsyncIterator[Jwks]:
-    made = Jwks(issuer.url, clock=clock)
+async def keys(issuer: Issuer, clock: FakeClock) -> AsyncIterator[Jwks]:
+    made = Jwks(issuer.url, clock)
     yield made
     issuer.open.set()
     await made.fetch()
@@ -41,4 +35,4 @@ async def keys(issuer: Issuer, clock: Clock) -> AsyncIterator[Jwks]:
 
 @pytest.fixture
 def verifier(keys: Jwks) -> Verifier:
-    return Verifier(keys)
+    return Verifier(keys, LoopClock())

@@ -12,8 +12,9 @@ from dyad_server.auth.jwks import Jwks, key_set
 from dyad_server.auth.verifier import Verifier
 from dyad_server.errors import Unauthenticated
 
+from tests.support.fake_clock import FakeClock
 from tests.support.issuer import Issuer, SigningKey, eddsa, es256, issuing, rs256, spelled
-from tests.unit.auth.conftest import NEW, OLD, OTHER, RSA, Clock
+from tests.unit.auth.conftest import NEW, OLD, OTHER, RSA
 
 
 @pytest.mark.parametrize("key", [RSA, OLD, OTHER], ids=lambda key: key.algorithm)
@@ -66,7 +67,7 @@ async def test_a_published_key_is_never_used_as_a_secret(
 
 
 async def test_a_token_without_a_kid_needs_the_only_key(
-    issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
+    issuer: Issuer, clock: FakeClock, keys: Jwks, verifier: Verifier
 ) -> None:
     nameless = SigningKey(None, OLD.private, "ES256").token()
     assert (await verifier.verify(nameless)).identity.user_id == "alice"
@@ -115,7 +116,7 @@ async def test_keys_inside_a_token_are_ignored(issuer: Issuer, verifier: Verifie
 
 
 async def test_a_withdrawn_key_is_refused_even_for_a_cached_token(
-    issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
+    issuer: Issuer, clock: FakeClock, keys: Jwks, verifier: Verifier
 ) -> None:
     token = OLD.token()
     await verifier.verify(token)
@@ -126,7 +127,7 @@ async def test_a_withdrawn_key_is_refused_even_for_a_cached_token(
 
 
 async def test_a_kid_that_now_names_another_key_does_not_verify_old_tokens(
-    issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
+    issuer: Issuer, clock: FakeClock, keys: Jwks, verifier: Verifier
 ) -> None:
     token = OLD.token()
     await verifier.verify(token)

@@ -14,16 +14,18 @@ from dyad_server.auth import bounds
 from dyad_server.auth.jwks import Jwks
 from dyad_server.auth.verifier import Verifier
 from dyad_server.errors import Unauthenticated, Unavailable
+from dyad_server.ops.clock import LoopClock
 
 from tests.support.certificates import certificate
 from tests.support.connect_proxy import connect_proxy
+from tests.support.fake_clock import FakeClock
 from tests.support.issuer import Issuer, issuing
 from tests.support.until import PATIENCE, until
-from tests.unit.auth.conftest import NEW, OLD, Clock
+from tests.unit.auth.conftest import NEW, OLD
 
 
 async def test_a_new_key_is_fetched_when_a_token_names_it(
-    issuer: Issuer, clock: Clock, verifier: Verifier
+    issuer: Issuer, clock: FakeClock, verifier: Verifier
 ) -> None:
     await verifier.verify(OLD.token())
     issuer.show(OLD, NEW)
@@ -33,7 +35,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(
 
 
 async def test_unknown_kids_cause_five_fetches_and_then_one_every_ten_seconds(
-    issuer: Issuer, clock: Clock, verifier: Verifier
+    issuer: Issuer, clock: FakeClock, verifier: Verifier
 ) -> None:
     async def refuse(n: int) -> None:
         with pytest.raises(Unauthenticated):
@@ -60,7 +62,7 @@ async def test_a_key_published_just_after_a_fetch_is_good_at_once(
 
 
 async def test_unknown_kids_delay_a_new_key_by_at_most_ten_seconds(
-    issuer: Issuer, clock: Clock, verifier: Verifier
+    issuer: Issuer, clock: FakeClock, verifier: Verifier
 ) -> None:
     for n in range(20):
         with pytest.raises(Unauthenticated):
@@ -71,7 +73,7 @@ async def test_unknown_kids_delay_a_new_key_by_at_most_ten_seconds(
 
 
 async def test_concurrent_requests_share_a_fetch_and_others_do_not_wait(
-    issuer: Issuer, clock: Clock, verifier: Verifier
+    issuer: Issuer, clock: FakeClock, verifier: Verifier
 ) -> None:
     await verifier.verify(OLD.token())
     issuer.show(OLD, NEW)
@@ -90,7 +92,7 @@ async def test_concurrent_requests_share_a_fetch_and_others_do_not_wait(
 
 
 async def test_while_the_url_is_out_of_reach_the_keys_stay_valid_for_an_hour(
-    issuer: Issuer, clock: Clock, keys: Jwks, verifier: Verifier
+    issuer: Issuer, clock: FakeClock, keys: Jwks, verifier: Verifier
 ) -> None:
     token = OLD.token()
     await verifier.verify(token)
@@ -111,7 +113,7 @@ async def test_while_the_url_is_out_of_reach_the_keys_stay_valid_for_an_hour(
 
 
 async def test_an_unknown_kid_is_unavailable_while_the_url_is_out_of_reach(
-    issuer: Issuer, clock: Clock, verifier: Verifier
+    issuer: Issuer, clock: FakeClock, verifier: Verifier
 ) -> None:
     await verifier.verify(OLD.token())
     issuer.status = 503
@@ -145,13 +147,13 @@ async def test_an_unknown_kid_is_unavailable_while_the_url_is_out_of_reach(
 async def test_an_unusable_answer_counts_as_out_of_reach_and_is_logged(
     changes: dict[str, Any], why: str, issuer: Issuer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keys = Jwks(issuer.url)
+    keys = Jwks(issuer.url, LoopClock())
     for name, value in changes.items():
         setattr(issuer, name, value)
     if issuer.headers.get("Content-Length"):
         issuer.body = issuer.body[:-9]
     with caplog.at_level(logging.WARNING), pytest.raises(Unavailable):
-        await Verifier(keys).verify(OLD.token())
+        await Verifier(keys, LoopClock()).verify(OLD.token())
     assert not keys.ready.is_set()
     (line,) = caplog.messages
     assert line.startswith("keys not fetched reason=")
@@ -159,21 +161,21 @@ async def test_an_unusable_answer_counts_as_out_of_reach_and_is_logged(
     assert re.search(why, line)
 
 
-async def test_a_refused_connection_counts_as_out_of_reach(clock: Clock) -> None:
+async def test_a_refused_connection_counts_as_out_of_reach(clock: FakeClock) -> None:
     with issuing(OLD) as gone:
         url = gone.url
     with pytest.raises(Unavailable):
-        await Verifier(Jwks(url, clock=clock)).verify(OLD.token())
+        await Verifier(Jwks(url, clock), LoopClock()).verify(OLD.token())
 
 
 @pytest.mark.parametrize(
     ("slow", "at_once"), [("nothing comes", 0), ("the head", 5), ("the body", 60)]
 )
 async def test_a_slow_answer_is_waited_for_as_long_as_the_timeout(
-    slow: str, at_once: int, issuer: Issuer, clock: Clock
+    slow: str, at_once: int, issuer: Issuer, clock: FakeClock
 ) -> None:
-    keys = Jwks(issuer.url, timeout=1, clock=clock)
-    verifier = Verifier(keys)
+    keys = Jwks(issuer.url, clock, timeout=1)
+    verifier = Verifier(keys, LoopClock())
     if slow == "nothing comes":
         issuer.open.clear()
     issuer.pause, issuer.pause_from = 0.05, at_once
@@ -186,13 +188,13 @@ async def test_a_slow_answer_is_waited_for_as_long_as_the_timeout(
         assert issuer.asked >= asked
     issuer.open.set()
     issuer.pause = 0.0
-    keys = Jwks(issuer.url, clock=clock)
-    verifier = Verifier(keys)
+    keys = Jwks(issuer.url, clock)
+    verifier = Verifier(keys, LoopClock())
     assert (await verifier.verify(OLD.token())).identity.user_id == "alice"
 
 
 async def test_a_slow_name_lookup_delays_no_request(
-    issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    issuer: Issuer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bounds, "KEYS_PATIENCE_SECONDS", 0.1)
     resolve, resolved, asked = socket.getaddrinfo, threading.Event(), []
@@ -203,8 +205,8 @@ async def test_a_slow_name_lookup_delays_no_request(
         return resolve(*arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", slowly)
-    keys = Jwks(issuer.url, clock=clock)
-    verifier = Verifier(keys)
+    keys = Jwks(issuer.url, clock)
+    verifier = Verifier(keys, LoopClock())
     try:
         for _ in range(3):
             async with asyncio.timeout(PATIENCE):
@@ -219,7 +221,7 @@ async def test_a_slow_name_lookup_delays_no_request(
 
 
 async def test_the_first_good_answer_makes_the_keys_ready(
-    issuer: Issuer, clock: Clock, keys: Jwks, monkeypatch: pytest.MonkeyPatch
+    issuer: Issuer, clock: FakeClock, keys: Jwks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bounds, "KEYS_RETRY_SECONDS", 0.01)
     issuer.status = 503
@@ -235,7 +237,7 @@ async def test_the_first_good_answer_makes_the_keys_ready(
 
 
 async def test_keys_are_fetched_periodically_without_requests(
-    issuer: Issuer, keys: Jwks, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    issuer: Issuer, keys: Jwks, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bounds, "KEYS_RENEW_SECONDS", 0.01)
     keeping = asyncio.create_task(keys.keep())
@@ -244,15 +246,21 @@ async def test_keys_are_fetched_periodically_without_requests(
     await asyncio.wait({keeping})
 
 
+async def user_of(url: str) -> str:
+    """The user of a token, as a verifier that fetches its keys from `url` reads it."""
+    token = await Verifier(Jwks(url, LoopClock()), LoopClock()).verify(OLD.token())
+    return token.identity.user_id
+
+
 async def test_the_certificate_of_the_url_must_be_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = certificate(tmp_path, "issuer")
     with issuing(OLD, tls=own) as issuer:
         with pytest.raises(Unavailable):
-            await Verifier(Jwks(issuer.url)).verify(OLD.token())
+            await user_of(issuer.url)
         monkeypatch.setenv("SSL_CERT_FILE", own.cert)
-        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).identity.user_id == "alice"
+        assert await user_of(issuer.url) == "alice"
 
 
 async def test_a_fetch_sends_a_user_agent(issuer: Issuer, keys: Jwks) -> None:
@@ -273,10 +281,10 @@ async def test_keys_are_fetched_through_the_proxy_of_the_environment(
     monkeypatch.delenv("no_proxy", raising=False)
     with issuing(OLD, tls=own) as issuer, connect_proxy(user) as proxy:
         monkeypatch.setenv("https_proxy", f"{scheme}{given}{proxy.address}")
-        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).identity.user_id == "alice"
+        assert await user_of(issuer.url) == "alice"
         assert proxy.tunnels == [urlsplit(issuer.url).netloc]
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        assert (await Verifier(Jwks(issuer.url)).verify(OLD.token())).identity.user_id == "alice"
+        assert await user_of(issuer.url) == "alice"
         assert len(proxy.tunnels) == 1
 
 
@@ -289,5 +297,5 @@ async def test_an_invalid_proxy_is_logged(
     monkeypatch.setenv("https_proxy", proxy)
     monkeypatch.setenv("no_proxy", "")
     with caplog.at_level(logging.WARNING), pytest.raises(Unavailable):
-        await Verifier(Jwks("https://127.0.0.1:1/keys")).verify(OLD.token())
+        await user_of("https://127.0.0.1:1/keys")
     assert "HTTPS_PROXY is not http://host:port" in caplog.text

@@ -7,6 +7,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dyad_server.auth.keys import OneKey, secret_key
 from dyad_server.auth.verifier import Verifier
+from dyad_server.ops.clock import LoopClock
 
 from tests.support.issuer import SigningKey, eddsa, es256, rs256, spelled
 
@@ -49,4 +50,4 @@ def unsigned(token: str) -> str:
 
 
 def verifier(**settings: Any) -> Verifier:
-    return Verifier(OneKey(secret_key(SECRET)), **settings)
+    return Verifier(OneKey(secret_key(SECRET)), LoopClock(), **settings)

@@ -5,13 +5,15 @@ import socket
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.connections import AddressBound, accepted
 
+from tests.support.fake_clock import FakeClock
+
 BOUND = 40
 SELDOM = 10
 
 
 def looked_at(accepted_so_far: int, now: float) -> AddressBound:
     """A bound whose look, at that time, found no connection."""
-    bound = AddressBound(Origin([]), 0, BOUND)
+    bound = AddressBound(Origin([]), 0, BOUND, FakeClock())
     assert bound.due(accepted_so_far, now)
     assert bound.look() == 0
     return bound

@@ -5,12 +5,13 @@ import contextlib
 
 import pytest
 from dyad_server.grpc_api.time_limit import TimeLimit
+from dyad_server.ops.clock import LoopClock
 
 NEVER = 3600.0
 
 
 async def test_a_wait_beyond_the_limit_is_cancelled_with_a_timeout_error() -> None:
-    limit = TimeLimit(0.01)
+    limit = TimeLimit(0.01, LoopClock())
     work = asyncio.get_running_loop().create_future()
     with pytest.raises(TimeoutError):
         await limit.wait_for(work)
@@ -18,7 +19,7 @@ async def test_a_wait_beyond_the_limit_is_cancelled_with_a_timeout_error() -> No
 
 
 async def test_a_task_goes_on_after_its_limit_and_may_wait_again() -> None:
-    limit = TimeLimit(0.01)
+    limit = TimeLimit(0.01, LoopClock())
     loop = asyncio.get_running_loop()
     for _ in range(2):
         with pytest.raises(TimeoutError):
@@ -29,7 +30,7 @@ async def test_a_task_goes_on_after_its_limit_and_may_wait_again() -> None:
 
 
 async def test_each_of_many_waits_has_the_whole_time() -> None:
-    limit = TimeLimit(0.05)
+    limit = TimeLimit(0.05, LoopClock())
     loop = asyncio.get_running_loop()
 
     async def took() -> float:
@@ -46,7 +47,7 @@ async def test_each_of_many_waits_has_the_whole_time() -> None:
 
 
 async def test_a_wait_that_ends_in_time_leaves_nothing_behind() -> None:
-    limit = TimeLimit(0.01)
+    limit = TimeLimit(0.01, LoopClock())
     await limit.wait_for(asyncio.sleep(0))
 
     async def fail() -> None:
@@ -61,7 +62,7 @@ async def test_a_wait_that_ends_in_time_leaves_nothing_behind() -> None:
 
 
 async def test_a_wait_that_somebody_else_cancels_is_cancelled() -> None:
-    limit = TimeLimit(NEVER)
+    limit = TimeLimit(NEVER, LoopClock())
     waiting = asyncio.create_task(limit.wait_for(asyncio.get_running_loop().create_future()))
     await asyncio.sleep(0)
     waiting.cancel()

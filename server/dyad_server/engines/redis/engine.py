@@ -5,8 +5,6 @@ speak to each other without Redis; two members on different nodes speak over a l
 which sends messages through the inboxes of the nodes.
 """
 
-import asyncio
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -54,8 +52,14 @@ class RedisBroker:
         """Reach Redis by what `make_membership` makes, and hand outputs to `deliver`."""
         self.membership = make_membership(self._hear, self._renewed, self._expired)
         self._store = self.membership.store
+        self._clock = self.membership.clock
         self._pairing = Pairing(
-            self.membership, deliver, self._suspect, self._forgotten, self._holds
+            self.membership,
+            self._clock,
+            deliver,
+            suspect=self._suspect,
+            forgotten=self._forgotten,
+            holds=self._holds,
         )
         self._seats = self._pairing.seats
         self._reconciler = Reconciler(self.membership, self._pairing)
@@ -93,7 +97,7 @@ class RedisBroker:
         """See `Broker.enter`."""
         seat = Seat(member, room_id)
         self._seats.add(seat)
-        deadline = time.monotonic() + bounds.ENTER_SECONDS
+        deadline = self._clock.monotonic() + bounds.ENTER_SECONDS
         self._ask_for_seat(seat, reply_to, deadline, create=create)
 
     def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
@@ -162,13 +166,13 @@ class RedisBroker:
 
     def _ask_for_seat(self, seat: Seat, reply_to: int, deadline: float, *, create: bool) -> None:
         """Ask for a seat as soon as all members that had one have it again."""
-        left = deadline - time.monotonic()
+        left = deadline - self._clock.monotonic()
         if seat.abandoned or left <= 0 or not self.membership.holds:
             self._entered(seat, reply_to, None)
             return
 
         def later() -> None:
-            asyncio.get_running_loop().call_later(
+            self._clock.call_later(
                 min(bounds.TICK_SECONDS, left),
                 lambda: self._ask_for_seat(seat, reply_to, deadline, create=create),
             )

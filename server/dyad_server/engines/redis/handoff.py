@@ -7,7 +7,6 @@ forward a `Send`. Which node has the participant of a resume token, Redis knows.
 import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -66,6 +65,7 @@ class Fleet:
         self._hub = hub
         self._broker = broker
         self._membership = broker.membership
+        self._clock = broker.membership.clock
         self._store = broker.membership.store
         self._grace_ms = int(grace * 1000)
         self._take_send = take_send
@@ -73,7 +73,7 @@ class Fleet:
         self._leaving: dict[str, asyncio.Future[bool]] = {}
         self._claims = Quota(bounds.CLAIMS_PER_USER)
         self._claiming = 0
-        self._requests = Requests(broker.membership, self._answer_to)
+        self._requests = Requests(broker.membership, self._clock, self._answer_to)
         broker.answer_by(self._requests.heard)
 
     async def stop(self) -> None:
@@ -132,8 +132,8 @@ class Fleet:
     async def _claim(self, claim: _Claim, then: Found) -> None:
         """Adopt the participant; before that, have the node that has it hand it off."""
         denied: set[str] = set()
-        deadline = time.monotonic() + bounds.CLAIM_SECONDS
-        while time.monotonic() < deadline and not self._hub.draining:
+        deadline = self._clock.monotonic() + bounds.CLAIM_SECONDS
+        while self._clock.monotonic() < deadline and not self._hub.draining:
             if not self._broker.ready:
                 await asyncio.sleep(bounds.CLAIM_PAUSE_SECONDS)
                 continue

@@ -8,11 +8,11 @@ import contextlib
 import logging
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
+from dyad_server.core.clock import Clock
 from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.answers import Renewal, Verdict
 from dyad_server.engines.redis.client import FAILURES, connect, explain, hang_up
@@ -47,11 +47,13 @@ class Membership:
         node: its name, new with each start.
         store: the scripts that can be asked.
         lease: its lease.
+        clock: of this server.
     """
 
     def __init__(
         self,
         url: str,
+        clock: Clock,
         hear: Callable[[str, list[NodeMessage | Unknown]], None],
         renewed: Callable[[], None],
         expired: Callable[[], None],
@@ -63,6 +65,7 @@ class Membership:
 
         Args:
             url: see `client.connect`.
+            clock: of this server.
             hear: receives the messages of a node to this one, in order.
             renewed: is called after each renewal of the lease.
             expired: is called when the lease may have run out.
@@ -75,12 +78,15 @@ class Membership:
         self.node = secrets.token_hex(bounds.NODE_BYTES)
         self.store = Store(prefix)
         self.lease = Lease(settle_seconds)
+        self.clock = clock
         self._hear = hear
         self._renewed = renewed
         self._expired = expired
         self._client = connect(url, bounds.ROUND_TRIP_SECONDS)
         # When Redis has fallen silent, it may be back at once.
-        self._pipeline = Pipeline(self._client, self.store, self.node, self._renewal, self.hurry)
+        self._pipeline = Pipeline(
+            self._client, self.store, self.node, clock, opening=self._renewal, fell=self.hurry
+        )
         inbox = self.store.keys.inbox(self.node)
         self._mailbox = Mailbox(url, inbox, self._take, self._pipeline.fall)
         self._hurry = asyncio.Event()
@@ -96,12 +102,12 @@ class Membership:
     @property
     def settled(self) -> bool:
         """Whether all nodes have had time to notice the generation."""
-        return not self.lease.unsettled_for(time.monotonic())
+        return not self.lease.unsettled_for(self.clock.monotonic())
 
     @property
     def holds(self) -> bool:
         """Whether no node can believe this one gone, and none did since the term began."""
-        return self.lease.holds(time.monotonic())
+        return self.lease.holds(self.clock.monotonic())
 
     async def start(self) -> None:
         """Connect and take a lease; return once the data in Redis has settled.
@@ -123,14 +129,14 @@ class Membership:
         except ConfigError:
             await self._close()
             raise
-        self._probed = time.monotonic()
+        self._probed = self.clock.monotonic()
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self._pipeline.keep_asking(), name="dyad-redis-ask"),
             loop.create_task(self._mailbox.keep_reading(), name="dyad-redis-read"),
             loop.create_task(self._keep_beating(), name="dyad-redis-beat"),
         ]
-        await asyncio.sleep(self.lease.unsettled_for(time.monotonic()))
+        await asyncio.sleep(self.lease.unsettled_for(self.clock.monotonic()))
 
     async def stop(self) -> None:
         """Send what waits, give the lease back, and end."""
@@ -168,7 +174,7 @@ class Membership:
         """
         call = self._call(partial(_same, script), then)
         call.size = script.size
-        call.expect(seconds, persist)
+        call.expect(self.clock, seconds, persist)
         self._pipeline.ask(call)
 
     def begin_term(self, assertions: Iterable[Assertion]) -> None:
@@ -176,7 +182,7 @@ class Membership:
         self.lease.begin_term()
         calls = [self._call(partial(_same, script), then) for script, then in assertions]
         for call in calls:
-            call.expect(bounds.LEASE_SECONDS)
+            call.expect(self.clock, bounds.LEASE_SECONDS)
         # Before what was asked already: no other member may enter in between.
         self._pipeline.ask_first([self._renewal(), *calls])
 
@@ -186,7 +192,7 @@ class Membership:
 
     def check(self) -> None:
         """Notice if the lease may have run out."""
-        if self.lease.ran_out(time.monotonic()):
+        if self.lease.ran_out(self.clock.monotonic()):
             self._expired()
 
     def post(self, node: str, message: NodeMessage) -> None:
@@ -209,18 +215,18 @@ class Membership:
         return Call(add, lambda answer: then(None if answer is None else read(answer)))
 
     def _renewal(self) -> Call:
-        asked_at = time.monotonic()
+        asked_at = self.clock.monotonic()
 
         def renewed(renewal: Renewal | None) -> None:
             if renewal is not None:
                 if self.lease.ran_out(asked_at):
                     self._expired()
-                self.lease.renewed(asked_at, time.monotonic(), renewal)
+                self.lease.renewed(asked_at, self.clock.monotonic(), renewal)
                 self._renewed()
 
         mailbox, store = self._mailbox, self.store
         call = self._call(lambda: store.renew_lease(self.node, mailbox.last_id), renewed)
-        call.expect(bounds.ROUND_TRIP_SECONDS)
+        call.expect(self.clock, bounds.ROUND_TRIP_SECONDS)
         return call
 
     def _take(self, entry: bytes) -> None:
@@ -229,14 +235,14 @@ class Membership:
         for data in read.messages:
             message = read_message(data)
             if isinstance(message, Probe):
-                self._probed = time.monotonic()
+                self._probed = self.clock.monotonic()
             else:
                 messages.append(message)
         self._hear(read.node, messages)
 
     async def _keep_beating(self) -> None:
         """Renew the lease, and see that messages of this node to itself come back."""
-        now = probe_at = time.monotonic()
+        now = probe_at = self.clock.monotonic()
         renew_at = now + bounds.RENEW_SECONDS
         while not self._stopping:
             with contextlib.suppress(TimeoutError):
@@ -244,7 +250,7 @@ class Membership:
                     await self._hurry.wait()
                     renew_at = 0.0
             self._hurry.clear()
-            now = time.monotonic()
+            now = self.clock.monotonic()
             if now >= probe_at:
                 probe_at = now + bounds.PROBE_SECONDS
                 self.post(self.node, Probe())

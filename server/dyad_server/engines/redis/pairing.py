@@ -6,6 +6,7 @@ other by messages over `peer_links`.
 
 from collections.abc import Callable
 
+from dyad_server.core.clock import Clock
 from dyad_server.core.events import (
     Departure,
     Event,
@@ -38,7 +39,9 @@ class Pairing:
     def __init__(
         self,
         post: Post,
+        clock: Clock,
         deliver: Deliver,
+        *,
         suspect: Callable[[Seat, Peer], None],
         forgotten: Callable[[Seat], None],
         holds: Callable[[], bool],
@@ -47,14 +50,15 @@ class Pairing:
 
         Args:
             post: reaches the other nodes.
+            clock: of this server.
             deliver: where outputs go.
             suspect: is called when a peer's node says that the two are not peers.
             forgotten: is called when it says that Redis has lost their room.
             holds: whether no other node can believe this one gone.
         """
         self.deliver = deliver
-        self.seats = Seats()
-        self.links = PeerLinks(post, self)
+        self.seats = Seats(clock)
+        self.links = PeerLinks(post, self, clock)
         self._node = post.node
         self._suspect = suspect
         self._forgotten = forgotten

@@ -1,10 +1,10 @@
 """The links between this node's members and their peers on other nodes."""
 
 import logging
-import time
 from collections.abc import Iterator
 from typing import Protocol
 
+from dyad_server.core.clock import Clock
 from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.codec import NotUnderstood
 from dyad_server.engines.redis.messages import (
@@ -63,10 +63,11 @@ class Members(Protocol):
 class PeerLinks:
     """Sends to peers on other nodes, and receives from them, exactly once and in order."""
 
-    def __init__(self, post: Post, members: Members) -> None:
+    def __init__(self, post: Post, members: Members, clock: Clock) -> None:
         """Link `members` with their peers on other nodes, by way of `post`."""
         self._post = post
         self._members = members
+        self._clock = clock
         self._out: dict[Pair, Outgoing] = {}
         self._in: dict[Pair, tuple[Incoming, float]] = {}
         self._early: dict[str, list[tuple[str, Link]]] = {}
@@ -79,7 +80,7 @@ class PeerLinks:
         link.node = node
         body = PEER.write(message)
         size = len(message.payload) if isinstance(message, Relay) else 0
-        fits = link.put(body, bounds.MESSAGE_BYTES + size, time.monotonic())
+        fits = link.put(body, bounds.MESSAGE_BYTES + size, self._clock.monotonic())
         self._post.post(node, Link(*pair, link.last, body))
         return fits
 
@@ -130,7 +131,7 @@ class PeerLinks:
         link = self._out.get(pair)
         if link is None or link.node == node:
             return
-        now = time.monotonic()
+        now = self._clock.monotonic()
         link.moved(node, now)
         if node != self._post.node:
             for number, body in link.all_again(now):
@@ -143,8 +144,9 @@ class PeerLinks:
                 return
         link.acknowledged(link.last)
 
-    def resend(self, now: float) -> Iterator[Pair]:
+    def resend(self) -> Iterator[Pair]:
         """Resend what is unacknowledged; yields the pairs where that has been too long."""
+        now = self._clock.monotonic()
         for pair, link in tuple(self._out.items()):
             presence = self._members.seats.presence(pair[0])
             silent = link.silent_for(now)
@@ -159,8 +161,9 @@ class PeerLinks:
             if again and silent > bounds.SILENT_SECONDS:
                 yield pair
 
-    def forget(self, now: float) -> None:
+    def forget(self) -> None:
         """Forget the senders whose receiver is no longer here."""
+        now = self._clock.monotonic()
         for pair, (_, heard_at) in tuple(self._in.items()):
             unknown = self._members.seats.presence(pair[1]) is Presence.UNKNOWN
             if unknown and now - heard_at > bounds.REMEMBER_SECONDS:
@@ -178,7 +181,7 @@ class PeerLinks:
 
     def restore(self, member_id: str, peer_id: str, state: LinkState) -> None:
         """Go on with links that were detached; `reroute` says where the peer is."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         link = self._out[member_id, peer_id] = Outgoing("")
         link.last = state.last - len(state.kept)
         for kept in state.kept:
@@ -200,7 +203,7 @@ class PeerLinks:
             self._early.setdefault(receiver, []).append((node, message))
             return ""
         link, _ = self._in.get(pair) or (Incoming(), 0.0)
-        self._in[pair] = link, time.monotonic()
+        self._in[pair] = link, self._clock.monotonic()
         what = ""
         if presence is Presence.UNKNOWN:
             # No member is here to receive it, so nothing comes too early.

@@ -8,7 +8,6 @@ effect, because each connection has a fencing token of its own.
 
 import asyncio
 import logging
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
+from dyad_server.core.clock import Clock, Timer
 from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.client import FAILURES, check, hang_up
 from dyad_server.engines.redis.codec import Map
@@ -46,13 +46,13 @@ class Call:
     then: Then
     size: int = 0
     # When the caller stops waiting for the answer, and when the question is dropped.
-    _timer: asyncio.TimerHandle | None = field(default=None, init=False)
+    _timer: Timer | None = field(default=None, init=False)
     _until: float = field(default=0.0, init=False)
 
-    def expect(self, seconds: float, persist: float = 0.0) -> None:
+    def expect(self, clock: Clock, seconds: float, persist: float = 0.0) -> None:
         """Wait `seconds` for the answer; repeat for `persist` more, for the effect alone."""
-        self._until = time.monotonic() + seconds + persist
-        self._timer = asyncio.get_running_loop().call_later(seconds, self.answer, None)
+        self._until = clock.monotonic() + seconds + persist
+        self._timer = clock.call_later(seconds, self.answer, None)
 
     def timely(self, now: float) -> bool:
         """Whether it is still worth asking."""
@@ -84,6 +84,8 @@ class Pipeline:
         client: Any,
         store: Store,
         node: str,
+        clock: Clock,
+        *,
         opening: Callable[[], Call],
         fell: Callable[[], None],
     ) -> None:
@@ -93,6 +95,7 @@ class Pipeline:
             client: of redis-py.
             store: where messages to other nodes go.
             node: the name of this node, for those messages.
+            clock: of this server.
             opening: the first question on each connection.
             fell: is called when Redis stops answering.
         """
@@ -101,6 +104,7 @@ class Pipeline:
         self._client = client
         self._store = store
         self._node = node
+        self._clock = clock
         self._opening = opening
         self._fell = fell
         self._opened = False
@@ -161,7 +165,7 @@ class Pipeline:
                 self.fall(error)
                 self._opened = False
                 await hang_up(self._client)
-                if self._give_up_at is not None and time.monotonic() > self._give_up_at:
+                if self._give_up_at is not None and self._clock.monotonic() > self._give_up_at:
                     return
                 await asyncio.sleep(bounds.RETRY_SECONDS)
                 self._wake.set()
@@ -172,7 +176,7 @@ class Pipeline:
         By a flag: a round trip that is cancelled leaves its connection open, and
         Python 3.11's `wait_for`, in redis-py, can lose a cancel.
         """
-        self._give_up_at = time.monotonic() + seconds
+        self._give_up_at = self._clock.monotonic() + seconds
         self._wake.set()
 
     def fall(self, error: Exception) -> None:
@@ -225,7 +229,7 @@ class Pipeline:
             ConfigError: this Redis is not fit, or its data has another layout.
         """
         await self._open()
-        now = time.monotonic()
+        now = self._clock.monotonic()
         calls = self._next_calls(now)
         pipe = self._client.pipeline(transaction=False)
         for call in calls:

@@ -6,7 +6,6 @@ of this node before anyone else gets a seat.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -26,6 +25,7 @@ class Reconciler:
         """Look after the seats of `pairing`."""
         self._membership = membership
         self._store = membership.store
+        self._clock = membership.clock
         self._pairing = pairing
         self._seats = pairing.seats
         # The generation and the term in which all members of this node are
@@ -66,14 +66,13 @@ class Reconciler:
             self._membership.check()
             if not self._membership.holds:
                 continue
-            now = time.monotonic()
-            self._resend(now)
+            self._resend()
             if ticks % bounds.WATCH_TICKS == 0:
                 self._watch_nodes()
             self._keep_rooms(ticks % bounds.KEEP_TICKS)
             if ticks % bounds.KEEP_TICKS == 0:
-                self._seats.forget(now)
-                self._pairing.links.forget(now)
+                self._seats.forget()
+                self._pairing.links.forget()
 
     # Peers.
 
@@ -94,11 +93,12 @@ class Reconciler:
             self._looking.discard(seat.member.id)
             if seat.peer is not peer or not self._seats.has(seat) or pairing.is_here(peer):
                 return
+            now = self._clock.monotonic()
             absent_since, peer.absent_since = peer.absent_since, None
             # Of a peer that is handed off or replaced, another node will speak.
             match answer:
                 case Verdict.ABSENT:
-                    peer.absent_since = time.monotonic() if absent_since is None else absent_since
+                    peer.absent_since = now if absent_since is None else absent_since
                 case Verdict.FORGOTTEN:
                     self._seat_is_lost(seat)
                 case Verdict.GONE:
@@ -114,16 +114,17 @@ class Reconciler:
             # One question at a time: where Redis is slow, more of them make it slower.
             self._looking.add(seat.member.id)
             since = peer.absent_since
-            late = since is not None and time.monotonic() - since > bounds.ABSENT_SECONDS
+            now = self._clock.monotonic()
+            late = since is not None and now - since > bounds.ABSENT_SECONDS
             script = self._store.find_peer(
                 seat.room_id, peer.member.id, absent_too_long=late or node_gone
             )
             self._membership.ask(script, found, bounds.SCRIPT_SECONDS)
 
-    def _resend(self, now: float) -> None:
+    def _resend(self) -> None:
         """Resend what is not acknowledged, and look for the peers that are silent."""
         links = self._pairing.links
-        for member_id, peer_id in links.resend(now):
+        for member_id, peer_id in links.resend():
             seat = self._seats.get(member_id)
             if seat is not None and seat.peer is not None and seat.peer_id == peer_id:
                 self.find_peer(seat, seat.peer, silent=True)
@@ -219,7 +220,7 @@ class Reconciler:
         # If the lease lapsed meanwhile, the next renewal begins one more term.
         if self._asserting == 0 and self._generation == lease.generation and not lease.lapsed:
             self._asserted_term = lease.term
-            lease.regain(time.monotonic())
+            lease.regain(self._clock.monotonic())
 
     def _assertion(self, seat: Seat, done: Callable[[Verdict | None], None]) -> Assertion:
         pairing = self._pairing

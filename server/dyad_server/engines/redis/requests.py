@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import secrets
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
+from dyad_server.core.clock import Clock
 from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.codec import Map, NotUnderstood
 from dyad_server.engines.redis.messages import (
@@ -29,9 +29,10 @@ AnswerTo = Callable[[Question], Awaitable[AnswerBody]]
 class Requests:
     """Asks other nodes, and answers them. A question takes effect once."""
 
-    def __init__(self, post: Post, answer_to: AnswerTo) -> None:
+    def __init__(self, post: Post, clock: Clock, answer_to: AnswerTo) -> None:
         """Ask by way of `post`; `answer_to` answers the questions of other nodes."""
         self._post = post
+        self._clock = clock
         self._answer_to = answer_to
         self._waiting: dict[str, asyncio.Future[Map]] = {}
         # None: the answer is not there yet.
@@ -44,10 +45,10 @@ class Requests:
         answer: asyncio.Future[Map] = asyncio.get_running_loop().create_future()
         self._waiting[request] = answer
         ask = Ask(request, QUESTION.write(question))
-        deadline = time.monotonic() + seconds
+        deadline = self._clock.monotonic() + seconds
         try:
             # Asked again, because messages may be lost; answered from memory then.
-            while time.monotonic() < deadline:
+            while self._clock.monotonic() < deadline:
                 self._post.post(node, ask)
                 done, _ = await asyncio.wait({answer}, timeout=bounds.ASK_AGAIN_SECONDS)
                 if done:

@@ -1,12 +1,12 @@
 """The seats of this node's members, as this node knows them."""
 
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
+from dyad_server.core.clock import Clock
 from dyad_server.core.events import Member
 from dyad_server.engines.redis import bounds
 
@@ -70,8 +70,9 @@ class Presence(Enum):
 class Seats:
     """The seats of this node, and the members that were here or may be about to come."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         """Have no seats yet."""
+        self._clock = clock
         self._seats: dict[str, Seat] = {}
         self._moved: dict[str, float] = {}
         self._expected: Counter[str] = Counter()
@@ -99,7 +100,7 @@ class Seats:
     def move_away(self, seat: Seat) -> None:
         """Remove a seat whose member goes on elsewhere."""
         self.remove(seat)
-        self._moved[seat.member.id] = time.monotonic()
+        self._moved[seat.member.id] = self._clock.monotonic()
 
     @contextmanager
     def expect(self, member_id: str) -> Iterator[None]:
@@ -121,8 +122,9 @@ class Seats:
             return Presence.AWAY
         return Presence.UNKNOWN
 
-    def forget(self, now: float) -> None:
+    def forget(self) -> None:
         """Forget the members that moved away long ago."""
+        now = self._clock.monotonic()
         for member_id, moved_at in tuple(self._moved.items()):
             if now - moved_at > bounds.MOVED_SECONDS:
                 del self._moved[member_id]

@@ -1,6 +1,5 @@
 """Two members on two nodes, linked over mailboxes that a test controls."""
 
-import time
 from collections import deque
 
 from dyad_server.core.events import Departure, Member
@@ -9,6 +8,8 @@ from dyad_server.engines.redis.codec import Map
 from dyad_server.engines.redis.messages import NODE, NodeMessage, PeerMessage, read_message
 from dyad_server.engines.redis.peer_links import PeerLinks
 from dyad_server.engines.redis.seats import Peer, Seat, Seats
+
+from tests.support.fake_clock import FakeClock
 
 ALICE, BOB = Member("a1", "alice"), Member("b1", "bob")
 PAIR = ALICE.id, BOB.id
@@ -21,13 +22,13 @@ class Node:
 
     def __init__(self, name: str) -> None:
         self.node = name
-        self.seats = Seats()
-        self.links = PeerLinks(self, self)
+        self.clock = FakeClock()
+        self.seats = Seats(self.clock)
+        self.links = PeerLinks(self, self, self.clock)
         self.posted: deque[tuple[str, Map]] = deque()
         self.received: list[PeerMessage] = []
         self.suspected: list[tuple[str, str]] = []
         self.out_of_sync: list[str] = []
-        self.later = 0.0
 
     def seat(self, member: Member, peer: Peer | None, *, seated: bool = True) -> Seat:
         seat = Seat(member, "r1", seated=seated, peer=peer)
@@ -63,8 +64,8 @@ class Node:
 
     def resend(self, seconds: float = 2.0) -> list[tuple[str, str]]:
         """Let so much time go by."""
-        self.later += seconds
-        return list(self.links.resend(time.monotonic() + self.later))
+        self.clock.advance(seconds)
+        return list(self.links.resend())
 
 
 def said(text: str) -> messages.Relay:

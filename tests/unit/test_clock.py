@@ -1,0 +1,39 @@
+"""What decides by time is handed a clock: only a few modules read one by themselves."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.needs import ROOT
+
+SERVER = ROOT / "server" / "dyad_server"
+# Which modules read the system's clocks, and why.
+READERS = {
+    "auth/mint.py": "makes tokens on a command line",
+    "cli/demo.py": "shows how long each step took",
+    "ops/clock.py": "is the clock",
+    "ops/workers.py": "supervises processes, without a loop",
+}
+TIMERS = {"call_later", "call_at"}
+
+
+def readings(path: Path) -> Iterator[str]:
+    """Where a module reads a clock, or sets a timer, that it was not handed."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names) if any(name.name in ("time", "datetime") for name in names):
+                yield ast.unparse(node)
+            case ast.ImportFrom(module="time" | "datetime"):
+                yield ast.unparse(node)
+            case ast.Attribute(value=owner, attr=name) if name in TIMERS:
+                if not ast.unparse(owner).endswith("clock"):
+                    yield ast.unparse(node)
+            case ast.Attribute(value=owner, attr="time") if "loop" in ast.unparse(owner):
+                yield ast.unparse(node)
+
+
+def test_only_these_modules_read_a_clock_by_themselves() -> None:
+    readers = {
+        path.relative_to(SERVER).as_posix() for path in SERVER.rglob("*.py") if any(readings(path))
+    }
+    assert readers == READERS.keys()
