@@ -5,7 +5,7 @@ from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before g
 import asyncio
 import logging
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from dyad_server.auth.jwks import Jwks
 from dyad_server.auth.keys import Keys, OneKey, public_key, secret_key
@@ -14,10 +14,10 @@ from dyad_server.config import Config
 from dyad_server.core import draining
 from dyad_server.core.clock import Clock
 from dyad_server.core.draining import Drained
-from dyad_server.core.hub import Hub, MakeBroker, MakeHandoff
+from dyad_server.core.hub import Hub, MakeEngine
 from dyad_server.core.limits import Limits
 from dyad_server.core.ports import Observers
-from dyad_server.engines.memory import MemoryBroker
+from dyad_server.engines.memory import in_memory
 from dyad_server.errors import ConfigError
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.inbound import Inbound, Terms
@@ -25,9 +25,6 @@ from dyad_server.grpc_api.servicer import SignalingServicer
 from dyad_server.ops.clock import LoopClock
 from dyad_server.ops.logs import LogObserver, log
 from dyad_server.ops.metrics import MetricsObserver
-
-if TYPE_CHECKING:
-    from dyad_server.several_nodes import SeveralNodes
 
 T = TypeVar("T", Limits, Terms)
 
@@ -63,12 +60,8 @@ class Dyad:
             calls_per_user=limits.calls_per_user,
         )
         self._observers = Observers(self.metrics, LogObserver())
-        make_broker: MakeBroker = MemoryBroker
-        make_handoff: MakeHandoff | None = None
-        if config.redis:
-            nodes = _several_nodes(config, terms, self._clock)
-            make_broker, make_handoff = nodes.make_broker, nodes.make_handoff
-        self.hub = Hub(make_broker, limits, self._observers, self._clock, make_handoff)
+        make_engine = _in_redis(config, terms, self._clock) if config.redis else in_memory
+        self.hub = Hub(make_engine, limits, self._observers, self._clock)
         self.servicer = SignalingServicer(
             self.hub,
             Inbound(self.hub, terms),
@@ -128,14 +121,14 @@ class Dyad:
         return OneKey(public_key(config.public_key_pem()))
 
 
-def _several_nodes(config: Config, terms: Terms, clock: Clock) -> "SeveralNodes":
+def _in_redis(config: Config, terms: Terms, clock: Clock) -> MakeEngine:
     try:
-        from dyad_server.several_nodes import SeveralNodes  # noqa: PLC0415 - needs an extra
+        from dyad_server.several_nodes import in_redis  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
         raise ConfigError(
             "--redis needs more: in the checkout, pip install ./clients/python '.[redis]'."
         ) from error
-    return SeveralNodes(config.redis, config.redis_prefix, config.resume_grace, terms, clock)
+    return in_redis(config.redis, config.redis_prefix, config.resume_grace, terms, clock)
 
 
 def _by_name(kind: type[T], config: Config, **derived: Any) -> T:

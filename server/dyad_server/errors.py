@@ -39,11 +39,11 @@ class OutOfTime(Ended):
     """A time limit was exceeded."""
 
 
-class OutOfStep(Ended):
-    """The seat is lost, because the two ends cannot be kept in sync any more."""
+class SeatLost(Ended):
+    """The seat is lost: the client must join again. Reconnecting does not give it back."""
 
 
-class Replaced(OutOfStep):
+class Replaced(SeatLost):
     """Another connection of the same user has the seat. Do not reconnect."""
 
 

@@ -11,7 +11,6 @@ from dyad_server.core.commands import Identity
 from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Limits
 from dyad_server.core.participant import Connection
-from dyad_server.core.ports import Deliver
 from dyad_server.engines.memory import MemoryBroker
 from dyad_server.grpc_api import codec
 from dyad_server.grpc_api.time_limit import TimeLimit
@@ -88,15 +87,15 @@ class World:
         self.inputs = 0
         self._rng = rng
         self._share_of_bytes = share_of_bytes
-        self._hub = Hub(self._make_broker, Limits(**limits), MetricsObserver(), CLOCK)
+        self._hub = Hub(self._make_engine, Limits(**limits), MetricsObserver(), CLOCK)
         self._model = Model()
         self._clients: list[Client] = []
         # Every resume token so far, with its user and room. Most have been used.
         self._tokens: list[tuple[str, User, str]] = []
 
-    def _make_broker(self, deliver: Deliver) -> MemoryBroker:
-        self._broker = MemoryBroker(deliver)
-        return self._broker
+    def _make_engine(self, hub: Hub) -> tuple[MemoryBroker, None]:
+        self._broker = MemoryBroker(hub.deliver)
+        return self._broker, None
 
     async def play(self, steps: int) -> None:
         """Do this many actions, then end all participants."""

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.errors import OutOfStep
+from dyad_server.errors import SeatLost
 from dyad_server.grpc_api.status import STATUS
 from dyad_server.server import Server
 from grpc import StatusCode
@@ -188,5 +188,5 @@ async def test_a_stream_that_ends_as_it_begins_has_its_status_too(transport: typ
             alice.open()
             await until(lambda: len(server.dyad.hub) == 1)
             (participant,) = server.dyad.hub
-            server.dyad.hub.end(participant, OutOfStep("At once."))
+            server.dyad.hub.end(participant, SeatLost("At once."))
             assert (await end_of(alice)).code() is grpc.StatusCode.ABORTED

@@ -16,7 +16,7 @@ from dyad_server.core.lifecycle import Lifecycle
 from dyad_server.core.limits import Limits
 from dyad_server.core.outbound import Outbound
 from dyad_server.core.participant import Connection, Outlet, Participant
-from dyad_server.core.ports import Broker, Deliver, Handoff, Observer
+from dyad_server.core.ports import Broker, Handoff, Observer
 from dyad_server.core.reconnect import Reconnect
 from dyad_server.core.registry import Registry
 from dyad_server.core.requests import Requests
@@ -29,8 +29,8 @@ from dyad_server.errors import (
     Unavailable,
 )
 
-MakeBroker = Callable[[Deliver], Broker]
-MakeHandoff = Callable[["Hub"], Handoff]
+MakeEngine = Callable[["Hub"], tuple[Broker, Handoff | None]]
+"""Makes what a hub calls and is called back by; the hub is not ready yet, and only kept."""
 
 TOO_MUCH = "Too much was sent in too short a time."
 
@@ -53,30 +53,28 @@ class Hub:
 
     def __init__(
         self,
-        make_broker: MakeBroker,
+        make_engine: MakeEngine,
         limits: Limits,
         observer: Observer,
         clock: Clock,
-        make_handoff: MakeHandoff | None = None,
     ) -> None:
         """Make a hub, and what calls it back.
 
         Args:
-            make_broker: makes the engine; it is given the function that takes outputs.
+            make_engine: makes the engine, and the way to the other nodes if there are any;
+                it is given this hub.
             limits: of this server.
             observer: is told what happens.
             clock: of this server.
-            make_handoff: makes the way to the other nodes, if there are any; it is
-                given this hub.
         """
         self._limits = limits
         self.clock = clock
         self._heartbeats = Heartbeats(limits.heartbeat, limits.lease, self._silent)
         self._ticker: Timer | None = None
-        self._broker = broker = make_broker(self._deliver)
+        broker, self.handoff = make_engine(self)
+        self._broker = broker
         self.registry = registry = Registry(limits, observer, self._heartbeats, clock, broker.node)
         self.lifecycle = Lifecycle(broker, registry, limits, observer, clock)
-        self.handoff = make_handoff(self) if make_handoff else None
         claim = self.handoff.claim if self.handoff else None
         reconnect = Reconnect(broker, registry, self.lifecycle, observer, claim)
         self._outbound = Outbound(registry, self.lifecycle, reconnect, observer)
@@ -210,7 +208,8 @@ class Hub:
         if self.hears(connection):
             self._requests.take_in(connection, what)
 
-    def _deliver(self, output: Output) -> None:
+    def deliver(self, output: Output) -> None:
+        """See `ports.Deliver`."""
         self._outbound.deliver(output)
 
     # Other nodes.

@@ -6,7 +6,7 @@ from dyad_server.core.limits import Limits
 from dyad_server.core.participant import Connection, Participant
 from dyad_server.core.ports import Broker, Observer
 from dyad_server.core.registry import Registry
-from dyad_server.errors import Ended, OutOfStep, OutOfTime
+from dyad_server.errors import Ended, OutOfTime, SeatLost
 
 SEAT_GONE = "That seat is no longer reserved: join again."
 
@@ -59,7 +59,7 @@ class Lifecycle:
         if participant.coming is not None:
             # Also where the client itself has ended the session by a `Send`: a stream
             # without an answer or a status would stay open.
-            self._registry.disconnect(participant.coming, failure or OutOfStep(SEAT_GONE))
+            self._registry.disconnect(participant.coming, failure or SeatLost(SEAT_GONE))
         if participant.connection is not None:
             self._registry.disconnect(participant.connection, failure)
 

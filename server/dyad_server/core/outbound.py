@@ -18,7 +18,7 @@ from dyad_server.core.ports import Observer
 from dyad_server.core.reconnect import REPLACED, UNREACHABLE, Reconnect
 from dyad_server.core.registry import Registry
 from dyad_server.core.states import State
-from dyad_server.errors import OutOfStep, Overloaded, Replaced, Unavailable
+from dyad_server.errors import Overloaded, Replaced, SeatLost, Unavailable
 
 
 class Outbound:
@@ -52,7 +52,7 @@ class Outbound:
                 self._lifecycle.end(participant, Unavailable(UNREACHABLE))
             case OutOfSync():
                 sentence = "The two ends can no longer be kept in step."
-                self._lifecycle.end(participant, OutOfStep(sentence))
+                self._lifecycle.end(participant, SeatLost(sentence))
             case Left() if participant.connection is None:
                 # It hung up by a `Send` that came after its `Listen` had broken.
                 participant.unseat()

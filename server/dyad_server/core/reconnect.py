@@ -13,7 +13,7 @@ from dyad_server.core.participant import Connection, Participant
 from dyad_server.core.ports import Broker, Found, Observer
 from dyad_server.core.registry import Registry
 from dyad_server.core.states import State
-from dyad_server.errors import Ended, Forbidden, OutOfStep, Replaced, Unavailable
+from dyad_server.errors import Ended, Forbidden, Replaced, SeatLost, Unavailable
 
 # `Handoff.claim`: token, user, room.
 Claim = Callable[[str, str, str, Found], None]
@@ -84,7 +84,7 @@ class Reconnect:
             elif taken:
                 self._lifecycle.end(fresh, Replaced(REPLACED))
             else:
-                self._lifecycle.end(fresh, OutOfStep(SEAT_GONE))
+                self._lifecycle.end(fresh, SeatLost(SEAT_GONE))
 
         fresh.speak()
         self._broker.seats_user(room_id, fresh.identity.user_id, known)
@@ -102,7 +102,7 @@ class Reconnect:
         if not owner.session.rewind(ack):
             self._lifecycle.end(owner)
             sentence = "What is missing is kept no longer: join again."
-            self._lifecycle.end(fresh, OutOfStep(sentence))
+            self._lifecycle.end(fresh, SeatLost(sentence))
             return
         # The session that this connection began with ends without a word.
         fresh.give_up(connection)

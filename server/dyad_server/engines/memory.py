@@ -4,8 +4,14 @@ from collections import deque
 from collections.abc import Callable
 
 from dyad_server.core.events import Departure, Member, Output
-from dyad_server.core.ports import Deliver
+from dyad_server.core.hub import Hub
+from dyad_server.core.ports import Broker, Deliver
 from dyad_server.core.rooms import Rooms
+
+
+def in_memory(hub: Hub) -> tuple[Broker, None]:
+    """The engine of a single node: see `hub.MakeEngine`."""
+    return MemoryBroker(hub.deliver), None
 
 
 class MemoryBroker:

@@ -9,7 +9,7 @@ from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Limits
 from dyad_server.core.ports import Deliver
 from dyad_server.core.states import GONE, State
-from dyad_server.engines.memory import MemoryBroker
+from dyad_server.engines.memory import MemoryBroker, in_memory
 from dyad_server.errors import Ended
 from dyad_server.ops.metrics import MetricsObserver
 from hypothesis import settings
@@ -94,7 +94,7 @@ def seated(hub: Hub) -> Client:
 
 def test_a_participant_that_was_handed_off_can_end_no_more_and_its_client_is_told_once() -> None:
     # A drain ends whom it cannot hand off; another node may just have claimed that one.
-    hub = Hub(MemoryBroker, limits(), MetricsObserver(), clock := FakeClock())
+    hub = Hub(in_memory, limits(), MetricsObserver(), clock := FakeClock())
     client = seated(hub)
     participant = client.connection.participant
     hub.let_go(participant, hub.going())
@@ -108,7 +108,7 @@ def test_a_participant_that_was_handed_off_can_end_no_more_and_its_client_is_tol
 
 def test_a_participant_from_another_node_has_the_grace_time_to_resume() -> None:
     clock = FakeClock()
-    hub = Hub(MemoryBroker, limits(), MetricsObserver(), clock)
+    hub = Hub(in_memory, limits(), MetricsObserver(), clock)
     participant = hub.registry.new(Identity("alice"))
     participant.adopt("member", "room", "token", "")
     hub.adopt(participant, alone=True)
@@ -129,11 +129,11 @@ class Hubs(RuleBasedStateMachine):
         self.clients: list[Client] = []
         # Each token, with its user and room and the number up to which its client has all.
         self.tokens: dict[str, tuple[str, str, int]] = {}
-        self.hub = Hub(self._make_broker, limits(), MetricsObserver(), self.clock)
+        self.hub = Hub(self._make_engine, limits(), MetricsObserver(), self.clock)
 
-    def _make_broker(self, deliver: Deliver) -> SlowBroker:
-        self.broker = SlowBroker(deliver)
-        return self.broker
+    def _make_engine(self, hub: Hub) -> tuple[SlowBroker, None]:
+        self.broker = SlowBroker(hub.deliver)
+        return self.broker, None
 
     def _take_in(self, client: Client, event: Event, ack: int = 0) -> None:
         self.hub.take_in(client.connection, Input(0, ack, 100, event))

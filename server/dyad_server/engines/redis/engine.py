@@ -48,8 +48,16 @@ class RedisBroker:
     lease may have run out delivers nothing that came from another node.
     """
 
-    def __init__(self, make_membership: MakeMembership, deliver: Deliver) -> None:
-        """Reach Redis by what `make_membership` makes, and hand outputs to `deliver`."""
+    def __init__(
+        self, make_membership: MakeMembership, deliver: Deliver, asked: Asked | None = None
+    ) -> None:
+        """Share the rooms of one Redis.
+
+        Args:
+            make_membership: makes this node's connection to Redis.
+            deliver: where outputs go.
+            asked: receives what nodes ask and answer each other; not before `start`.
+        """
         self.membership = make_membership(self._hear, self._renewed, self._expired)
         self._store = self.membership.store
         self._clock = self.membership.clock
@@ -63,11 +71,7 @@ class RedisBroker:
         )
         self._seats = self._pairing.seats
         self._reconciler = Reconciler(self.membership, self._pairing)
-        self._asked: Asked = lambda _, __: None
-
-    def answer_by(self, asked: Asked) -> None:
-        """Let `asked` receive what nodes ask and answer each other."""
-        self._asked = asked
+        self._asked = asked or _ignore
 
     @property
     def node(self) -> str:
@@ -286,6 +290,10 @@ class RedisBroker:
         """
         seat = self._pairing.adopt(member, room_id, state, claimed.peer)
         self._reconciler.assert_late(seat, claimed.term)
+
+
+def _ignore(_: str, __: Ask | Answer) -> None:
+    pass
 
 
 def _refusal(seat: Seat, reply_to: int, answer: Entered | Verdict | None) -> Output:

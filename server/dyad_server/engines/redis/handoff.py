@@ -23,10 +23,10 @@ from dyad_server.engines.redis.answers import Claimed, OnNodes, Verdict, Waiting
 from dyad_server.engines.redis.codec import NotUnderstood
 from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.membership import NODE_NAME
-from dyad_server.engines.redis.messages import ClaimAnswer, ForwardedSend, SendAnswer
+from dyad_server.engines.redis.messages import Answer, Ask, ClaimAnswer, ForwardedSend, SendAnswer
 from dyad_server.engines.redis.requests import Requests
 from dyad_server.engines.redis.snapshot import SEAT, SNAPSHOT, pack, restore
-from dyad_server.errors import Ended, OutOfStep, Replaced, Unavailable
+from dyad_server.errors import Ended, Replaced, SeatLost, Unavailable
 
 log = logging.getLogger("dyad.handoff")
 
@@ -50,7 +50,7 @@ class _Claim:
     name: str
 
 
-class Fleet:
+class RedisHandoff:
     """The way from this node to the others of one Redis: a `Handoff`."""
 
     def __init__(self, hub: Hub, broker: RedisBroker, grace: float, take_send: TakeSend) -> None:
@@ -74,7 +74,10 @@ class Fleet:
         self._claims = Quota(bounds.CLAIMS_PER_USER)
         self._claiming = 0
         self._requests = Requests(broker.membership, self._clock, self._answer_to)
-        broker.answer_by(self._requests.heard)
+
+    def asked(self, node: str, message: Ask | Answer) -> None:
+        """Receive a question or an answer of a node."""
+        self._requests.heard(node, message)
 
     async def stop(self) -> None:
         """See `Handoff.stop`.
@@ -211,7 +214,7 @@ class Fleet:
                 error.what[: bounds.LOGGED_CHARACTERS],
             )
             self._broker.free(claim.room_id, member, claimed.peer)
-            return OutOfStep(SEAT_GONE)
+            return SeatLost(SEAT_GONE)
         try:
             participant = restore(snapshot.participant, hub.registry.new)
         except NotUnderstood as error:
@@ -221,7 +224,7 @@ class Fleet:
             )
             self._broker.adopt(member, claim.room_id, seat, claimed)
             self._broker.leave(claim.room_id, member_id, Departure.DISCONNECTED, reply_to=0)
-            return OutOfStep(SEAT_GONE)
+            return SeatLost(SEAT_GONE)
         hub.adopt(participant, alone=seat.peer is None)
         self._broker.adopt(participant.member, claim.room_id, seat, claimed)
         if hub.draining:

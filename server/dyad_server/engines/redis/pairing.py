@@ -79,7 +79,7 @@ class Pairing:
         self.deliver(Output(seat.member.id, seat.room_id, reply_to, event))
 
     def tell_out_of_sync(self, seat: Seat) -> None:
-        """Tell a member that it and its peer can no longer be kept in step."""
+        """Tell a member that it and its peer can no longer be kept in sync."""
         self.tell(seat, OutOfSync())
 
     # What a member says to its peer, and what the peer is told of it.
