@@ -8,18 +8,31 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dyad_server.core.events import Departure, Event, Forwarded, Joined, Member, Output, PeerJoined
+from dyad_server.core.events import (
+    Departure,
+    EngineUnavailable,
+    Event,
+    Forwarded,
+    Joined,
+    Member,
+    Output,
+    PeerJoined,
+    Refusal,
+    Refused,
+)
 from dyad_server.engines.redis.engine import MakeMembership, RedisBroker
 from dyad_server.engines.redis.membership import Membership
 from dyad_server.engines.redis.store import Keys, Script
 from dyad_server.ops.clock import LoopClock
 
+from tests.support.clock import within
 from tests.support.needs import needs
 from tests.support.proxy import Proxy
 from tests.support.redis import RedisServer, redis_server
-from tests.support.until import PATIENCE
+from tests.support.until import PATIENCE, until
 
 NODES = 3
+SERVED_SECONDS = 5.0
 
 T = TypeVar("T")
 
@@ -120,6 +133,43 @@ async def entered(guest: Guest) -> Event:
 def said(by: Guest, text: str) -> Forwarded:
     """What the peer is told when this one says that."""
     return Forwarded(by.member, text.encode())
+
+
+def _is_ready(node: Node) -> bool:
+    return node.broker.ready
+
+
+async def served(here: Party, *nodes: int) -> None:
+    """Await that rooms can be entered on these nodes again."""
+    for node in nodes:
+        async with within(SERVED_SECONDS):
+            await until(functools.partial(_is_ready, here.nodes[node]))
+
+
+async def served_to(guest: Guest) -> Event:
+    """What one is told that enters, once its node lets anybody enter again."""
+    while isinstance(answer := await entered(guest), EngineUnavailable):
+        async with within(SERVED_SECONDS):
+            await until(lambda: guest.node.broker.ready)
+    return answer
+
+
+async def isolate(here: Party, node: int) -> None:
+    """Take the network from a node, for good."""
+    network = here.nodes[node].network
+    await network.refuse()
+    network.stall()
+
+
+def code(event: Event) -> Refusal | None:
+    return event.code if isinstance(event, Refused) else None
+
+
+async def exchange(one: Guest, two: Guest, mark: str) -> None:
+    """Let each say something, which the other hears and nothing else."""
+    for speaker, listener in ((one, two), (two, one)):
+        speaker.say(mark)
+        assert await listener.told() == said(speaker, mark)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -16,7 +17,7 @@ from tests.conftest import SECRET
 from tests.support.clock import within
 from tests.support.needs import needs
 from tests.support.ports import free_port
-from tests.support.process import DYAD, Served, dyad_serve
+from tests.support.process import DYAD, Served, dyad_serve, run
 from tests.support.proxy import Proxy
 from tests.support.redis import RedisServer, redis_server
 from tests.support.services import HealthStub
@@ -235,3 +236,9 @@ async def fleet(*options: str, count: int = NODES) -> AsyncIterator[Fleet]:
             for node in nodes:
                 starting.create_task(node.start())
         yield Fleet(nodes, engine)
+
+
+async def serve_to_the_end(redis: str) -> tuple[int, str]:
+    """Run a server with the Redis of this URL until it ends; its status and output."""
+    env = os.environ | {"DYAD_JWT_SECRET": SECRET, "DYAD_REDIS": redis}
+    return await run(DYAD, "serve", "--port", "0", env=env)

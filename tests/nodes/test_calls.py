@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 
 import grpc
 import pytest
@@ -14,8 +14,11 @@ from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.server import Server
 from redis.asyncio import Redis
 
-from tests.conftest import serving
+from tests.conftest import serving, token
+from tests.faults.background import channel
 from tests.integration.test_nodes import Nodes, nodes
+from tests.nodes.callers import end
+from tests.nodes.fleet import fleet
 from tests.support.clock import within
 from tests.support.ends import End, SignalEnd, candidate, end_of, join, leave
 from tests.support.proxy import Proxy, Way
@@ -212,3 +215,27 @@ async def test_the_time_alone_in_a_room_goes_on_across_nodes() -> None:
         ended = await back.status()
         assert ended is not None
         assert ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_fifty_users_race_on_three_nodes_and_one_gets_the_seat() -> None:
+    async with fleet() as here, AsyncExitStack() as stack:
+        nodes = here.nodes
+        for turn in range(5):
+            alice = await stack.enter_async_context(end(nodes[turn % 3], "alice"))
+            await alice.send(join())
+            room_id = (await alice.hear()).room_id
+            channels = [await stack.enter_async_context(channel(node.port)) for node in nodes]
+            joiners = [SignalEnd(channels[n % 3], token(f"user-{n}")) for n in range(50)]
+
+            async def answer(joiner: SignalEnd, room_id: str = room_id) -> pb.Frame:
+                await joiner.send(join(room_id))
+                return await joiner.hear()
+
+            answers = await asyncio.gather(*map(answer, joiners))
+            joined = [frame for frame in answers if frame.HasField("join_room")]
+            assert len(joined) == 1
+            codes = {frame.error.code for frame in answers if frame.HasField("error")}
+            assert codes == {pb.Error.CODE_ROOM_FULL}
+            assert (await alice.hear()).HasField("join_room")
+            for joiner in joiners:
+                joiner.cut()

@@ -16,8 +16,7 @@ from dyad_server.errors import Draining, Ended, Unavailable
 from redis.asyncio import Redis
 
 from tests.conftest import SECRET
-from tests.support.needs import needs
-from tests.support.redis import RedisServer, redis_server
+from tests.support.redis import RedisServer, settled_redis
 
 SEATS = 10_000
 GRACE_SECONDS = 600.0
@@ -138,39 +137,41 @@ async def seated(dyad: Dyad, count: int) -> list[Guest]:
 async def test_ten_thousand_seats_are_handed_off_and_resumed_without_loss(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    needs("redis-server")
     caplog.set_level(logging.INFO, "dyad")
-    async with redis_server() as redis, Redis(port=redis.port) as client:
-        await redis.settle()
-        async with node(redis) as first, node(redis) as second:
-            guests = await seated(first, SEATS)
-            tokens = [guest.connection.participant.resume_token for guest in guests]
-            rooms = [guest.connection.participant.room_id for guest in guests]
-            turns = Turns()
-            for guest in guests:
-                guest.turns = turns
-            began = time.process_time()
-            drained = await first.drain()
-            spent = time.process_time() - began
-            assert (drained.handed_off, drained.lost, drained.ended) == (SEATS, 0, 0)
-            assert f"drained handed_off={SEATS} lost=0 ended=0" in caplog.text
-            counted = first.metrics.registry.get_sample_value
-            assert counted("dyad_seats_handed_off_total", {"outcome": "kept"}) == SEATS
-            assert counted("dyad_seats_handed_off_total", {"outcome": "lost"}) == 0
-            assert 0 < turns.most <= _MOST_IN_A_TURN
-            assert len(first.hub) == 0
-            assert len(await client.keys("dyad:handed-off:*")) == SEATS
-            # What it costs, and not how busy the machine is, must fit into the time.
-            assert spent < Config(jwt_secret=SECRET).drain_timeout
-            for guest in guests:
-                assert isinstance(guest.ended, Draining)
-                assert guest.ended.within == SEATS / 1000
-            enters = [
-                Enter(room, resume_token=token) for room, token in zip(rooms, tokens, strict=True)
-            ]
-            await all_seated(second, guests, enters)
-            resumed = second.metrics.registry.get_sample_value
-            assert resumed("dyad_seats_resumed_total") == SEATS
+    async with (
+        settled_redis() as redis,
+        Redis(port=redis.port) as client,
+        node(redis) as first,
+        node(redis) as second,
+    ):
+        guests = await seated(first, SEATS)
+        tokens = [guest.connection.participant.resume_token for guest in guests]
+        rooms = [guest.connection.participant.room_id for guest in guests]
+        turns = Turns()
+        for guest in guests:
+            guest.turns = turns
+        began = time.process_time()
+        drained = await first.drain()
+        spent = time.process_time() - began
+        assert (drained.handed_off, drained.lost, drained.ended) == (SEATS, 0, 0)
+        assert f"drained handed_off={SEATS} lost=0 ended=0" in caplog.text
+        counted = first.metrics.registry.get_sample_value
+        assert counted("dyad_seats_handed_off_total", {"outcome": "kept"}) == SEATS
+        assert counted("dyad_seats_handed_off_total", {"outcome": "lost"}) == 0
+        assert 0 < turns.most <= _MOST_IN_A_TURN
+        assert len(first.hub) == 0
+        assert len(await client.keys("dyad:handed-off:*")) == SEATS
+        # What it costs, and not how busy the machine is, must fit into the time.
+        assert spent < Config(jwt_secret=SECRET).drain_timeout
+        for guest in guests:
+            assert isinstance(guest.ended, Draining)
+            assert guest.ended.within == SEATS / 1000
+        enters = [
+            Enter(room, resume_token=token) for room, token in zip(rooms, tokens, strict=True)
+        ]
+        await all_seated(second, guests, enters)
+        resumed = second.metrics.registry.get_sample_value
+        assert resumed("dyad_seats_resumed_total") == SEATS
 
 
 @pytest.mark.parametrize("engine", ["memory", "redis"])
@@ -178,9 +179,7 @@ async def test_a_drain_leaves_the_loop_to_others_between_two_batches(engine: str
     async with AsyncExitStack() as stack:
         redis = None
         if engine == "redis":
-            needs("redis-server")
-            redis = await stack.enter_async_context(redis_server())
-            await redis.settle()
+            redis = await stack.enter_async_context(settled_redis())
         here = await stack.enter_async_context(node(redis))
         guests = await seated(here, _MOST_IN_A_TURN + 100)
         turns = Turns()
@@ -194,40 +193,38 @@ async def test_a_drain_leaves_the_loop_to_others_between_two_batches(engine: str
 async def test_seats_that_cannot_be_handed_off_in_time_are_counted_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    needs("redis-server")
     caplog.set_level(logging.INFO, "dyad")
-    async with redis_server() as redis, Redis(port=redis.port) as client:
-        await redis.settle()
-        async with node(redis, drain_timeout=0.5) as here:
-            guests = await seated(here, 300)
-            await client.client_pause(60_000, all=False)
-            drained = await here.drain()
-            assert (drained.handed_off, drained.lost) == (0, 300)
-            assert "WARNING" in caplog.text
-            assert "drained handed_off=0 lost=300" in caplog.text
-            counted = here.metrics.registry.get_sample_value
-            assert counted("dyad_seats_handed_off_total", {"outcome": "lost"}) == 300
-            assert all(isinstance(guest.ended, Draining) for guest in guests)
-            await client.client_unpause()
+    async with (
+        settled_redis() as redis,
+        Redis(port=redis.port) as client,
+        node(redis, drain_timeout=0.5) as here,
+    ):
+        guests = await seated(here, 300)
+        await client.client_pause(60_000, all=False)
+        drained = await here.drain()
+        assert (drained.handed_off, drained.lost) == (0, 300)
+        assert "WARNING" in caplog.text
+        assert "drained handed_off=0 lost=300" in caplog.text
+        counted = here.metrics.registry.get_sample_value
+        assert counted("dyad_seats_handed_off_total", {"outcome": "lost"}) == 300
+        assert all(isinstance(guest.ended, Draining) for guest in guests)
+        await client.client_unpause()
 
 
 async def test_a_participant_that_disconnects_during_the_drain_keeps_its_seat() -> None:
-    needs("redis-server")
-    async with redis_server() as redis:
-        await redis.settle()
-        async with node(redis) as first, node(redis) as second:
-            guests = await seated(first, 600)
-            # They are handed over in the order of their rooms.
-            last = max(guests, key=lambda guest: guest.connection.participant.room_id)
-            participant = last.connection.participant
-            token, room_id = participant.resume_token, participant.room_id
-            draining = asyncio.create_task(first.drain())
-            await asyncio.sleep(0)
-            assert first.hub.draining
-            assert last.connection.open
-            first.hub.close(last.connection)
-            assert (await draining).lost == 0
-            await last.is_seated(second, Enter(room_id, resume_token=token))
+    async with settled_redis() as redis, node(redis) as first, node(redis) as second:
+        guests = await seated(first, 600)
+        # They are handed over in the order of their rooms.
+        last = max(guests, key=lambda guest: guest.connection.participant.room_id)
+        participant = last.connection.participant
+        token, room_id = participant.resume_token, participant.room_id
+        draining = asyncio.create_task(first.drain())
+        await asyncio.sleep(0)
+        assert first.hub.draining
+        assert last.connection.open
+        first.hub.close(last.connection)
+        assert (await draining).lost == 0
+        await last.is_seated(second, Enter(room_id, resume_token=token))
 
 
 async def test_reconnects_after_a_drain_are_spread_by_the_number_of_participants() -> None:

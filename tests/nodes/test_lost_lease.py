@@ -5,8 +5,7 @@ from typing import Any
 
 import redis
 
-from tests.nodes.brokers import Node, Party, party
-from tests.nodes.test_faults import served
+from tests.nodes.brokers import Node, Party, party, served
 from tests.support.proxy import Way
 from tests.support.until import until
 

@@ -34,12 +34,11 @@ from grpc import StatusCode
 from redis.asyncio import Redis
 
 from tests.integration.test_nodes import nodes
-from tests.nodes.brokers import Guest, entered, party, said
+from tests.nodes.brokers import Guest, entered, exchange, party, said
+from tests.nodes.callers import lost_nothing, pairs_on_every_two_nodes, talk
 from tests.nodes.fleet import Fleet, Node, fleet
 from tests.nodes.later import VERSION, with_more
 from tests.nodes.test_calls import another
-from tests.nodes.test_faults import talk as speak
-from tests.nodes.test_processes import lost_nothing, pairs_on_every_two_nodes, talk
 from tests.support.ends import SignalEnd, candidate, end_of
 from tests.support.seats import hear, resumable, resumes
 from tests.support.until import PATIENCE
@@ -113,8 +112,8 @@ async def test_a_kind_that_the_peers_node_does_not_know_ends_that_pair_and_no_ot
         again: Guest = here.guest("alice", 0, alice.room)
         assert await entered(again) == Joined(bob.member, polite=False)
         assert await bob.told() == PeerJoined(again.member)
-        await speak(again, bob, "goes on")
-        await speak(carol, dave, "goes on too")
+        await exchange(again, bob, "goes on")
+        await exchange(carol, dave, "goes on too")
 
 
 async def test_a_question_that_a_node_does_not_know_is_answered() -> None:

@@ -1,0 +1,50 @@
+"""A peer whose seat is not in Redis: what its partner's node makes of that, and when."""
+
+from dyad_server.core.events import (
+    Departure,
+    Joined,
+    PeerLeft,
+)
+from dyad_server.engines.redis.answers import OnNode, Verdict
+from redis.asyncio import Redis
+
+from tests.nodes.brokers import entered, exchange, isolate, party
+from tests.support.until import PATIENCE, until
+
+
+async def test_a_replaced_peer_counts_as_gone_only_if_its_node_cannot_say_so() -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(0, 1)
+        await exchange(alice, bob, "here")
+        node, keys = here.nodes[0], here.nodes[0].keys
+        store = node.broker.membership.store
+
+        async def found(*, late: bool = False) -> OnNode | Verdict | None:
+            return await node.ask(store.find_peer(alice.room, bob.id, absent_too_long=late))
+
+        assert isinstance(await found(), OnNode)
+        again = here.guest("bob", 2, alice.room)
+        assert await entered(again) == Joined(alice.member, polite=True)
+        assert await found() is Verdict.REPLACED
+        await isolate(here, 2)
+        await redis.delete(keys.lease(here.nodes[2].broker.node))
+        # Missed for long enough to be believed gone.
+        await redis.set(keys.missing(here.nodes[2].broker.node), 0)
+        assert await found() is Verdict.ABSENT
+        assert await found(late=True) is Verdict.GONE
+
+
+async def test_a_free_seat_counts_as_left_until_its_node_had_time_to_announce_it() -> None:
+    async with party() as here, Redis(port=here.redis.port) as redis:
+        alice, bob = await here.pair(0, 1)
+        # Bob's node has freed his seat, and what it says of that is on its way.
+        await redis.hdel(here.nodes[0].keys.room(alice.room), "1")
+        broker = here.nodes[0].broker
+        seat = broker._seats.get(alice.id)  # noqa: SLF001 - so that it looks just now
+        assert seat is not None
+        assert seat.peer is not None
+        peer = seat.peer
+        broker._reconciler.find_peer(seat, peer)  # noqa: SLF001 - the same
+        await until(lambda: peer.absent_since is not None, PATIENCE)
+        bob.leave()
+        assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)

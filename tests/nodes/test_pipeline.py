@@ -1,0 +1,75 @@
+"""The round trips in which a node writes to Redis: their size, and their end."""
+
+import asyncio
+from functools import partial
+
+from dyad_server.engines.redis.client import connect
+from dyad_server.engines.redis.pipeline import Call, Pipeline
+from dyad_server.engines.redis.store import Store
+from dyad_server.ops.clock import LoopClock
+
+from tests.support.clock import within
+from tests.support.needs import needs
+from tests.support.redis import redis_server
+from tests.support.until import PATIENCE
+
+GIVEN_UP_SECONDS = 3.0
+
+
+async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
+    needs("redis-server")
+    async with redis_server() as redis:
+        client = connect(redis.url, timeout=1.0)
+        pipeline = Pipeline(
+            client,
+            Store("dyad:"),
+            "a",
+            LoopClock(),
+            opening=lambda: Call(lambda _: None, lambda _: None),
+            fell=lambda: None,
+        )
+        await pipeline.load()
+        asking = asyncio.create_task(pipeline.keep_asking())
+        await redis.end()
+        call = Call(lambda pipe: pipe.exists("dyad:generation"), lambda _: None)
+        call.expect(LoopClock(), seconds=0.1, persist=60.0)
+        pipeline.ask(call)
+        pipeline.stop(0.5)
+        async with within(GIVEN_UP_SECONDS):
+            await asyncio.wait({asking}, timeout=PATIENCE)
+        assert asking.done(), "it asks on"
+        await client.aclose()
+
+
+async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> None:
+    needs("redis-server")
+    async with redis_server() as redis:
+        client = connect(redis.url, 10.0)
+        opening = Call(lambda pipe: pipe.time(), lambda _: None)
+        pipeline = Pipeline(
+            client, Store("dyad:"), "a", LoopClock(), opening=lambda: opening, fell=lambda: None
+        )
+        answered: list[int] = []
+
+        def answer(number: int, _: object) -> None:
+            answered.append(number)
+
+        call = Call(lambda pipe: pipe.hset("dyad:node:b", "term", 1), lambda _: None)
+        call.expect(LoopClock(), 60)
+        pipeline.ask(call)
+        for number in range(8):
+            call = Call(
+                lambda pipe: pipe.set("dyad:large", b"x" * 400_000),
+                partial(answer, number),
+            )
+            call.size = 400_000
+            call.expect(LoopClock(), 60)
+            pipeline.ask(call)
+        for _ in range(400):
+            pipeline.post("b", {"kind": "x" * 40_000})
+        await pipeline.flush()
+        assert 0 < len(answered) <= 3, "more than a round trip may carry, and its lease is late"
+        for _ in range(20):
+            await pipeline.flush()
+        assert answered == list(range(8)), "in the order of the questions"
+        await client.aclose()
