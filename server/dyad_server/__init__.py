@@ -14,8 +14,7 @@ __all__ = ["Config", "ConfigError", "RunningServer", "serving"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported late, so that the command can say which dependencies are missing, and
-    # core can be tested without gRPC.
+    # Imported late, so that core can be used without gRPC.
     if name in __all__:
         from dyad_server import embedding  # noqa: PLC0415 - that is what this function is for
 

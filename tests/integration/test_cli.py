@@ -3,7 +3,6 @@
 import os
 import re
 import secrets
-import sys
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -119,15 +118,6 @@ def without(folder: Path, module: str) -> dict[str, str]:
     """An environment in which this module is not there: `folder` is looked up first."""
     (folder / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})")
     return KEYED | {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-
-
-async def test_without_the_servers_dependencies_it_says_what_to_install(tmp_path: Path) -> None:
-    env = without(tmp_path, "jwt")
-    status, said = await run(sys.executable, "-m", "dyad_server", "serve", env=env)
-    assert (status, said) == (
-        2,
-        "The server's dependencies are missing. In the checkout: pip install ./clients/python .\n",
-    )
 
 
 async def test_without_what_redis_needs_it_says_what_to_install(tmp_path: Path) -> None:

@@ -1,18 +1,148 @@
-"""The command `dyad`. If its dependencies are missing, it says so in one sentence."""
+"""The commands `dyad serve`, `dyad token` and `dyad demo`, and their options."""
 
+import argparse
+import asyncio
+import gc
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import Field, fields
+from typing import Any
 
-_MISSING = "The server's dependencies are missing. In the checkout: pip install ./clients/python ."
+from dyad_server.auth.keys import OneKey, secret_key
+from dyad_server.auth.mint import mint
+from dyad_server.auth.verifier import Verifier
+from dyad_server.cli import bounds, demo
+from dyad_server.cli.environment import load, secret, warnings
+from dyad_server.config import Config
+from dyad_server.errors import ConfigError, DyadError
+from dyad_server.grpc_api.connections import raise_descriptor_limit
+from dyad_server.ops import logs, workers
+from dyad_server.ops.clock import LoopClock
+from dyad_server.server import Server
+from dyad_server.setting import option, variable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `dyad` with `arguments`, by default the process's, and return the exit status."""
+    """Run `dyad` with `arguments`, by default the process's, and return the exit status.
+
+    Raises:
+        SystemExit: the arguments name no command, or ask for help.
+    """
+    options = _parser().parse_args(arguments)
     try:
-        from dyad_server.cli import commands  # noqa: PLC0415 - one sentence if they are missing
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.startswith("dyad"):
-            raise
-        print(_MISSING, file=sys.stderr)
+        options.run(options)
+    except DyadError as error:
+        print(f"dyad: {error}", file=sys.stderr)
         return 2
-    return commands.run(arguments)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dyad", description="1:1 call signaling for WebRTC.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve",
+        help="run the server",
+        description="Run the server. Every option is also an environment variable.",
+    )
+    serve.set_defaults(run=_serve)
+    for setting in fields(Config):
+        _add_setting(serve, setting)
+    token = commands.add_parser(
+        "token",
+        help="make a token for development",
+        description="Make a token with the secret in DYAD_JWT_SECRET, for development. In "
+        "production, your app issues the tokens.",
+    )
+    token.set_defaults(run=_token)
+    token.add_argument("--sub", required=True, metavar="TEXT", help="the user's id")
+    token.add_argument("--email", default="", metavar="TEXT", help="the user's e-mail address")
+    token.add_argument(
+        "--ttl", type=int, default=3600, metavar="SECONDS", help="lifetime; default 3600"
+    )
+    token.add_argument("--room", default="", metavar="TEXT", help="the only room that it admits to")
+    token.add_argument("--jwt-secret", metavar="TEXT", help="instead of DYAD_JWT_SECRET")
+    token.add_argument("--jwt-secret-file", metavar="FILE", help="file with that secret")
+    show = commands.add_parser(
+        "demo", help="show a call in the browser, from a checkout after `make demo`"
+    )
+    show.set_defaults(run=_demo)
+    show.add_argument(
+        "--port", type=int, default=8080, metavar="N", help="port of the page; 0 picks a free one"
+    )
+    return parser
+
+
+def _add_setting(serve: argparse.ArgumentParser, setting: Field[Any]) -> None:
+    flag = option(setting.name)
+    text = (
+        f"{setting.metadata['help']} [{variable(setting.name)}; default {_shown(setting.default)}]"
+    )
+    text = text.replace("%", "%%")
+    if isinstance(setting.default, bool):
+        serve.add_argument(flag, help=text, action=argparse.BooleanOptionalAction, default=None)
+    else:
+        kind = type(setting.default)
+        metavar = {str: "TEXT", int: "N", float: "SECONDS"}[kind]
+        serve.add_argument(flag, help=text, type=kind, metavar=metavar)
+    if setting.metadata.get("secret"):
+        file = f"{setting.name}_file"
+        text = f"file with the value of {flag} [{variable(file)}; default none]"
+        serve.add_argument(option(file), help=text, metavar="FILE")
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return str(default) or "none"
+
+
+def _serve(options: argparse.Namespace) -> None:
+    config = load(vars(options), os.environ)
+    logs.configure(config.log_level)
+    for warning in warnings(vars(options)):
+        logs.log.warning("%s", warning)
+    if config.workers > 1:
+        workers.run(config, serve)
+    else:
+        serve(config)
+
+
+def serve(config: Config) -> None:
+    """Run one server in this process until a signal stops it.
+
+    Raises:
+        ConfigError: as `Server.run`.
+    """
+    import uvloop  # noqa: PLC0415 - Windows has none, and the other commands run there
+
+    logs.configure(config.log_level)
+    raise_descriptor_limit()
+    gc.set_threshold(bounds.NEW_OBJECTS)
+
+    async def until_stopped() -> None:
+        await Server(config).run()
+
+    uvloop.run(until_stopped())
+
+
+def _token(options: argparse.Namespace) -> None:
+    key = secret("jwt_secret", vars(options), os.environ)
+    if not key:
+        raise ConfigError(
+            "There is no secret to sign with. Set DYAD_JWT_SECRET to the server's secret "
+            "(`openssl rand -hex 32` makes one)."
+        )
+    if abs(options.ttl) > bounds.LONGEST_TTL_SECONDS:
+        raise ConfigError(f"--ttl must be at most {bounds.LONGEST_TTL_SECONDS:,} seconds.")
+    for warning in warnings(vars(options)):
+        print(f"dyad: {warning}", file=sys.stderr)
+    token = mint(key, sub=options.sub, email=options.email, ttl=options.ttl, room=options.room)
+    # A token that the server would refuse is refused here.
+    asyncio.run(Verifier(OneKey(secret_key(key)), LoopClock()).verify(token))
+    print(token)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    asyncio.run(demo.run(port=options.port))

@@ -109,7 +109,7 @@ def test_the_experiment_is_set_before_grpc_comes_and_left_alone_where_the_user_s
     assert said.rstrip("\n") == f"False {then}"
 
 
-@pytest.mark.parametrize("module", ["app", "cli.commands", "cli.demo", "grpc_api.servicer"])
+@pytest.mark.parametrize("module", ["app", "cli.main", "cli.demo", "grpc_api.servicer"])
 def test_the_experiment_is_set_whatever_is_imported_first(module: str) -> None:
     env = {name: value for name, value in os.environ.items() if name != "GRPC_EXPERIMENTS"}
     # grpc reads it when it is imported, so that is the moment to look.
