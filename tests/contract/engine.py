@@ -20,11 +20,11 @@ from tests.support.redis import redis_server
 from tests.support.until import PATIENCE
 
 KINDS = pytest.mark.parametrize("kind", ["memory", "redis 1", "redis 2"])
-"""Runs a test for each engine; a number is the number of its nodes."""
+"""Runs a test for each engine; `redis 2` has two nodes."""
 
 
 class Engine:
-    """Nodes of one engine; each member is on the next one."""
+    """The nodes of an engine. Each user has a node of its own, if there are enough."""
 
     def __init__(self) -> None:
         self.nodes: list[Broker] = []

@@ -111,7 +111,7 @@ async def test_an_empty_room_is_gone(kind: str) -> None:
         carol = here.member("carol")
         async with asyncio.timeout(PATIENCE):
             while True:
-                # The two nodes leave each in its own time.
+                # The nodes do not act at the same moment: one of them may still have its member.
                 here.enter(carol, room)
                 event = await here.told(carol)
                 if isinstance(event, Refused) and event.code is Refusal.ROOM_NOT_FOUND:
@@ -128,7 +128,7 @@ async def test_a_disconnect_while_entering_leaves_nothing_behind(kind: str) -> N
         here.of(alice).enter(room, bob, create=False, reply_to=1)
         event = await here.told(bob)
         if isinstance(event, Joined) and event.peer is not None:
-            # It came in between, so it is told.
+            # Bob joined before Alice left.
             assert await here.told(bob) == PeerLeft(alice, Departure.DISCONNECTED)
         else:
             assert isinstance(event, Refused)

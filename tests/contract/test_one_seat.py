@@ -60,7 +60,7 @@ async def test_the_newest_session_wins_even_while_the_older_one_is_entering(kind
         room, bob = str(uuid.uuid4()), here.member("bob")
         here.of(bob).enter(room, bob, create=True, reply_to=1)
         assert await here.told(bob) == Joined(None, polite=False)
-        # All under way at once on one node, so the last is the newest.
+        # All enter at the same time on one node, so the last is the newest.
         sessions = [here.member("alice") for _ in range(20)]
         for session in sessions:
             here.of(session).enter(room, session, create=False, reply_to=1)
@@ -70,7 +70,7 @@ async def test_the_newest_session_wins_even_while_the_older_one_is_entering(kind
             told = [await here.told(session), await here.told(session)]
             assert told == [joined, Evicted()]
         assert await here.told(newest) == joined
-        # Whom Bob has in the end is the newest, however many he was told of on the way.
+        # Bob may be told of any of them, but the last one he is told of is the newest.
         believed: Member | None = None
         while believed != newest:
             match await here.told(bob):
@@ -95,14 +95,14 @@ async def test_in_a_race_of_fifty_no_user_has_two_seats(kind: str) -> None:
                 event = await here.told(member)
                 if isinstance(event, Joined):
                     seated.add(member)
-            # Who was evicted was seated before; the rest were refused.
+            # Evicted members had a seat before; the others were refused.
             async with asyncio.timeout(PATIENCE):
                 while len(seated) > 2:
                     await asyncio.sleep(0)
-                    seated = {one for one in seated if not evicted(here, one)}
+                    seated = {each for each in seated if not evicted(here, each)}
             users = [member.user_id for member in seated]
             assert len(users) == 2
-            assert len(set(users)) == 2, "one user sits on both seats"
+            assert len(set(users)) == 2, "one user has both seats"
 
 
 def evicted(here: Engine, member: Member) -> bool:

@@ -1,4 +1,4 @@
-"""An object's attributes are its own: no module of the server sets another object's."""
+"""No module of the server sets the attributes of an object from another module."""
 
 import ast
 from collections.abc import Iterator
@@ -8,22 +8,22 @@ from tests.support.needs import ROOT
 
 SERVER = ROOT / "server" / "dyad_server"
 OWN = {"self", "cls"}
-# What a module may set besides: which variables, and why.
+# Variables whose attributes a module may set, and why.
 EXCEPTIONS = {
-    # Protobuf's messages are made by setting their fields.
+    # Protobuf messages are built by setting their fields.
     "grpc_api/codec.py": {"frame"},
     "grpc_api/writer.py": {"frames"},
-    # grpc.aio has no other place for a server of one's own: see the module.
+    # grpc.aio has no other way to install a server class: see the module.
     "grpc_api/acceptor.py": {"cygrpc"},
-    # A thread of the standard library.
+    # The attribute of a thread of the standard library.
     "auth/jwks.py": {"cut"},
-    # Records of this package, without any behaviour: who sits where, what is under way.
+    # Records of this package without behaviour: seats, links and requests.
     "engines/redis": {"seat", "peer", "here", "to", "link", "kept", "call"},
 }
 
 
 def foreign(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """The variables whose attributes are set, and where; also of what belongs to `self`."""
+    """Each variable whose attributes are set, with its line; attributes of `self.x` count, too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             owner = node.value

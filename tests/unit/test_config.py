@@ -1,4 +1,4 @@
-"""Every setting alone and with others: it works, or a sentence says what is wrong."""
+"""Settings, alone and combined: they work, or a sentence says what is wrong."""
 
 import math
 import secrets
@@ -94,7 +94,7 @@ def test_invalid_or_conflicting_settings_are_refused_with_a_sentence(
 @pytest.mark.parametrize(
     "url", ["https://issuer/keys", "https://issuer:1/k?x=y", "http://localhost:1", "http://[::1]/k"]
 )
-def test_keys_come_over_tls_or_from_this_host(url: str) -> None:
+def test_keys_may_come_only_over_tls_or_from_this_host(url: str) -> None:
     assert Config(jwt_jwks_url=url).jwt_jwks_url == url
 
 
@@ -103,7 +103,7 @@ def test_loopback_needs_no_tls(host: str) -> None:
     assert Config(jwt_secret=SECRET, host=host).host == host
 
 
-def test_the_secret_is_not_in_what_a_config_prints() -> None:
+def test_a_printed_config_does_not_contain_the_secret() -> None:
     assert SECRET not in repr(Config(jwt_secret=SECRET))
 
 
@@ -163,7 +163,7 @@ TAKEN_BY_A_TEST = {"port", "metrics_port", "workers"}
 
 
 def edge(setting: Field[Any], outside: float) -> Any:
-    """The number next to `outside`, a refused one, that is taken."""
+    """The accepted number next to `outside`, which is refused."""
     inside: Any = setting.default
     kind = type(inside)
     while (

@@ -1,4 +1,4 @@
-"""The files of deploy/ contain only what the server and Envoy understand."""
+"""The files in deploy/ contain only settings that the server and Envoy understand."""
 
 import re
 import shlex
@@ -35,17 +35,17 @@ def kubernetes(kind: str) -> Any:
 def test_every_variable_is_a_setting(name: str) -> None:
     said = set(re.findall(r"\bDYAD_[A-Z_]+\b", (DEPLOY / name).read_text()))
     assert said
-    assert said <= SETTINGS, f"deploy/{name} sets what the server does not know"
+    assert said <= SETTINGS, f"deploy/{name} sets a variable that the server does not know"
 
 
 def mounted(environment: dict[str, Any], folder: str, at: Path, **secrets: str) -> dict[str, str]:
-    """The environment of a container whose secrets are mounted in `folder`; here they are `at`."""
+    """The environment of a container, with its secrets in `at` instead of `folder`."""
     for name, text in secrets.items():
         (at / name.replace("_", "-")).write_text(text + "\n")
     return {name: str(text).replace(folder, str(at)) for name, text in environment.items()}
 
 
-def test_a_node_of_compose_starts_with_what_it_is_given(tmp_path: Path) -> None:
+def test_a_node_starts_with_its_configuration_from_compose(tmp_path: Path) -> None:
     (compose,) = documents("compose.yaml")
     node = compose["services"]["dyad-1"]
     assert node["secrets"] == list(compose["secrets"])
@@ -57,7 +57,7 @@ def test_a_node_of_compose_starts_with_what_it_is_given(tmp_path: Path) -> None:
     assert compose["services"]["dyad-1"] == compose["services"]["dyad-2"]
 
 
-def test_a_pod_starts_with_what_it_is_given_and_is_probed_where_it_listens(tmp_path: Path) -> None:
+def test_a_pod_starts_with_its_configuration_and_is_probed_on_its_port(tmp_path: Path) -> None:
     pod = kubernetes("Deployment")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     (mount,) = container["volumeMounts"]
@@ -89,12 +89,12 @@ def test_no_example_trusts_a_wide_network() -> None:
     trusted = compose["services"]["dyad-1"]["environment"]["DYAD_TRUSTED_PROXIES"]
     (network,) = compose["services"]["envoy"]["networks"].values()
     assert trusted == f"{network['ipv4_address']}/32"
-    # Where the proxies are is known to those who run them.
+    # Only an operator knows where the proxies are.
     (pod,) = kubernetes("Deployment")["spec"]["template"]["spec"]["containers"]
     assert "DYAD_TRUSTED_PROXIES" not in {entry["name"] for entry in pod["env"]}
 
 
-def test_envoy_takes_the_file_that_compose_makes_of_its_own(tmp_path: Path) -> None:
+def test_envoy_accepts_the_file_that_compose_generates(tmp_path: Path) -> None:
     needs("envoy", PAGE)
     (compose,) = documents("compose.yaml")
     (command,) = compose["services"]["envoy"]["command"]

@@ -1,4 +1,4 @@
-"""The two Python distributions: an app that calls installs the client alone."""
+"""The two Python distributions: an app that only calls installs only the client."""
 
 import ast
 import re
@@ -27,12 +27,12 @@ def imported(module: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def test_the_client_depends_on_grpcio_and_protobuf_alone() -> None:
+def test_the_client_depends_only_on_grpcio_and_protobuf() -> None:
     wanted = [re.split(r"[<>=]", needed)[0] for needed in project(CLIENT)["dependencies"]]
     assert wanted == ["grpcio", "protobuf"]
 
 
-def test_the_client_imports_nothing_that_it_does_not_depend_on() -> None:
+def test_the_client_imports_only_its_dependencies() -> None:
     modules = list(Path(dyad.__file__).parent.glob("**/*.py"))
     packages = set().union(*map(imported, modules)) - sys.stdlib_module_names
     assert packages == {"dyad", "google", "grpc"}
@@ -44,5 +44,5 @@ def test_the_server_depends_on_the_client_of_its_own_version() -> None:
     assert f"{client['name']}=={client['version']}" in server["dependencies"]
 
 
-def test_the_client_carries_the_license_of_the_whole() -> None:
+def test_the_client_contains_the_license_of_the_repository() -> None:
     assert (CLIENT / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()

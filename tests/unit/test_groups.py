@@ -1,4 +1,4 @@
-"""The groups of tests of which one runs at a time."""
+"""Groups of tests: only one test of a group runs at a time."""
 
 import os
 

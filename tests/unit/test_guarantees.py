@@ -1,4 +1,4 @@
-"""docs/guarantees-index.md names a test for each promise, and each of those tests exists."""
+"""The page docs/guarantees-index.md names a test for each promise, and the tests exist."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def cells(line: str) -> list[str]:
 
 
 def rows() -> Iterator[tuple[list[str], list[str]]]:
-    """Each row of each table, with the head of its table."""
+    """Every row of every table, with the head of its table."""
     head: list[str] = []
     for line in PAGE.read_text().splitlines():
         if not line.startswith("|"):
@@ -33,7 +33,7 @@ def test_every_row_names_existing_tests(head: list[str], row: list[str]) -> None
     assert head[-1] == "test"
     assert len(row) == len(head)
     named = NAME.findall(row[-1])
-    assert named, "it names no test"
+    assert named, "the row names no test"
     assert [name for name in named if not there_is(name)] == []
 
 

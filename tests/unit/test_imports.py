@@ -1,4 +1,4 @@
-"""Packages import downwards only, as the table of docs/architecture.md has it."""
+"""Packages import only downwards, as the table in docs/architecture.md shows."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server" / "dyad_server"
-# What each package may import of the others.
+# The packages that each package may import.
 RULES: dict[str, set[str]] = {
     "bounds": set(),
     "errors": {"bounds"},
@@ -48,7 +48,7 @@ FOREIGN = {
     "msgpack": {"engines"},
     "prometheus_client": {"embedding", "ops"},
 }
-# `dyad_server` itself: what it exports, and `python -m dyad_server`.
+# `dyad_server` itself: its exports, and `python -m dyad_server`.
 TOP = {"__init__", "__main__"}
 
 
@@ -66,7 +66,7 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            # Of `from package import module`, the module.
+            # `from package import module` imports the module.
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
@@ -85,7 +85,7 @@ def test_each_package_has_its_rule() -> None:
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
-def test_a_module_imports_what_its_package_may(module: str) -> None:
+def test_a_module_imports_only_what_its_package_may(module: str) -> None:
     own = {package(name) for name in imported_modules(MODULES[module])} - {package(module)}
     allowed = RULES[package(module)]
     assert own <= allowed, f"{module} may not import {own - allowed}"
@@ -98,7 +98,7 @@ def test_a_distribution_is_imported_where_it_belongs(module: str) -> None:
     assert not misplaced
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_no_modules_import_each_other_in_a_cycle() -> None:
     graph = {module: imported_modules(path) - {module} for module, path in MODULES.items()}
     TopologicalSorter(graph).prepare()
 
@@ -117,7 +117,7 @@ def test_the_architecture_page_has_these_rules() -> None:
     assert {name: set(re.findall(r"`(\w+)`", below)) for name, below in rows} == RULES
 
 
-def test_each_arrow_of_the_picture_is_an_import_and_none_is_left_out() -> None:
+def test_the_arrows_of_the_picture_are_exactly_the_imports() -> None:
     drawn: dict[str, set[str]] = {name: set() for name in RULES}
     for above, below in re.findall(r"^  (\w+) --> (\w+)$", page(), re.MULTILINE):
         drawn[above].add(below)

@@ -1,6 +1,6 @@
 """The names that apps import.
 
-To change them on purpose, change this file too, and write it into CHANGELOG.md.
+To change a name on purpose, change this file, too, and add an entry to CHANGELOG.md.
 """
 
 import inspect
@@ -14,8 +14,9 @@ import dyad_server
 import pytest
 
 SAY_SO = (
-    "Apps rely on this. If it is meant: write it here, and in CHANGELOG.md what an app has to do; "
-    "what breaks one waits for the next 0.x, or after 1.0 the next major version."
+    "Apps rely on this. If the change is intended, change this test, and say in CHANGELOG.md "
+    "what apps have to do. A breaking change waits for the next 0.x, and after 1.0 for the next "
+    "major version."
 )
 
 
@@ -103,8 +104,8 @@ def test_no_function_loses_a_parameter(function: Callable[..., Any], signature: 
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_no_value_loses_or_reorders_its_fields(value: Any, names: tuple[str, ...]) -> None:
-    # One more at the end breaks no `match`.
+def test_no_type_loses_or_reorders_its_fields(value: Any, names: tuple[str, ...]) -> None:
+    # Another field at the end breaks no `match` statement.
     assert value.__match_args__[: len(names)] == names, SAY_SO
 
 
@@ -114,11 +115,11 @@ def test_a_running_server_keeps_its_properties(name: str) -> None:
 
 
 @pytest.mark.parametrize("package", [dyad, dyad_server], ids=["dyad", "dyad_server"])
-def test_a_type_checker_is_told_that_there_are_types(package: Any) -> None:
+def test_the_packages_declare_that_they_are_typed(package: Any) -> None:
     assert (Path(package.__file__).parent / "py.typed").is_file()
 
 
-def test_no_setting_goes_away() -> None:
+def test_no_setting_disappears() -> None:
     names = {setting.name for setting in fields(dyad_server.Config)}
     gone = {
         "allow_plaintext",

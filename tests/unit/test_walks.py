@@ -1,4 +1,4 @@
-"""docs/walks.md names files and functions that exist."""
+"""The page docs/walks.md names files and functions that exist."""
 
 import importlib
 import re
@@ -22,7 +22,7 @@ def test_a_file_on_the_page_exists(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_on_the_page_exists(name: str) -> None:
-    """The longest prefix that is a module has the rest as attributes."""
+    """The longest prefix of the name is a module, and the rest are its attributes."""
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         try:
@@ -34,7 +34,7 @@ def test_a_name_on_the_page_exists(name: str) -> None:
         for part in parts[length:]:
             found = getattr(found, part)
         return
-    pytest.fail(f"no module of the server begins {name}")
+    pytest.fail(f"no module of the server is a prefix of {name}")
 
 
 def test_the_page_has_five_walks_that_name_files_and_functions() -> None:

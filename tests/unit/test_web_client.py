@@ -1,4 +1,4 @@
-"""The npm packages' own tests run with the others: one command proves the whole."""
+"""Runs the tests of the npm packages, so that one command runs every test."""
 
 import os
 import re
@@ -24,5 +24,5 @@ async def test_the_packages_own_tests_pass(package: str) -> None:
         str(npm), "test", "--silent", "--prefix", folder, env=os.environ | {"PATH": path}
     )
     assert status == 0, said
-    # A runner that found no test is content too.
+    # The runner also succeeds if it finds no tests.
     assert re.search(r"pass [1-9]", said), said

@@ -1,4 +1,4 @@
-"""Keys from a URL: which verify a token, and which are usable."""
+"""Keys from a URL: which of them are usable, and which of them verifies a token."""
 
 import json
 import secrets
@@ -150,7 +150,7 @@ async def test_a_token_stays_cached_while_its_key_is_published(
 
 @pytest.mark.parametrize("turned", [False, True])
 async def test_keys_of_two_types_may_share_a_kid(
-    turned: bool,  # noqa: FBT001 - a parameter of the test
+    turned: bool,  # noqa: FBT001 - pytest passes it by name
     issuer: Issuer,
     verifier: Verifier,
 ) -> None:
@@ -229,7 +229,7 @@ def secret() -> dict[str, Any]:
         [],
     ],
 )
-def test_an_unusable_key_is_ignored_and_affects_no_other(unfit: Any) -> None:
+def test_an_unusable_key_is_ignored_and_the_others_are_used(unfit: Any) -> None:
     found = key_set(json.dumps({"keys": [unfit, NEW.jwk()]}).encode())
     assert list(found.named) == [("new", "ES256")]
     assert found.only == NEW.private.public_key()

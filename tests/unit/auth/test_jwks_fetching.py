@@ -1,4 +1,4 @@
-"""When keys are fetched from a URL, and what happens while that fails."""
+"""When keys are fetched from a URL, and what happens while the fetch fails."""
 
 import asyncio
 import logging
@@ -53,7 +53,7 @@ async def test_unknown_kids_cause_five_fetches_and_then_one_every_ten_seconds(
     assert issuer.asked == 6
 
 
-async def test_a_key_published_just_after_a_fetch_is_good_at_once(
+async def test_a_key_published_just_after_a_fetch_is_accepted_at_once(
     issuer: Issuer, keys: Jwks, verifier: Verifier
 ) -> None:
     await keys.fetch()
@@ -80,7 +80,7 @@ async def test_concurrent_requests_share_a_fetch_and_others_do_not_wait(
     issuer.open.clear()
     waiting = [asyncio.create_task(verifier.verify(NEW.token(str(n)))) for n in range(20)]
     await until(lambda: issuer.asked == 2)
-    # The loop turns, and what is known already is served meanwhile.
+    # Meanwhile the loop runs, and tokens of known keys are verified.
     assert (await verifier.verify(OLD.token("carol"))).identity.user_id == "carol"
     assert not any(task.done() for task in waiting)
     waiting.pop().cancel()
@@ -171,7 +171,7 @@ async def test_a_refused_connection_counts_as_out_of_reach(clock: FakeClock) -> 
 @pytest.mark.parametrize(
     ("slow", "at_once"), [("nothing comes", 0), ("the head", 5), ("the body", 60)]
 )
-async def test_a_slow_answer_is_waited_for_as_long_as_the_timeout(
+async def test_a_slow_answer_is_abandoned_after_the_timeout(
     slow: str, at_once: int, issuer: Issuer, clock: FakeClock
 ) -> None:
     keys = Jwks(issuer.url, clock, timeout=1)
@@ -183,7 +183,7 @@ async def test_a_slow_answer_is_waited_for_as_long_as_the_timeout(
         async with asyncio.timeout(PATIENCE):
             with pytest.raises(Unavailable):
                 await verifier.verify(OLD.token())
-            # It has an end itself, or there would be no other.
+            # The fetch must end by itself: only then can another one start.
             await asyncio.wait({keys.fetch()})
         assert issuer.asked >= asked
     issuer.open.set()

@@ -1,4 +1,4 @@
-"""The verifier: times, keys, audiences, metadata, and its cache."""
+"""The verifier: its times, keys, audiences, metadata and cache."""
 
 import json
 import time
@@ -49,7 +49,7 @@ async def test_times_have_thirty_seconds_leeway(claim: str, seconds: int, said: 
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
-async def test_a_secret_verifies_the_hmac_algorithms_only(algorithm: str) -> None:
+async def test_a_secret_verifies_every_hmac_algorithm(algorithm: str) -> None:
     token = jwt.encode(GOOD, SECRET, algorithm=algorithm)
     assert (await verifier().verify(token)).identity == Identity("alice", "a@x")
 
@@ -87,7 +87,7 @@ async def test_an_rsa_key_verifies_rs256_only(alg: str) -> None:
         await checks.verify(jwt.encode(GOOD, KEYS["RS256"].private, algorithm=alg))
 
 
-async def test_a_token_that_was_good_before_still_expires() -> None:
+async def test_a_cached_token_still_expires() -> None:
     clock = FakeClock()
     clock.now = time.time()
     checks = Verifier(OneKey(secret_key(SECRET)), clock)
@@ -99,7 +99,7 @@ async def test_a_token_that_was_good_before_still_expires() -> None:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The tokens that the library has decoded."""
+    """The tokens that the JWT library has decoded."""
     tokens: list[str] = []
     decode = jwt.decode
 
@@ -142,13 +142,13 @@ async def test_a_token_with_a_wrong_signature_is_refused_before_the_library_deco
 async def test_a_token_encoded_differently_is_refused_or_names_the_same_user() -> None:
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     token, checks = signed(), verifier()
-    # The last letter of a signature of 32 bytes stands for four bits and two of nothing.
+    # The last letter of a 32-byte signature stands for four bits, and two that are ignored.
     last = alphabet.index(token[-1])
     for letter in alphabet[last & ~3 : (last & ~3) + 4]:
         if letter != token[-1]:
             with pytest.raises(Unauthenticated):
                 await checks.verify(token[:-1] + letter)
-    # Some issuers pad. Nothing here is keyed by a token's text but its proof.
+    # Some issuers pad the signature.
     padded = await checks.verify(token + "=")
     assert padded.identity == (await checks.verify(token)).identity
 
@@ -176,7 +176,7 @@ async def test_a_token_encoded_differently_is_refused_or_names_the_same_user() -
         ({"aud": "dyad"}, False),
     ],
 )
-async def test_issuer_and_audience_are_checked_where_configured(
+async def test_issuer_and_audience_are_checked_if_configured(
     changes: dict[str, Any], *, holds: bool
 ) -> None:
     checks = verifier(issuer="app", audience="dyad")
@@ -214,7 +214,7 @@ async def test_any_audience_is_accepted_if_none_is_configured() -> None:
         [b"Bearer \xff"],
     ],
 )
-async def test_there_is_one_authorization_and_it_is_a_bearer_token(
+async def test_anything_but_one_bearer_token_is_refused(
     values: list[str | bytes],
 ) -> None:
     metadata = [("authorization", value) for value in values]

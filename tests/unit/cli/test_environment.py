@@ -12,7 +12,7 @@ from dyad_server.errors import ConfigError
 SECRET = secrets.token_hex(32)
 
 
-def test_an_option_comes_before_the_environment_and_that_before_the_default() -> None:
+def test_an_option_overrides_the_environment_which_overrides_the_default() -> None:
     environment = {"DYAD_JWT_SECRET": SECRET, "DYAD_PORT": "1", "DYAD_LEASE": "22.5"}
     config = load({"port": 2, "lease": None}, environment)
     assert (config.port, config.lease, config.heartbeat) == (2, 22.5, 10.0)
@@ -28,7 +28,7 @@ def test_yes_and_no_are_read_from_the_environment(text: str, *, value: bool) -> 
 def test_an_invalid_variable_is_named(name: str, text: str) -> None:
     environment = {"DYAD_JWT_SECRET": SECRET, f"DYAD_{name}": text}
     if text == "":
-        # Empty is not set: so a deployment can pass every variable through.
+        # An empty variable counts as not set, so a deployment can pass on all of them.
         assert load({}, environment).lease == 25.0
         return
     with pytest.raises(ConfigError, match=f"DYAD_{name}"):
@@ -49,7 +49,7 @@ def test_a_variable_that_is_not_a_setting_is_refused(name: str, hint: str) -> No
         load({}, {"DYAD_JWT_SECRET": SECRET, name: "dyad"})
     assert str(refused.value) == f"{name} is not a setting: {hint}"
     empty = load({}, {"DYAD_JWT_SECRET": SECRET, name: ""})
-    assert empty.jwt_secret == SECRET, "empty is not set"
+    assert empty.jwt_secret == SECRET, "an empty variable counts as not set"
 
 
 def test_variables_that_kubernetes_sets_for_a_service_called_dyad_are_ignored() -> None:
@@ -84,7 +84,7 @@ def test_a_secret_may_be_in_a_file_with_a_newline_at_its_end(
     assert "password" not in repr(config)
 
 
-def test_an_option_for_a_secret_comes_before_a_variable_of_either_form(tmp_path: Path) -> None:
+def test_an_option_for_a_secret_overrides_a_variable_of_either_form(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(SECRET)
     other = secrets.token_hex(32)
@@ -104,7 +104,7 @@ def test_an_option_for_a_secret_comes_before_a_variable_of_either_form(tmp_path:
         (b"short", "needs at least 32"),
     ],
 )
-def test_a_file_that_holds_no_secret_is_refused_and_not_quoted(
+def test_a_file_without_a_usable_secret_is_refused_and_not_quoted(
     content: bytes | None, says: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "key"

@@ -1,10 +1,10 @@
-"""An outlet that writes nothing: tests override what they watch."""
+"""An outlet that writes nothing. Tests override the methods that they watch."""
 
 from dyad_server.errors import Ended
 
 
 class Silent:
-    """Ignores whatever a connection asks of it."""
+    """An outlet that ignores everything."""
 
     def wake(self) -> None: ...
 

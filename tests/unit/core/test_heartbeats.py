@@ -17,7 +17,7 @@ TICK = HEARTBEAT / 8
 
 @dataclass
 class Written(Silent):
-    """An outlet that notes when it was to beat."""
+    """An outlet that records when heartbeats are due."""
 
     world: "World"
     beats: list[float] = field(default_factory=list)
@@ -50,7 +50,7 @@ class World:
         return connection, outlet
 
     def run(self, seconds: float, *, hears: Connection | None = None) -> None:
-        """Let the time pass; `hears` sends something all the time."""
+        """Let time pass; the connection `hears` receives messages all the time."""
         until = self.now + seconds
         while self.now < until:
             if hears is not None:
@@ -58,7 +58,7 @@ class World:
             self.now += self.heartbeats.tick(self.now)
 
 
-def test_an_idle_participant_gets_heartbeats_in_time_and_no_more() -> None:
+def test_an_idle_participant_gets_a_heartbeat_each_interval() -> None:
     world = World()
     connection, outlet = world.open()
     world.run(100, hears=connection)
@@ -113,7 +113,7 @@ def test_a_session_that_never_numbered_a_frame_gets_heartbeats_but_has_no_lease(
     assert connection in world.broken
 
 
-def test_a_process_that_was_frozen_disconnects_no_participant_it_could_not_hear() -> None:
+def test_a_process_that_was_frozen_does_not_disconnect_its_participants() -> None:
     world = World()
     connection, outlet = world.open()
     world.now += 60
@@ -135,7 +135,7 @@ def test_a_closed_connection_is_forgotten_at_once() -> None:
         assert not world.heartbeats
         gone = weakref.ref(outlet)
         del connection, outlet
-        assert gone() is None, "what is over is kept in memory"
+        assert gone() is None, "a closed connection stays in memory"
 
 
 def test_many_due_connections_are_handled_in_batches() -> None:
@@ -145,7 +145,7 @@ def test_many_due_connections_are_handled_in_batches() -> None:
         world.now += world.heartbeats.tick(world.now)
     before = 0
     while (beats := sum(len(outlet.beats) for outlet in outlets)) < 1000:
-        assert beats - before <= 100, "others have to wait for all of these"
+        assert beats - before <= 100, "one batch has all of them"
         before = beats
         world.now += world.heartbeats.tick(world.now)
     assert world.now - START < HEARTBEAT + 3 * TICK

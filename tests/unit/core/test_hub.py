@@ -1,4 +1,4 @@
-"""A hub whose clients do anything in any order, driven by Hypothesis."""
+"""The hub, whose clients Hypothesis lets act in any order."""
 
 from collections.abc import Callable
 from typing import Any
@@ -62,12 +62,12 @@ class SlowBroker(MemoryBroker):
 
 
 class Client(Silent):
-    """A client and its outlet, which writes at once.
+    """A client and its outlet, which writes frames at once.
 
     Attributes:
         connection: its connection.
-        ended: how often it was told that the connection is over.
-        ack: the last number that it has received.
+        ended: how often the server ended the connection.
+        ack: the number of the last frame that it has received.
     """
 
     def __init__(self, hub: Hub, user: str) -> None:
@@ -92,8 +92,8 @@ def seated(hub: Hub) -> Client:
     return client
 
 
-def test_a_participant_that_was_handed_off_can_end_no_more_and_its_client_is_told_once() -> None:
-    # A drain ends whom it cannot hand off; another node may just have claimed that one.
+def test_a_participant_that_was_handed_off_cannot_end_and_its_client_is_told_once() -> None:
+    # A drain ends participants that it cannot hand off, but a node may just have claimed one.
     hub = Hub(in_memory, limits(), MetricsObserver(), clock := FakeClock())
     client = seated(hub)
     participant = client.connection.participant
@@ -121,13 +121,13 @@ def test_a_participant_from_another_node_has_the_grace_time_to_resume() -> None:
 
 
 class Hubs(RuleBasedStateMachine):
-    """A hub whose clients join, leave, break and resume while the engine takes its time."""
+    """A hub whose clients join, leave, disconnect and resume while the engine answers late."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = FakeClock()
         self.clients: list[Client] = []
-        # Each token, with its user and room and the number up to which its client has all.
+        # For each token: its user, its room, and the last number that its client has received.
         self.tokens: dict[str, tuple[str, str, int]] = {}
         self.hub = Hub(self._make_engine, limits(), MetricsObserver(), self.clock)
 
@@ -151,7 +151,7 @@ class Hubs(RuleBasedStateMachine):
         else:
             client = Client(self.hub, user)
             self.clients.append(client)
-        # By index, because ids and tokens are random.
+        # Drawn by index, because ids and tokens are random.
         rooms = ["", *dict.fromkeys(each.room_id for each in self.hub if each.room_id)]
         room_id = rooms[data.draw(st.integers(0, len(rooms) - 1))]
         self._take_in(client, Enter(room_id, resumable))
@@ -161,7 +161,7 @@ class Hubs(RuleBasedStateMachine):
     @precondition(lambda self: self.clients)
     @rule(data=st.data(), leaves=st.sampled_from([True, False, False, False]))
     def speak(self, data: st.DataObject, *, leaves: bool) -> None:
-        # Also for a connection that broke: a `Send` may still be under way.
+        # Connections that broke are among them: a `Send` may still be under way.
         client = data.draw(st.sampled_from(self.clients))
         room_id = client.connection.participant.room_id
         self._take_in(client, Leave(room_id) if leaves else Relay(room_id, b"frame"))

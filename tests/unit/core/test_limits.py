@@ -12,7 +12,7 @@ def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
     assert not bucket.take(1, 0.11)
 
 
-def test_a_bucket_holds_no_more_than_its_burst() -> None:
+def test_a_bucket_never_has_more_than_its_burst() -> None:
     bucket = Bucket(rate=10, burst=5, now=0)
     assert not bucket.take(6, 1000)
     assert bucket.take(5, 1000)
@@ -24,7 +24,7 @@ def test_a_refused_amount_is_not_taken() -> None:
     assert bucket.take(5, 0)
 
 
-def test_a_quota_counts_each_key_for_itself() -> None:
+def test_a_quota_counts_each_key_separately() -> None:
     quota = Quota(2)
     quota.take("alice")
     quota.take("alice")
@@ -42,7 +42,7 @@ def test_a_throttle_has_a_bucket_for_each_key() -> None:
     assert throttle.take("here", 1, 1.5)
 
 
-def test_a_throttle_forgets_whoever_has_a_full_bucket_again() -> None:
+def test_a_throttle_forgets_a_key_whose_bucket_is_full_again() -> None:
     throttle = Throttle(rate=1, burst=3, most=100)
     for n in range(50):
         throttle.take(f"user {n}", 3, 0)
@@ -52,7 +52,7 @@ def test_a_throttle_forgets_whoever_has_a_full_bucket_again() -> None:
     assert len(throttle) == 25
 
 
-def test_a_throttle_remembers_a_bounded_number_and_whoever_goes_on_is_one_of_them() -> None:
+def test_a_throttle_remembers_a_bounded_number_of_keys_and_keeps_active_ones() -> None:
     throttle = Throttle(rate=0.001, burst=1, most=100)
     throttle.take("silent", 1, 0)
     for n in range(10_000):

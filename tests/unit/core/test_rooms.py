@@ -1,4 +1,4 @@
-"""The state machine of rooms, under every interleaving that Hypothesis finds."""
+"""The state machine of rooms, in every order of events that Hypothesis finds."""
 
 from collections import defaultdict
 from typing import Any
@@ -37,7 +37,7 @@ class Pairing(RuleBasedStateMachine):
         self.where: dict[Member, str] = {}
         self.polite: dict[Member, bool] = {}
         self.said = 0
-        # What each one was told of its peer, to be held against the truth.
+        # The peer that each member was told of, to compare with the real one.
         self.believes: dict[str, str | None] = defaultdict(lambda: None)
 
     def tell(self, outputs: list[Output]) -> list[Any]:
@@ -132,7 +132,7 @@ class Pairing(RuleBasedStateMachine):
             assert _refusal(told) is Refusal.PEER_ABSENT
 
     @invariant()
-    def a_room_is_there_while_somebody_sits_in_it(self) -> None:
+    def a_room_exists_while_a_member_sits_in_it(self) -> None:
         assert len(self.machine) == len(self.seated)
         assert all(1 <= len(there) <= 2 for there in self.seated.values())
 

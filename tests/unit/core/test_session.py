@@ -1,4 +1,4 @@
-"""Numbers in both directions, and what is kept for a resume."""
+"""The numbers of frames in both directions, and the frames kept for a resume."""
 
 from collections import deque
 
@@ -16,7 +16,7 @@ def session(
 
 
 def owes_acknowledgement(here: Session[str]) -> bool:
-    """A function, because mypy assumes that an attribute keeps its value."""
+    """This is a function because mypy assumes that an attribute keeps its value."""
     return here.ack_due
 
 
@@ -46,7 +46,7 @@ def test_waiting_outputs_are_taken_together_once_and_in_order() -> None:
     assert taken(here) == []
 
 
-def test_exceeding_what_may_wait_is_reported_at_once() -> None:
+def test_too_many_waiting_outputs_are_reported_at_once() -> None:
     here = session()
     assert here.put("a" * 10)
     assert not here.put("b")
@@ -54,7 +54,7 @@ def test_exceeding_what_may_wait_is_reported_at_once() -> None:
     assert here.put("c" * 10)
 
 
-def test_unacknowledged_outputs_count_for_a_resumable_session() -> None:
+def test_unacknowledged_outputs_count_as_waiting_in_a_resumable_session() -> None:
     here = session(resumable=True)
     assert here.put("a" * 6)
     here.take()

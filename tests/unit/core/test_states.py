@@ -1,4 +1,4 @@
-"""The states of a participant: the table, its picture, and any order of steps."""
+"""The states of a participant: the table, its picture, and steps in any order."""
 
 import re
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def test_a_step_that_the_table_does_not_have_raises(state: State, step: Step) ->
             after(state, step)
 
 
-def test_every_state_can_be_reached_and_those_that_are_gone_are_final() -> None:
+def test_every_state_can_be_reached_and_the_gone_ones_are_final() -> None:
     reached = {State.WAITING}
     for _ in State:
         reached |= {end for start in reached for end in TRANSITIONS[start].values()}
@@ -49,7 +49,7 @@ def test_every_state_can_be_reached_and_those_that_are_gone_are_final() -> None:
 
 
 class Steps(RuleBasedStateMachine):
-    """A participant to which anything happens in any order; the table says what may."""
+    """A participant that takes any steps in any order; the table says which are allowed."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -63,7 +63,7 @@ def test_without_trusted_proxies_the_header_is_ignored() -> None:
         (1, "198.51.100.7, 203.0.113.9", "203.0.113.9"),
         (2, "198.51.100.7, 203.0.113.9", "198.51.100.7"),
         (2, "192.0.2.1, 198.51.100.7:1, 203.0.113.9:2", "198.51.100.7"),
-        # A proxy is missing: what the others wrote still counts.
+        # A proxy is missing: the addresses that the others wrote still count.
         (3, "198.51.100.7, 203.0.113.9", "198.51.100.7"),
         (2, "nonsense, 203.0.113.9", "203.0.113.9"),
     ],
@@ -75,7 +75,7 @@ def test_the_address_that_the_last_trusted_hop_wrote_counts(
     assert origin.address(peer, [("x-forwarded-for", forwarded)]) == address
 
 
-def test_without_the_header_the_peers_own_address_counts() -> None:
+def test_without_the_header_the_address_of_the_peer_counts() -> None:
     origin = Origin([], hops=1)
     assert origin.address("ipv4:192.0.2.1:5", []) == "192.0.2.1"
     assert origin.address("unix:", None) == "unix"
@@ -91,7 +91,7 @@ def test_the_header_of_a_unix_peer_counts_if_unix_is_trusted() -> None:
 def test_the_header_of_an_untrusted_peer_is_ignored() -> None:
     class Unread:
         def __iter__(self) -> Iterator[tuple[str, str | bytes]]:
-            raise AssertionError("it was read")
+            raise AssertionError("the header was read")
 
     assert TRUSTED.address("ipv4:192.0.2.1:5000", Unread()) == "192.0.2.1"
 

@@ -1,4 +1,4 @@
-"""When a process checks its connections; tests/faults tests what it does then."""
+"""When a process checks its connections. Tests in tests/faults cover the check itself."""
 
 import socket
 
@@ -12,27 +12,27 @@ SELDOM = 10
 
 
 def looked_at(accepted_so_far: int, now: float) -> AddressBound:
-    """A bound whose look, at that time, found no connection."""
+    """A bound that has found no connection when it looked at that time."""
     bound = AddressBound(Origin([]), 0, BOUND, FakeClock())
     assert bound.due(accepted_so_far, now)
     assert bound.look() == 0
     return bound
 
 
-def test_no_look_is_due_before_an_address_can_have_passed_its_bound() -> None:
+def test_no_look_is_due_before_an_address_can_exceed_its_bound() -> None:
     bound = looked_at(1000, 0)
     assert not bound.due(1000 + BOUND, 1)
     assert bound.due(1000 + BOUND + 1, 1)
 
 
-def test_a_look_is_due_now_and_then_in_any_case() -> None:
+def test_a_look_is_due_after_a_while_even_without_new_connections() -> None:
     bound = looked_at(1000, 0)
     assert not bound.due(1000, SELDOM - 1)
     assert bound.due(1000, SELDOM)
     assert not bound.due(1000, SELDOM + 1)
 
 
-def test_a_look_is_always_due_where_the_kernel_does_not_count() -> None:
+def test_a_look_is_always_due_if_the_kernel_does_not_count() -> None:
     bound = looked_at(0, 0)
     assert bound.due(0, 0.25)
 

@@ -1,4 +1,4 @@
-"""What was measured of gRPC and must not change unnoticed (docs/architecture.md)."""
+"""Behaviour of gRPC that was measured and must not change unnoticed (docs/architecture.md)."""
 
 import os
 import subprocess
@@ -15,65 +15,68 @@ SHOW = "import dyad_server, os, sys; print('grpc' in sys.modules, os.environ['GR
 OPTIONS = {
     "grpc.so_reuseport": (
         0,
-        "With 1 a second server on the port starts, and steals half the calls.",
+        "With 1, a second server on the port starts and takes half of the streams.",
     ),
     "grpc.max_receive_message_length": (
         524_288,
-        "A replay of all that may stand unacknowledged fits into one message.",
+        "A replay of all frames that may be unacknowledged fits into one message.",
     ),
     "grpc.max_concurrent_streams": (
         20_000,
-        "Past it a caller waits without a word, so only abuse may reach it.",
+        "Beyond it, streams wait without a status, so only abuse may reach it.",
     ),
     "grpc.max_metadata_size": (
         16_384,
-        "A token is refused at random where the two metadata limits differ.",
+        "If the two metadata limits differ, long tokens are refused at random.",
     ),
     "grpc.absolute_max_metadata_size": (
         16_384,
-        "A token is refused at random where the two metadata limits differ.",
+        "If the two metadata limits differ, long tokens are refused at random.",
     ),
     "grpc.max_allowed_incoming_connections": (
         room(),
-        "Past the descriptors, gRPC accepts nobody for a while, and Redis and keys fail too.",
+        "Without file descriptors, gRPC stops accepting, and Redis and keys fail, too.",
     ),
-    "grpc.max_connection_idle_ms": (60_000, "A connection without a call lasts for ever."),
+    "grpc.max_connection_idle_ms": (
+        60_000,
+        "By default, a connection without a stream stays open for ever.",
+    ),
     "grpc.server_handshake_timeout_ms": (
         10_000,
-        "A connection that never says anything lasts for two minutes.",
+        "By default, a connection that sends nothing stays open for two minutes.",
     ),
     "grpc.http2.bdp_probe": (
         0,
-        "With it windows grow, and 200 calls of 500 KB without a token leave 140 MB more behind.",
+        "With it, windows grow: 200 requests of 500 KB without a token cost 140 MB more.",
     ),
-    "grpc.keepalive_time_ms": (7_000, "It is the setting keepalive_time."),
+    "grpc.keepalive_time_ms": (7_000, "It has the value of the setting keepalive_time."),
     "grpc.keepalive_timeout_ms": (
         2_500,
-        "Without http2.ping_timeout_ms at the same value a frozen peer is noticed after 65 s.",
+        "Without http2.ping_timeout_ms of the same value, a frozen peer is noticed after 65 s.",
     ),
     "grpc.http2.ping_timeout_ms": (
         2_500,
-        "Without it keepalive_timeout_ms does nothing, and a frozen peer is noticed after 65 s.",
+        "Without it, keepalive_timeout_ms does nothing: a frozen peer is noticed after 65 s.",
     ),
     "grpc.server.max_pending_requests": (
         1_000,
-        "By default 1,000 to 3,000 wait for each method: 100 MiB for headers of 15 kB.",
+        "By default, 1,000 to 3,000 requests wait for each method: 100 MiB of 15 kB headers.",
     ),
     "grpc.server.max_pending_requests_hard_limit": (
         1_000,
-        "Above max_pending_requests, gRPC refuses at random between the two.",
+        "If it is above max_pending_requests, gRPC refuses requests between them at random.",
     ),
     "grpc.keepalive_permit_without_calls": (
         1,
-        "Envoy pings a connection without calls too, and would be disconnected for it.",
+        "Envoy also pings connections without streams, and would be disconnected for it.",
     ),
     "grpc.http2.max_pings_without_data": (
         0,
-        "0 is without end: an idle call is probed for as long as it lasts.",
+        "0 sets no limit: an idle stream is probed for as long as it lasts.",
     ),
     "grpc.http2.min_ping_interval_without_data_ms": (
         1_000,
-        "Above the proxies' own ping interval, an idle Listen through Envoy ends after 128 s.",
+        "If proxies ping more often, an idle Listen through Envoy ends after 128 s.",
     ),
 }
 
@@ -86,7 +89,7 @@ def test_an_option_has_the_value_that_was_measured(name: str) -> None:
 
 def test_every_option_is_set_once_and_has_its_reason_here() -> None:
     assert sorted(name for name, _ in grpc_options(CONFIG)) == sorted(OPTIONS), (
-        "Measure what the new option does, and give it a row here with its reason."
+        "Measure what the new option does, and add a row with its reason here."
     )
 
 
@@ -100,7 +103,7 @@ def test_a_message_holds_four_frames_of_any_limit() -> None:
     [(None, "-event_engine_listener"), ("", ""), ("event_engine_fork", "event_engine_fork")],
     ids=["unset", "empty", "the user's"],
 )
-def test_the_experiment_is_set_before_grpc_comes_and_left_alone_where_the_user_set_it(
+def test_the_experiment_is_set_before_grpc_is_imported_unless_the_user_has_set_it(
     users: str | None, then: str
 ) -> None:
     env = {name: value for name, value in os.environ.items() if name != "GRPC_EXPERIMENTS"}
@@ -112,7 +115,7 @@ def test_the_experiment_is_set_before_grpc_comes_and_left_alone_where_the_user_s
 @pytest.mark.parametrize("module", ["app", "cli.main", "cli.demo", "grpc_api.servicer"])
 def test_the_experiment_is_set_whatever_is_imported_first(module: str) -> None:
     env = {name: value for name, value in os.environ.items() if name != "GRPC_EXPERIMENTS"}
-    # grpc reads it when it is imported, so that is the moment to look.
+    # grpc reads the variable when it is imported, so the value at that moment counts.
     show = (
         "import os, sys\n"
         "class Look:\n"
@@ -125,7 +128,7 @@ def test_the_experiment_is_set_whatever_is_imported_first(module: str) -> None:
     assert said == "-event_engine_listener\n"
 
 
-def test_grpcio_is_the_one_that_was_measured() -> None:
+def test_grpcio_is_the_version_that_was_measured() -> None:
     assert version("grpcio").startswith("1.85."), (
         f"grpcio is {version('grpcio')}; grpc_environment.py and grpc_api/options.py were "
         "measured with 1.85. "

@@ -1,4 +1,4 @@
-"""The scan of a message finds what the protobuf library finds."""
+"""The scan of a message finds the same frames as the protobuf library."""
 
 import pytest
 from dyad.v1 import signaling_pb2 as pb
@@ -37,7 +37,7 @@ def test_random_bytes_scan_as_the_library_parses_them(message: bytes) -> None:
     try:
         found = fields(message, 100)
     except ValueError:
-        # The library knows groups, which the contract does not use.
+        # The library accepts groups, which the contract does not use.
         assert any(byte & 7 in (3, 4) for byte in message)
         return
     frames = [pb.Frame.FromString(content) for content in contents(message, found, 1) if content]

@@ -17,14 +17,14 @@ def kinds(failure: type[Ended]) -> set[type[Ended]]:
 
 @pytest.fixture(autouse=True, scope="module")
 def everything_is_imported() -> None:
-    # What no module has defined yet is nobody's subclass.
+    # A class counts as a subclass only once its module is imported.
     for module in pkgutil.walk_packages(dyad_server.__path__, "dyad_server."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
 
 
 def test_every_exception_has_exactly_one_status() -> None:
-    assert kinds(Ended) == STATUS.keys(), "Give each kind of Ended its row in status.STATUS."
+    assert kinds(Ended) == STATUS.keys(), "Give each kind of Ended a row in status.STATUS."
 
 
 def test_exceptions_share_a_status_only_with_their_subclasses() -> None:
@@ -35,9 +35,9 @@ def test_exceptions_share_a_status_only_with_their_subclasses() -> None:
             )
 
 
-def test_no_exception_maps_to_ok_or_to_a_status_of_grpc_itself() -> None:
+def test_no_exception_maps_to_ok_or_to_a_status_that_grpc_sets_itself() -> None:
     gone = {grpc.StatusCode.OK, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
-    assert gone.isdisjoint(STATUS.values()), "Clients take these for a broken connection."
+    assert gone.isdisjoint(STATUS.values()), "Clients treat these as a broken connection."
 
 
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
@@ -54,7 +54,9 @@ def test_the_time_to_reconnect_is_spread_over_its_range() -> None:
     times = [int(dict(trailers(Unavailable("A sentence.")))["retry-after-ms"]) for _ in range(2000)]
     assert min(times) >= 200
     assert max(times) <= 2000
-    assert max(times) - min(times) > 1500, "Clients that come back all at once do it again."
+    assert max(times) - min(times) > 1500, (
+        "Clients that reconnect at the same moment do so again and again."
+    )
 
 
 def test_reconnects_after_the_drain_of_a_full_node_are_spread_over_longer() -> None:
@@ -63,4 +65,4 @@ def test_reconnects_after_the_drain_of_a_full_node_are_spread_over_longer() -> N
     times = [int(dict(trailers(going))["retry-after-ms"]) for _ in range(2000)]
     assert min(times) >= 200
     assert max(times) <= 7500
-    assert max(times) - min(times) > 6500, "the next node is stormed"
+    assert max(times) - min(times) > 6500, "too many clients reconnect at once"

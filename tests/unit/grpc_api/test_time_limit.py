@@ -18,7 +18,7 @@ async def test_a_wait_beyond_the_limit_is_cancelled_with_a_timeout_error() -> No
     assert work.cancelled()
 
 
-async def test_a_task_goes_on_after_its_limit_and_may_wait_again() -> None:
+async def test_a_task_continues_after_its_limit_and_may_wait_again() -> None:
     limit = TimeLimit(0.01, LoopClock())
     loop = asyncio.get_running_loop()
     for _ in range(2):
@@ -29,7 +29,7 @@ async def test_a_task_goes_on_after_its_limit_and_may_wait_again() -> None:
     assert not task.cancelling()
 
 
-async def test_each_of_many_waits_has_the_whole_time() -> None:
+async def test_each_of_many_waits_has_the_full_time() -> None:
     limit = TimeLimit(0.05, LoopClock())
     loop = asyncio.get_running_loop()
 
@@ -42,7 +42,7 @@ async def test_each_of_many_waits_has_the_whole_time() -> None:
     first = asyncio.create_task(took())
     await asyncio.sleep(0.02)
     second = asyncio.create_task(took())
-    # A timer may be early by the resolution of the loop's clock.
+    # The loop's clock has a resolution: a timer may run early by that much.
     assert min(await first, await second) > 0.045
 
 
@@ -55,13 +55,13 @@ async def test_a_wait_that_ends_in_time_leaves_nothing_behind() -> None:
 
     with pytest.raises(ConnectionError):
         await limit.wait_for(fail())
-    # A wait that was forgotten would be cancelled here, and this task with it.
+    # A wait that was not removed would cancel this task here.
     with contextlib.suppress(TimeoutError):
         await limit.wait_for(asyncio.get_running_loop().create_future())
     assert len(limit) == 0
 
 
-async def test_a_wait_that_somebody_else_cancels_is_cancelled() -> None:
+async def test_a_wait_that_another_task_cancels_is_cancelled() -> None:
     limit = TimeLimit(NEVER, LoopClock())
     waiting = asyncio.create_task(limit.wait_for(asyncio.get_running_loop().create_future()))
     await asyncio.sleep(0)

@@ -18,7 +18,7 @@ LEFT = messages.Left(Departure.LEFT)
 
 
 class Node:
-    """A node, its members, and what it has posted to whom."""
+    """A node, its members, and the messages that it has posted to other nodes."""
 
     def __init__(self, name: str) -> None:
         self.node = name
@@ -59,11 +59,11 @@ class Node:
         self.out_of_sync.append(member_id)
 
     def say(self, text: str) -> None:
-        """Let Alice say this to Bob on the other node."""
+        """Let Alice send this to Bob on the other node."""
         self.links.send(PAIR, "two", said(text))
 
     def resend(self, seconds: float = 2.0) -> list[tuple[str, str]]:
-        """Let so much time go by."""
+        """Let this much time pass, and resend; returns the pairs that are silent."""
         self.clock.advance(seconds)
         return list(self.links.resend())
 
@@ -73,7 +73,7 @@ def said(text: str) -> messages.Relay:
 
 
 def both() -> tuple[Node, Node]:
-    """Alice on the one node, Bob on the other."""
+    """Alice on one node and Bob on the other."""
     one, two = Node("one"), Node("two")
     one.seat(ALICE, Peer(BOB, "two"))
     two.seat(BOB, Peer(ALICE, "one"))
@@ -81,7 +81,7 @@ def both() -> tuple[Node, Node]:
 
 
 def exchange(*nodes: Node) -> None:
-    """Deliver what is posted, and what is posted because of that."""
+    """Deliver every posted message, and every message posted in response."""
     names = {node.node: node for node in nodes}
     while any(node.posted for node in nodes):
         for node in nodes:
@@ -91,6 +91,6 @@ def exchange(*nodes: Node) -> None:
 
 
 def kept(node: Node, pair: tuple[str, str] = PAIR) -> list[Map]:
-    """What a member has said that is not acknowledged."""
-    link = node.links._out.get(pair)  # noqa: SLF001 - it is not told
+    """The messages of a member that are not acknowledged."""
+    link = node.links._out.get(pair)  # noqa: SLF001 - the links do not show it
     return [each.body for each in link.kept] if link else []

@@ -1,4 +1,4 @@
-"""Which Redis a `--redis` URL means, and what is said about an invalid one."""
+"""Which Redis a `--redis` URL means, and the sentence about an invalid URL."""
 
 import pytest
 from dyad_server.engines.redis.client import connect
@@ -39,7 +39,7 @@ def test_a_sentinel_url_without_a_service_means_the_default_service() -> None:
     assert connect("sentinel://one", 1.0).connection_pool.service_name == "mymaster"
 
 
-def test_sentinels_have_a_login_of_their_own_and_ipv6_addresses() -> None:
+def test_sentinels_may_have_their_own_login_and_ipv6_addresses() -> None:
     own = "sentinel_username=watch&sentinel_password=a%26b"
     client = connect(f"sentinel://dyad:hush@[::1]:26379,[2001:db8::7]/calls?{own}", 1.0)
     pool = client.connection_pool

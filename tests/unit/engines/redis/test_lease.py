@@ -1,4 +1,4 @@
-"""The lease: a node believes in its lease only while all other nodes do."""
+"""The lease of a node: the node trusts it only while all other nodes do."""
 
 from dyad_server.engines.redis.answers import Renewal
 from dyad_server.engines.redis.bounds import LEASE_SECONDS
@@ -15,11 +15,11 @@ def leased(*, age: float = 60.0) -> Lease:
 
 
 def has_lapsed(lease: Lease) -> bool:
-    """A function, because mypy assumes that an attribute keeps its value."""
+    """This is a function because mypy assumes that an attribute keeps its value."""
     return lease.lapsed
 
 
-def test_a_node_without_a_lease_has_none_to_lose() -> None:
+def test_a_node_without_a_lease_cannot_lose_it() -> None:
     lease = Lease(SETTLE)
     assert not lease.holds(ASKED)
     assert not lease.ran_out(ASKED)
@@ -28,21 +28,21 @@ def test_a_node_without_a_lease_has_none_to_lose() -> None:
 
 def test_a_lease_ends_for_its_node_before_it_ends_for_others() -> None:
     lease = leased()
-    # Redis counts from when it was asked, which is later than ASKED.
+    # Redis counts from the moment it receives the request, which is later than ASKED.
     over = ASKED + LEASE_SECONDS
     assert lease.holds(ANSWERED)
     assert not lease.holds(over - 0.4)
 
 
-def test_an_expired_lease_is_reported_once_and_not_undone_by_a_renewal() -> None:
+def test_an_expired_lease_is_reported_once_and_a_renewal_does_not_restore_it() -> None:
     lease = leased()
     late = ASKED + LEASE_SECONDS
     assert lease.ran_out(late)
     assert not lease.ran_out(late)
     lease.renewed(late, late + 0.1, Renewal("first", 66.0, b""))
-    assert not lease.holds(late + 0.1), "others may sit there by now"
+    assert not lease.holds(late + 0.1), "other nodes may have given its seats away"
     lease.begin_term()
-    assert not lease.holds(late + 0.1), "nobody has asserted who sits here yet"
+    assert not lease.holds(late + 0.1), "the node has not asserted its seats yet"
     lease.regain(late + 0.2)
     assert lease.holds(late + 0.2)
 
@@ -65,9 +65,9 @@ def test_a_lease_that_redis_lost_has_lapsed_until_a_new_term_begins() -> None:
     assert has_lapsed(lease), "no new term has begun yet"
     lease.begin_term()
     lease.renewed(ASKED + 5, ANSWERED + 5, Renewal("first", 65.0, b"1"))
-    assert not has_lapsed(lease), "it knows that already"
+    assert not has_lapsed(lease), "the node knows it already"
     lease.renewed(ASKED + 6, ANSWERED + 6, Renewal("first", 66.0, b""))
-    assert not has_lapsed(lease), "Redis lost it, but others did not believe this node gone"
+    assert not has_lapsed(lease), "Redis lost it, but other nodes did not consider this node gone"
     lease.renewed(ASKED + 7, ANSWERED + 7, Renewal("first", 67.0, b"2"))
     assert has_lapsed(lease)
 
@@ -90,7 +90,7 @@ def test_a_lease_that_expires_during_an_assertion_is_not_regained_in_that_term()
     assert lease.ran_out(late)
     lease.renewed(late, late + 0.1, Renewal("first", 66.0, b""))
     lease.begin_term()
-    assert not lease.ran_out(later), "it is said once"
+    assert not lease.ran_out(later), "it is reported once"
     lease.renewed(later, later + 0.1, Renewal("first", 72.0, b""))
     lease.regain(later + 0.2)
     assert not lease.holds(later + 0.2)

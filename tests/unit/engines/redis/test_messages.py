@@ -37,7 +37,7 @@ ALL: list[tuple[Form[Any], Any]] = [
     (SNAPSHOT, snapshot.Snapshot),
     (SEAT, snapshot.SeatState),
 ]
-# What msgpack carries.
+# Any data that msgpack can carry.
 DATA = st.recursive(
     st.none() | st.booleans() | st.integers(0, 2**63) | st.text(max_size=8) | st.binary(max_size=8),
     lambda inner: (
@@ -60,26 +60,26 @@ st.register_type_strategy(Entry, st.builds(Entry, messages=st.lists(DATA, max_si
 st.register_type_strategy(
     snapshot.Snapshot, st.builds(snapshot.Snapshot, seat=MAPS, participant=MAPS)
 )
-# A busy machine is no failure.
+# A slow machine must not fail these tests.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def with_more(data: Any) -> Any:
-    """The same from a later version: each map in it has one more field."""
+    """The same data from a later version, in which each map has another field."""
     if isinstance(data, dict) and data != BODY:
         return {name: with_more(value) for name, value in data.items()} | {"later": [1]}
     return [with_more(value) for value in data] if isinstance(data, list) else data
 
 
 @pytest.mark.parametrize(("form", "message", "plain"), VERSION_1)
-def test_the_format_of_version_1_is_this(
+def test_the_format_of_version_1_does_not_change(
     form: Form[Any], message: object, plain: dict[str, Any]
 ) -> None:
     assert form.write(message) == plain
     assert form.unpack(msgpack.packb(plain)) == message
 
 
-def test_each_kind_of_message_is_in_that_format() -> None:
+def test_the_format_of_version_1_has_every_kind_of_message() -> None:
     kinds = {type(message) for _, message, _ in VERSION_1}
     for union in (messages.PeerMessage, messages.NodeMessage, messages.Question):
         assert set(union.__args__) <= kinds
@@ -90,7 +90,9 @@ def test_each_kind_of_message_is_in_that_format() -> None:
 @pytest.mark.parametrize(("form", "kind"), ALL)
 @unhurried
 @given(data=st.data())
-def test_what_is_packed_comes_back(form: Form[Any], kind: type, data: st.DataObject) -> None:
+def test_a_message_is_unpacked_as_it_was_packed(
+    form: Form[Any], kind: type, data: st.DataObject
+) -> None:
     message = data.draw(st.from_type(kind))
     assert form.unpack(form.pack(message)) == message
 
@@ -106,7 +108,7 @@ def test_fields_of_a_later_version_are_ignored(
 def test_a_field_that_is_missing_or_of_another_type_is_not_understood(
     form: Form[Any], _: object, plain: dict[str, Any]
 ) -> None:
-    # These have a value that stands for their absence.
+    # These fields have a default.
     optional = {"version", "code", "sentence", "email", "room", "resumed"}
     for name in plain.keys() - optional:
         with pytest.raises(NotUnderstood):
@@ -132,7 +134,7 @@ def test_a_known_kind_with_a_value_of_a_later_version_is_not_understood() -> Non
 
 @unhurried
 @given(DATA)
-def test_of_any_data_a_message_is_made_or_it_is_not_understood(data: Any) -> None:
+def test_any_data_is_read_as_a_message_or_not_understood(data: Any) -> None:
     for form, _ in ALL:
         try:
             message = form.read(data)
@@ -143,13 +145,13 @@ def test_of_any_data_a_message_is_made_or_it_is_not_understood(data: Any) -> Non
 
 @unhurried
 @given(DATA)
-def test_of_any_data_in_an_entry_a_message_is_made_or_it_is_unknown(data: Any) -> None:
+def test_any_data_in_an_entry_is_read_as_a_message_or_unknown(data: Any) -> None:
     assert isinstance(read_message(data), messages.NodeMessage | Unknown)
 
 
 @unhurried
 @given(st.binary(max_size=60))
-def test_of_any_bytes_an_entry_is_made_or_it_is_not_understood(packed: bytes) -> None:
+def test_any_bytes_are_read_as_an_entry_or_not_understood(packed: bytes) -> None:
     with contextlib.suppress(NotUnderstood):
         assert isinstance(ENTRY.unpack(packed), Entry)
 
@@ -165,18 +167,18 @@ def every_end(base: type[Ended] = Ended) -> list[type[Ended]]:
 
 
 @pytest.mark.parametrize("kind", every_end())
-def test_what_ends_a_forwarded_send_comes_back_as_the_same(kind: type[Ended]) -> None:
+def test_the_error_of_a_forwarded_send_comes_back_unchanged(kind: type[Ended]) -> None:
     failure = failure_of(send_answer(kind("a sentence")))
     assert type(failure) is kind
     assert str(failure) == "a sentence"
 
 
-def test_a_forwarded_send_that_nothing_ended_and_one_that_ended_in_a_later_way() -> None:
+def test_a_forwarded_send_without_an_error_or_with_the_error_of_a_later_version() -> None:
     assert failure_of(send_answer(None)) is None
     later = failure_of(SendAnswer("later", "a sentence"))
     assert type(later) is Unavailable
     assert str(later) == "a sentence"
 
 
-def test_no_code_on_the_wire_is_the_name_of_a_class() -> None:
+def test_the_codes_on_the_wire_are_not_names_of_classes() -> None:
     assert not {code for code in ENDS if code in {kind.__name__ for kind in ENDS.values()}}

@@ -20,7 +20,7 @@ from tests.unit.engines.redis.linked import (
 )
 
 
-def test_what_is_said_is_received_in_order_and_then_kept_no_longer() -> None:
+def test_messages_are_received_in_order_and_then_no_longer_kept() -> None:
     one, two = both()
     for text in "abc":
         one.say(text)
@@ -31,7 +31,7 @@ def test_what_is_said_is_received_in_order_and_then_kept_no_longer() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["deliver", "lose", "repeat", "swap", "say", "resend"])))
-def test_whatever_a_mailbox_does_each_message_is_received_once_and_in_order(
+def test_each_message_is_received_once_and_in_order_whatever_a_mailbox_does(
     steps: list[str],
 ) -> None:
     one, two = both()
@@ -57,7 +57,7 @@ def test_whatever_a_mailbox_does_each_message_is_received_once_and_in_order(
     assert not kept(one)
 
 
-def test_what_is_said_to_a_member_that_is_entering_is_received_once_it_is_seated() -> None:
+def test_a_message_to_a_member_that_is_entering_is_received_when_it_is_seated() -> None:
     one, two = Node("one"), Node("two")
     one.seat(ALICE, Peer(BOB, "two"))
     seat = two.seat(BOB, Peer(ALICE, "one"), seated=False)
@@ -71,7 +71,7 @@ def test_what_is_said_to_a_member_that_is_entering_is_received_once_it_is_seated
 
 
 @pytest.mark.parametrize("why", ["moved", "expected"])
-def test_what_is_said_to_a_member_that_moves_is_kept_until_it_is_there(why: str) -> None:
+def test_a_message_to_a_member_that_moves_is_kept_until_it_arrives(why: str) -> None:
     one, two, three = Node("one"), Node("two"), Node("three")
     one.seat(ALICE, Peer(BOB, "two"))
     if why == "moved":
@@ -89,7 +89,7 @@ def test_what_is_said_to_a_member_that_moves_is_kept_until_it_is_there(why: str)
     assert (three.received, kept(one)) == ([said("where are you?")], [])
 
 
-def test_what_is_said_to_a_member_that_is_nowhere_is_answered() -> None:
+def test_a_message_to_an_unknown_member_is_answered() -> None:
     one, two = Node("one"), Node("two")
     one.seat(ALICE, Peer(BOB, "two"))
     one.say("hello?")
@@ -98,7 +98,7 @@ def test_what_is_said_to_a_member_that_is_nowhere_is_answered() -> None:
     assert not kept(one)
 
 
-def test_links_go_on_where_their_member_goes_on() -> None:
+def test_links_move_with_their_member() -> None:
     one, two, three = Node("one"), Node("two"), Node("three")
     one.seat(ALICE, Peer(BOB, "two"))
     two.seat(BOB, Peer(ALICE, "one"))
@@ -117,7 +117,7 @@ def test_links_go_on_where_their_member_goes_on() -> None:
     assert three.received == [said("to Alice")]
 
 
-def test_a_member_that_comes_to_the_node_of_its_peer_finds_there_what_was_said() -> None:
+def test_a_member_that_moves_to_the_node_of_its_peer_receives_its_messages_there() -> None:
     one, two = Node("one"), Node("two")
     one.seat(ALICE, Peer(BOB, "two"))
     one.say("a")
@@ -136,7 +136,7 @@ def test_a_peer_that_acknowledges_nothing_is_silent_after_seven_seconds() -> Non
     assert one.resend(6) == [PAIR]
 
 
-def test_more_is_not_kept_than_may_be() -> None:
+def test_the_number_and_the_size_of_kept_messages_are_bounded() -> None:
     one, _ = both()
     fits = [one.links.send(PAIR, "two", said("x")) for _ in range(513)]
     assert fits == [True] * 512 + [False]
@@ -145,7 +145,7 @@ def test_more_is_not_kept_than_may_be() -> None:
     assert not one.links.send(PAIR, "two", said("x" * 50_000))
 
 
-def test_last_words_are_resent_for_a_while_and_then_forgotten() -> None:
+def test_messages_of_a_member_that_left_are_resent_for_a_while_and_then_forgotten() -> None:
     one, two = both()
     one.links.send(PAIR, "two", LEFT)
     one.posted.clear()

@@ -8,22 +8,22 @@ from dyad_server.engines.redis.seats import Peer
 
 from tests.unit.engines.redis.linked import ALICE, BOB, LEFT, PAIR, Node, both, exchange, kept, said
 
-# From another version: a kind, and a value, that this one does not have.
+# A kind and a value that only another version has.
 LATER = {"kind": "later"}
 BANISHED = {"kind": "left", "reason": "banished"}
 
 
 def plant(node: Node, body: Map) -> None:
-    """Let Alice say what a node of another version would let her say."""
+    """Let Alice send a message that only another version can send."""
     node.links.send(PAIR, "two", LEFT)
     node.posted.pop()
-    link = node.links._out[PAIR]  # noqa: SLF001 - this version cannot say it
+    link = node.links._out[PAIR]  # noqa: SLF001 - this version cannot send it
     link.kept[-1].body = body
     node.post("two", messages.Link(*PAIR, link.last, body))
 
 
 @pytest.mark.parametrize("body", [LATER, BANISHED, {}], ids=["kind", "value", "nothing"])
-def test_a_message_that_is_not_understood_ends_its_pair_and_is_not_taken_for_received(
+def test_a_message_that_is_not_understood_ends_its_pair_and_is_not_acknowledged(
     body: Map,
 ) -> None:
     one, two = both()
@@ -31,16 +31,16 @@ def test_a_message_that_is_not_understood_ends_its_pair_and_is_not_taken_for_rec
     plant(one, body)
     one.say("after")
     exchange(one, two)
-    assert two.received == [said("before")], "what comes after it would come out of order"
+    assert two.received == [said("before")], "later messages would arrive out of order"
     assert one.out_of_sync == [ALICE.id]
-    # Which makes her leave, and that gets through.
+    # She leaves because of that, and the message about it arrives.
     one.links.send(PAIR, "two", LEFT)
     exchange(one, two)
     assert two.received == [said("before"), LEFT]
     assert not kept(one)
 
 
-def test_that_a_message_is_not_understood_is_told_until_it_arrives_and_counts_once() -> None:
+def test_a_rejection_is_repeated_until_it_arrives_and_counts_once() -> None:
     one, two = both()
     plant(one, LATER)
     again = list(one.posted)
@@ -64,7 +64,7 @@ def test_a_message_whose_effect_fails_ends_its_pair() -> None:
     assert one.out_of_sync == [ALICE.id]
 
 
-def test_a_kind_between_nodes_that_is_not_understood_ends_the_pair_that_it_is_about() -> None:
+def test_an_unknown_kind_of_node_message_ends_the_pair_that_it_is_about() -> None:
     one, two = both()
     later = {"kind": "later", "sender": ALICE.id, "receiver": BOB.id}
     two.links.hear("one", [read_message(later)])
@@ -73,7 +73,7 @@ def test_a_kind_between_nodes_that_is_not_understood_ends_the_pair_that_it_is_ab
     assert one.out_of_sync == [ALICE.id]
 
 
-def test_a_message_that_is_not_understood_harms_none_beside_it() -> None:
+def test_a_message_that_is_not_understood_does_not_affect_others_in_its_entry() -> None:
     one, two = both()
     one.say("a")
     (_, good) = one.posted.popleft()
@@ -82,7 +82,7 @@ def test_a_message_that_is_not_understood_harms_none_beside_it() -> None:
     assert two.received == [said("a")]
 
 
-def test_what_a_member_left_behind_that_is_not_understood_ends_its_pair_here() -> None:
+def test_a_kept_message_that_is_not_understood_ends_its_pair_when_the_member_moves() -> None:
     one, two = both()
     plant(one, LATER)
     one.posted.clear()

@@ -1,4 +1,4 @@
-"""docs/redis.md, the store and the scripts agree."""
+"""The page docs/redis.md, the store and the scripts agree."""
 
 import inspect
 import re
@@ -16,7 +16,7 @@ from tests.support.redis_page import PAGE, ROWS, named
 FOLDER = Path(dyad_server.__file__).parent / "engines" / "redis" / "scripts"
 LUA = {path.stem: path.read_text() for path in FOLDER.glob("*.lua")}
 SHARED = LUA.pop("shared")
-# What each script gets before its own arguments.
+# The arguments that every script gets before its own.
 CALLER = 5
 EXAMPLES: dict[str, Any] = {
     "member": Member("id", "user"),
@@ -66,12 +66,12 @@ def test_each_script_is_one_method_of_the_store() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(LUA))
-def test_a_script_names_at_its_top_what_its_method_gives_it(name: str) -> None:
+def test_a_script_names_at_its_top_the_arguments_that_its_method_passes(name: str) -> None:
     made, text = script(name), LUA[name]
     assert made.name == name
     used = {int(number) for number in re.findall(r"ARGV\[(\d+)\]", text)}
     if name == "keep_room":
-        # From there on, the members.
+        # All arguments from here on are members.
         used.add(7)
         made = Store("").keep_room("x", ["a"])
     before = 0 if name == "post" else CALLER
@@ -80,12 +80,12 @@ def test_a_script_names_at_its_top_what_its_method_gives_it(name: str) -> None:
     assert not re.findall(r"ARGV\[\d", "".join(code[code.index("") :]))
     keys = {int(number) for number in re.findall(r"KEYS\[(\d+)\]", text)}
     if "seat" in text or name in ("leave", "keep_room"):
-        # The room: shared.lua uses it.
+        # This key is the room, which shared.lua uses.
         keys.add(1)
     assert keys <= set(range(1, len(made.keys) + 1))
 
 
-def test_the_lifetimes_on_the_page_are_those_of_the_code() -> None:
+def test_the_page_has_the_lifetimes_of_the_code() -> None:
     lives = {kind: row.seconds for kind, row in ROWS.items()}
     assert lives["schema"] == lives["generation"] == bounds.GENERATION_MS / 1000
     assert lives["node"] == bounds.LEASE_MS / 1000
@@ -96,7 +96,7 @@ def test_the_lifetimes_on_the_page_are_those_of_the_code() -> None:
     assert lives["handed-off"] is lives["token"] is None
 
 
-def test_a_script_touches_no_field_that_the_page_does_not_have() -> None:
+def test_a_script_uses_only_fields_that_the_page_has() -> None:
     fields = set().union(*(row.fields for row in ROWS.values()))
     for text in (SHARED, *LUA.values()):
         for command in re.findall(r"redis\.call\('(?:HGET|HMGET|HSET|XADD)'[^)\n]*", text):

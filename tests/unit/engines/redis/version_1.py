@@ -1,4 +1,4 @@
-"""Version 1 of what nodes say to each other: each message, and the data that it travels as."""
+"""Version 1 of the messages between nodes: each message, and the data that represents it."""
 
 from typing import Any
 
@@ -71,11 +71,11 @@ PLAIN_STATE: dict[str, Any] = {
         ],
     },
 }
-# Of any version: it is passed on as it is.
+# May be from any version: it is passed on unchanged.
 BODY = {"kind": "any", "other": [1]}
 LINKS = snapshot.LinkState(3, [snapshot.KeptState(BODY, 9)], 7)
 PLAIN_LINKS = {"last": 3, "kept": [{"body": BODY, "size": 9}], "received": 7}
-# Another version reads this. Whoever changes it raises VERSION, and keeps to
+# Nodes of other versions read this format. To change it, raise VERSION and follow
 # docs/node-messages.md.
 VERSION_1: list[tuple[Form[Any], Any, dict[str, Any]]] = [
     (PEER, messages.Relay(b"frame"), {"kind": "relay", "payload": b"frame"}),
