@@ -1,4 +1,4 @@
-"""What an intruder sends: tokens, metadata and requests, and what the server answers."""
+"""An intruder: the tokens, metadata and requests that it sends, and the answers it gets."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ async def channel_to(server: Server) -> AsyncIterator[grpc.aio.Channel]:
 
 
 async def refusals(channel: grpc.aio.Channel, metadata: Metadata, session: str = "") -> list[Error]:
-    """What each of the three calls ends with."""
+    """The error of each of the three RPCs."""
     stub: Any = pb_grpc.SignalingStub(channel)
     found = []
     for call in (
@@ -55,5 +55,5 @@ async def refusals(channel: grpc.aio.Channel, metadata: Metadata, session: str =
 
 
 def says(error: Error) -> str:
-    """All that a client is told."""
+    """Everything that the client is told."""
     return f"{error.details()} {error.initial_metadata()} {error.trailing_metadata()}"

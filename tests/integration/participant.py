@@ -1,4 +1,4 @@
-"""A participant in its own process, to be killed or frozen: joins, says so, stays."""
+"""A participant in its own process, which a test can kill or freeze. It joins and stays."""
 
 import asyncio
 import sys

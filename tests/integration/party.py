@@ -1,4 +1,4 @@
-"""Python clients, each with a network of its own that a test can break."""
+"""Python clients, each with its own network, which a test can break."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from tests.support.proxy import Proxy
 
 @dataclass
 class Party:
-    """A participant, the network it has for itself, and what it was told of that."""
+    """A participant, its own network, and how often it lost its connection and resumed."""
 
     connection: dyad.Connection
     network: Proxy
@@ -24,7 +24,7 @@ class Party:
     returns: int = 0
 
     async def hear(self) -> dyad.Event:
-        """The next event that is not about the network; one that came back lost nothing."""
+        """The next event that is not about the network. Every reconnect must be a resume."""
         while True:
             match await anext(self.connection):
                 case dyad.Reconnecting():

@@ -34,7 +34,7 @@ async def test_creating_a_room_is_acknowledged_with_its_uuid(transport: type[End
         assert ack.join_room.resume_token == ""
 
 
-async def test_joining_tells_each_participant_who_the_other_is(transport: type[End]) -> None:
+async def test_a_join_tells_each_participant_who_the_other_is(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob = connect("alice", email="a@x"), connect("bob", email="b@x")
         await alice.send(join(seq=1))
@@ -63,7 +63,7 @@ async def test_frames_reach_the_peer_in_order_with_the_true_sender(transport: ty
         assert heard == [str(n) for n in range(100)]
 
 
-async def test_absent_and_empty_candidate_fields_stay_apart(transport: type[End]) -> None:
+async def test_absent_and_empty_candidate_fields_stay_different(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         sent = pb.IceCandidate(candidate="", sdp_mid="", sdp_m_line_index=0)
@@ -116,7 +116,7 @@ async def test_politeness_stays_with_the_seat(transport: type[End]) -> None:
         assert not (await carol.hear()).join_room.polite
 
 
-async def test_every_error_answers_its_frame_and_the_stream_goes_on(transport: type[End]) -> None:
+async def test_every_error_answers_its_frame_and_the_stream_continues(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         _alice, bob, room_id = await pair(connect)
         dave = connect("dave")
@@ -175,7 +175,7 @@ async def test_a_room_claim_creates_that_room_and_enters_it(transport: type[End]
         assert (await alice.hear()).room_id == (await bob.hear()).room_id == room
 
 
-async def test_a_frame_over_the_limit_ends_its_sender_only(transport: type[End]) -> None:
+async def test_a_frame_over_the_limit_ends_only_its_sender(transport: type[End]) -> None:
     async with serving(max_frame_bytes=1000) as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         room = 1000 - offer(room_id, "").ByteSize()
@@ -192,7 +192,9 @@ async def test_a_frame_over_the_limit_ends_its_sender_only(transport: type[End])
         assert (await bob.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
 
 
-async def test_a_participant_alone_is_ended_in_time_and_a_pair_is_not(transport: type[End]) -> None:
+async def test_a_participant_that_stays_alone_is_ended_and_a_pair_is_not(
+    transport: type[End],
+) -> None:
     async with serving(lone_timeout=100) as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         lone = connect("lone")

@@ -15,8 +15,8 @@ from tests.support.until import PATIENCE
 async def test_a_stream_cut_by_the_client_ends_as_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # A handler that swallows CancelledError leaks its call inside gRPC. That of
-    # `Signal` meets the end of what it reads first.
+    # A handler that swallows CancelledError leaks its stream inside gRPC. Only `Listen` is
+    # tested: the handler of `Signal` first meets the end of its requests.
     cancelled = asyncio.Event()
     listen = SignalingServicer.Listen
 

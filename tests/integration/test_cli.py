@@ -1,4 +1,4 @@
-"""The command `dyad`: help, tokens, and sentences for mistakes."""
+"""The command `dyad`: its help, its tokens, and its sentences about mistakes."""
 
 import os
 import re
@@ -39,10 +39,10 @@ async def test_help_lists_every_setting_with_its_variable_and_default() -> None:
         default = {"False": "no", "": "none"}.get(str(setting.default), str(setting.default))
         option = "--" + setting.name.replace("_", "-")
         row = f"{setting.metadata['help']} [{variable(setting.name)}; default {default}]"
-        assert re.search(rf"{option}[ ,].*?{re.escape(row)}", text), f"help should say: {row}"
+        assert re.search(rf"{option}[ ,].*?{re.escape(row)}", text), f"help should list: {row}"
 
 
-async def test_a_minted_token_says_what_was_asked_for_and_the_server_takes_it() -> None:
+async def test_a_minted_token_has_the_claims_asked_for_and_the_server_accepts_it() -> None:
     arguments = ("--sub", "alice", "--email", "a@x", "--room", "r", "--ttl", "120")
     status, said = await run(DYAD, "token", *arguments, env=KEYED)
     assert status == 0, said
@@ -55,7 +55,7 @@ async def test_a_minted_token_says_what_was_asked_for_and_the_server_takes_it() 
     assert claims.keys() == {"sub", "email", "room", "iat", "exp"}
 
 
-async def test_a_token_has_no_claim_that_was_not_asked_for(tmp_path: Path) -> None:
+async def test_a_minted_token_has_no_other_claims(tmp_path: Path) -> None:
     other = secrets.token_hex(32)
     file = tmp_path / "secret"
     file.write_text(f"{other}\n")
@@ -115,12 +115,12 @@ async def test_a_mistake_ends_with_2_and_a_sentence(
 
 
 def without(folder: Path, module: str) -> dict[str, str]:
-    """An environment in which this module is not there: `folder` is looked up first."""
+    """An environment in which this module cannot be imported: `folder` comes first on the path."""
     (folder / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})")
     return KEYED | {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 
 
-async def test_without_what_redis_needs_it_says_what_to_install(tmp_path: Path) -> None:
+async def test_without_the_dependencies_of_redis_it_says_what_to_install(tmp_path: Path) -> None:
     env = without(tmp_path, "redis")
     status, said = await run(DYAD, "serve", "--redis", "redis://127.0.0.1:1", env=env)
     assert status == 2, said

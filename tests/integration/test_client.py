@@ -51,7 +51,7 @@ async def test_a_call_from_creating_to_hanging_up_comes_as_typed_events_in_order
         assert [event async for event in alice] == []
 
 
-async def test_after_leaving_another_room_may_be_entered() -> None:
+async def test_a_client_that_left_may_enter_another_room() -> None:
     async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
         first = await alice.create()
         await alice.leave()
@@ -61,7 +61,7 @@ async def test_after_leaving_another_room_may_be_entered() -> None:
         assert await _refusal(alice) is dyad.Refusal.PEER_ABSENT
 
 
-async def test_a_refused_join_raises_and_the_stream_goes_on() -> None:
+async def test_a_refused_join_raises_and_the_stream_continues() -> None:
     async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
         with pytest.raises(dyad.Refused) as refused:
             await alice.join("no such room")
@@ -72,7 +72,7 @@ async def test_a_refused_join_raises_and_the_stream_goes_on() -> None:
         assert (await alice.create()).peer is None
 
 
-async def test_a_refused_offer_is_an_event_and_the_stream_goes_on() -> None:
+async def test_a_refused_offer_is_an_event_and_the_stream_continues() -> None:
     async with (
         serving() as server,
         connect(server.port, ALICE) as alice,

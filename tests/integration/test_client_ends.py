@@ -1,4 +1,4 @@
-"""How a connection of the Python client ends: each status of the server as an error."""
+"""How a connection of the Python client ends: each status of the server is an error."""
 
 import asyncio
 
@@ -49,7 +49,7 @@ async def test_waiting_too_long_ends_as_timed_out() -> None:
             await anext(alice)
 
 
-async def test_a_draining_server_ends_as_unavailable_and_says_when_to_come_back() -> None:
+async def test_a_draining_server_ends_as_unavailable_and_says_when_to_reconnect() -> None:
     async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
         await alice.create(resumable=False)
         await server.dyad.drain()
@@ -87,7 +87,7 @@ async def test_a_write_that_meets_the_end_does_not_hide_the_status() -> None:
                 await flooding
         return "no end"
 
-    # So little is allowed that the slowest machine sends too much.
+    # A limit so low that even a slow machine exceeds it.
     async with serving(max_frames_per_second=1) as server, asyncio.timeout(PATIENCE):
         ends = await asyncio.gather(*(end_of_flood(server.port) for _ in range(15)))
     assert set(ends) == {"RESOURCE_EXHAUSTED: Too much was sent in too short a time."}

@@ -8,9 +8,9 @@ import pytest
 from tests.conftest import serving, token
 
 LEEWAY = 30
-"""How long after its `exp` a token is still taken, in seconds."""
+"""How long the server still accepts a token after its `exp`, in seconds."""
 SECONDS = 3
-"""How long the tokens here are good for."""
+"""How long the tokens in this file are valid, in seconds."""
 
 
 async def test_a_client_with_an_expired_token_resumes_with_a_new_one_without_loss() -> None:
@@ -41,7 +41,9 @@ async def test_a_client_with_an_expired_token_resumes_with_a_new_one_without_los
         assert len(given) >= 3
 
 
-async def test_a_client_with_a_fixed_token_gets_the_servers_sentence_when_it_expires() -> None:
+async def test_a_client_with_a_fixed_token_gets_the_sentence_of_the_server_when_it_expires() -> (
+    None
+):
     async with (
         serving(end_at_expiry=True) as server,
         dyad.connect(f"127.0.0.1:{server.port}", token("alice", ttl=SECONDS - LEEWAY)) as alice,

@@ -18,11 +18,11 @@ HEARTBEAT = pb.SignalResponse()
 
 
 class Fake:
-    """A server that says what the test has it say, which the real one cannot be made to.
+    """A server that sends what a test tells it to send, unlike the real one.
 
     Attributes:
-        heard: what came on each stream.
-        to_say: what goes out next; None: nothing more ever does.
+        heard: the messages received on each stream.
+        to_say: the messages to send next.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Fake:
             saying.cancel()
 
     async def streams(self, count: int) -> None:
-        """Await that so many were opened."""
+        """Wait until this many streams have been opened."""
         async with self.opened:
             await self.opened.wait_for(lambda: len(self.heard) >= count)
 
@@ -68,7 +68,7 @@ class Fake:
 
 @asynccontextmanager
 async def faked() -> AsyncIterator[tuple[Fake, dyad.Connection]]:
-    """A client in a room of that server."""
+    """A client in a room of a `Fake`."""
     fake = Fake()
     async with (
         scripted(fake.signal) as port,
@@ -98,7 +98,7 @@ async def test_a_client_whose_app_reads_no_events_still_sends_heartbeats(
             for seq in range(2, 2002)
         ]
         fake.to_say.put_nowait(pb.SignalResponse(frames=frames))
-        # Its acknowledgement, and then what it says of its own accord.
+        # First its acknowledgement, then heartbeats that it sends by itself.
         assert (await fake.heard[0].get()).frames[0].ack == 2001
         for _beat in range(3):
             assert await fake.heard[0].get() == pb.SignalRequest()
@@ -119,7 +119,7 @@ async def test_a_client_leaves_a_silent_server_and_resumes(
         assert (await fake.heard[1].get()).frames[0].join_room.resume_token == "t"
 
 
-async def test_a_client_that_only_receives_outlives_its_lease() -> None:
+async def test_a_client_that_only_receives_stays_connected_past_its_lease() -> None:
     async with (
         serving(heartbeat=0.5, lease=3) as server,
         dyad.connect(f"127.0.0.1:{server.port}", token("alice")) as alice,
@@ -138,7 +138,7 @@ async def test_a_client_that_only_receives_outlives_its_lease() -> None:
             assert heard.sdp == str(n)
 
 
-async def test_a_quiet_client_outlives_its_lease() -> None:
+async def test_a_quiet_client_stays_connected_past_its_lease() -> None:
     async with (
         serving(heartbeat=0.5, lease=3) as server,
         dyad.connect(f"127.0.0.1:{server.port}", token("alice")) as alice,

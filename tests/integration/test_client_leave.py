@@ -14,7 +14,7 @@ async def test_a_leave_during_a_disconnect_is_delivered() -> None:
     async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
         bob.network.stall()
         leaving = asyncio.create_task(bob.connection.leave())
-        await asyncio.sleep(0.05)  # It is under way, and goes nowhere.
+        await asyncio.sleep(0.05)  # Now it is under way and does not arrive.
         await bob.network.cut()
         bob.network.resume_forwarding()
         await leaving
@@ -32,9 +32,9 @@ async def test_a_leave_succeeds_if_the_seat_is_already_gone() -> None:
             await bob.network.accept()
             await leaving
             assert [event async for event in bob.connection] == [dyad.Reconnecting()]
-            # And nobody takes the seat again in its name.
+            # The client has not joined again.
             assert len(server.dyad.hub) == 1
-            # It may enter another room.
+            # The client may enter another room.
             room = await bob.connection.create()
             async with dyad.connect(f"127.0.0.1:{server.port}", token("carol")) as carol:
                 await carol.join(room.room_id)

@@ -30,7 +30,7 @@ async def test_a_client_that_reconnects_too_late_starts_a_new_session_in_the_roo
             assert await anext(bob.connection) == dyad.Reconnected(room, resumed=False)
             await bob.say("new")
             assert await alice.hear_said() == "new"
-            # The new session is as resumable as the one before.
+            # The new session can be resumed like the one before.
             await alice.say("hello")
             assert await bob.hear_said() == "hello"
             await bob.network.cut()

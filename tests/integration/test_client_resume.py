@@ -1,4 +1,4 @@
-"""The Python client over a network that breaks: a resume loses and repeats nothing."""
+"""The Python client over a network that fails: a resume loses and repeats nothing."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.integration.party import Party, connected, pair
 from tests.support.clock import advance, within
 from tests.support.until import PATIENCE
 
-# A replay counts as sent: the limit on floods is not what is tested here.
+# Replayed frames count against the limits, which are not what is tested here.
 FAST = {"max_frames_per_second": 100_000, "max_bytes_per_second": 100_000_000}
 
 
@@ -46,7 +46,7 @@ async def test_disconnects_during_bursts_of_200_lose_and_duplicate_nothing(
         async def burst(party: Party) -> None:
             for number in range(200):
                 await party.say(str(number))
-                # Let it be written, and some of it be lost on the way.
+                # Let frames be written, so that some of them are lost on the way.
                 await asyncio.sleep(0)
                 if number % 50 == 20:
                     party.network.stall(new=False)
@@ -119,7 +119,7 @@ async def test_after_a_resume_the_client_stays_connected() -> None:
             await bob.network.cut()
             await alice.say("one")
             assert await bob.hear_said() == "one"
-            advance(20)  # Nothing shall happen: no limit of the try holds now.
+            advance(20)  # Nothing may happen: the time limits of the reconnect no longer apply.
             await alice.say("two")
             assert await bob.hear_said() == "two"
             assert bob.losses == 1

@@ -1,4 +1,4 @@
-"""The Python client when its user joins the room again: the newest has the seat."""
+"""The Python client when its user joins the room again: the newest client has the seat."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ from tests.support.proxy import Proxy
 async def called(
     server: Server, port: int | None = None
 ) -> AsyncIterator[tuple[dyad.Connection, dyad.Connection, dyad.Room]]:
-    """Alice in a room with Bob, who comes over `port`."""
+    """Alice in a room with Bob, who connects to `port`."""
     async with (
         connect(server.port, ALICE) as alice,
         connect(port or server.port, BOB) as bob,
@@ -45,7 +45,7 @@ async def test_a_second_device_takes_the_seat_and_the_first_stays_away() -> None
         assert taken.value.final
         assert taken.value.message.startswith("The same user")
         await told_of_another_bob(alice)
-        # Nobody fights back: the phone has the seat, and what is said to it arrives.
+        # The first device does not take the seat back: the phone receives the frames.
         await alice.send_offer("v=0")
         assert await anext(phone) == dyad.Offer("v=0", ALICE)
 

@@ -1,4 +1,4 @@
-"""What the Python client does with frames that are not acknowledged yet."""
+"""How the Python client treats frames that are not acknowledged yet."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -63,7 +63,7 @@ async def test_a_client_that_does_not_iterate_learns_of_the_end_by_sending() -> 
         asyncio.timeout(20),
     ):
         await alice.create(resumable=False)
-        # Each one is refused, for there is no peer; so many events are not kept.
+        # Without a peer each of them is refused. The client does not keep so many events.
         await _send_candidates(alice, 3000)
         await proxy.cut()
         with pytest.raises(dyad.Unavailable):

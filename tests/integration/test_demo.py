@@ -1,4 +1,4 @@
-"""`dyad demo`: what it shows, and that it leaves nothing behind."""
+"""The command `dyad demo`: its output, its links, and that it leaves no process behind."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ LINK = re.compile(r"(Caller|Callee):  (http://localhost:\d+/)#token=([^&]+)&auto
 
 
 async def gone(pid: int) -> None:
-    """Await the end of a process, of whatever parent."""
+    """Wait for the end of a process, which may be the child of any other."""
     try:
         watched = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -47,7 +47,7 @@ def steps(said: str) -> list[tuple[str, str]]:
     return [(step[2], step[3]) for step in STEP.finditer(said)]
 
 
-async def test_it_shows_both_scripted_calls_and_two_links_that_load() -> None:
+async def test_the_demo_shows_both_scripted_calls_and_two_links_that_load() -> None:
     needs(PAGE)
     async with command(DYAD, "demo", "--port", "0") as demo:
         await demo.says(r"Press Ctrl-C to stop\.\n")
@@ -71,19 +71,19 @@ async def test_it_shows_both_scripted_calls_and_two_links_that_load() -> None:
 
 
 @pytest.mark.parametrize(
-    # A terminal signals the whole group: Envoy hears Ctrl-C too.
+    # A terminal signals the whole group: Envoy receives Ctrl-C, too.
     ("end", "number"),
     [(os.killpg, signal.SIGINT), (os.kill, signal.SIGINT), (os.kill, signal.SIGTERM)],
     ids=["Ctrl-C", "SIGINT", "SIGTERM"],
 )
-async def test_its_end_leaves_no_process_behind(
+async def test_the_demo_leaves_no_process_behind(
     end: Callable[[int, int], None], number: signal.Signals
 ) -> None:
     needs(PAGE)
     async with command(DYAD, "demo", "--port", "0") as demo:
         await demo.says(r"Press Ctrl-C to stop\.\n")
         started = psutil.Process(demo.process.pid).children(recursive=True)
-        assert started, "Envoy runs, so there is a child"
+        assert started, "Envoy runs, so the demo has a child process"
         end(demo.process.pid, number)
         assert await demo.ended() == 0, demo.said
         for child in started:

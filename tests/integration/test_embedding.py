@@ -40,7 +40,7 @@ class Greeter:
 
 
 def add_greeter(greeter: Greeter, server: Any) -> None:
-    """What generated code does, without the registration that only the newest has."""
+    """As generated code does, without the registration that only the newest gRPC generates."""
     handlers = {
         "Greet": grpc.unary_unary_rpc_method_handler(
             greeter.greet, StringValue.FromString, StringValue.SerializeToString
@@ -52,7 +52,7 @@ def add_greeter(greeter: Greeter, server: Any) -> None:
 
 
 class Audit(grpc.aio.ServerInterceptor):
-    """Takes note of every method, and lets the call pass."""
+    """Records every method, and passes the RPC on."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -67,7 +67,7 @@ class Audit(grpc.aio.ServerInterceptor):
 
 
 class Reject(grpc.aio.ServerInterceptor):
-    """Refuses every call of Dyad's."""
+    """Refuses every RPC of Dyad."""
 
     async def intercept_service(
         self,
@@ -85,15 +85,15 @@ class Reject(grpc.aio.ServerInterceptor):
 
 
 def snippet() -> str:
-    """The code under README's "Embed it"."""
+    """The code under "Embed it" in the README."""
     found = re.search(r"(?ms)^## Embed it\n.*?^```python\n(.*?)^```", README.read_text())
-    assert found, "README has no Python under: ## Embed it"
+    assert found, "the README has no Python code under: ## Embed it"
     return found[1]
 
 
 @asynccontextmanager
 async def program(capsys: pytest.CaptureFixture[str], config: Config) -> AsyncIterator[int]:
-    """What README shows, running; the port that it prints."""
+    """Run the program of the README; yields the port that it prints."""
     audit = Audit()
     names: dict[str, Any] = {
         "asyncio": asyncio,
@@ -134,7 +134,7 @@ async def config(request: pytest.FixtureRequest) -> AsyncIterator[Config]:
 
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
-    """What OpenTelemetry sees of servers that are made meanwhile."""
+    """The spans that OpenTelemetry records of servers that are created meanwhile."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -156,21 +156,21 @@ async def greeted(own: grpc.aio.Channel) -> str:
     return answer.value
 
 
-async def call_and_part(own: grpc.aio.Channel, transport: type[End]) -> tuple[End, End]:
-    """A call between two; they are still there."""
+async def connected_call(own: grpc.aio.Channel, transport: type[End]) -> tuple[End, End]:
+    """A call between two participants, which are still connected."""
     alice, bob, room_id = await pair(lambda sub, **claims: transport(own, token(sub, **claims)))
     await alice.send(offer(room_id, "embedded"))
     assert (await bob.hear()).offer.sdp == "embedded"
     return alice, bob
 
 
-async def test_the_readmes_example_serves_a_call_and_drains_it(
+async def test_the_example_in_the_readme_serves_a_call_and_drains_it(
     capsys: pytest.CaptureFixture[str], config: Config, transport: type[End]
 ) -> None:
     async with AsyncExitStack() as stack:
         async with program(capsys, config) as port:
             own = await stack.enter_async_context(channel(port))
-            alice, bob = await call_and_part(own, transport)
+            alice, bob = await connected_call(own, transport)
             assert await greeted(own) == "Hello, Alice."
             health = HealthStub(own)
             answer = await health.Check(health_pb2.HealthCheckRequest(service=SERVICE))
@@ -181,14 +181,14 @@ async def test_the_readmes_example_serves_a_call_and_drains_it(
             assert ended.code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_opentelemetry_sees_every_rpc_of_the_readmes_example(
+async def test_opentelemetry_sees_every_rpc_of_the_example_in_the_readme(
     spans: InMemorySpanExporter,
     capsys: pytest.CaptureFixture[str],
     config: Config,
     transport: type[End],
 ) -> None:
     async with program(capsys, config) as port, channel(port) as own:
-        alice, bob = await call_and_part(own, transport)
+        alice, bob = await connected_call(own, transport)
         await greeted(own)
         health = HealthStub(own)
         await health.Check(health_pb2.HealthCheckRequest())
@@ -229,13 +229,13 @@ async def test_an_undecodable_path_does_not_stop_an_embedded_server() -> None:
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-async def test_a_running_server_says_how_it_is(transport: type[End]) -> None:
+async def test_a_running_server_reports_its_state(transport: type[End]) -> None:
     async with (
         serving(Config(port=0, jwt_secret=SECRET)) as server,
         channel(server.port) as own,
     ):
         assert server.ready
-        alice, bob = await call_and_part(own, transport)
+        alice, bob = await connected_call(own, transport)
         assert server.participants == 2
         assert server.metrics.get_sample_value("dyad_participants") == 2
         for end in (alice, bob):

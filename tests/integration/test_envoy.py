@@ -1,4 +1,4 @@
-"""What a browser is told through the real Envoy of deploy/ when the server stops."""
+"""What a browser receives through the real Envoy of deploy/ when the server stops."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ async def test_a_listen_is_told_that_the_server_stops_and_when_to_reconnect() ->
             assert first is not None
             assert pb.ListenResponse.FromString(first).session_id
             served.process.send_signal(signal.SIGTERM)
-            # The page could read nothing more of it without these.
+            # Without these headers a page cannot read the answer.
             assert call.headers["access-control-allow-origin"] == f"http://localhost:{port}"
             assert await call.read() is None
             assert call.trailers["grpc-status"] == UNAVAILABLE
@@ -61,7 +61,7 @@ async def test_a_page_can_read_the_status_of_a_draining_server() -> None:
         call = await listen(port)
         try:
             assert await call.read() is None
-            # Without a message before it, the status comes in the headers.
+            # If no message comes before it, the status is in the headers.
             assert call.headers["grpc-status"] == UNAVAILABLE
             assert told_when(call.headers)
             exposed = call.headers["access-control-expose-headers"].split(",")

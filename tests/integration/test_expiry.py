@@ -1,4 +1,4 @@
-"""How long a token counts: a connection outlives its token, unless configured otherwise."""
+"""How long a token is valid: a connection outlives its token, unless configured otherwise."""
 
 import asyncio
 import time
@@ -22,14 +22,14 @@ from tests.support.seats import meet, resumable
 from tests.support.until import PATIENCE
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
-# Longer than the leeway, and than any token of these tests lives.
+# Longer than the leeway plus the lifetime of any token in this file.
 LATER = 3600
 ENDS_AT_EXPIRY = {"end_at_expiry": True}
 
 
 @pytest.fixture
 def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Let an hour pass by the clock that tokens go by, and by no other."""
+    """Let an hour pass on the clock for tokens, and on no other clock."""
     monkeypatch.setattr(bounds, "EXPIRY_LOOK_SECONDS", 0.01)
     passed = 0.0
     clock = time.time
@@ -44,7 +44,7 @@ def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 @asynccontextmanager
 async def two_servers(engine: str, **settings: Any) -> AsyncIterator[list[Server]]:
-    """Of the engine in memory the same server twice."""
+    """Two servers on one Redis; with the engine in memory, the same server twice."""
     if engine == "memory":
         async with serving(**settings) as server:
             yield [server, server]
@@ -71,7 +71,7 @@ async def channels(servers: list[Server]) -> AsyncIterator[list[grpc.aio.Channel
 
 
 async def send(channel: grpc.aio.Channel, session_id: str, text: str, *frames: pb.Frame) -> None:
-    """`Send` to a session with this token."""
+    """Send frames to this session with the token `text`."""
     await pb_grpc.SignalingStub(channel).Send(
         pb.SendRequest(session_id=session_id, frames=frames),
         metadata=(("authorization", f"Bearer {text}"),),
@@ -94,7 +94,7 @@ async def test_a_connection_outlives_the_token_that_opened_it(
 
 
 @pytest.mark.parametrize("by", [0, 1], ids=["its own node", "another node"])
-async def test_a_send_needs_its_sessions_token_or_a_good_token_of_its_user(
+async def test_a_send_needs_the_token_of_its_session_or_a_valid_token_of_its_user(
     by: int, engine: str, pass_time: Callable[[], None]
 ) -> None:
     async with two_servers(engine) as servers, channels(servers) as here:
@@ -114,7 +114,7 @@ async def test_a_send_needs_its_sessions_token_or_a_good_token_of_its_user(
             with pytest.raises(grpc.aio.AioRpcError) as error:
                 await send(here[by], session, text, offer(room_id, "stranger", seq=2))
             assert error.value.code() is code, who
-        # Not of a session that is not there either: no more is told than that it expired.
+        # The same for an unknown session: the answer says only that the token has expired.
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await send(here[by], f"{session}x", own)
         assert error.value.code() is UNAUTHENTICATED
@@ -127,7 +127,7 @@ async def test_a_send_needs_its_sessions_token_or_a_good_token_of_its_user(
             end.cut()
 
 
-async def test_a_withdrawn_key_opens_no_connection_but_its_connections_go_on() -> None:
+async def test_a_withdrawn_key_opens_no_connection_and_ends_none() -> None:
     old, new = es256("old"), es256("new")
     with issuing(old) as issuer:
         settings = {"jwt_secret": "", "jwt_jwks_url": issuer.url}
@@ -136,7 +136,7 @@ async def test_a_withdrawn_key_opens_no_connection_but_its_connections_go_on() -
             bob = SignalEnd(channel, old.token("bob"))
             room_id, _, _ = await meet(alice, bob)
             issuer.show(new)
-            # A token of the new key brings it, and with it the end of the old one.
+            # A token of the new key makes the server fetch the keys, and drop the old one.
             carol = SignalEnd(channel, new.token("carol"))
             await carol.send(join())
             assert (await carol.hear()).HasField("join_room")
@@ -173,7 +173,7 @@ async def test_end_at_expiry_ends_a_connection_and_reserves_its_seat(
             assert refused.value.code() is UNAUTHENTICATED
         expired = transport(one, token("alice", ttl=-60))
         assert (await end_of(expired)).code() is UNAUTHENTICATED
-        # Bob was told nothing of it: what he hears next is Alice's, who has a fresh token.
+        # Bob was not told: the next frame that he receives is from Alice, who has resumed.
         back = transport(other, token("alice"))
         await back.send(resumable(room_id, resume_token, ack=2))
         assert (await back.hear()).join_room.resumed
@@ -219,7 +219,7 @@ async def test_the_python_client_resumes_with_a_fresh_token_without_loss(
             assert asked == 4
 
 
-async def test_an_expiry_past_any_number_ends_nothing(transport: type[End]) -> None:
+async def test_a_token_with_a_huge_expiry_never_ends_its_connection(transport: type[End]) -> None:
     key = es256("key")
     with issuing(key) as issuer:
         settings = {"jwt_secret": "", "jwt_jwks_url": issuer.url} | ENDS_AT_EXPIRY

@@ -18,7 +18,7 @@ QUICK: dict[str, Any] = {"heartbeat": 0.2, "lease": 5.0}
 
 
 async def heartbeat(end: End) -> None:
-    """Read on to the next message without frames."""
+    """Read up to the next message without frames."""
     async with asyncio.timeout(PATIENCE):
         while True:
             message = await end.call.read()
@@ -37,7 +37,7 @@ def heard_after(connection: Connection, moment: float) -> bool:
 
 
 def let_the_lease_run_out(connection: Connection) -> None:
-    """As if nothing had been heard for long."""
+    """Make a participant look as if it had sent nothing for a long time."""
     connection.heard_at -= 1000
 
 

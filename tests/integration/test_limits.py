@@ -1,4 +1,4 @@
-"""The limits of a participant, and that no other participant is affected."""
+"""The limits of a participant. Reaching them affects no other participant."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from tests.support.until import PATIENCE, until
 
 
 async def told_while_it_floods(end: End, room_id: str, pause: float = 0) -> pb.Frame:
-    """What a participant hears first that sends large offers all the while."""
+    """The first frame that a participant receives while it sends large offers."""
 
     async def flood() -> None:
         while True:
@@ -42,13 +42,13 @@ async def test_a_client_that_does_not_read_is_ended_and_the_peer_is_told(
         assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
         await carol.send(offer(other_room))
         assert (await dave.hear()).offer.sdp == "v=0"
-        # Once it reads again it learns why.
+        # When it reads again, it receives the reason.
         ended = await bob.status()
         assert ended is not None
         assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_a_client_that_does_not_read_is_ended_in_time_whatever_the_buffer() -> None:
+async def test_a_client_that_does_not_read_is_ended_in_time_with_any_buffer_size() -> None:
     much = {"max_bytes_per_second": 10**9, "max_waiting_bytes": 10**9}
     async with serving(write_timeout=1.0, **much) as server, ends(server, SignalEnd) as connect:
         alice, _, room_id = await pair(connect)
@@ -68,7 +68,7 @@ async def test_waiting_frames_go_out_together() -> None:
         ]
 
 
-async def test_a_message_over_the_limit_ends_its_sender_only(transport: type[End]) -> None:
+async def test_a_message_over_the_limit_ends_only_its_sender(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         frames = [offer(room_id, "x" * 60_000) for _ in range(9)]
@@ -76,7 +76,7 @@ async def test_a_message_over_the_limit_ends_its_sender_only(transport: type[End
             await alice.send(*frames)
             ended = await alice.status()
         except grpc.aio.AioRpcError as error:
-            # Send alone is refused: the session goes on.
+            # Only this Send is refused: the session continues.
             ended = error
             alice.cut()
         assert ended is not None
@@ -84,7 +84,7 @@ async def test_a_message_over_the_limit_ends_its_sender_only(transport: type[End
         assert (await bob.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
 
 
-async def test_a_token_at_the_limit_gets_in_and_one_over_it_is_refused() -> None:
+async def test_a_token_at_the_limit_is_accepted_and_a_longer_one_is_refused() -> None:
     claims: dict[str, Any] = {"email": "e" * 200, "room": "r" * 200}
     length = len(token("a", **claims))
     async with serving(max_token_bytes=length) as server, ends(server, SignalEnd) as connect:
@@ -107,7 +107,7 @@ async def test_a_flood_ends_only_its_sender(transport: type[End]) -> None:
         while (told := await bob.hear()).HasField("ice_candidate"):
             heard += 1
         assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
-        assert heard == 495, "five seconds' worth may come at once"
+        assert heard == 495, "the frames of five seconds may come at once"
         ended = await alice.status()
         assert ended is not None
         assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -116,7 +116,7 @@ async def test_a_flood_ends_only_its_sender(transport: type[End]) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 400, 3000, 60_000])
-async def test_a_full_burst_ends_neither_end(transport: type[End], size: int) -> None:
+async def test_a_full_burst_ends_neither_participant(transport: type[End], size: int) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob = connect("alice"), connect("bob")
         resumable = pb.JoinRoom(resumable=True)
@@ -125,7 +125,7 @@ async def test_a_full_burst_ends_neither_end(transport: type[End], size: int) ->
         await bob.send(pb.Frame(room_id=room_id, join_room=resumable))
         await bob.hear()
         count = min(495, 160_000 // (size + 80))
-        # In one message, so that Bob has no time to take any in.
+        # In one message, so that Bob has no time to acknowledge any.
         frames = [offer(room_id, "x" * size, seq=n + 1) for n in range(count)]
         await alice.send(*frames)
         for n in range(count):
@@ -151,7 +151,7 @@ async def test_a_stream_beyond_the_limit_is_refused_within_a_second(
         for end in (first, second):
             await end.send(join())
             await end.hear()
-        # A user at its limit may still come back: only its first frame shows that it does not.
+        # A user at its limit may still resume: only its first frame shows whether it does.
         frames = [join()] if limit == "max_streams_per_user" else []
         async with within(1):
             ended = await end_of(third, *frames)
@@ -166,7 +166,7 @@ async def test_a_stream_beyond_the_limit_is_refused_within_a_second(
 async def test_good_tokens_are_accepted_from_an_address_that_sends_bad_ones(
     transport: type[End],
 ) -> None:
-    """Sixty users behind one NAT, which others behind it flood."""
+    """Sixty users connect while others behind the same NAT send bad tokens."""
     async with serving() as server, ends(server, transport) as connect:
         refused = 0
         none: list[tuple[str, str]] = []
@@ -197,7 +197,7 @@ async def test_good_tokens_are_accepted_from_an_address_that_sends_bad_ones(
 
             attacks = [asyncio.create_task(attack(n)) for n in range(len(bad))]
             try:
-                # More than any lock-out would allow.
+                # After so many, a lock-out of the address would have begun.
                 await until(partial(were_refused, 60), 60)
                 for n in range(60):
                     before = refused

@@ -1,4 +1,4 @@
-"""What the server must never log, even at `debug`: personal data and the content of calls."""
+"""Data that the server must never log, even at `debug`: personal data, the content of calls."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ from tests.support.process import dyad_serve
 
 
 class Canaries:
-    """Texts that stand nowhere else, by what they are; to be searched for in the log."""
+    """Unique texts, by kind, that a test searches for in the log."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
@@ -27,12 +27,12 @@ class Canaries:
         return self.note(kind, f"{kind}-{secrets.token_hex(8)}")
 
     def note(self, kind: str, text: str) -> str:
-        assert len(text) >= 16, f"{kind} is too short to be found only where it is said"
+        assert len(text) >= 16, f"{kind} is too short to be unique in the log"
         self.texts[f"{kind} {len(self.texts)}"] = text
         return text
 
     def token(self, jwt: str) -> str:
-        """A token, of which no part may be said; the first is the same in all."""
+        """Note every part of a token but the header, which is the same in all tokens."""
         for part in jwt.split(".")[1:]:
             self.note("token", part)
         return jwt
@@ -45,7 +45,7 @@ class Canaries:
 
 
 async def call(canaries: Canaries, channel: grpc.aio.Channel, transport: type[End]) -> None:
-    """Two who find each other, say everything that can be said, and part; one comes back."""
+    """Two participants join, send every kind of frame, and leave; one of them resumes."""
 
     def connect(who: str, again: str = "") -> tuple[End, str]:
         email = canaries.new(f"{who}.email") + "@example.com"
@@ -94,7 +94,7 @@ async def call(canaries: Canaries, channel: grpc.aio.Channel, transport: type[En
 
 
 async def refusals(canaries: Canaries, channel: grpc.aio.Channel, transport: type[End]) -> None:
-    """Tokens that do not hold, and frames that are none."""
+    """Send invalid tokens and invalid frames."""
     good = canaries.token(token(canaries.new("sub"), email=canaries.new("email")))
     bad = [
         canaries.token(token(canaries.new("sub"), ttl=-60)),
@@ -125,7 +125,7 @@ async def refusals(canaries: Canaries, channel: grpc.aio.Channel, transport: typ
 
 
 async def thefts(canaries: Canaries, channel: grpc.aio.Channel, transport: type[End]) -> None:
-    """What names a session and a seat, in the hands of somebody else."""
+    """Use the session id and the resume token of another user."""
     alice = transport(channel, canaries.token(token(canaries.new("sub"))))
     await alice.send(pb.Frame(seq=1, join_room=pb.JoinRoom(resumable=True)))
     created = await alice.hear()
@@ -140,7 +140,7 @@ async def thefts(canaries: Canaries, channel: grpc.aio.Channel, transport: type[
     await mallory.send(pb.Frame(room_id=ticket, join_room=pb.JoinRoom()))
     assert (await mallory.hear()).error.code == pb.Error.CODE_INVALID_FRAME
     mallory.cut()
-    sessions = [canaries.new("session id of nobody")]
+    sessions = [canaries.new("unknown session id")]
     if isinstance(alice, ListenEnd):
         sessions.append(canaries.note("session id", alice.session_id))
     for session_id in sessions:
@@ -153,7 +153,7 @@ async def thefts(canaries: Canaries, channel: grpc.aio.Channel, transport: type[
 
 
 async def nonsense(canaries: Canaries, channel: grpc.aio.Channel) -> None:
-    """Bytes that are no message at all."""
+    """Send bytes that are not a message."""
     good = canaries.token(token(canaries.new("sub")))
     metadata = (("authorization", f"Bearer {good}"),)
     bytes_ = b"\xff\xff\xff" + canaries.new("bytes").encode()
@@ -180,14 +180,14 @@ async def test_the_log_contains_no_personal_data_of_a_call(transport: type[End])
         served.process.terminate()
         assert await served.command.ended() == 0
     log = served.command.said
-    # It does speak: the search below is not through an empty text.
+    # The log is not empty, so the search below can find something.
     assert log.count("session opened") >= 4, log
     assert re.search(r"session ended reason=\w+", log), log
     assert "seat resumed" in log, log
     assert list(canaries.said(log)) == [], log
 
 
-@pytest.mark.parametrize("status", [200, 503], ids=["keys are there", "keys are away"])
+@pytest.mark.parametrize("status", [200, 503], ids=["keys fetched", "keys unavailable"])
 async def test_the_log_says_nothing_of_tokens_whose_keys_are_fetched(status: int) -> None:
     canaries = Canaries()
     key = es256("key")
@@ -229,6 +229,6 @@ def test_a_logged_canary_is_found() -> None:
     canaries = Canaries()
     jwt = canaries.token(token())
     email = canaries.new("email")
-    assert list(canaries.said("a line without any")) == []
+    assert list(canaries.said("a line without canaries")) == []
     assert list(canaries.said(f"a call of {email}")) == ["email 2"]
     assert list(canaries.said(f"bad token {jwt}")) == ["token 0", "token 1"]

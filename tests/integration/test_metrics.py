@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 
 
 async def ask(port: int, request: str) -> str:
-    """Send this; all that the server answers until it closes the connection."""
+    """Send this; returns everything that the server sends until it closes the connection."""
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(request.encode())
     async with asyncio.timeout(PATIENCE):
@@ -42,7 +42,7 @@ async def metrics() -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def half_sent(port: int, count: int) -> AsyncIterator[list[asyncio.StreamReader]]:
-    """So many connections whose request never ends."""
+    """Open this many connections whose request never ends."""
     pairs = []
     for _ in range(count):
         reader, writer = await asyncio.open_connection(HOST, port)
@@ -67,7 +67,7 @@ async def test_500_unfinished_requests_block_no_scrape() -> None:
             assert "dyad_participants 0.0" in answer
             assert process.num_threads() == threads
             assert process.memory_info().rss < memory + 8_000_000
-            # Connections that were closed are gone by the loop's next turn.
+            # The loop removes closed connections in its next turn.
             await until(lambda: process.num_fds() < files + 32)
 
 
@@ -96,7 +96,9 @@ async def test_a_request_that_does_not_end_in_time_is_disconnected(
         ("\x16\x03\x01", HTTPStatus.BAD_REQUEST),
     ],
 )
-async def test_a_request_is_answered_by_its_status(request_line: str, status: HTTPStatus) -> None:
+async def test_each_request_is_answered_with_its_status(
+    request_line: str, status: HTTPStatus
+) -> None:
     async with metrics() as port:
         answer = await ask(port, f"{request_line}\r\nHost: x\r\n\r\n")
     head, _, body = answer.partition("\r\n\r\n")
@@ -117,7 +119,7 @@ async def test_a_request_without_an_end_is_disconnected_at_8_kib() -> None:
         writer.close()
 
 
-async def test_metrics_are_served_on_loopback_only_by_default() -> None:
+async def test_by_default_metrics_are_served_only_on_loopback() -> None:
     port = free_port()
     public = ("--host", "127.0.0.2", "--metrics-port", str(port))
     async with dyad_serve(SECRET, *public):

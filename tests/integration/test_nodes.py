@@ -1,4 +1,4 @@
-"""Several nodes on one Redis: what participants on different nodes see."""
+"""Several nodes on one Redis, and participants on different nodes."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ class Nodes:
         return end
 
     async def pair(self, first: int = 0, second: int = 1) -> tuple[End, End, str, str]:
-        """Alice on one node, Bob on another; and what gives Bob his seat back."""
+        """Alice on one node, Bob on another, their room, and Bob's resume token."""
         alice, bob = self.connect("alice", first), self.connect("bob", second)
         room_id, self.resume_tokens["alice"], resume_token = await meet(alice, bob)
         return alice, bob, room_id, resume_token
@@ -101,7 +101,7 @@ async def test_a_seat_is_resumed_on_another_node(transport: type[End]) -> None:
             assert frame.offer.sdp == f"from {node}"
 
 
-async def test_clients_of_a_drained_node_go_on_elsewhere_without_loss(
+async def test_clients_of_a_drained_node_continue_on_another_without_loss(
     transport: type[End],
 ) -> None:
     async with nodes(transport, 2) as here:
@@ -140,7 +140,7 @@ async def test_a_send_to_another_node_is_forwarded() -> None:
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_without_redis_joins_are_refused_and_pairs_on_one_node_go_on(
+async def test_without_redis_joins_are_refused_and_pairs_on_one_node_continue(
     transport: type[End],
 ) -> None:
     async with nodes(transport) as here:

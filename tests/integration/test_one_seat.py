@@ -53,7 +53,7 @@ async def test_opening_a_link_twice_does_not_pair_a_user_with_itself(
 async def test_a_dead_connection_does_not_keep_its_user_out(
     transport: type[End],
 ) -> None:
-    # Nothing probes it within the test, as behind a proxy that answers for it.
+    # No ping notices it during the test, as if a proxy answered them.
     quiet = {"keepalive_time": 600.0, "write_timeout": 600.0}
     async with serving(**quiet) as server, ends(server, transport) as connect:
         alice = connect("alice")
@@ -77,17 +77,17 @@ async def test_a_dead_connection_does_not_keep_its_user_out(
             dead.cut()
 
 
-@pytest.mark.parametrize("gone", ["still connected", "its seat held", "its grace over"])
-async def test_a_device_that_wakes_up_does_not_disconnect_its_users_other_device(
+@pytest.mark.parametrize("gone", ["still connected", "its seat reserved", "its grace time over"])
+async def test_a_device_that_wakes_up_does_not_disconnect_the_other_device_of_its_user(
     transport: type[End], gone: str
 ) -> None:
-    grace = 0.2 if gone == "its grace over" else 15.0
+    grace = 0.2 if gone == "its grace time over" else 15.0
     async with serving(resume_grace=grace) as server, ends(server, transport) as connect:
         alice, laptop, room_id, resume_token = await resumable_pair(connect)
         if gone != "still connected":
             laptop.cut()
             await until(lambda: any(each.state is State.RESERVED for each in server.dyad.hub))
-        if gone == "its grace over":
+        if gone == "its grace time over":
             told = await alice.hear()
             assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
         phone = connect("bob")
@@ -121,7 +121,7 @@ async def test_a_refused_resume_may_join_again_if_the_user_has_no_other_session(
         assert retry_after_ms(late) is None
 
 
-async def test_of_fifty_connections_of_one_user_the_newest_has_the_seat(
+async def test_the_newest_of_fifty_connections_of_one_user_has_the_seat(
     transport: type[End],
 ) -> None:
     async with serving(max_streams_per_user=100) as server, ends(server, transport) as connect:
@@ -164,7 +164,7 @@ async def test_the_case_of_a_room_id_does_not_matter(transport: type[End]) -> No
         assert left.HasField("leave_room")
 
 
-async def test_the_case_of_a_tokens_room_does_not_matter(transport: type[End]) -> None:
+async def test_the_case_of_the_room_in_a_token_does_not_matter(transport: type[End]) -> None:
     room_id = str(uuid.uuid4())
     async with serving() as server, ends(server, transport) as connect:
         alice = connect("alice", room=room_id.upper())

@@ -1,4 +1,4 @@
-"""The server as a process: how it starts, how it stops, how it loses participants."""
+"""The server as a process: its start, its stop, and participants that vanish."""
 
 import asyncio
 import os
@@ -116,7 +116,7 @@ async def test_a_participant_that_vanishes_frees_its_seat(
             alice.cut()
 
 
-async def test_health_answers_for_all_and_for_the_service() -> None:
+async def test_health_reports_the_server_and_the_service() -> None:
     async with (
         dyad_serve(SECRET) as served,
         grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
@@ -141,7 +141,7 @@ async def test_reflection_is_served_only_if_enabled(*, asked: bool) -> None:
             names = [service.name for service in answer.list_services_response.service]
             assert SERVICE in names
         else:
-            # Nothing is written: a write that meets the end of its call hides the status.
+            # The test writes nothing: a write that meets the end of its stream hides the status.
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call.read()
             assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -1,4 +1,4 @@
-"""Resume as docs/protocol.md promises it, over both transports."""
+"""Resuming a seat as docs/protocol.md promises, over both transports."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ async def test_frames_sent_during_a_disconnect_arrive_after_the_resume(
             (4, "three"),
         ]
         await back.send(offer(room_id, "again", seq=1), offer(room_id, "new", seq=2))
-        assert (await alice.hear()).offer.sdp == "new", "what was taken in came twice"
+        assert (await alice.hear()).offer.sdp == "new", "a frame that was received came again"
 
 
 async def test_a_seat_can_be_resumed_before_any_frame_and_repeatedly(
@@ -93,7 +93,7 @@ async def test_a_resume_token_is_good_for_one_use(transport: type[End]) -> None:
         await back.send(resumable(room_id, token, ack=1))
         await back.hear()
         await back.send(pb.Frame(ack=1))
-        # Answered, so that it is known to have arrived.
+        # An answer shows that the frame has arrived.
         await back.send(pb.Frame(seq=9))
         assert (await back.hear()).error.code == pb.Error.CODE_INVALID_FRAME
         thief = connect("bob")
@@ -102,7 +102,7 @@ async def test_a_resume_token_is_good_for_one_use(transport: type[End]) -> None:
         assert (await back.hear()).error.code == pb.Error.CODE_INVALID_FRAME
 
 
-async def test_of_two_concurrent_resumes_with_a_token_one_has_the_seat(
+async def test_one_of_two_concurrent_resumes_with_a_token_has_the_seat(
     transport: type[End],
 ) -> None:
     async with serving() as server, ends(server, transport) as connect:
@@ -204,7 +204,7 @@ async def test_a_wrong_resume_is_refused_and_the_seat_stays_reserved(
         thief = connect(who)
         assert await _end_of(thief, resumable(where, what, ack=ack)) is grpc.StatusCode.ABORTED
         if fault == "ack":
-            # Its own token, but it can not be kept in step: both ends are told.
+            # Its token is right, but the ack is not: they are out of sync, and both ends are told.
             ended = await bob.status()
             assert ended is not None
             assert ended.code() is grpc.StatusCode.ABORTED
@@ -214,8 +214,10 @@ async def test_a_wrong_resume_is_refused_and_the_seat_stays_reserved(
             assert (await bob.hear()).ice_candidate.candidate == "still here"
 
 
-async def test_exceeding_what_may_be_kept_ends_both(transport: type[End]) -> None:
-    # The grace time must not be what ends it.
+async def test_a_reserved_seat_with_too_many_kept_frames_ends_and_both_are_told(
+    transport: type[End],
+) -> None:
+    # Long enough that the grace time does not end the session.
     settings = {"max_frames_per_second": 10_000, "resume_grace": 600}
     async with serving(**settings) as server, ends(server, transport) as connect:
         alice, bob, room_id, token = await resumable_pair(connect)

@@ -25,8 +25,8 @@ async def test_a_session_that_was_resumed_elsewhere_receives_nothing() -> None:
             with pytest.raises(Error) as refused:
                 await bob.send(frame)
             assert refused.value.code() is StatusCode.NOT_FOUND
-        await back.send(offer(room_id, "of the one who came back", seq=2))
-        assert (await alice.hear()).offer.sdp == "of the one who came back"
+        await back.send(offer(room_id, "from the resumed session", seq=2))
+        assert (await alice.hear()).offer.sdp == "from the resumed session"
 
 
 async def test_session_ids_and_resume_tokens_are_128_random_bits_and_never_repeat() -> None:
@@ -50,13 +50,13 @@ async def test_session_ids_and_resume_tokens_are_128_random_bits_and_never_repea
             back.cut()
     for kind, found in names.items():
         assert len(set(found)) == len(found), f"a {kind} came again"
-        # Each bit takes both values: with 100 names, one does not in 2^-99.
+        # Each bit must take both values. With 100 ids, the chance that one does not is 2^-99.
         (length,) = {len(name) for name in found}
         numbers = [int.from_bytes(name, "big") for name in found]
         moving = [
             bit for bit in range(length * 8) if len({number >> bit & 1 for number in numbers}) == 2
         ]
-        assert len(moving) == length * 8 >= 128, f"a {kind} has bits that stand still"
+        assert len(moving) == length * 8 >= 128, f"a {kind} has bits that never change"
 
 
 async def test_fields_that_only_the_server_sets_are_ignored_from_a_client(
@@ -145,10 +145,10 @@ async def test_a_resume_token_is_useless_with_a_jwt_for_another_room(
         ended = await end_of(other, resumable(created.room_id, created.join_room.resume_token, 1))
         assert ended.code() is StatusCode.PERMISSION_DENIED
         await alice.send(offer(created.room_id, seq=2))
-        assert (await alice.hear()).error.code == pb.Error.CODE_PEER_ABSENT, "her seat is her own"
+        assert (await alice.hear()).error.code == pb.Error.CODE_PEER_ABSENT, "she lost her seat"
 
 
-def strange_rooms() -> dict[str, str]:
+def invalid_rooms() -> dict[str, str]:
     return {
         "control letters": "\x00\x01\x1b[31m\r\n\x7f",
         "other scripts": "комната\u202e",
@@ -162,11 +162,11 @@ def strange_rooms() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("kind", strange_rooms())
+@pytest.mark.parametrize("kind", invalid_rooms())
 async def test_an_invalid_room_id_is_refused_and_not_quoted(
     transport: type[End], kind: str
 ) -> None:
-    room_id = strange_rooms()[kind]
+    room_id = invalid_rooms()[kind]
     too_long = len(room_id) > 36
     async with serving() as server, ends(server, transport) as connect:
         alice = connect("alice")
@@ -197,7 +197,7 @@ async def test_a_refusal_does_not_repeat_what_was_sent(transport: type[End]) -> 
 @pytest.mark.parametrize(
     "unknown",
     [
-        b"\x82\x01\x02\x0a\x00",  # field 16: a seventh event
+        b"\x82\x01\x02\x0a\x00",  # field 16: an event that the contract does not have
         b"\xc2\x3e\x03new",  # field 1000
         b"\x10\x07",  # sender as a number
         b"\x50\x07",  # join_room as a number
@@ -214,10 +214,10 @@ async def test_an_event_of_another_contract_is_refused(
         answer = await alice.hear()
         assert (answer.error.code, answer.reply_to) == (pb.Error.CODE_INVALID_FRAME, 1)
         await alice.send(offer(room_id, "next", seq=2))
-        assert (await bob.hear()).offer.sdp == "next", "the peer heard of it"
+        assert (await bob.hear()).offer.sdp == "next", "the peer received it"
 
 
-async def test_two_events_in_one_frame_are_the_last_of_them(transport: type[End]) -> None:
+async def test_of_two_events_in_one_frame_the_last_counts(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         both = leave(room_id).SerializeToString() + offer(room_id, "last").SerializeToString()
@@ -229,17 +229,17 @@ async def test_two_events_in_one_frame_are_the_last_of_them(transport: type[End]
 
 NO_MESSAGES = {
     "no UTF-8": b"\x0a\x04\x0a\x02\xff\xfe",
-    "no UTF-8 in an offer": b"\x0a\x06\x62\x04\x0a\x02\xc3\x28",
+    "an offer that is not UTF-8": b"\x0a\x06\x62\x04\x0a\x02\xc3\x28",
     "half a surrogate pair": b"\x0a\x05\x0a\x03\xed\xa0\x80",
     "no message": b"\xff\xff\xff\xff\xff\xff",
     "cut off": b"\x0a\x7fabc",
-    "longer than it is": b"\x0a\xff\xff\xff\xff\x0f",
+    "a length past the end": b"\x0a\xff\xff\xff\xff\x0f",
     "a group without an end": b"\x0b" * 200,
 }
 
 
 @pytest.mark.parametrize("nonsense", NO_MESSAGES.values(), ids=NO_MESSAGES.keys())
-async def test_bytes_that_are_not_a_message_harm_no_other_stream(
+async def test_bytes_that_are_not_a_message_do_not_affect_other_streams(
     nonsense: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving() as server, channel_to(server) as channel:
@@ -251,7 +251,7 @@ async def test_bytes_that_are_not_a_message_harm_no_other_stream(
         assert answer.error.code == pb.Error.CODE_INVALID_FRAME
         bob = ListenEnd(channel, token("bob"))
         await bob.send(join(created.room_id))
-        assert (await bob.hear()).join_room.peer.user_id == "alice", "and the call goes on"
+        assert (await bob.hear()).join_room.peer.user_id == "alice", "the call continues"
 
         send: Any = channel.unary_unary(f"/{SERVICE}/Send")
         for metadata, code in (

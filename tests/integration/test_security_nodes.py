@@ -41,7 +41,7 @@ async def test_a_secret_with_an_invalid_node_leaves_nothing_in_redis() -> None:
         assert set(await redis.keys("*")) <= before
 
 
-async def test_what_a_user_may_forward_to_other_nodes_is_bounded() -> None:
+async def test_a_user_may_forward_a_bounded_amount_to_other_nodes() -> None:
     async with nodes(ListenEnd) as here, Redis(port=here.redis.port) as redis:
         alice, bob, room_id, _ = await here.pair()
         carol = here.connect("carol", 1)
@@ -51,7 +51,7 @@ async def test_what_a_user_may_forward_to_other_nodes_is_bounded() -> None:
         assert isinstance(mallory, ListenEnd)
         await carol.send()
         await mallory.send()
-        # No session of hers: nobody else would count what she sends.
+        # Without a session of hers, only this limit counts what she sends.
         large = offer("", "v" * 60_000)
         asked = pb.SendRequest(session_id=f"{carol.session_id}x", frames=[large])
         before = (await redis.info("memory"))["used_memory"]
@@ -73,9 +73,9 @@ async def test_what_a_user_may_forward_to_other_nodes_is_bounded() -> None:
 async def test_made_up_resumes_are_bounded_and_suspend_no_housekeeping() -> None:
     async with nodes(SignalEnd, 2) as here:
         alice, bob, room_id, resume_token = await here.pair(0, 1)
-        broker = here.servers[0].dyad.hub._broker  # noqa: SLF001 - what it believes is not told
+        broker = here.servers[0].dyad.hub._broker  # noqa: SLF001 - nothing else shows it
         assert isinstance(broker, RedisBroker)
-        presence = broker._seats.presence  # noqa: SLF001 - the same
+        presence = broker._seats.presence  # noqa: SLF001 - as above
         believed: set[Presence] = set()
         stop = asyncio.Event()
 
@@ -84,18 +84,18 @@ async def test_made_up_resumes_are_bounded_and_suspend_no_housekeeping() -> None
             while not stop.is_set():
                 made_up = resumable(room_id, secrets.token_urlsafe(32), ack=1)
                 codes.add((await end_of(here.connect(name, 0), made_up)).code())
-                believed.add(presence("nobody at all"))
+                believed.add(presence("no such user"))
             return codes
 
         async with asyncio.TaskGroup() as made:
             making = [made.create_task(make_up(name)) for name in ("mallory", "bob")]
             for number in range(100):
-                believed.add(presence("nobody at all"))
+                believed.add(presence("no such user"))
                 await alice.send(candidate(room_id, str(number), seq=number + 2))
             heard = [(await bob.hear()).ice_candidate.candidate for _ in range(100)]
             assert heard == [str(number) for number in range(100)]
             bob.cut()
-            # Hers among all of these.
+            # Her own resume is among all of these.
             again = here.connect("bob", 0)
             await again.send(resumable(room_id, resume_token, ack=101))
             assert (await again.hear()).join_room.resumed

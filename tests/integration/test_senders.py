@@ -1,4 +1,4 @@
-"""What a sender may cost the server and other participants."""
+"""How much one sender may cost the server and other participants."""
 
 import contextlib
 
@@ -27,7 +27,7 @@ RESOURCE_EXHAUSTED = str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
 @pytest.mark.parametrize("path", [SIGNAL, LISTEN, SEND])
 async def test_an_rpc_without_a_token_is_refused_before_its_message(path: str) -> None:
     async with serving() as server, connected(server.port) as mallory:
-        # Headers alone: the message that the contract asks for never comes.
+        # Only headers: the request message never comes.
         for stream in range(1, 201, 2):
             mallory.write(mallory.headers(stream, path=path))
         for stream in range(1, 201, 2):
@@ -53,7 +53,7 @@ async def test_a_user_has_a_bounded_number_of_requests_under_way() -> None:
         refused = [stream for stream in streams if stream in mallory.trailers]
         assert refused == streams[16:]
         assert {mallory.trailers[s]["grpc-status"] for s in refused} == {RESOURCE_EXHAUSTED}
-        # What is over counts no more.
+        # Requests that have ended no longer count.
         mallory.say(streams[0], pb.SendRequest(session_id="none"))
         assert (await mallory.ended(streams[0]))["grpc-status"] == "5", "NOT_FOUND"
         again = mallory.call(token(), SEND)
@@ -97,7 +97,7 @@ async def test_a_message_with_too_many_frames_is_refused_unparsed(
     ids=["empty", "large"],
 )
 async def test_messages_without_frames_count_too(text: bytes, times: int) -> None:
-    # All of it fits into the window of a stream, so the server has it however slow it is.
+    # Everything fits into the window of the stream, so even a slow server receives it.
     async with serving(max_bytes_per_second=8192) as server, connected(server.port) as mallory:
         stream = mallory.call(token(), SIGNAL)
         mallory.say(stream, *[message(text)] * times)
@@ -109,7 +109,7 @@ async def test_rates_belong_to_the_user_not_to_the_connection(transport: type[En
         first, second, other = connect("alice"), connect("alice"), connect("bob")
         await first.send(*(offer("") for _ in range(5)))
         assert (await first.hear()).HasField("error")
-        # She has waited for nothing, so her second connection has nothing left to say.
+        # She has used her whole burst, so her second connection may send nothing more.
         ended = await end_of(second, *(offer("") for _ in range(5)))
         assert ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         await other.send(*(offer("") for _ in range(5)))

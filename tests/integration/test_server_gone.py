@@ -1,4 +1,4 @@
-"""A server that dies or freezes: what participants see, and what is left of their rooms."""
+"""A server that dies or freezes: what its participants see, and what remains of their rooms."""
 
 import asyncio
 import signal
@@ -25,7 +25,7 @@ def clock() -> float:
 async def pair(
     port: int, *, room: str = "", bobs_port: int = 0, resumable: bool = True
 ) -> AsyncIterator[tuple[dyad.Connection, dyad.Connection]]:
-    """Alice and Bob in a room, that of their tokens where one is given."""
+    """Alice and Bob in a room; the one in their tokens, if there is one."""
     async with (
         dyad.connect(f"127.0.0.1:{port}", token("alice", room=room)) as alice,
         dyad.connect(f"127.0.0.1:{bobs_port or port}", token("bob", room=room)) as bob,
@@ -85,7 +85,7 @@ async def test_a_room_named_in_the_tokens_is_created_again_after_the_server_died
             assert await anext(connection) == dyad.Reconnecting()
             back = await anext(connection)
             assert isinstance(back, dyad.Reconnected)
-            assert not back.resumed, "what was under way may be lost, and it says so"
+            assert not back.resumed, "frames under way may be lost, and the client says so"
             assert back.room.room_id == room
         await alice.send_offer("anew")
         event = await anext(bob)
@@ -102,7 +102,7 @@ async def test_the_time_to_notice_silence_and_the_grace_time_add_up() -> None:
     ):
         network.stall()
         began = clock()
-        await alice.send_offer("to one who is gone")
+        await alice.send_offer("to a peer that is gone")
         async with within(12):
             assert await anext(alice) == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
         assert clock() - began > 2

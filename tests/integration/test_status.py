@@ -1,4 +1,4 @@
-"""Every status of the contract, provoked over each transport that can end with it."""
+"""Every status of the contract, caused over each transport that can end with it."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -26,11 +26,11 @@ async def an_expired_token(server: Server, connect: Connect) -> Error:
     return await end_of(connect("alice", ttl=-60))
 
 
-async def another_room_than_the_tokens(server: Server, connect: Connect) -> Error:
+async def a_room_other_than_that_of_the_token(server: Server, connect: Connect) -> Error:
     return await end_of(connect("alice", room=str(uuid.uuid4())), join(str(uuid.uuid4())))
 
 
-async def a_room_of_the_token_that_is_no_uuid(server: Server, connect: Connect) -> Error:
+async def a_token_with_a_room_that_is_not_a_uuid(server: Server, connect: Connect) -> Error:
     return await end_of(connect("alice", room="the kitchen"), join())
 
 
@@ -40,22 +40,22 @@ async def send(end: ListenEnd, session_id: str) -> Error:
     return refused.value
 
 
-async def a_session_that_is_not_there(server: Server, connect: Connect) -> Error:
+async def an_unknown_session(server: Server, connect: Connect) -> Error:
     mallory = connect("mallory")
     assert isinstance(mallory, ListenEnd)
     return await send(mallory, "no-such-session")
 
 
-async def somebody_elses_session(server: Server, connect: Connect) -> Error:
+async def the_session_of_another_user(server: Server, connect: Connect) -> Error:
     alice, mallory = connect("alice"), connect("mallory")
     assert isinstance(alice, ListenEnd)
     assert isinstance(mallory, ListenEnd)
     await alice.send(join())
     refused = await send(mallory, alice.session_id)
     assert refused.details() == (await send(mallory, "no-such-session")).details(), (
-        "The answer tells that there is such a session."
+        "The answer reveals that the session exists."
     )
-    assert (await alice.hear()).HasField("join_room"), "and Alice's goes on"
+    assert (await alice.hear()).HasField("join_room"), "the session of Alice continues"
     return refused
 
 
@@ -68,7 +68,7 @@ async def no_join_in_time(server: Server, connect: Connect) -> Error:
     return await end_of(connect("alice"), pb.Frame(ack=1))
 
 
-async def nobody_else_in_time(server: Server, connect: Connect) -> Error:
+async def no_peer_in_time(server: Server, connect: Connect) -> Error:
     return await end_of(connect("alice"), join())
 
 
@@ -76,7 +76,7 @@ async def nothing_sent_for_the_lease(server: Server, connect: Connect) -> Error:
     return await end_of(connect("alice"), join(seq=1))
 
 
-async def a_resume_token_that_is_none(server: Server, connect: Connect) -> Error:
+async def an_invalid_resume_token(server: Server, connect: Connect) -> Error:
     asked = pb.JoinRoom(resumable=True, resume_token="none")
     return await end_of(connect("alice"), pb.Frame(room_id=str(uuid.uuid4()), join_room=asked))
 
@@ -111,14 +111,14 @@ class Row:
 SHORT_LEASE = {"heartbeat": 0.1, "lease": 0.3}
 ROWS = [
     Row(StatusCode.UNAUTHENTICATED, an_expired_token),
-    Row(StatusCode.PERMISSION_DENIED, another_room_than_the_tokens),
-    Row(StatusCode.PERMISSION_DENIED, a_room_of_the_token_that_is_no_uuid),
-    Row(StatusCode.NOT_FOUND, a_session_that_is_not_there, (ListenEnd,)),
-    Row(StatusCode.NOT_FOUND, somebody_elses_session, (ListenEnd,)),
+    Row(StatusCode.PERMISSION_DENIED, a_room_other_than_that_of_the_token),
+    Row(StatusCode.PERMISSION_DENIED, a_token_with_a_room_that_is_not_a_uuid),
+    Row(StatusCode.NOT_FOUND, an_unknown_session, (ListenEnd,)),
+    Row(StatusCode.NOT_FOUND, the_session_of_another_user, (ListenEnd,)),
     Row(StatusCode.RESOURCE_EXHAUSTED, too_large_a_frame, BOTH, {"max_frame_bytes": 1000}),
     Row(StatusCode.DEADLINE_EXCEEDED, no_join_in_time, BOTH, {"join_timeout": 0.2}),
-    Row(StatusCode.DEADLINE_EXCEEDED, nobody_else_in_time, BOTH, {"lone_timeout": 0.2}),
-    Row(StatusCode.ABORTED, a_resume_token_that_is_none),
+    Row(StatusCode.DEADLINE_EXCEEDED, no_peer_in_time, BOTH, {"lone_timeout": 0.2}),
+    Row(StatusCode.ABORTED, an_invalid_resume_token),
     Row(StatusCode.ABORTED, the_same_user_elsewhere, retry_after_ms="-1"),
     Row(StatusCode.UNAVAILABLE, a_server_that_drains),
     Row(StatusCode.UNAVAILABLE, a_server_that_drains_already),
@@ -137,15 +137,15 @@ async def test_each_failure_ends_with_its_status_and_a_sentence(
     async with serving(**row.settings) as server, ends(server, transport) as connect:
         ended = await row.provoke(server, connect)
     assert ended.code() is row.status, ended.details()
-    assert (ended.details() or "").endswith("."), "no sentence for the person reading a log"
+    assert (ended.details() or "").endswith("."), "the status has no sentence"
     told = dict(ended.trailing_metadata() or ()).get("retry-after-ms")
     if row.status is StatusCode.UNAVAILABLE:
         assert 200 <= int(str(told)) <= 2000
     else:
-        assert told == row.retry_after_ms, "only with UNAVAILABLE the server knows when"
+        assert told == row.retry_after_ms, "only UNAVAILABLE says when to reconnect"
 
 
-def test_every_status_of_the_server_is_provoked_here() -> None:
+def test_this_file_causes_every_status_of_the_server() -> None:
     assert {row.status for row in ROWS} == set(STATUS.values())
 
 
@@ -161,7 +161,7 @@ def test_every_status_of_the_server_is_provoked_here() -> None:
     ],
     ids=["none", "empty", "nonsense", "Basic", "too long", "two"],
 )
-async def test_without_exactly_one_good_token_every_rpc_is_unauthenticated(
+async def test_without_exactly_one_valid_token_every_rpc_is_unauthenticated(
     metadata: tuple[tuple[str, str], ...],
 ) -> None:
     async with serving() as server, ends(server, SignalEnd) as connect:
@@ -180,8 +180,8 @@ async def test_without_exactly_one_good_token_every_rpc_is_unauthenticated(
         assert refused.value.code() is StatusCode.UNAUTHENTICATED
 
 
-async def test_a_stream_that_ends_as_it_begins_has_its_status_too(transport: type[End]) -> None:
-    # gRPC sends none where a call is ended while its first message is being written.
+async def test_a_stream_that_ends_as_it_begins_has_a_status(transport: type[End]) -> None:
+    # gRPC sends no status if a stream ends while its first message is being written.
     async with serving(max_streams_per_user=1000) as server, ends(server, transport) as connect:
         for _ in range(200):
             alice = connect("alice")

@@ -29,7 +29,7 @@ async def test_tls_carries_a_call(tmp_path: Path) -> None:
         assert await created(server, grpc.ssl_channel_credentials(own.read()[1]))
 
 
-async def test_mtls_lets_in_only_a_client_with_a_certificate(tmp_path: Path) -> None:
+async def test_mtls_accepts_only_a_client_with_a_certificate(tmp_path: Path) -> None:
     own, client = certificate(tmp_path, "server"), certificate(tmp_path, "client")
     settings = {"tls_cert": own.cert, "tls_key": own.key, "tls_client_ca": client.cert}
     async with serving(**settings) as server:

@@ -24,7 +24,7 @@ async def test_a_client_that_never_acknowledges_is_ended_at_256_kib_and_the_peer
         for n in range(4):
             await alice.send(offer(room_id, BIG, seq=n + 2))
             assert (await bob.hear()).offer.sdp == BIG
-        # A fifth is more than is kept for one who may ask for it again.
+        # The fifth exceeds what the server keeps for a client that may resume.
         await alice.send(offer(room_id, BIG, seq=6))
         told = await alice.hear()
         while told.WhichOneof("event") is None:

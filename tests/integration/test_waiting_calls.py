@@ -18,7 +18,7 @@ _CANCELLED, _UNAUTHENTICATED = "1", "16"
 
 
 class _Client:
-    """Speaks HTTP/2 and blocks the thread meanwhile, the server's loop included."""
+    """Speaks HTTP/2, and blocks the thread meanwhile, which also runs the loop of the server."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
@@ -27,7 +27,7 @@ class _Client:
         self.pongs = 0
 
     def begin(self, calls: int) -> None:
-        """Begin calls without a token, and wait until the server has read them."""
+        """Begin RPCs without a token, and wait until the server has read them."""
         pairs = [(":method", "POST"), (":scheme", "http"), (":path", SEND), (":authority", "x")]
         block = Encoder().encode([*pairs, ("content-type", "application/grpc"), ("te", "trailers")])
         frames = [HeadersFrame(2 * n + 1, block, flags=["END_HEADERS"]) for n in range(calls)]
@@ -37,7 +37,7 @@ class _Client:
             self._hear()
 
     def hear(self, ends: int) -> None:
-        """Wait until so many calls have ended."""
+        """Wait until this many RPCs have ended."""
         while len(self.statuses) < ends:
             self._hear()
 
@@ -60,7 +60,7 @@ class _Client:
         data = b""
         while len(data) < size:
             more = self._socket.recv(size - len(data))
-            assert more, "the server hung up"
+            assert more, "the server closed the connection"
             data += more
         return data
 
@@ -69,11 +69,11 @@ async def test_only_a_bounded_number_of_rpcs_waits_to_begin() -> None:
     async with serving() as server:
         client = _Client(server.port)
         try:
-            # Blocks this very loop, which is the server's: not one of them can begin.
+            # This blocks the loop of the server, so none of the RPCs can begin.
             client.begin(CALLS)
             await asyncio.to_thread(client.hear, CALLS)
         finally:
             client.close()
     ends = Counter(client.statuses)
-    # gRPC had asked for the first one already.
+    # gRPC was already waiting for the first RPC.
     assert ends == {_CANCELLED: CALLS - WAITING - 1, _UNAUTHENTICATED: WAITING + 1}

@@ -1,4 +1,4 @@
-"""`dyad serve --workers`: several processes that look like one server."""
+"""The option `--workers`: several processes that look like one server."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_repl
                 if len(now) == 2 and workers[0] not in now:
                     break
                 await asyncio.sleep(0.05)
-        # To the supervisor alone, though a terminal that closes tells the workers too.
+        # Only to the supervisor. A terminal that closes would signal the workers, too.
         served.process.send_signal(signal.SIGHUP)
         async with asyncio.timeout(PATIENCE):
             assert await served.process.wait() == 0
