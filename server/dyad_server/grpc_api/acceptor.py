@@ -1,10 +1,24 @@
 """A `grpc.aio` server that survives an RPC with an undecodable method path.
 
-grpc.aio 1.85 accepts all RPCs of unknown methods in one task, and decodes their paths
-there. A single byte that is not UTF-8, from any client and without a token, ends that
-task: the process stays alive, but accepts no new RPC. Here, RPCs of unknown methods are
+grpc.aio accepts all RPCs in one task, which decodes the path of an unknown method. If one
+byte of it is not UTF-8, that task fails: gRPC closes the port, while the process stays
+alive. Any client can send such a path, without a token. Here, RPCs of unknown methods are
 refused before that task sees them. All other methods are registered, so gRPC knows their
 paths.
+
+This uses four private parts of grpcio, so pyproject.toml admits 1.85 only. What happens if
+a later version changes one of them, as tried with 1.85.3:
+
+- `cygrpc.AioServer`, which `grpc.aio.server` looks up when it is called, and keeps as
+  `_server`: else the server is gRPC's own, an undecodable path closes the port again, and
+  `services` raises AttributeError.
+- `_make_request_call_future`, which is called with None for RPCs of unknown methods: else
+  an undecodable path closes the port again.
+- `_request_call`, which waits for such an RPC: else the port closes as the server starts.
+- `_ServicerContext` and its four arguments: else RPCs of unknown methods get no answer.
+
+tests/faults/test_wire.py fails in each case. Once gRPC itself survives such a path, this
+module can go; its main branch does not yet (November 2026).
 """
 
 import asyncio

@@ -112,6 +112,19 @@ def test_the_experiment_is_set_before_grpc_is_imported_unless_the_user_has_set_i
     assert said.rstrip("\n") == f"False {then}"
 
 
+def test_grpc_still_knows_the_experiment() -> None:
+    start = (
+        "import dyad_server, grpc, asyncio\n"
+        "async def start(): await grpc.aio.server().start()\n"
+        "asyncio.run(start())\n"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "GRPC_EXPERIMENTS"}
+    done = subprocess.run(
+        [sys.executable, "-c", start], env=env, stderr=subprocess.PIPE, text=True, check=True
+    )
+    assert "Unknown experiment" not in done.stderr, "see grpc_environment"
+
+
 @pytest.mark.parametrize("module", ["app", "cli.main", "cli.demo", "grpc_api.servicer"])
 def test_the_experiment_is_set_whatever_is_imported_first(module: str) -> None:
     env = {name: value for name, value in os.environ.items() if name != "GRPC_EXPERIMENTS"}
