@@ -1,4 +1,4 @@
-"""The pair program of each client, built once, and the table of results."""
+"""Builds the pair program of each client once, and prints the table of results."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ NODE = Path(sys.executable).parent / "node"
 
 
 def kotlin_build() -> FileLock:
-    """To hold while Maven runs: its builds share their `target` folders."""
+    """The lock for Maven: its builds share their `target` folders."""
     (ROOT / "build").mkdir(exist_ok=True)
     return FileLock(ROOT / "build" / "kotlin.lock")
 
@@ -28,8 +28,8 @@ def once(made: Path, make: Callable[[Path], None]) -> Path:
     """Make this file or folder, unless another worker of this run already has.
 
     Args:
-        made: what to make, in the folder that the workers share.
-        make: makes it at the path that it is given.
+        made: the path to make, in the folder that the workers share.
+        make: makes it at the path that it gets.
     """
     with FileLock(made.with_suffix(".lock")):
         if not made.exists():
@@ -88,7 +88,7 @@ def web_program() -> Program:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if met := table(terminalreporter.stats):
-        terminalreporter.section("who met whom")
+        terminalreporter.section("clients tested together")
         terminalreporter.write_line(met)
         (ROOT / "build").mkdir(exist_ok=True)
         (ROOT / "build" / "interop.md").write_text(met)

@@ -45,7 +45,7 @@ MEDIA: Final = {
     ),
 }
 
-_TWO: Final = "tests/interop/test_matrix.py::test_two_clients_play_their_parts"
+_TWO: Final = "tests/interop/test_matrix.py::test_two_clients_follow_the_script"
 _ONE: Final = "tests/interop/test_matrix.py::test_a_client_tells_a_refusal_from_an_end"
 
 

@@ -10,12 +10,12 @@ from tests.interop.conftest import kotlin_build
 from tests.support.needs import ROOT, needs
 from tests.support.process import DYAD
 
-# Fetching and compiling everything, on a machine that never did, after the builds of others.
+# The first run on a machine waits for other builds, then fetches and compiles everything.
 BUILD = 1800
 
 
 @pytest.mark.long
-# One worker makes all of Kotlin's long builds: another would only wait for its turn.
+# One worker runs all long Kotlin builds: a second worker would only wait for the lock.
 @pytest.mark.xdist_group("kotlin")
 @pytest.mark.timeout(BUILD)
 async def test_the_client_builds_without_a_warning_and_its_own_tests_pass() -> None:

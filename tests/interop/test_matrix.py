@@ -1,6 +1,6 @@
-"""Every client meets every other one, in every scenario of clients/INTEROP.md.
+"""Every client calls every other one, in every scenario of clients/INTEROP.md.
 
-All use one `dyad serve`; the web client connects through Envoy.
+All of them use one `dyad serve`. The web client connects through Envoy.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from tests.support.process import dyad_serve
 from tests.support.proxy import Proxy
 from tests.support.sides import CANDIDATES, Program, playing, written
 
-# Fetching and compiling a client, on a machine that never did.
+# The first run on a machine fetches and compiles the clients.
 BUILD = 1800
 
 pytestmark = pytest.mark.timeout(BUILD)
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(BUILD)
 
 @dataclass(frozen=True)
 class Site:
-    """Where the clients come: the native ones to the server, the web client to Envoy."""
+    """The ports that clients connect to: native ones the server, the web client Envoy."""
 
     server: int
     envoy: int
@@ -62,7 +62,7 @@ def _program(request: pytest.FixtureRequest) -> Program:
 @pytest.mark.parametrize("callee", CLIENTS, indirect=True)
 @pytest.mark.parametrize("caller", CLIENTS, indirect=True)
 @pytest.mark.parametrize("scenario", SCENARIOS_OF_TWO)
-async def test_two_clients_play_their_parts(
+async def test_two_clients_follow_the_script(
     scenario: str, caller: Program, callee: Program, site: Site
 ) -> None:
     name, _, cut = scenario.partition("_")
@@ -74,7 +74,7 @@ async def test_two_clients_play_their_parts(
             "caller": network.port if cut == "caller" else site.port(caller),
             "callee": network.port if cut == "callee" else site.port(callee),
         }
-        # Users of their own: what one sends counts against it in the next test too.
+        # New users for each test: limits count what a user has sent in other tests.
         alice, bob = f"alice-{uuid.uuid4()}", f"bob-{uuid.uuid4()}"
         calling = await start(caller, "caller", name, ports["caller"], jwt=token(alice))
         room = (await calling.says("created"))["room"]
@@ -89,7 +89,7 @@ async def test_two_clients_play_their_parts(
     assert calling.script == written(name, "caller", room, bob)
     assert called.script == written(name, "callee", room, alice)
     for role, side in sides.items():
-        # Of a cut the other side notices nothing.
+        # The other side does not notice the disconnect.
         came_back = [{"event": "reconnecting"}, {"event": "reconnected", "resumed": True}]
         assert side.returns == (came_back if role == cut else [])
 
@@ -112,7 +112,7 @@ async def test_a_client_tells_a_refusal_from_an_end(
 
 
 @pytest.mark.parametrize("callee", CLIENTS, indirect=True)
-async def test_a_program_fails_where_the_scenario_does_not_go_as_written(
+async def test_a_program_fails_if_the_scenario_does_not_follow_the_script(
     callee: Program, site: Site
 ) -> None:
     async with playing() as start:
@@ -127,7 +127,7 @@ async def test_a_program_fails_where_the_scenario_does_not_go_as_written(
 
 
 @pytest.mark.parametrize("callee", CLIENTS, indirect=True)
-async def test_a_wrong_command_line_is_status_2(callee: Program) -> None:
+async def test_a_wrong_command_line_ends_with_status_2(callee: Program) -> None:
     async with playing() as start:
         side = await start(callee, "onlooker", "call", 1, jwt="a.b.c")
         assert await side.process.wait() == 2

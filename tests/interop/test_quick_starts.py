@@ -20,7 +20,7 @@ TOOLS = {"python": [], "go": ["go"], "kotlin": ["javac", "mvn"]}
 
 
 def maven_repository() -> Path:
-    """One that begins as the user's and keeps to itself what is installed into it."""
+    """A Maven repository that links the files of the user's, and is separate from it."""
     own = ROOT / "build" / "m2"
     users = Path.home() / ".m2" / "repository"
     if users.is_dir():
@@ -47,8 +47,8 @@ async def test_a_quick_start_as_pasted_places_a_call(client: str, tmp_path: Path
     text = text.replace("$HOME/dyad", str(ROOT)).replace("50051", port)
     with kotlin_build() if client == "kotlin" else nullcontext():
         if client == "kotlin":
-            # On a busy machine Maven does not reach Kotlin's daemon in time, and fails.
-            # A compiler that runs once is fastest without the JVM's second compiler.
+            # On a busy machine, Maven fails because it cannot reach the Kotlin daemon in time.
+            # A compiler that runs once is fastest without the JVM's optimizing compiler.
             options = (
                 f"-Dmaven.repo.local={maven_repository()}",
                 "-Dkotlin.compiler.daemon=false",
