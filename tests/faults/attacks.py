@@ -23,8 +23,7 @@ from grpc_health.v1 import health_pb2
 from hpack import Encoder
 from hyperframe.frame import HeadersFrame
 
-from tests.faults.background import channel
-from tests.support.ends import SignalEnd, candidate, join
+from tests.support.ends import SignalEnd, candidate, channel, join
 from tests.support.http2 import LISTEN, PREFACE, SEND, SIGNAL, connected
 from tests.support.seats import meet
 from tests.support.services import CHECK, REFLECT, WATCH

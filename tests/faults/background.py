@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import grpc
-
 from tests.conftest import token
 from tests.support.ends import End, SignalEnd
 from tests.support.process import Served, command
@@ -59,9 +57,3 @@ async def background_call(
         seen = json.loads(pair.said.splitlines()[-1])
     background.frames, background.p99 = seen["frames"], seen["p99"]
     assert background.p99 < _P99, f"the background call waited {background.p99 * 1000:.0f} ms"
-
-
-def channel(port: int) -> grpc.aio.Channel:
-    """A channel with its own connection, which no other client shares."""
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    return grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options)

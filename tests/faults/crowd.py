@@ -14,8 +14,7 @@ import grpc
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import token
-from tests.faults.background import channel
-from tests.support.ends import End, ListenEnd, SignalEnd, candidate, leave
+from tests.support.ends import End, ListenEnd, SignalEnd, candidate, channel, leave
 from tests.support.process import command
 from tests.support.proxy import Proxy
 from tests.support.seats import meet

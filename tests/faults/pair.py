@@ -17,9 +17,8 @@ from contextlib import AsyncExitStack
 import grpc
 from dyad.v1 import signaling_pb2 as pb
 
-from tests.faults.background import channel
 from tests.support.clock import FairClock
-from tests.support.ends import End, ListenEnd, SignalEnd, candidate, join
+from tests.support.ends import End, ListenEnd, SignalEnd, candidate, channel, join
 
 _INTERVAL = 0.02
 _LEAST = 100

@@ -13,9 +13,9 @@ import psutil
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import SECRET, token
-from tests.faults.background import BackgroundCall, background_call, channel
+from tests.faults.background import BackgroundCall, background_call
 from tests.support.clock import within
-from tests.support.ends import End, SignalEnd
+from tests.support.ends import End, SignalEnd, channel
 from tests.support.ports import free_port
 from tests.support.process import Served, dyad_serve
 from tests.support.until import PATIENCE

@@ -11,10 +11,9 @@ import pytest
 from dyad_server.cli import envoy
 
 from tests.conftest import token
-from tests.faults.background import channel
 from tests.faults.page import joined
 from tests.faults.site import UNBOUND, Site, Watch, told_of_the_end
-from tests.support.ends import End, ListenEnd, SignalEnd, join, offer, pair
+from tests.support.ends import End, ListenEnd, SignalEnd, channel, join, offer, pair
 from tests.support.needs import PAGE, ROOT, needs
 from tests.support.ports import free_port
 from tests.support.proxy import Proxy

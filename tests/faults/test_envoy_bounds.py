@@ -18,10 +18,9 @@ from dyad_server.cli import envoy
 from hyperframe.frame import DataFrame
 
 from tests.conftest import token
-from tests.faults.background import channel
 from tests.faults.site import Site, Watch, told_of_the_end
 from tests.support.clock import within
-from tests.support.ends import End, ListenEnd, SignalEnd, join, offer
+from tests.support.ends import End, ListenEnd, SignalEnd, channel, join, offer
 from tests.support.http2 import LISTEN, SEND, SIGNAL, Http2, connected, message
 from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port

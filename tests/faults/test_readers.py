@@ -11,9 +11,8 @@ import pytest
 from dyad.v1 import signaling_pb2 as pb
 
 from tests.conftest import token
-from tests.faults.background import channel
 from tests.faults.site import UNBOUND, Site, Watch, told_of_the_end
-from tests.support.ends import End, ListenEnd, SignalEnd, join, offer
+from tests.support.ends import End, ListenEnd, SignalEnd, channel, join, offer
 from tests.support.http2 import LISTEN, SEND, SIGNAL, Http2, connected
 from tests.support.process import command
 from tests.support.proxy import Proxy

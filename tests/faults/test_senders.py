@@ -9,9 +9,8 @@ from dyad.v1 import signaling_pb2 as pb
 from dyad_server.grpc_api.servicer import SERVICE
 
 from tests.conftest import token
-from tests.faults.background import channel
 from tests.faults.site import UNBOUND, Watch
-from tests.support.ends import ListenEnd, candidate
+from tests.support.ends import ListenEnd, candidate, channel
 from tests.support.http2 import SEND, connected
 from tests.support.seats import meet
 from tests.support.until import PATIENCE, until

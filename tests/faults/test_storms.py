@@ -9,9 +9,8 @@ from dyad.v1 import signaling_pb2 as pb
 from hyperframe.frame import RstStreamFrame
 
 from tests.conftest import token
-from tests.faults.background import channel
 from tests.faults.site import Watch
-from tests.support.ends import End, ListenEnd, SignalEnd, join
+from tests.support.ends import End, ListenEnd, SignalEnd, channel, join
 from tests.support.http2 import LISTEN, SIGNAL, connected, message
 
 CALLS = 2_000

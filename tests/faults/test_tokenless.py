@@ -15,9 +15,8 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from tests.conftest import SECRET, serving, token
-from tests.faults.background import channel
 from tests.faults.site import Watch
-from tests.support.ends import SignalEnd, join
+from tests.support.ends import SignalEnd, channel, join
 from tests.support.http2 import Http2, connected
 from tests.support.issuer import es256, issuing
 from tests.support.process import dyad_serve

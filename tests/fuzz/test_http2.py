@@ -21,11 +21,10 @@ from hyperframe.frame import (
 )
 
 from tests.conftest import token
-from tests.faults.background import channel
 from tests.faults.site import site
 from tests.fuzz import budget
 from tests.fuzz.frames import mutated
-from tests.support.ends import SignalEnd, candidate, join, leave
+from tests.support.ends import SignalEnd, candidate, channel, join, leave
 from tests.support.http2 import LISTEN, PREFACE, SEND, SIGNAL, message
 
 AT_ONCE = 5

@@ -21,8 +21,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.conftest import SECRET, token
-from tests.faults.background import channel
-from tests.support.ends import End, ListenEnd, SignalEnd, end_of, offer, pair
+from tests.support.ends import End, ListenEnd, SignalEnd, channel, end_of, offer, pair
 from tests.support.http2 import LISTEN, SEND, SIGNAL, connected
 from tests.support.issuer import es256, issuing
 from tests.support.redis import settled_redis

@@ -10,10 +10,9 @@ import dyad
 import grpc
 
 from tests.conftest import token
-from tests.faults.background import channel
 from tests.nodes.fleet import Balancer, Fleet, Node
 from tests.support.clock import within
-from tests.support.ends import SignalEnd, join
+from tests.support.ends import SignalEnd, channel, join
 from tests.support.process import Served
 
 TOLD_SECONDS = 10.0

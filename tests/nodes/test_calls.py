@@ -15,12 +15,11 @@ from dyad_server.server import Server
 from redis.asyncio import Redis
 
 from tests.conftest import serving, token
-from tests.faults.background import channel
 from tests.integration.test_nodes import Nodes, nodes
 from tests.nodes.callers import end
 from tests.nodes.fleet import fleet
 from tests.support.clock import within
-from tests.support.ends import End, SignalEnd, candidate, end_of, join, leave
+from tests.support.ends import End, SignalEnd, candidate, channel, end_of, join, leave
 from tests.support.proxy import Proxy, Way
 from tests.support.seats import hear, resumable, resumes
 from tests.support.until import until

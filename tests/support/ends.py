@@ -11,6 +11,12 @@ from dyad.v1 import signaling_pb2_grpc as pb_grpc
 from tests.support.until import PATIENCE
 
 
+def channel(port: int) -> grpc.aio.Channel:
+    """A channel with its own connection, which no other client shares."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    return grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options)
+
+
 class End(Protocol):
     call: Any
 
