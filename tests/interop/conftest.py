@@ -1,5 +1,6 @@
 """Builds the pair program of each client once, and prints the table of results."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from filelock import FileLock
 
 from tests.interop.table import table
 from tests.support.needs import ROOT, needs
+from tests.support.ports import free_port
 from tests.support.sides import Program
 
 GO = ROOT / "clients" / "go" / "dyad"
 KOTLIN = ROOT / "clients" / "kotlin"
 NODE = Path(sys.executable).parent / "node"
+ROOM = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
 
 
 def kotlin_build() -> FileLock:
@@ -67,16 +70,26 @@ def kotlin_program(shared_folder: Path) -> Program:
     """A copy: other tests build the client again meanwhile."""
     needs("javac", "mvn")
 
+    jar = Path("pair") / "target" / "dyad-pair.jar"
+
     def make(copy: Path) -> None:
-        jar = Path("pair") / "target" / "dyad-pair.jar"
         with kotlin_build():
             build("mvn", "-q", "-B", "package", "-DskipTests", folder=KOTLIN)
             (copy / jar).parent.mkdir(parents=True)
             shutil.copy(KOTLIN / jar, copy / jar)
         shutil.copy(KOTLIN / "dyad-pair", copy)
 
+    def archive(made: Path) -> None:
+        # With no server to reach it soon fails, with its classes loaded.
+        given = kotlin.arguments("callee", "badtoken", free_port(), "a.b.c", ROOM)
+        options = f"-XX:ArchiveClassesAtExit={made}"
+        subprocess.run(given, env=os.environ | {"JDK_JAVA_OPTIONS": options}, check=False)
+
     folder = once(shared_folder / "kotlin-pair", make)
-    return Program("kotlin", (str(folder / "dyad-pair"),))
+    kotlin = Program("kotlin", (str(folder / "dyad-pair"),))
+    # It holds for the jar where it is.
+    once(folder / jar.with_suffix(".jsa"), archive)
+    return kotlin
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any
 from dyad_server.auth.keys import OneKey, secret_key
 from dyad_server.auth.mint import mint
 from dyad_server.auth.verifier import Verifier
-from dyad_server.cli import bounds, demo
+from dyad_server.cli import bounds
 from dyad_server.cli.environment import load, secret, warnings
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError, DyadError
@@ -145,4 +145,6 @@ def _token(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
+    from dyad_server.cli import demo  # noqa: PLC0415 - the others start sooner without a client
+
     asyncio.run(demo.run(port=options.port))
