@@ -12,10 +12,13 @@ import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.withTimeoutOrNull
 import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.parallel.Execution
+import org.junit.jupiter.api.parallel.ExecutionMode
 
 /** A token holds for 30 s after its `exp`. */
 private val LONG = 90.seconds
 
+@Execution(ExecutionMode.CONCURRENT)
 internal class ExpiryTest {
     private val server = Server("--end-at-expiry")
 

