@@ -154,7 +154,7 @@ async def test_a_number_counts_once_and_a_gap_is_refused(transport: type[End]) -
         assert (refused.error.code, refused.reply_to) == (pb.Error.CODE_INVALID_FRAME, 3)
 
 
-async def test_an_empty_room_leaves_nothing(transport: type[End]) -> None:
+async def test_an_empty_room_leaves_nothing_behind(transport: type[End]) -> None:
     async with serving() as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
         await alice.send(leave(room_id))
@@ -197,11 +197,11 @@ async def test_a_participant_that_stays_alone_is_ended_and_a_pair_is_not(
 ) -> None:
     async with serving(lone_timeout=100) as server, ends(server, transport) as connect:
         alice, bob, room_id = await pair(connect)
-        lone = connect("lone")
-        await lone.send(join())
-        await lone.hear()
+        carol = connect("carol")
+        await carol.send(join())
+        await carol.hear()
         advance(100)
-        ended = await lone.status()
+        ended = await carol.status()
         assert ended is not None
         assert ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await alice.send(offer(room_id))

@@ -104,7 +104,7 @@ async def test_a_secret_on_the_command_line_works_and_is_warned_about() -> None:
         (("demo", "--port", "70000"), KEYED, "--port is not a port: 70000."),
     ],
 )
-async def test_a_mistake_ends_with_2_and_a_sentence(
+async def test_a_mistake_ends_with_status_2_and_a_sentence(
     arguments: tuple[str, ...], env: dict[str, str], says: str
 ) -> None:
     status, said = await run(DYAD, *arguments, env=env)

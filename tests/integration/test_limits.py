@@ -56,7 +56,7 @@ async def test_a_client_that_does_not_read_is_ended_in_time_with_any_buffer_size
         assert told.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
 
 
-async def test_waiting_frames_go_out_together() -> None:
+async def test_waiting_frames_are_sent_together() -> None:
     async with serving() as server, ends(server, SignalEnd) as connect:
         alice, bob, room_id = await pair(connect)
         assert isinstance(bob, SignalEnd)

@@ -110,9 +110,9 @@ async def test_a_token_with_a_room_reveals_nothing_about_other_rooms(transport: 
     own = str(uuid.uuid4())
     async with serving() as server, ends(server, transport) as connect:
         _, _, full = await pair(connect)
-        lone = connect("carol")
-        await lone.send(join())
-        with_one = (await lone.hear()).room_id
+        carol = connect("carol")
+        await carol.send(join())
+        with_one = (await carol.hear()).room_id
         places = (full, with_one, str(uuid.uuid4()), "no uuid")
         found = {
             (ended.code(), ended.details())

@@ -21,7 +21,7 @@ async def test_a_secret_with_an_invalid_node_leaves_nothing_in_redis() -> None:
         alice, _, _, _ = await here.pair()
         assert isinstance(alice, ListenEnd)
         node = alice.session_id.partition(".")[0]
-        strange = ["x", "in:x", "x" * 1000, "*", "\x00", secrets.token_hex(8), node[:-1], node * 2]
+        invalid = ["x", "in:x", "x" * 1000, "*", "\x00", secrets.token_hex(8), node[:-1], node * 2]
         before = set(await redis.keys("*"))
 
         async def send(name: str) -> None:
@@ -37,7 +37,7 @@ async def test_a_secret_with_an_invalid_node_leaves_nothing_in_redis() -> None:
             ended = await end_of(here.connect("alice", 0), frame)
             assert ended.code() is StatusCode.ABORTED, name
 
-        await asyncio.gather(*map(send, strange), *map(come_back, strange))
+        await asyncio.gather(*map(send, invalid), *map(come_back, invalid))
         assert set(await redis.keys("*")) <= before
 
 

@@ -87,11 +87,11 @@ async def test_a_room_named_in_the_tokens_is_created_again_after_the_server_died
             assert isinstance(back, dyad.Reconnected)
             assert not back.resumed, "frames under way may be lost, and the client says so"
             assert back.room.room_id == room
-        await alice.send_offer("anew")
+        await alice.send_offer("again")
         event = await anext(bob)
         while not isinstance(event, dyad.Offer):
             event = await anext(bob)
-        assert event.sdp == "anew"
+        assert event.sdp == "again"
 
 
 async def test_the_time_to_notice_silence_and_the_grace_time_add_up() -> None:
