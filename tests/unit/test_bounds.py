@@ -1,4 +1,4 @@
-"""Bounds stand in one `bounds` module a package, each with its reason."""
+"""Each package has its bounds in one module, `bounds`, each with its reason."""
 
 import ast
 import re
@@ -13,9 +13,9 @@ from tests.support.needs import ROOT
 SERVER = ROOT / "server" / "dyad_server"
 BOUNDS = sorted(SERVER.rglob("bounds.py"))
 OTHERS = sorted(path for path in SERVER.rglob("*.py") if path.name != "bounds.py")
-# Numbers that bound nothing: which, and whose they are.
+# Numbers that are not bounds, by module.
 EXCEPTIONS = {
-    # Protobuf's encoding.
+    # The encoding of Protobuf.
     "grpc_api/packed.py": {
         "_VARINT",
         "_LENGTH",
@@ -27,7 +27,7 @@ EXCEPTIONS = {
     "grpc_api/client_address.py": {"_IPV6"},
     # The usual port of a Sentinel.
     "engines/redis/client.py": {"_SENTINEL_PORT"},
-    # Versions of what nodes write.
+    # The versions of the data that nodes write.
     "engines/redis/messages.py": {"VERSION"},
     "engines/redis/store.py": {"SCHEMA"},
     # The ports in the configurations of deploy/.
@@ -36,7 +36,7 @@ EXCEPTIONS = {
 
 
 def is_number(value: ast.expr | None) -> bool:
-    """Whether an expression makes a number, or a table of numbers."""
+    """Whether an expression is a number or a table of numbers."""
     parts: list[ast.expr] = []
     match value:
         case ast.Constant(number):
@@ -53,7 +53,7 @@ def is_number(value: ast.expr | None) -> bool:
 
 
 def numbers(path: Path) -> Iterator[str]:
-    """The names of the numbers that a module has."""
+    """The names of a module's constants that are numbers."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and is_number(node.value):
             yield from (ast.unparse(target) for target in node.targets)
@@ -92,6 +92,6 @@ def test_each_bound_is_used(path: Path) -> None:
         if isinstance(target, ast.Name)
     }
     text = "".join(other.read_text() for other in OTHERS if path.parent in other.parents)
-    # A bound may also be made of another one.
+    # Another bound may be derived from it.
     text += re.sub(r"^\w+ = ", "", path.read_text(), flags=re.MULTILINE)
     assert names <= set(re.findall(r"\w+", text))

@@ -1,4 +1,4 @@
-"""What decides by time is handed a clock: only a few modules read one by themselves."""
+"""Modules get their clock from outside. Only a few read a clock by themselves."""
 
 import ast
 from collections.abc import Iterator
@@ -7,18 +7,18 @@ from pathlib import Path
 from tests.support.needs import ROOT
 
 SERVER = ROOT / "server" / "dyad_server"
-# Which modules read the system's clocks, and why.
+# The modules that may read the clocks of the system, and why.
 READERS = {
     "auth/mint.py": "makes tokens on a command line",
     "cli/demo.py": "shows how long each step took",
     "ops/clock.py": "is the clock",
-    "ops/workers.py": "supervises processes, without a loop",
+    "ops/workers.py": "supervises processes without an event loop",
 }
 TIMERS = {"call_later", "call_at"}
 
 
 def readings(path: Path) -> Iterator[str]:
-    """Where a module reads a clock, or sets a timer, that it was not handed."""
+    """The places where a module reads a clock or sets a timer other than the given one."""
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
             case ast.Import(names) if any(name.name in ("time", "datetime") for name in names):

@@ -4,7 +4,7 @@ from dyad_server.auth import bounds
 from dyad_server.config import Config
 
 
-def test_the_times_of_a_fetch_are_each_shorter_than_the_next() -> None:
+def test_the_times_of_a_fetch_increase_in_order() -> None:
     times = [
         bounds.KEYS_PATIENCE_SECONDS,
         bounds.KEYS_TIMEOUT_SECONDS,
@@ -15,5 +15,5 @@ def test_the_times_of_a_fetch_are_each_shorter_than_the_next() -> None:
     assert times == sorted(set(times))
 
 
-def test_as_many_tokens_are_known_as_a_server_has_participants() -> None:
+def test_the_cache_has_room_for_the_token_of_every_participant() -> None:
     assert Config(jwt_secret="s" * 32).max_streams < bounds.CACHED_TOKENS

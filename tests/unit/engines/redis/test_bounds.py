@@ -13,7 +13,7 @@ CONFIG = Config(jwt_secret="s" * 32)
 
 
 def milliseconds(name: str) -> int:
-    """A number of `shared.lua`."""
+    """The value of a constant in `shared.lua`."""
     (number,) = re.findall(rf"^local {name} = (\d+)$", SHARED.read_text(), re.MULTILINE)
     return int(number)
 
@@ -23,7 +23,7 @@ def test_a_node_keeps_its_lease_when_two_renewals_fail() -> None:
     assert own > 2 * (bounds.RENEW_SECONDS + bounds.ROUND_TRIP_SECONDS)
 
 
-def test_a_healthy_node_renews_a_missing_lease_before_others_believe_it_gone() -> None:
+def test_a_healthy_node_renews_a_missing_lease_before_others_consider_it_gone() -> None:
     assert milliseconds("MISSING_MS") / 1000 > bounds.RENEW_SECONDS
 
 
@@ -36,41 +36,41 @@ def test_a_stuck_connection_is_noticed_before_the_lease_runs_out() -> None:
     assert round_trip < bounds.PROBE_LATE_SECONDS < bounds.LEASE_SECONDS
 
 
-def test_a_script_may_be_repeated_once_while_it_is_waited_for() -> None:
+def test_a_script_has_time_for_one_retry() -> None:
     assert bounds.ROUND_TRIP_SECONDS + bounds.RETRY_SECONDS < bounds.SCRIPT_SECONDS
     assert bounds.ANSWER_SECONDS < bounds.ENTER_SECONDS < bounds.SCRIPT_SECONDS
 
 
-def test_a_question_is_asked_twice_before_it_is_given_up() -> None:
+def test_a_question_is_asked_twice_before_the_node_gives_up() -> None:
     for seconds in (bounds.CLAIM_ANSWER_SECONDS, bounds.SEND_SECONDS):
         assert seconds >= 2 * bounds.ASK_AGAIN_SECONDS
 
 
 def test_a_claim_outlasts_a_lease_and_ends_before_its_client_gives_up() -> None:
-    assert bounds.LEASE_SECONDS < bounds.CLAIM_SECONDS < link._TRY_SECONDS  # noqa: SLF001 - it is the client's own
+    assert bounds.LEASE_SECONDS < bounds.CLAIM_SECONDS < link._TRY_SECONDS  # noqa: SLF001 - the client exports no constant
     assert CONFIG.max_streams_per_user <= bounds.CLAIMS_PER_USER
 
 
-def test_a_silent_peer_is_told_within_10_s_and_not_before_its_lease_may_be_over() -> None:
+def test_a_silent_peer_is_reported_within_10_s_and_not_before_its_lease_may_have_ended() -> None:
     assert bounds.LEASE_SECONDS < bounds.SILENT_SECONDS
-    # It is noticed with the next resend, and then looked for.
+    # The next resend notices the silence, and then Redis is asked where the peer is.
     assert bounds.SILENT_SECONDS + bounds.RESEND_SECONDS + bounds.SCRIPT_SECONDS <= 10
 
 
-def test_last_words_outlast_a_reserved_seat_and_are_not_received_twice() -> None:
+def test_last_messages_outlast_a_reserved_seat_and_are_not_received_twice() -> None:
     assert CONFIG.resume_grace < bounds.LAST_WORDS_SECONDS < bounds.REMEMBER_SECONDS
     assert bounds.REMEMBER_SECONDS < bounds.MOVED_SECONDS
 
 
-def test_an_absent_peer_is_explained_by_a_resent_message() -> None:
+def test_a_resent_message_may_announce_the_leave_of_an_absent_peer() -> None:
     assert 2 * bounds.RESEND_SECONDS < bounds.ABSENT_SECONDS < bounds.SILENT_SECONDS
 
 
-def test_a_room_is_kept_many_times_before_it_expires() -> None:
+def test_a_room_is_renewed_many_times_before_it_expires() -> None:
     assert 10 * bounds.KEEP_TICKS * bounds.TICK_SECONDS * 1000 < bounds.ROOM_MS
 
 
-def test_keys_outlast_what_depends_on_them() -> None:
+def test_keys_live_longer_than_the_keys_that_depend_on_them() -> None:
     assert bounds.LEASE_MS < bounds.INBOX_MS < bounds.ROOM_MS < bounds.MISSING_LIFE_MS
     assert bounds.MISSING_LIFE_MS < bounds.GENERATION_MS
     assert milliseconds("MISSING_LIFE_MS") == bounds.MISSING_LIFE_MS
