@@ -29,16 +29,16 @@ from tests.support.seats import meet
 from tests.support.services import CHECK, REFLECT, WATCH
 
 EMPTY_FRAMES = b"\x0a\x00" * 262_000
-"""A message just below the size limit, of frames without anything in them."""
+"""A message just below the size limit, of empty frames."""
 UNKNOWN = 15 << 3 | 2
 """The key of a field that the contract does not have."""
 _PAUSE = 0.01
 HOPS = ",".join(["10.1.2.3"] * 1500)
 """What a proxy writes into `x-forwarded-for`, a thousand times over."""
 _MANY = 1000
-# Longer than any attack takes where the server holds its promises.
+# Longer than any attack takes against a healthy server.
 _PATIENCE = 5.0
-# What a call raises that is refused, or that ended before a write.
+# The errors of a refused RPC, or of a write after its end.
 _REFUSED = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError, EOFError)
 
 Stream = grpc.aio.StreamStreamCall[bytes, bytes]
@@ -126,7 +126,7 @@ async def luggage(target: Target) -> None:
 async def headers_only(target: Target, path: str, *more: tuple[str, str]) -> None:
     """The headers of a thousand RPCs, without a token or a message."""
     async with connected(target.port) as client:
-        # Written once: to compress 15 kB takes longer than to send it.
+        # Encoded once: to compress 15 kB takes longer than to send it.
         pairs = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x")]
         pairs += [("content-type", "application/grpc"), ("te", "trailers"), *more]
         block = Encoder().encode(pairs, huffman=False)
@@ -243,7 +243,7 @@ ATTACKS: dict[str, Attack] = {
     "half scrapes": half_scrapes,
 }
 COPIES = 4
-"""How often each attack runs beside itself."""
+"""How many copies of each attack run at once."""
 
 
 async def _repeat(name: str, attack: Attack, target: Target) -> None:

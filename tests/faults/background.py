@@ -15,7 +15,7 @@ _P99 = 0.250
 
 @dataclass
 class BackgroundCall:
-    """The result of the pair, once its call is over.
+    """The result of the pair, complete once its call is over.
 
     Attributes:
         frames: how many frames arrived: all that were sent.

@@ -21,11 +21,11 @@ from tests.support.seats import meet
 
 Way = Callable[[int, type[End], list[str]], Coroutine[None, None, None]]
 DEADLINE = 1.2
-"""Long enough to be seated before it, also where others are seated at once."""
+"""A deadline that leaves time for the join, also when many join at once."""
 
 
 async def enter(ends: Sequence[End]) -> list[str]:
-    """Put them into rooms in pairs, resumable, and let each send a frame; returns the rooms."""
+    """Join rooms in resumable pairs, and let each end send a frame; returns the room ids."""
 
     async def pair(alice: End, bob: End) -> str:
         room_id, _, _ = await meet(alice, bob)
@@ -72,7 +72,7 @@ async def expiring(port: int, kind: type[End], tokens: list[str]) -> None:
     """Each stream reaches its deadline."""
     async with channel(port) as own:
         ends = [kind(own, proof) for proof in tokens]
-        # On a busy machine the deadline comes before they are seated.
+        # On a busy machine the deadline passes before the join.
         with contextlib.suppress(grpc.aio.AioRpcError):
             await asyncio.gather(*(_begin(end) for end in ends))
             await enter(ends)
@@ -105,7 +105,7 @@ WAYS: list[Way] = [leaving, cancelling, expiring, resetting, being_killed]
 
 
 def proofs(count: int) -> list[str]:
-    """Tokens for so many users."""
+    """Tokens, each for another user."""
     return [token(f"crowd-{n}", ttl=600) for n in range(count)]
 
 
@@ -118,7 +118,7 @@ async def _begin(end: Any) -> None:
 
 
 async def _expire(end: Any) -> None:
-    # On a busy machine a write meets the deadline, and gRPC says INTERNAL in its place.
+    # On a busy machine the deadline passes during a write: gRPC then reports INTERNAL.
     expired = {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL}
     assert await end.call.code() in expired, await end.call.details()
 

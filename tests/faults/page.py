@@ -1,4 +1,4 @@
-"""A page without a browser: grpc-web over HTTP/1.1, to break in ways that a browser hides."""
+"""A page without a browser: grpc-web over HTTP/1.1, which can fail as no browser lets it."""
 
 import asyncio
 from collections.abc import AsyncIterator

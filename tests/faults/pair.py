@@ -22,7 +22,7 @@ from tests.support.ends import End, ListenEnd, SignalEnd, candidate, channel, jo
 
 _INTERVAL = 0.02
 _LEAST = 100
-"""Frames of each side: what p99 needs at the least."""
+"""The frames of each side: the fewest that give a p99."""
 _GOODBYE = "goodbye"
 
 
@@ -30,8 +30,8 @@ class _Side:
     """One end of the pair: sends numbers, and receives the other end's.
 
     Attributes:
-        sent_at: when it said each of its own, in the clock's seconds.
-        delays: of the frames that it heard, in seconds.
+        sent_at: when each of its frames was sent, in seconds of the clock.
+        delays: the delay of each frame that it received, in seconds.
     """
 
     def __init__(self, end: End, room_id: str, clock: FairClock) -> None:
@@ -44,7 +44,7 @@ class _Side:
     async def speak(self, over: asyncio.Event) -> None:
         while not over.is_set() or len(self.sent_at) < _LEAST:
             await self._say(str(len(self.sent_at)))
-            # The pace of a conversation: nothing is waited for.
+            # At a steady pace: it does not wait for the other side.
             await asyncio.sleep(_INTERVAL)
         await self._say(_GOODBYE)
 
@@ -59,7 +59,7 @@ class _Side:
         self.sent_at.append(self._clock.now())
         frame = candidate(self._room_id, text, seq=len(self.sent_at) + 1)
         while not await self._sent(frame):
-            # Its number makes a second try idempotent: a client that comes back does the same.
+            # The frame's number makes the retry idempotent, as it does for every client.
             pass
 
     async def _sent(self, frame: pb.Frame) -> bool:
@@ -67,7 +67,7 @@ class _Side:
         try:
             await self._end.send(frame)
         except grpc.aio.AioRpcError as error:
-            # Where the write meets the end of the call, gRPC says INTERNAL in its place.
+            # If the stream ends during the write, gRPC reports INTERNAL.
             if error.code() not in (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL):
                 raise
             return False

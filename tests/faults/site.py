@@ -22,10 +22,10 @@ from tests.support.until import PATIENCE
 
 WITNESSES = 2
 UNBOUND = ("--max-frames-per-second", "1000000", "--max-bytes-per-second", "1000000000")
-"""For a test whose fault is not that somebody says too much."""
+"""The options of a test that is not about rates."""
 _TURN = 0.05
 _PROMISED = 10.0
-"""Seconds within which the contract has the peer told."""
+"""Seconds within which the peer is told, by the contract."""
 
 
 @dataclass
@@ -34,8 +34,8 @@ class Site:
 
     Attributes:
         served: the process.
-        process: the same, to be measured.
-        background: what the pair beside it has seen, once the fault is over.
+        process: the same process, to measure it.
+        background: the result of the pair, once the fault is over.
     """
 
     served: Served
@@ -65,23 +65,23 @@ class Site:
         return float(found[1]) if found else 0
 
     async def participants(self) -> float:
-        """The number of participants without the pair."""
+        """The number of participants besides the pair."""
         return await self.metric("dyad_participants") - WITNESSES
 
     async def has(self, participants: int, seconds: float = _PROMISED) -> None:
         """Wait until there are so many besides the pair; AssertionError after `seconds`."""
         async with within(seconds):
-            while await self.participants() != participants:  # noqa: ASYNC110 - it does not tell
+            while await self.participants() != participants:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(_TURN)
 
     async def empties(self) -> None:
         """Wait until only the pair and its descriptors are left; AssertionError after a while."""
         await self.has(0)
-        # In this process a call holds its connection until it is collected.
+        # A finished RPC of this process keeps its connection until it is collected.
         gc.collect()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                while self.process.num_fds() > self._files:  # noqa: ASYNC110 - it does not tell
+                while self.process.num_fds() > self._files:  # noqa: ASYNC110 - there is no event for it
                     await asyncio.sleep(_TURN)
         assert self.process.num_fds() <= self._files, "descriptors are left"
 

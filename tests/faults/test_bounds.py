@@ -45,7 +45,7 @@ async def test_a_frame_at_the_limit_arrives_and_one_byte_more_ends_its_sender(
             await alice.send(frame)
             assert (await bob.hear()).offer == frame.offer
         with contextlib.suppress(grpc.aio.AioRpcError):
-            # Over Send, the call that brings it is refused too.
+            # Over `Send`, that request fails too.
             await alice.send(sized(room_id, LIMIT + 1))
         ended = await alice.status()
         assert ended is not None
@@ -79,7 +79,7 @@ async def test_ten_thousand_frames_a_second_end_their_sender_and_the_peer_is_tol
             assert frame.ice_candidate.candidate == str(heard)
             heard += 1
         assert frame.leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
-        # Five seconds of a hundred, and what was allowed meanwhile.
+        # The burst of five seconds at 100 frames a second, and what the rate allowed meanwhile.
         assert 490 <= heard <= 501 + 100 * took
         await site.has(1)
 

@@ -79,7 +79,7 @@ async def crowded() -> AsyncIterator[Crowd]:
 
 @pytest.fixture
 def many_descriptors() -> Iterator[None]:
-    """Raise this process's descriptor limit for a crowd; the server has its own limit."""
+    """Raise the descriptor limit of this process; the server has its own limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = hard if hard != resource.RLIM_INFINITY else 4 * CROWD
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, 4 * CROWD)), hard))
@@ -91,7 +91,7 @@ def many_descriptors() -> Iterator[None]:
 async def limited_serve(soft: int, hard: int, *options: str) -> AsyncIterator[tuple[Command, int]]:
     """`dyad serve` with so many file descriptors; yields the command and its port."""
     limits = f'ulimit -Sn {soft}; ulimit -Hn {hard}; exec "$@"'
-    # A crowd does not answer pings, as somebody who means harm would.
+    # These connections do not answer pings, unlike those of a capable attacker.
     run = ("sh", "-c", limits, "sh", DYAD, "serve", "--port", "0", "--keepalive-time", "600")
     async with command(*run, *options, env=os.environ | {"DYAD_JWT_SECRET": SECRET}) as started:
         listening = await started.says(r"listening address=\S+:(\d+) ")
@@ -162,7 +162,7 @@ async def test_trusted_proxies_may_have_any_number_of_connections() -> None:
                 "127.0.0.1", port, local_addr=("127.0.0.2", 0)
             )
             writer.write(PREFACE + SETTINGS)
-            other._connections[asyncio.create_task(_read(reader))] = writer  # noqa: SLF001 - of here
+            other._connections[asyncio.create_task(_read(reader))] = writer  # noqa: SLF001 - a class of this module
         await until(lambda: other.open <= 10)
         assert proxy.open == 60
         await served.says("an address has too many connections")
@@ -208,7 +208,7 @@ async def test_a_silent_stream_lasts() -> None:
     ):
         stream = await begin(client, "quiet")
         await crowd.add(server.port, 1)
-        # Those without a call are gone.
+        # The connections without a stream are closed.
         await until(lambda: crowd.open == 0)
         assert not client.closed
         assert stream not in client.trailers

@@ -49,8 +49,8 @@ async def behind_envoy(watched: Watch) -> AsyncIterator[tuple[Site, Proxy, End, 
         yield site, network, alice, (await alice.hear()).room_id
 
 
-async def is_given_up(site: Site, network: Proxy, alice: End) -> None:
-    """Stall the network of Bob, who has joined Alice: she is told, and only she is left."""
+async def is_disconnected(site: Site, network: Proxy, alice: End) -> None:
+    """Stall the network of Bob, who has joined Alice: she is told, and only she remains."""
     assert (await alice.hear()).sender.user_id == "bob"
     network.stall()
     await told_of_the_end(alice)
@@ -71,18 +71,18 @@ async def test_closing_a_page_tells_the_peer_at_once(watched: Watch) -> None:
 async def test_a_page_without_network_is_disconnected_when_its_lease_ends(
     watched: Watch,
 ) -> None:
-    # The lease stands in for keepalive: the server sees Envoy, which is well.
+    # Only the lease can end him: the pings are answered by Envoy, which is healthy.
     async with (
         behind_envoy(watched) as (site, network, alice, room_id),
         joined(network.port, token("bob"), room_id),
     ):
-        await is_given_up(site, network, alice)
+        await is_disconnected(site, network, alice)
 
 
 async def test_a_native_client_without_network_behind_a_proxy_is_disconnected_like_a_page(
     watched: Watch,
 ) -> None:
-    # Envoy answers the server's pings in its place.
+    # Envoy answers the server's pings for the client.
     async with (
         behind_envoy(watched) as (site, network, alice, room_id),
         channel(network.port) as own,
@@ -90,7 +90,7 @@ async def test_a_native_client_without_network_behind_a_proxy_is_disconnected_li
         bob = SignalEnd(own, token("bob"))
         await bob.send(join(room_id, seq=1))
         await bob.hear()
-        await is_given_up(site, network, alice)
+        await is_disconnected(site, network, alice)
         bob.cut()
 
 

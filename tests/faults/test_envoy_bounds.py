@@ -1,4 +1,4 @@
-"""How much clients can take from the real Envoy of deploy/, and from the server behind it."""
+"""How much memory and time clients can take from the Envoy of deploy/ and its server."""
 
 import asyncio
 import contextlib
@@ -28,10 +28,10 @@ from tests.support.until import PATIENCE, until
 
 PLAIN = ROOT / "deploy" / "envoy.yaml"
 ANY = Path(__file__)
-"""No test here looks at the page that Envoy serves."""
+"""Where Envoy looks for the page, which no test here opens."""
 MIB = 1 << 20
 FASTER = 10
-"""By how much every time in Envoy's configuration is shortened, where a test waits for it."""
+"""The factor by which tests shorten the times in Envoy's configuration."""
 LONGEST = 60 / FASTER
 CONNECTIONS = 10
 COOKIE = "c" * 100
@@ -48,7 +48,7 @@ class Proxied:
 
     Attributes:
         port: where it listens.
-        process: what it takes of the machine.
+        process: the process, to measure it.
     """
 
     port: int
@@ -85,7 +85,7 @@ def faster(site: Site) -> str:
 
 def flood(attacker: Http2, path: str, requests: int, *more: tuple[str, str]) -> None:
     """Begin so many requests that never complete, without a token."""
-    # Encoded once, on a fresh connection, so that every one stands by itself.
+    # Encoded on a fresh connection, so that each refers to no earlier headers.
     headers = attacker.headers(1, *more, path=path)
     for stream in range(1, 2 * requests, 2):
         headers.stream_id = stream
@@ -93,7 +93,7 @@ def flood(attacker: Http2, path: str, requests: int, *more: tuple[str, str]) -> 
 
 
 async def answers(attacker: Http2) -> None:
-    """Wait until everything it sent has been read, or Envoy has disconnected it."""
+    """Wait until all that it sent has been read, or Envoy has disconnected it."""
     async with asyncio.timeout(PATIENCE):
         await attacker.drain()
         await attacker.ping()
@@ -131,7 +131,7 @@ async def test_requests_with_large_headers_take_no_more_of_envoy_than_its_heap_m
         for _ in range(60):
             attackers.append(await stack.enter_async_context(connected(proxy.port)))
             flood(attackers[-1], SEND, 100, ("x-more", "m" * 14_000))
-            # Not for long: at its bound Envoy takes no more connections.
+            # Briefly: at its bound, Envoy accepts no connection.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await attackers[-1].drain()
@@ -156,7 +156,7 @@ async def test_connections_past_the_limit_are_closed_until_others_are(watched: W
         for client in inside:
             await client.close()
 
-        async def another_gets_in() -> None:
+        async def another_client_connects() -> None:
             while True:
                 async with connected(proxy.port) as another:
                     await another.ping()
@@ -164,7 +164,7 @@ async def test_connections_past_the_limit_are_closed_until_others_are(watched: W
                         return
 
         async with asyncio.timeout(PATIENCE):
-            await another_gets_in()
+            await another_client_connects()
 
 
 @pytest.mark.parametrize("path", [SEND, LISTEN, SIGNAL])
@@ -246,7 +246,7 @@ async def test_a_send_that_trickles_in_is_ended_too(watched: Watch) -> None:
         connected(proxy.port) as attacker,
     ):
         attacker.write(attacker.headers(1, path=SEND))
-        # Half of the time for one that says nothing at all.
+        # Half of the time that Envoy gives a silent client.
         async with within(LONGEST / 2):
             for byte in message(b"x" * 1000):
                 if 1 in attacker.trailers or attacker.closed:

@@ -19,8 +19,8 @@ from tests.support.redis import settled_redis
 SECONDS = 10
 TURN = 0.1
 MEMORY = 320 * 1024 * 1024
-"""By how much the server may grow. Without a token, 1,000 calls of each of seven methods may
-wait to begin, at 20 KiB and up to 16 KiB of headers each; the rest is for all else."""
+"""How much the server may grow. Without a token, 1,000 RPCs of each of seven methods may wait
+to begin, each with 20 KiB and up to 16 KiB of headers; the rest is for everything else."""
 
 
 @pytest.mark.xdist_group("busy")
@@ -51,6 +51,6 @@ async def test_every_attack_at_once_slows_and_ends_no_other_call() -> None:
         done = json.loads(attacks.said.splitlines()[-1])
         assert done.keys() == ATTACKS.keys()
         assert most - before < MEMORY, f"{(most - before) >> 20} MiB"
-    # How long the calls waited, and that they lost nothing, `background_call` has asked.
+    # `background_call` has checked that the calls lost nothing, and their delays.
     assert all(calls.frames for calls in seen)
     assert "Traceback" not in served.command.said

@@ -1,4 +1,4 @@
-"""Streams that ended, in any way, leave nothing behind: no task, no seat, no descriptor."""
+"""Streams leave nothing behind, however they end: no task, no seat, no descriptor."""
 
 import asyncio
 import contextlib
@@ -22,12 +22,12 @@ KINDS = (
     writer.StreamOutlet,
     participant.Connection,
     participant.Participant,
-    rooms._Room,  # noqa: SLF001 - there is no other way to see that none is left
+    rooms._Room,  # noqa: SLF001 - the only way to see that none is left
     session.Session,
 )
 
 
-def there(server: Server) -> dict[str, int]:
+def living(server: Server) -> dict[str, int]:
     """The living objects of the server and its clients in this process."""
     gc.collect()
     objects = gc.get_objects()
@@ -37,7 +37,7 @@ def there(server: Server) -> dict[str, int]:
     return counts
 
 
-def none(counts: dict[str, int]) -> bool:
+def none_is_left(counts: dict[str, int]) -> bool:
     """Whether no object of the server is left."""
     return not any(counts[kind.__name__] for kind in KINDS)
 
@@ -45,33 +45,33 @@ def none(counts: dict[str, int]) -> bool:
 async def settled(holds: Callable[[], bool]) -> None:
     """Wait for this, longer than the grace time of reserved seats."""
     with contextlib.suppress(TimeoutError):
-        # Seldom: to count is to collect what is to be counted.
+        # Rarely: counting collects garbage first, which takes long.
         await until(holds, turn=0.05)
 
 
 async def test_living_objects_are_counted() -> None:
     async with serving(resume_grace=GRACE) as server, channel(server.port) as own:
-        before = there(server)
+        before = living(server)
         ends = [SignalEnd(own, proof) for proof in proofs(2)]
         await enter(ends)
-        now = there(server)
+        now = living(server)
         assert all(now[name] > before[name] for name in before)
         for end in ends:
             end.cut()
-        # Or the next test would find what is left of these.
-        await settled(lambda: none(there(server)))
-        assert none(there(server))
+        # Or the next test would count these.
+        await settled(lambda: none_is_left(living(server)))
+        assert none_is_left(living(server))
 
 
 @pytest.mark.parametrize("transport", [SignalEnd, ListenEnd])
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 async def test_no_object_outlives_streams_that_ended_by(way: Way, transport: type[End]) -> None:
     async with serving(resume_grace=GRACE) as server:
-        # Whatever test came before this one.
-        await settled(lambda: none(there(server)))
-        before = there(server)
-        assert none(before)
+        # Objects of earlier tests may be alive.
+        await settled(lambda: none_is_left(living(server)))
+        before = living(server)
+        assert none_is_left(before)
         for _ in range(ROUNDS):
             await way(server.port, transport, proofs(CALLS))
-            await settled(lambda: there(server) == before)
-            assert there(server) == before
+            await settled(lambda: living(server) == before)
+            assert living(server) == before

@@ -12,16 +12,16 @@ from tests.support.ends import End, ListenEnd, SignalEnd
 ROUNDS = depth("LEAK_ROUNDS", here=8, ci=14)
 AT_ONCE = 10
 SLOW = {being_killed, expiring}
-"""What takes a second or two, and is done once while all else is done so often:"""
+"""The ways to end streams that take seconds: a round has each once, and the others `OFTEN`."""
 OFTEN = 5
 CALLS = 2 * AT_ONCE * (len(SLOW) + OFTEN * (len(WAYS) - len(SLOW)))
-"""Of a round."""
+"""The streams of a round."""
 NOISE_KIB = 2048
-"""By so much the size differs from round to round while nothing is lost (1.3 MiB were measured),
-and for the rest grows a process that is not warm yet."""
+"""How much the size may grow without a leak: it varies by 1.3 MiB from round to round (measured),
+and a new process still grows a little."""
 LOST_KIB = 48
-"""That 1,000 calls may lose for ever; 35 were measured over 24,000 calls. A participant costs
-34 KiB: a short run finds one lost in 32 calls. What is smaller takes `make soak`."""
+"""What 1,000 streams may leak: 35 KiB were measured over 24,000 streams. A participant takes
+34 KiB, so a short run finds a leak of one in 32 streams. A smaller leak takes `make soak`."""
 
 
 @pytest.mark.long
@@ -30,7 +30,7 @@ LOST_KIB = 48
 async def test_memory_reaches_a_plateau_however_streams_end(
     watched: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Less is left lying about by the allocator, which would be noise.
+    # The allocator then returns more of its memory, and the result has less noise.
     monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
     tokens = proofs(AT_ONCE)
     sizes: list[int] = []

@@ -41,7 +41,7 @@ async def test_sigterm_under_load_tells_all_participants_and_exits_with_0_in_tim
     ):
         rooms = [str(uuid.uuid4()) for _ in range(PAIRS)]
         pairs = [await talking(client, room_id) for room_id in rooms]
-        # One that never reads its status must not keep the server.
+        # A client that never reads its status must not delay the exit.
         room_id = str(uuid.uuid4())
         deaf.say(
             deaf.call(token("deaf", room=room_id), SIGNAL),
@@ -61,7 +61,7 @@ async def test_sigterm_under_load_tells_all_participants_and_exits_with_0_in_tim
 
         loading = asyncio.create_task(load())
         for _, stream in pairs:
-            # So that the load is there.
+            # Wait until there is load.
             await client.hear(stream, pb.SignalResponse)
         async with within(DRAINED):
             served.process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Peers that do not read, that are frozen, or that vanish silently."""
+"""Clients that do not read, that are frozen, or that vanish silently."""
 
 import asyncio
 import signal
@@ -35,8 +35,8 @@ async def enter(client: Http2, path: str, room: str) -> None:
     client.say(sending, pb.SendRequest(session_id=session_id, frames=[join()]), end=True)
 
 
-async def given_up(site: Site, frames: int, room: str) -> None:
-    """Send so much to a client that does not read that the server ends it."""
+async def ended_for_not_reading(site: Site, frames: int, room: str) -> None:
+    """Send frames to a client that does not read until the server ends it."""
     async with site.end("alice", room=room) as alice:
         await alice.send(join())
         assert (await alice.hear()).join_room.peer.user_id == "bob"
@@ -47,7 +47,7 @@ async def given_up(site: Site, frames: int, room: str) -> None:
 
 async def refused(site: Site) -> bool:
     """Whether the server refuses another stream of Bob."""
-    # By Listen, which has no write of its client's to hide the status.
+    # By `Listen`: a failed write of `Signal` could hide the status.
     async with site.end("bob", ListenEnd) as bob:
         try:
             await bob.send(join())
@@ -71,9 +71,9 @@ async def test_a_client_that_never_reads_is_ended_and_counts_until_it_disconnect
                 room = str(uuid.uuid4())
                 await enter(client, path, room)
                 await site.has(1)
-                await given_up(site, frames, room)
+                await ended_for_not_reading(site, frames, room)
                 await site.has(0)
-            # It is nobody's peer any longer, but what it never read is still kept.
+            # It has no seat any longer, but its unread frames still use memory.
             assert await refused(site)
         async with asyncio.timeout(PATIENCE):
             while await refused(site):
@@ -88,7 +88,7 @@ async def test_a_client_that_answers_no_pings_is_disconnected(watched: Watch) ->
             await enter(client, SIGNAL, room)
             await site.has(1)
             client.stop_reading()
-            await given_up(site, 1, room)
+            await ended_for_not_reading(site, 1, room)
             await site.has(0)
 
 

@@ -1,4 +1,4 @@
-"""What a sender that is refused, or only keeps the server busy, costs others."""
+"""What a client that sends too much costs the server and other clients."""
 
 import asyncio
 from typing import Any
@@ -63,7 +63,7 @@ async def test_a_message_with_262_000_frames_delays_no_other_participant(
 
 
 async def test_a_small_frame_does_not_keep_its_large_message_in_memory(watched: Watch) -> None:
-    beside = b"\x7a\x80\xa0\x1f" + bytes(500 * 1024)  # field 15, which there is not
+    beside = b"\x7a\x80\xa0\x1f" + bytes(500 * 1024)  # field 15, which the contract does not have
     async with (
         watched(*UNBOUND) as site,
         site.end("alice") as alice,
@@ -90,7 +90,7 @@ async def test_rpcs_without_a_token_use_no_memory(watched: Watch) -> None:
                 mallory.write(mallory.headers(stream, path=SEND))
                 await mallory.drain()
             codes = {(await mallory.ended(stream))["grpc-status"] for stream in streams}
-            # CANCELLED is gRPC's own, for calls beyond the 1,000 that may wait to be served.
+            # gRPC cancels RPCs beyond the 1,000 that may wait to be served.
             assert codes <= {"16", "1"}, "UNAUTHENTICATED or CANCELLED"
             rss: int = site.process.memory_info().rss
             return rss

@@ -38,7 +38,7 @@ async def test_two_thousand_cancelled_streams_leave_nothing_behind(
                     await enter_and_cut(end)
                     continue
                 sending = asyncio.create_task(end.send(join()))
-                # At every stage of its beginning.
+                # At every stage of the join.
                 for _ in range(stage % 4):
                     await asyncio.sleep(0)
                 end.cut()
@@ -48,7 +48,7 @@ async def test_two_thousand_cancelled_streams_leave_nothing_behind(
 
         async with channel(site.port) as shared:
             await asyncio.gather(*(open_and_cancel(shared, proof) for proof in proofs))
-            # Calls are taken in the order they come: all others were.
+            # RPCs are served in order, so all earlier ones have been served.
             await enter_and_cut(transport(shared, token("last")))
         await site.empties()
 
@@ -59,7 +59,7 @@ async def test_ten_thousand_reset_streams_leave_nothing_behind(watched: Watch, p
     async with watched() as site:
         proof = token("storm", ttl=600)
         opened = 0
-        # The server may hang up on such a client; that is its right.
+        # The server may close the connection of such a client.
         while opened < RESETS:
             async with connected(site.port) as client:
                 while opened < RESETS and not client.closed:

@@ -87,7 +87,7 @@ async def test_a_watcher_that_does_not_read_does_not_delay_the_shutdown() -> Non
         served.process.send_signal(signal.SIGTERM)
         assert (await client.hear(stream, Response)).status == Response.NOT_SERVING
         assert (await client.ended(stream))["grpc-status"] == "0"
-        # Long before the drain's time is over.
+        # Long before the drain timeout.
         assert await served.command.ended() == 0
 
 
@@ -95,7 +95,7 @@ async def test_watchers_past_the_bound_are_refused_and_cost_nothing(watched: Wat
     async with watched() as site, connected(site.port) as client:
         kept: list[int] = []
         for _ in range(8):
-            # Not all at once: gRPC itself cancels those past the first thousand that wait.
+            # Not all at once: gRPC cancels RPCs beyond the 1,000 that may wait to be served.
             streams = [ask(client, WATCH) for _ in range(500)]
             ended = len(client.trailers) + len(streams) - (0 if kept else 20)
             await until(partial(has_ended, client, ended))
@@ -129,7 +129,7 @@ async def test_a_health_check_without_a_request_ends_after_a_second(
         streams = [client.call("", path) for _ in range(100)]
         ended = [(await client.ended(stream))["grpc-status"] for stream in streams]
         assert set(ended) <= {RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED}
-        # More of them only where the last ones came when the first had ended.
+        # There are more only if some arrived after the first had ended.
         assert ended.count(DEADLINE_EXCEEDED) >= (50 if path == CHECK else 20)
         stream = client.call("", path)
         client.say(stream, Request(), end=True)
@@ -153,7 +153,7 @@ async def test_places_are_free_again_when_their_clients_are_gone() -> None:
                     await watching(deaf)
                 assert not deaf.trailers
             async with connected(server.port) as client:
-                # The server has seen the other connection's end when it takes this one.
+                # Once the server accepts this, it has seen the end of the other connection.
                 while not await lets_in(client):
                     pass
 
@@ -172,7 +172,7 @@ async def test_a_name_that_is_not_known_is_answered_as_the_health_protocol_says(
 
 async def test_a_watcher_is_woken_only_by_a_change() -> None:
     health = Health("service", Origin([]))
-    before = health._changed  # noqa: SLF001 - what a watcher awaits
+    before = health._changed  # noqa: SLF001 - the event that watchers wait for
     for _ in range(3):
         health.tell("service", serving=False)
     assert not before.is_set()

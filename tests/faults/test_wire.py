@@ -55,12 +55,12 @@ def continued(block: bytes, stream: int = 1) -> Iterator[Frame]:
         yield ContinuationFrame(stream, block[at : at + 16_000], flags=flags)
 
 
-# Each a client's whole say, after the preface and its settings.
+# All that a client sends after the preface and its settings.
 SAID: dict[str, Callable[[], list[Frame | bytes]]] = {
     "noise": lambda: [os.urandom(4096)],
     "half a frame": lambda: [DataFrame(1, b"x" * 100).serialize()[:50]],
     "a frame of 16 MiB": lambda: [raw(0, b"x" * 1000, stream=1, length=2**24 - 1)],
-    "a kind that nobody knows": lambda: [raw(0xEE, b"x" * 100, stream=1)] * 1000,
+    "a frame of an unknown type": lambda: [raw(0xEE, b"x" * 100, stream=1)] * 1000,
     "data on stream 0": lambda: [raw(0, b"x")],
     "data on a stream that is not open": lambda: [DataFrame(7, b"x")],
     "headers on an even stream": lambda: [HeadersFrame(2, opening(), flags=["END_HEADERS"])],
@@ -109,14 +109,14 @@ SAID: dict[str, Callable[[], list[Frame | bytes]]] = {
 GROWTH = 32 * 1024 * 1024
 
 
-# Each what a client says before it speaks HTTP/2, if ever.
+# What a client sends in place of the HTTP/2 preface.
 BEGUN = {
     "HTTP/1.1": b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01" + b"x" * 512,
     "half a preface": PREFACE[:10],
     "nothing": b"",
 }
-# Each a gRPC message that is none of the contract's.
+# Bytes in gRPC messages that are no message of the contract.
 NO_MESSAGE = {
     "what protobuf does not know": message(b"\xff" * 100),
     "a field cut short": message(b"\x0a\x05ab"),
@@ -126,9 +126,9 @@ NO_MESSAGE = {
     "text that is no UTF-8": message(b"\x0a\x04\x0a\x02\xff\xff"),
     "a number of 20 bytes": message(b"\x0a\x15\x18" + b"\xff" * 20),
 }
-# Each no gRPC message, or one that says nothing.
+# Bytes that are no gRPC message, or an empty one.
 NO_GRPC = {
-    "fields that nobody knows": message(b"\x08\x01\x09" + b"x" * 8),
+    "unknown fields": message(b"\x08\x01\x09" + b"x" * 8),
     "a message of 2 GiB": message(b"x", length=2**31),
     "a message over the limit": message(b"x" * 100, length=524_289),
     "a message that never ends": message(b"x" * 100, length=1000),
@@ -136,7 +136,7 @@ NO_GRPC = {
     "half a prefix": b"\x00\x00",
 }
 GROWTH = 32 * 1024 * 1024
-"""What all of it may cost the server: its own buffers, and no flood's worth."""
+"""How much the server may grow: by its own buffers, and not by the size of a flood."""
 
 
 async def test_broken_http2_harms_no_other_client(watched: Watch) -> None:
@@ -150,11 +150,11 @@ async def test_broken_http2_harms_no_other_client(watched: Watch) -> None:
                     client.write(frame)
                     if n % 100 == 0:
                         await client.drain()
-                # Hung up on, or not, or left waiting for the rest of a frame.
+                # The server may close it, keep it, or wait for the rest of a frame.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(1):
                         await client.ping()
-            assert await served(site), f"nobody is served after {what}"
+            assert await served(site), f"no new client is served after {what}"
         await site.empties()
         assert site.process.memory_info().rss - before < GROWTH
 
@@ -206,7 +206,7 @@ async def test_an_undecodable_message_harms_no_other_client_and_is_not_logged(
                     client.say(client.call(token(), path), body, end=True)
                     async with asyncio.timeout(PATIENCE):
                         await client.ping()
-                assert await served(site), f"nobody is served after {what}"
+                assert await served(site), f"no new client is served after {what}"
         await site.empties()
         assert "Traceback" not in site.served.command.said
 
@@ -226,7 +226,7 @@ async def test_a_stream_goes_on_after_an_undecodable_message(watched: Watch) -> 
 async def served(site: Site) -> bool:
     """Whether a new client is served."""
     async with connected(site.port) as client:
-        # Each time another: one user may not open so many.
+        # A new user each time: one user may not open so many streams.
         stream = client.call(token(f"new-{secrets.token_hex(8)}"))
         client.say(stream, pb.SignalRequest(frames=[join()]))
         answer = await client.hear(stream, pb.SignalResponse)

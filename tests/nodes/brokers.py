@@ -57,7 +57,7 @@ class Node:
 
 
 class Guest:
-    """A member on a node, as its participant sees the broker."""
+    """A member on a node: what its participant asks of the broker, and is told by it."""
 
     def __init__(self, node: Node, user: str, room: str) -> None:
         self.member = Member(f"{user}-{uuid.uuid4().hex}", user)
@@ -87,7 +87,7 @@ class Guest:
 
 
 class Party:
-    """The nodes, and whoever is on them."""
+    """The nodes and the guests on them."""
 
     def __init__(self, redis: RedisServer) -> None:
         self.redis = redis
@@ -105,13 +105,13 @@ class Party:
         return guest
 
     async def pair(self, first: int, second: int) -> tuple[Guest, Guest]:
-        """Alice on the one node, Bob on the other, in one room."""
+        """Alice and Bob in one room, each on the node with this index."""
         alice = self.guest("alice", first)
         assert await entered(alice) == Joined(None, polite=False)
         return alice, await self.joined("bob", second, alice)
 
     async def joined(self, user: str, node: int, peer: Guest, *, polite: bool = True) -> Guest:
-        """One more on this node, in the room of this peer; both have been told."""
+        """A guest on this node that has joined the peer; both have been told."""
         guest = self.guest(user, node, peer.room)
         guest.enter()
         assert await guest.told() == Joined(peer.member, polite=polite)
@@ -120,18 +120,18 @@ class Party:
 
     def _deliver(self, node: int, output: Output) -> None:
         guest = self._guests[output.to]
-        assert guest.node is self.nodes[node], f"{output.to} is told something on another node"
+        assert guest.node is self.nodes[node], f"{output.to} receives an event from another node"
         guest.heard.put_nowait(output.event)
 
 
 async def entered(guest: Guest) -> Event:
-    """What it is told that enters its room, or makes it."""
+    """Join the guest's room, or create it; returns the answer."""
     guest.enter(create=True)
     return await guest.told()
 
 
 def said(by: Guest, text: str) -> Forwarded:
-    """What the peer is told when this one says that."""
+    """The event that the peer receives when `by` sends this text."""
     return Forwarded(by.member, text.encode())
 
 
@@ -139,15 +139,15 @@ def _is_ready(node: Node) -> bool:
     return node.broker.ready
 
 
-async def served(here: Party, *nodes: int) -> None:
-    """Await that rooms can be entered on these nodes again."""
+async def until_ready(here: Party, *nodes: int) -> None:
+    """Wait until these nodes give seats again."""
     for node in nodes:
         async with within(SERVED_SECONDS):
             await until(functools.partial(_is_ready, here.nodes[node]))
 
 
-async def served_to(guest: Guest) -> Event:
-    """What one is told that enters, once its node lets anybody enter again."""
+async def enter_when_ready(guest: Guest) -> Event:
+    """Join as soon as the guest's node gives seats again; returns the answer."""
     while isinstance(answer := await entered(guest), EngineUnavailable):
         async with within(SERVED_SECONDS):
             await until(lambda: guest.node.broker.ready)
@@ -155,7 +155,7 @@ async def served_to(guest: Guest) -> Event:
 
 
 async def isolate(here: Party, node: int) -> None:
-    """Take the network from a node, for good."""
+    """Cut a node off from Redis, for good."""
     network = here.nodes[node].network
     await network.refuse()
     network.stall()
@@ -166,7 +166,7 @@ def code(event: Event) -> Refusal | None:
 
 
 async def exchange(one: Guest, two: Guest, mark: str) -> None:
-    """Let each say something, which the other hears and nothing else."""
+    """Send a text each way; each guest must receive it, and nothing before it."""
     for speaker, listener in ((one, two), (two, one)):
         speaker.say(mark)
         assert await listener.told() == said(speaker, mark)
@@ -176,7 +176,7 @@ async def exchange(one: Guest, two: Guest, mark: str) -> None:
 async def party(*, settle_seconds: float = 0) -> AsyncIterator[Party]:
     needs("redis-server")
     async with AsyncExitStack() as stack:
-        # A replica is brought up to date at once.
+        # A replica must not wait for other replicas before its first copy.
         redis = await stack.enter_async_context(redis_server("--repl-diskless-sync-delay", "0"))
         here = Party(redis)
         for _ in range(NODES):

@@ -22,7 +22,7 @@ TOKEN_SECONDS = 600
 
 @asynccontextmanager
 async def end(node: Node | Served, sub: str) -> AsyncIterator[SignalEnd]:
-    """A participant on one connection that never reconnects."""
+    """A participant on one connection, without reconnects."""
     async with channel(node.port) as own:
         there = SignalEnd(own, token(sub, ttl=TOKEN_SECONDS))
         yield there
@@ -39,7 +39,7 @@ async def meet(first: SignalEnd, second: SignalEnd) -> str:
 
 
 async def events_until_the_end(listener: SignalEnd) -> list[str | None]:
-    """The events that it receives until its stream ends."""
+    """The events that arrive until the stream ends."""
     events: list[str | None] = []
     with contextlib.suppress(grpc.aio.AioRpcError):
         while True:
@@ -48,7 +48,13 @@ async def events_until_the_end(listener: SignalEnd) -> list[str | None]:
 
 
 class Caller:
-    """A participant that reconnects by itself, to any node."""
+    """A participant that reconnects by itself, to any node.
+
+    Attributes:
+        way: leads its connections to the nodes.
+        heard: the texts of the candidates received.
+        told: all other events received.
+    """
 
     def __init__(self, connection: dyad.Connection, way: Balancer) -> None:
         self.connection = connection
@@ -81,6 +87,7 @@ class Caller:
 
 
 async def refused(there: SignalEnd) -> grpc.StatusCode:
+    """The status that a join ends with."""
     with contextlib.suppress(grpc.aio.AioRpcError):
         await there.send(join())
     ended = await there.status()
@@ -95,20 +102,20 @@ async def pair(
 ) -> AsyncIterator[tuple[Caller, Caller]]:
     """Two participants in a room; each connects to the nodes of its list.
 
-    What they are told and hear is gathered until the end.
+    Their events are collected until the end.
     """
     async with AsyncExitStack() as stack:
-        parties = []
+        callers = []
         for name, nodes in (("alice", first), ("bob", second)):
             way = await stack.enter_async_context(Balancer(nodes, random.Random(name)))
             proof = token(name, ttl=TOKEN_SECONDS)
             connection = dyad.connect(f"127.0.0.1:{way.port}", proof)
-            parties.append(Caller(await stack.enter_async_context(connection), way))
-        alice, bob = parties
+            callers.append(Caller(await stack.enter_async_context(connection), way))
+        alice, bob = callers
         room = await alice.connection.create()
         await bob.connection.join(room.room_id)
         alice.room_id = bob.room_id = room.room_id
-        listening = [asyncio.create_task(party.listen()) for party in parties]
+        listening = [asyncio.create_task(caller.listen()) for caller in callers]
         await alice.is_told(dyad.PeerJoined)
         try:
             yield alice, bob
@@ -119,10 +126,10 @@ async def pair(
 
 
 async def talk(speaker: Caller, listener: Caller, mark: str, over: asyncio.Event) -> None:
-    """Send numbers until it is over; each must arrive once, in order, and nothing else."""
+    """Send numbers until `over` is set; they must arrive once and in order."""
     said: list[str] = []
     while not over.is_set():
-        # No faster than they are heard: a busy machine is not to fall behind.
+        # Wait for the listener, or frames would pile up on a busy machine.
         if len(said) - len(listener.heard) < AHEAD:
             said.append(f"{mark} {len(said)}")
             await speaker.connection.send_candidate(dyad.Candidate(said[-1]))
@@ -131,10 +138,18 @@ async def talk(speaker: Caller, listener: Caller, mark: str, over: asyncio.Event
     assert listener.heard == said
 
 
+def talk_both_ways(
+    tasks: asyncio.TaskGroup, alice: Caller, bob: Caller, over: asyncio.Event
+) -> None:
+    """Let both `talk` to each other, in tasks of this group."""
+    tasks.create_task(talk(alice, bob, "a", over))
+    tasks.create_task(talk(bob, alice, "b", over))
+
+
 async def pairs_on_every_two_nodes(
     here: Fleet, stack: AsyncExitStack
 ) -> list[tuple[Caller, Caller]]:
-    """A pair for each way to choose two nodes; each party may move to any node."""
+    """A pair for each way to choose two nodes; each caller may then move to any node."""
     nodes = here.nodes
     pairs = [
         await stack.enter_async_context(pair(here, [first], [second]))
@@ -142,14 +157,15 @@ async def pairs_on_every_two_nodes(
         for second in nodes
     ]
     for two in pairs:
-        for party in two:
-            party.way.nodes = nodes
+        for caller in two:
+            caller.way.nodes = nodes
     return pairs
 
 
-def lost_nothing(party: Caller) -> bool:
+def lost_nothing(caller: Caller) -> bool:
+    """Whether it kept its session over every reconnect, and saw no peer leave."""
     kinds = dyad.Reconnecting | dyad.PeerJoined
     return all(
         isinstance(event, kinds) or (isinstance(event, dyad.Reconnected) and event.resumed)
-        for event in party.told
+        for event in caller.told
     )

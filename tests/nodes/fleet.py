@@ -1,4 +1,4 @@
-"""Three `dyad serve` processes on one Redis, each with its own network, and ways to break them."""
+"""`dyad serve` processes on one Redis, each with its own network, and ways to break them."""
 
 import asyncio
 import contextlib
@@ -25,18 +25,18 @@ from tests.support.until import PATIENCE
 
 NODES = 3
 SERVICE = "dyad.v1.Signaling"
-# The limit on floods is not what is tested here.
+# These tests are not about rates.
 _UNBOUND = ("--max-frames-per-second", "1000000", "--max-bytes-per-second", "1000000000")
 _TURN = 0.05
 
 
 class Node:
-    """One process; started again it is another node on the same port.
+    """One process. Started again, it is a new node on the same port.
 
     Attributes:
-        network: between it and Redis.
+        network: the network between the node and Redis.
         port: where clients connect.
-        program: the command that it is started with.
+        program: the command that starts the node.
     """
 
     def __init__(self, network: Proxy, engine: "Engine", *options: str) -> None:
@@ -55,7 +55,7 @@ class Node:
 
     @property
     def said(self) -> str:
-        """What it has written since it started."""
+        """Its output since it started."""
         assert self._served is not None
         return self._served.command.said
 
@@ -66,7 +66,7 @@ class Node:
         self._served = await self._running.enter_async_context(started)
 
     async def keep(self) -> None:
-        """Start it, and again where it gave up, as Redis was away: as whoever operates it would."""
+        """Start it; try again if it exits because Redis is away, as a supervisor would."""
         while True:
             try:
                 await self.start()
@@ -76,12 +76,12 @@ class Node:
                 return
 
     async def kill(self) -> None:
-        """End it without a word."""
+        """Kill it with SIGKILL."""
         self.process.kill()
         await self.ended()
 
     async def drain(self) -> None:
-        """End it as an operator does, and await the end."""
+        """Stop it as an operator does, with SIGTERM, and wait for its end."""
         self.process.send_signal(signal.SIGTERM)
         await self.ended()
 
@@ -97,13 +97,13 @@ class Node:
         self.process.send_signal(signal.SIGCONT)
 
     async def close(self) -> None:
-        """End it, and see that it met nothing unexpected."""
+        """End it; its output must contain no traceback."""
         await self._running.aclose()
         served, self._served = self._served, None
         assert served is None or "Traceback" not in served.command.said, served.command.said
 
     async def health(self, service: str = SERVICE) -> str:
-        """What it says of its health; of it as a whole where `service` is empty."""
+        """The health that it reports for a service; for the whole server if `service` is empty."""
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
             health = HealthStub(channel)
             answer = await health.Check(
@@ -112,7 +112,7 @@ class Node:
             return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
     async def says(self, status: str, seconds: float) -> None:
-        """Await that it says this of `Signaling`."""
+        """Wait until it reports this health for `Signaling`."""
         async with within(seconds):
             while await self._health() != status:  # noqa: ASYNC110 - asked, it does not tell
                 await asyncio.sleep(_TURN)
@@ -124,7 +124,7 @@ class Node:
 
 
 class Engine:
-    """The Redis that all nodes use, and where asked for a replica of it."""
+    """The Redis that all nodes use, and its replica, if a test asks for one."""
 
     def __init__(self, *options: str) -> None:
         self._options = ("--repl-diskless-sync-delay", "0", *options)
@@ -139,13 +139,13 @@ class Engine:
         self.redis = await self._main.enter_async_context(serving)
 
     async def restart(self, seconds: float = 0.0) -> None:
-        """Kill it, and have an empty one in its place after so many seconds."""
+        """Kill Redis, and start an empty one in its place after so many seconds."""
         await self._main.aclose()
         await asyncio.sleep(seconds)
         await self.start()
 
     async def replicate(self) -> None:
-        """Start a replica, and await that it is one."""
+        """Start a replica, and wait until it has a copy."""
         options = (*self._options, "--replicaof", f"127.0.0.1 {self.redis.port}")
         self.replica = await self._spare.enter_async_context(redis_server(*options))
         async with Redis(port=self.replica.port) as client, asyncio.timeout(PATIENCE):
@@ -158,7 +158,7 @@ class Engine:
                 await asyncio.sleep(_TURN)
 
     async def promote(self, networks: Iterable[Proxy]) -> None:
-        """Kill Redis, and lead these networks to the replica, which takes its place."""
+        """Kill Redis, promote the replica, and point these networks at it."""
         assert self.replica is not None
         await self._main.aclose()
         async with Redis(port=self.replica.port) as client:
@@ -170,7 +170,7 @@ class Engine:
         self._port = self.redis.port
 
     async def flush(self) -> None:
-        """Have it forget all."""
+        """Delete all its data."""
         with contextlib.suppress(RedisError):
             async with Redis(port=self.redis.port) as client:
                 await client.flushall()
@@ -181,10 +181,10 @@ class Engine:
 
 
 class Balancer(Proxy):
-    """Leads each connection to one of the nodes that listen, as a load balancer does.
+    """Forwards each connection to one of the nodes that listen, as a load balancer does.
 
     Attributes:
-        nodes: to which.
+        nodes: the nodes to choose from.
     """
 
     def __init__(self, nodes: Iterable[Node], chance: random.Random) -> None:
@@ -197,11 +197,11 @@ class Balancer(Proxy):
 
 
 class Fleet:
-    """All of it.
+    """The nodes and their Redis.
 
     Attributes:
-        nodes: the processes.
-        engine: their Redis.
+        nodes: one for each process.
+        engine: the Redis that they share.
     """
 
     def __init__(self, nodes: list[Node], engine: Engine) -> None:
@@ -210,7 +210,7 @@ class Fleet:
 
     @property
     def networks(self) -> list[Proxy]:
-        """Those between the nodes and Redis."""
+        """The networks between the nodes and Redis."""
         return [node.network for node in self.nodes]
 
 
@@ -219,7 +219,7 @@ async def fleet(*options: str, count: int = NODES) -> AsyncIterator[Fleet]:
     """Run nodes with these options.
 
     Raises:
-        AssertionError: one of them wrote of an error that it did not expect.
+        AssertionError: a node wrote a traceback.
     """
     needs("redis-server")
     async with AsyncExitStack() as stack:

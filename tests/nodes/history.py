@@ -13,13 +13,13 @@ from enum import Enum
 from dyad_server.core.events import Event, Joined, Left, Refusal, Refused
 
 NEVER = math.inf
-# The ids of those on the impolite and the polite seat; empty: free.
+# The member ids on the impolite and the polite seat; empty: free.
 Seats = tuple[str, str]
 EMPTY: Seats = ("", "")
 
 
 class What(Enum):
-    """What a member asked for; a create is a join that creates a missing room."""
+    """What a member requested; a create is a join that creates a missing room."""
 
     CREATE = "create"
     JOIN = "join"
@@ -28,13 +28,13 @@ class What(Enum):
 
 @dataclass(slots=True)
 class Operation:
-    """One of them.
+    """A request and its answer.
 
     Attributes:
-        member: whose.
-        what: which.
-        asked: when, by any clock that is the same for all.
-        answered: when; never: it takes effect at any later time, or not at all.
+        member: the id of the member.
+        what: the kind of request.
+        asked: the time of the request, on a clock that all share.
+        answered: the time of the answer; never: it takes effect at any later time, or not at all.
         answer: what the member was told.
     """
 
@@ -48,7 +48,7 @@ class Operation:
         """The room after this operation; None if the answer is impossible."""
         expected, after = self._done(seats)
         if self.answer is None:
-            # To let it happen without effect would only make the search longer.
+            # A search without the operation covers the case that it has no effect.
             return after if after != seats else None
         return after if expected == self._told() else None
 
@@ -79,12 +79,9 @@ class Operation:
 
 
 def contradiction(operations: Iterable[Operation]) -> list[Operation]:
-    """The operations of a room, if no order explains them; else none.
-
-    Of a contradiction, only what came up to the first answer without one.
-    """
+    """The operations of a room up to the first unexplained one; none if there is an order."""
     history = sorted(operations, key=lambda operation: operation.asked)
-    # Which operations are done (those before `first`, and the set), and the seats then.
+    # The operations done (those before `first`, and the set), and the seats after them.
     state = (0, frozenset[int](), EMPTY)
     seen, stack = {state}, [state]
     furthest = 0
@@ -105,7 +102,7 @@ def contradiction(operations: Iterable[Operation]) -> list[Operation]:
 
 
 def _next(history: list[Operation], first: int, done: frozenset[int]) -> Iterator[int]:
-    """The operations that may come next: asked before any pending one was answered."""
+    """The operations that may come next: requested before any pending one was answered."""
     deadline = NEVER
     for number in range(first, len(history)):
         if history[number].asked > deadline:

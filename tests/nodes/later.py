@@ -23,7 +23,7 @@ def with_more(data: Any) -> Any:
 
 
 def plant() -> None:
-    """Let every message of this process be of the later version."""
+    """Make every message of this process one of the later version."""
     pack = msgpack.packb
 
     def pack_more(data: Any) -> Any:

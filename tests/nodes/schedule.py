@@ -7,40 +7,40 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What is done, by where."""
+    """The kinds of faults, by what breaks."""
 
-    # To a process.
-    KILL = "SIGKILL, and started again"
-    DRAIN = "SIGTERM, and started again"
+    # A process.
+    KILL = "SIGKILL, then started again"
+    DRAIN = "SIGTERM, then started again"
     FREEZE = "SIGSTOP for longer than the lease"
-    BLINK = "SIGSTOP for less"
-    # To the network between a node and Redis.
+    BLINK = "SIGSTOP for less than the lease"
+    # The network between a node and Redis.
     CUT = "reset"
-    GIVEN_UP = "stalls, and is given up"
-    AWAY = "stalls both ways, for any time"
+    ABANDONED = "stalls, and the node opens a new connection"
+    AWAY = "stalls both ways, new connections too"
     DEAF = "stalls towards the node"
     MUTE = "stalls towards Redis"
-    # To Redis.
-    EMPTIED = "forgets all"
-    RESTARTED = "killed, and another one in its place, empty"
-    PROMOTED = "killed, and its replica in its place"
-    STALLED = "no node hears of it"
-    # To a participant.
+    # Redis.
+    EMPTIED = "loses its data"
+    RESTARTED = "killed and replaced by an empty one"
+    PROMOTED = "killed and replaced by its replica"
+    STALLED = "stalls for all nodes"
+    # A participant's connection.
     LOST = "its connection is reset"
     SILENT = "its connection stalls, then is reset"
 
 
 PROCESS = (Kind.KILL, Kind.DRAIN, Kind.FREEZE, Kind.BLINK)
-NETWORK = (Kind.CUT, Kind.GIVEN_UP, Kind.AWAY, Kind.DEAF, Kind.MUTE)
+NETWORK = (Kind.CUT, Kind.ABANDONED, Kind.AWAY, Kind.DEAF, Kind.MUTE)
 REDIS = (Kind.EMPTIED, Kind.RESTARTED, Kind.PROMOTED, Kind.STALLED)
 PARTICIPANT = (Kind.LOST, Kind.SILENT)
 
-# Seconds from and to; the lease is 6 s.
+# The shortest and the longest, in seconds; the lease is 6 s.
 _LASTS = {
     Kind.KILL: (0.0, 2.0),
     Kind.FREEZE: (6.5, 9.0),
     Kind.BLINK: (0.2, 4.0),
-    Kind.GIVEN_UP: (1.0, 3.0),
+    Kind.ABANDONED: (1.0, 3.0),
     Kind.AWAY: (0.5, 9.0),
     Kind.DEAF: (0.5, 9.0),
     Kind.MUTE: (0.5, 9.0),
@@ -52,12 +52,12 @@ _LASTS = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One of them.
+    """A planned fault.
 
     Attributes:
-        kind: which.
-        pause: how many seconds after the one before on its lane is over.
-        at: which of those it can happen to, from 0 to 1.
+        kind: what breaks, and how.
+        pause: the seconds since the end of the lane's previous fault.
+        at: which of the possible targets it hits, from 0 to 1.
         seconds: how long it lasts.
     """
 
@@ -69,12 +69,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Faults of some kinds, one after the other, beside the other lanes'.
+    """Faults that happen one after the other, while other lanes have theirs.
 
     Attributes:
-        kinds: which.
-        share: of all faults.
-        pause: the most seconds between two.
+        kinds: the kinds of its faults.
+        share: its part of all faults.
+        pause: the most seconds between two faults.
     """
 
     kinds: tuple[Kind, ...]
@@ -84,11 +84,11 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """What kind of storm.
+    """The faults that a storm consists of.
 
     Attributes:
-        lanes: the faults.
-        longest: how many seconds one of them lasts, at the most.
+        lanes: the faults that happen at the same time.
+        longest: the most seconds that a fault lasts.
     """
 
     lanes: tuple[Lane, ...]
@@ -99,13 +99,13 @@ ALL = Weather(
     (
         Lane(PROCESS, 0.24, 2.0),
         Lane(NETWORK, 0.26, 2.0),
-        # With time in between for rooms to be entered.
+        # The pauses are long enough for joins to succeed in between.
         Lane(REDIS, 0.14, 8.0),
         Lane(PARTICIPANT, 0.36, 2.0),
     ),
     longest=9.0,
 )
-# So short that no lease runs out, also where several come together.
+# So short that no lease runs out, even if several faults coincide.
 _SHORT_SECONDS = 0.8
 MOVING = Weather(
     (
@@ -122,10 +122,10 @@ FORGETTING = Weather(
 
 
 def schedule(seed: str, weather: Weather, lane: Lane, faults: int) -> Iterator[Fault]:
-    """The faults of a lane, where so many come on all lanes."""
+    """The faults of a lane; `faults` counts those of all lanes."""
     chance = random.Random(f"{seed} {lane.kinds[0].name}")
     for number in range(round(faults * lane.share)):
-        # Each kind in its turn, so that a few faults have some of each.
+        # In turn, so that a few faults already have some of each kind.
         kind = lane.kinds[number % len(lane.kinds)]
         shortest, longest = _LASTS.get(kind, (0.0, 0.0))
         yield Fault(

@@ -21,14 +21,14 @@ from tests.nodes.schedule import NETWORK, PROCESS, REDIS, Fault, Kind, Weather, 
 from tests.nodes.talker import Talker
 from tests.support.proxy import Proxy, Way
 
-# Longer than the longest way back: a lease, a grace time, a try that is not answered.
+# Longer than any recovery: a lease, a grace time and an attempt without an answer.
 _END_SECONDS = 90.0
 _VISIT_SECONDS = 1.0
 
 
 @dataclass
 class Outcome:
-    """What was done, and what came of it."""
+    """The faults of a run and their effects."""
 
     finding: Finding = field(default_factory=Finding)
     faults: Counter[str] = field(default_factory=Counter)
@@ -37,7 +37,7 @@ class Outcome:
 
 
 class Storm:
-    """A run; the same seed has the same faults in the same order."""
+    """A run. The same seed has the same faults in the same order."""
 
     def __init__(self, here: Fleet, seed: str, pairs: int) -> None:
         self.outcome = Outcome()
@@ -51,15 +51,15 @@ class Storm:
         self._over = asyncio.Event()
         self._began = time.monotonic()
 
-    async def rage(self, weather: Weather, faults: int) -> None:
-        """Let so many faults happen while all talk; then compare what they wrote down."""
-        async with AsyncExitStack() as stack, asyncio.TaskGroup() as all_of_it:
+    async def run(self, weather: Weather, faults: int) -> None:
+        """Cause so many faults while all pairs talk; then compare their ledgers."""
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as everything:
             for number, room in enumerate(self._rooms):
                 names = (f"alice-{number}", f"bob-{number}")
                 pair = [await self._talker(stack, room, *two) for two in (names, names[::-1])]
                 self._pairs.append((pair[0], pair[1]))
-                all_of_it.create_task(self._talk(*self._pairs[-1]))
-            visiting = all_of_it.create_task(self._visit(await self._way(stack, "eve")))
+                everything.create_task(self._talk(*self._pairs[-1]))
+            visiting = everything.create_task(self._visit(await self._way(stack, "eve")))
             async with asyncio.TaskGroup() as lanes:
                 for lane in weather.lanes:
                     planned = schedule(self._seed, weather, lane, faults)
@@ -103,7 +103,7 @@ class Storm:
             three.create_task(end())
 
     async def _visit(self, way: Balancer) -> None:
-        """Go from room to room, and where one is let in, say something and leave."""
+        """Try one room after the other as a third user; where let in, send a frame and leave."""
         chance = random.Random(f"{self._seed} visits")
         for talker in itertools.chain(*self._pairs):
             await talker.met.wait()
@@ -126,22 +126,22 @@ class Storm:
             await asyncio.sleep(fault.pause)
             kind = fault.kind.name
             self._write(f"{kind} {fault.kind.value}; {fault.seconds:.2f} s, at {fault.at:.2f}")
-            await self._do(fault)
+            await self._cause(fault)
             self._write(f"{kind} is over")
             self.outcome.faults[fault.kind.name] += 1
 
-    async def _do(self, fault: Fault) -> None:
+    async def _cause(self, fault: Fault) -> None:
         node = self._here.nodes[int(fault.at * len(self._here.nodes))]
         if fault.kind in PROCESS:
-            await _strike(node, fault)
+            await _break_process(node, fault)
         elif fault.kind in NETWORK:
-            await _isolate(node.network, fault)
+            await _break_network(node.network, fault)
         elif fault.kind in REDIS:
-            await self._unsettle(fault)
+            await self._break_redis(fault)
         else:
-            await _lose(self._ways[int(fault.at * len(self._ways))], fault)
+            await _break_connection(self._ways[int(fault.at * len(self._ways))], fault)
 
-    async def _unsettle(self, fault: Fault) -> None:
+    async def _break_redis(self, fault: Fault) -> None:
         engine, networks = self._here.engine, self._here.networks
         match fault.kind:
             case Kind.EMPTIED:
@@ -161,7 +161,7 @@ class Storm:
                     network.resume_forwarding()
 
 
-async def _strike(node: Node, fault: Fault) -> None:
+async def _break_process(node: Node, fault: Fault) -> None:
     match fault.kind:
         case Kind.KILL:
             await node.kill()
@@ -176,12 +176,12 @@ async def _strike(node: Node, fault: Fault) -> None:
             node.thaw()
 
 
-async def _isolate(network: Proxy, fault: Fault) -> None:
+async def _break_network(network: Proxy, fault: Fault) -> None:
     match fault.kind:
         case Kind.CUT:
             await network.cut()
             return
-        case Kind.GIVEN_UP:
+        case Kind.ABANDONED:
             network.stall(new=False)
         case Kind.AWAY:
             network.stall()
@@ -193,7 +193,7 @@ async def _isolate(network: Proxy, fault: Fault) -> None:
     network.resume_forwarding()
 
 
-async def _lose(way: Balancer, fault: Fault) -> None:
+async def _break_connection(way: Balancer, fault: Fault) -> None:
     if fault.kind is Kind.SILENT:
         way.stall(new=False)
         await asyncio.sleep(fault.seconds)
@@ -201,13 +201,13 @@ async def _lose(way: Balancer, fault: Fault) -> None:
 
 
 async def storm(seed: str, weather: Weather, *, pairs: int, faults: int) -> Outcome:
-    """Run it.
+    """Run a storm.
 
     Raises:
-        AssertionError: a node wrote of an error that it did not expect.
-        TimeoutError: some pair did not find together again.
+        AssertionError: a node wrote a traceback.
+        TimeoutError: a pair did not meet again.
     """
     async with fleet() as here:
-        run = Storm(here, seed, pairs)
-        await run.rage(weather, faults)
-        return run.outcome
+        here_now = Storm(here, seed, pairs)
+        await here_now.run(weather, faults)
+        return here_now.outcome

@@ -1,4 +1,4 @@
-"""One end of a pair that talks through all faults, and joins again when its session ends."""
+"""One end of a pair that talks during faults, and joins again when its session ends."""
 
 import asyncio
 import io
@@ -14,11 +14,11 @@ from tests.conftest import token
 from tests.nodes.fleet import Balancer
 
 _TOKEN_SECONDS = 6 * 3600
-# Heard so many since it last told its peer, it says one more frame to tell.
+# After so many frames received, it sends one more to tell its partner how many.
 _TELL = AHEAD // 2
 _PAUSE_SECONDS = 0.04
 _AGAIN_SECONDS = 0.5
-# An end is a break as much as a return without the seat is one.
+# The ledger counts the end of a session like a reconnect without the old seat.
 _GONE = dyad.Reconnected(dyad.Room("", None, polite=False), resumed=False)
 
 
@@ -26,21 +26,21 @@ class Talker:
     """Sends numbered frames, receives its partner's, and keeps a ledger of both.
 
     Attributes:
-        met: set once it has met its partner.
-        done: set while it has said its last frame and heard its partner's.
+        met: set once it has been in the room with its partner.
+        done: set while its last frame is sent and its partner's is received.
     """
 
     def __init__(
         self, me: Label, partner: str, seed: str, way: Balancer, tell: Callable[[str], None]
     ) -> None:
-        """Make one.
+        """Prepare a talker.
 
         Args:
-            me: what its frames say of it.
-            partner: who it talks with.
-            seed: of what it says, and when.
-            way: to the nodes.
-            tell: is told, in words, what it is told that is not a frame.
+            me: the label of its frames.
+            partner: the user id of its partner.
+            seed: decides what it sends, and when.
+            way: leads its connections to the nodes.
+            tell: called with a sentence for each event that is not a frame.
         """
         self.met = asyncio.Event()
         self.done = asyncio.Event()
@@ -53,23 +53,23 @@ class Talker:
         self._chance = random.Random(f"{seed} {me.sender}")
         self._peer = ""
         self._number = 0
-        self._heard = 0  # The highest number heard of the partner's.
-        self._told = 0  # How much of that it has told the partner.
-        self._known = 0  # How much of its own the partner has told.
+        self._heard = 0  # The highest number received from the partner.
+        self._told = 0  # The highest number that it has told the partner.
+        self._known = 0  # The highest of its own numbers that the partner has told.
         self._said_last = self._heard_last = False
 
     def __str__(self) -> str:
         last = f"said its last: {self._said_last}, heard the other's: {self._heard_last}"
         numbers = f"said {self._number}, of which {self._known} are known; heard {self._heard}"
-        return f"{self._me.sender} with {self._peer or 'nobody'}: {last}; {numbers}"
+        return f"{self._me.sender} with {self._peer or 'no peer'}: {last}; {numbers}"
 
     def finding(self, other: "Talker") -> Finding:
         """The result of comparing both ledgers."""
-        one, two = (talker._book.getvalue().splitlines() for talker in (self, other))  # noqa: SLF001 - of its own kind
+        one, two = (talker._book.getvalue().splitlines() for talker in (self, other))  # noqa: SLF001 - the same class
         return compare(one, two, self._me.run)
 
     async def talk(self, over: asyncio.Event, both_done: asyncio.Event) -> None:
-        """Stay in the room until `both_done`; send the last frame once all is `over`."""
+        """Stay in the room until `both_done`; send the last frame once `over` is set."""
         proof = token(self._me.sender, room=self._me.room, ttl=_TOKEN_SECONDS)
         while not both_done.is_set():
             try:
@@ -79,7 +79,7 @@ class Talker:
                     self._meet(room.peer)
                     await self._call(connection, over, both_done)
             except dyad.Refused:
-                # Others are there; or it is itself, on a node that is gone.
+                # Two others are there, or its own old seat on a dead node is.
                 await asyncio.sleep(self._chance.random() * _AGAIN_SECONDS)
             except dyad.Ended as end:
                 self._tell(f"{self._me.sender} {end}")
@@ -90,14 +90,14 @@ class Talker:
     async def _call(
         self, connection: dyad.Connection, over: asyncio.Event, both_done: asyncio.Event
     ) -> None:
-        async def part() -> None:
+        async def leave() -> None:
             await both_done.wait()
             await connection.leave()
 
         speaking = asyncio.create_task(self._speak(connection, over))
         hearing = asyncio.create_task(self._hear(connection))
-        parting = asyncio.create_task(part())
-        tasks = {speaking, hearing, parting}
+        leaving = asyncio.create_task(leave())
+        tasks = {speaking, hearing, leaving}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -128,28 +128,28 @@ class Talker:
         said = frames.compose(label, self._chance)
         self._ledger.sent(label, said)
         await frames.send(connection, said)
-        self._look_whether_done()
+        self._update_done()
 
     async def _hear(self, connection: dyad.Connection) -> None:
         async for event in connection:
             match event:
                 case dyad.Offer() | dyad.Answer() | dyad.Candidate():
-                    self._take_in(event)
+                    self._receive(event)
                 case dyad.PeerJoined(who):
                     self._tell(f"{self._me.sender} {event}")
                     self._meet(who)
                 case dyad.PeerLeft(who, dyad.Departure.LEFT):
-                    # One leaves only when all is said.
+                    # A partner leaves only after its last frame: this is no break.
                     self._tell(f"{self._me.sender} {event}")
                     self._peer = ""
                 case _:
                     self._note(event)
 
-    def _take_in(self, said: Said) -> None:
+    def _receive(self, said: Said) -> None:
         sender = said.sender.user_id if said.sender else ""
         if sender != self._peer:
-            # Nobody who is not in the room now may be heard.
-            self._tell(f"{self._me.sender} hears {sender or 'nobody'}, and {self._peer} is there")
+            # Only a frame of the current peer may arrive.
+            self._tell(f"{self._me.sender} hears {sender or 'no user'}, not {self._peer}")
             self._ledger.told(said)
         elif sender == self._partner and (label := self._ledger.heard(said)):
             if label.number < self._heard:
@@ -157,7 +157,7 @@ class Talker:
             self._heard = max(self._heard, label.number)
             self._known = max(self._known, label.heard)
             self._heard_last = label.last
-            self._look_whether_done()
+            self._update_done()
 
     def _note(self, event: dyad.Event) -> None:
         self._ledger.told(event)
@@ -169,16 +169,16 @@ class Talker:
                 self._meet(room.peer)
 
     def _meet(self, peer: dyad.Participant | None) -> None:
-        """Start a new session: frames under way may be lost."""
+        """Start over with this peer: frames under way may be lost."""
         self._peer = peer.user_id if peer else ""
         if self._peer == self._partner:
             self.met.set()
         self._known = self._number
         self._tell(f"{self._me.sender} said {self._number}, heard {self._heard}")
         self._said_last = self._heard_last = False
-        self._look_whether_done()
+        self._update_done()
 
-    def _look_whether_done(self) -> None:
+    def _update_done(self) -> None:
         if self._said_last and self._heard_last:
             self.done.set()
         else:

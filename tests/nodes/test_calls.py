@@ -47,8 +47,8 @@ async def test_a_participant_that_leaves_and_joins_again_is_heard_again(
             assert (await hear(alice, "leave_room")).leave_room.reason == pb.LeaveRoom.REASON_LEFT
 
 
-async def comes_back(here: Nodes, alice: End, room_id: str, resume_token: str) -> None:
-    """See that Bob has his seat again on Alice's node, and hears what she says meanwhile."""
+async def resumes_on_alices_node(here: Nodes, alice: End, room_id: str, resume_token: str) -> None:
+    """Bob resumes on Alice's node, and receives what she sent while he was away."""
     await alice.send(candidate(room_id, "still here", seq=2))
     back = here.connect("bob", 0)
     await resumes(back, room_id, resume_token)
@@ -57,7 +57,7 @@ async def comes_back(here: Nodes, alice: End, room_id: str, resume_token: str) -
 
 @asynccontextmanager
 async def another(here: Nodes, network: Proxy | None = None) -> AsyncIterator[Server]:
-    """One more node, and a channel to it; it reaches Redis through `network`."""
+    """Run one more node, with a channel to it; it reaches Redis through `network`."""
     async with (
         serving(redis=here.redis.through(network.port if network else here.redis.port)) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
@@ -83,14 +83,14 @@ async def test_a_participant_that_arrives_at_a_draining_node_goes_on_to_the_next
             await asyncio.sleep(milliseconds / 1000)
             await third.stop()
         with contextlib.suppress(grpc.aio.AioRpcError, EOFError):
-            # What came after this is its newest token.
+            # A resume that was answered has a newer token.
             resume_token = (await between.hear()).join_room.resume_token
         await channel.close()
-        await comes_back(here, alice, room_id, resume_token)
+        await resumes_on_alices_node(here, alice, room_id, resume_token)
 
 
-def as_it_takes_up(server: Server, act: Callable[[], object]) -> asyncio.Event:
-    """Do something once this node knows whom it takes up; set when that is done."""
+def when_it_asks_for_a_seat(server: Server, act: Callable[[], object]) -> asyncio.Event:
+    """Act right before this node asks Redis for a handed-off seat; returns an event for that."""
     broker = server.dyad.hub._broker  # noqa: SLF001 - between two questions to Redis
     assert isinstance(broker, RedisBroker)
     expect = broker.expect
@@ -106,7 +106,7 @@ def as_it_takes_up(server: Server, act: Callable[[], object]) -> asyncio.Event:
 
 
 def pause(port: int) -> None:
-    """Have Redis answer no more."""
+    """Stop Redis from answering for a minute."""
     with redis.Redis(port=port) as client:
         client.client_pause(60_000, all=False)
 
@@ -116,18 +116,18 @@ async def test_a_seat_received_by_a_stopping_node_is_handed_off_again() -> None:
         async with another(here):
             alice, _, room_id, resume_token = await here.pair(0, 1)
         async with another(here) as third:
-            asked = as_it_takes_up(third, lambda: pause(here.redis.port))
+            asked = when_it_asks_for_a_seat(third, lambda: pause(here.redis.port))
             between = here.connect("bob", 2)
             await between.send(resumable(room_id, resume_token, ack=1))
             await asked.wait()
             ending = asyncio.create_task(third.stop())
             assert (await end_of(between)).code() is grpc.StatusCode.UNAVAILABLE
             early, _ = await asyncio.wait({ending}, timeout=0.3)
-            assert not early, "it does not wait for what Redis will answer"
-            # Only now it gives Bob's seat to the third node.
+            assert not early, "it does not wait for the answer of Redis"
+            # Only now does Redis give Bob's seat to the third node.
             await client.client_unpause()
             await ending
-        await comes_back(here, alice, room_id, resume_token)
+        await resumes_on_alices_node(here, alice, room_id, resume_token)
 
 
 async def test_a_seat_received_late_by_a_stopping_node_is_handed_off_again() -> None:
@@ -135,15 +135,15 @@ async def test_a_seat_received_late_by_a_stopping_node_is_handed_off_again() -> 
         async with another(here):
             alice, _, room_id, resume_token = await here.pair(0, 1)
         async with another(here, network) as third:
-            # Redis seats Bob here, but its answer is lost: only the next connection brings it.
-            asked = as_it_takes_up(third, lambda: network.stall(Way.BACK, new=False))
+            # Redis gives Bob's seat to this node, but the answer is lost until the next connection.
+            asked = when_it_asks_for_a_seat(third, lambda: network.stall(Way.BACK, new=False))
             between = here.connect("bob", 2)
             await between.send(resumable(room_id, resume_token, ack=1))
             await asked.wait()
             ending = asyncio.create_task(third.stop())
             assert (await end_of(between)).code() is grpc.StatusCode.UNAVAILABLE
             await ending
-        await comes_back(here, alice, room_id, resume_token)
+        await resumes_on_alices_node(here, alice, room_id, resume_token)
 
 
 async def test_a_drain_during_a_short_redis_outage_hands_off_all_seats() -> None:
@@ -156,7 +156,7 @@ async def test_a_drain_during_a_short_redis_outage_hands_off_all_seats() -> None
             assert (await end_of(bob)).code() is grpc.StatusCode.UNAVAILABLE
             await client.client_unpause()
             await ending
-        await comes_back(here, alice, room_id, resume_token)
+        await resumes_on_alices_node(here, alice, room_id, resume_token)
 
 
 async def test_a_client_that_retries_before_the_first_answer_resumes() -> None:
@@ -189,17 +189,17 @@ async def test_a_resuming_client_is_told_at_once_that_the_node_drains() -> None:
             await until(
                 lambda: any(participant.state is State.RESERVED for participant in second.dyad.hub)
             )
-            (held,) = second.dyad.hub
+            (reserved,) = second.dyad.hub
             await client.client_pause(60_000, all=False)
             between = here.connect("bob", 1)
             await between.send(resumable(room_id, resume_token, ack=1))
-            await until(lambda: held.state is State.RESUMING)
+            await until(lambda: reserved.state is State.RESUMING)
             ending = asyncio.create_task(second.stop())
             async with within(1):
                 assert (await end_of(between)).code() is grpc.StatusCode.UNAVAILABLE
             await client.client_unpause()
             await ending
-        await comes_back(here, alice, room_id, resume_token)
+        await resumes_on_alices_node(here, alice, room_id, resume_token)
 
 
 async def test_the_time_alone_in_a_room_goes_on_across_nodes() -> None:

@@ -32,8 +32,8 @@ CLIENTS = 30
 ROOMS = 10
 READY_SECONDS = 10.0
 WAYS: dict[str, tuple[Way, ...]] = {"away": (), "mute": (Way.OUT,), "deaf": (Way.BACK,)}
-FAULTS = ("flush", "cut", "given up", *WAYS)
-# What a node believes of a peer is looked after every 8 s.
+FAULTS = ("flush", "cut", "abandoned", *WAYS)
+# A node checks every 8 s whether its peers are still there.
 AGREED_SECONDS = 12.0
 
 
@@ -79,7 +79,7 @@ class Crowd:
         assert len(counted) <= 2, [(each.id, each.node.broker.node) for each in counted]
 
     async def _stay(self, guest: Guest, seconds: float) -> None:
-        """Hear what it is told; leave after so many seconds, unless all is over before."""
+        """Receive its events; leave after so many seconds, unless the test is over before."""
         leaving = asyncio.get_running_loop().call_later(seconds, self._leave, guest)
         while guest in self.inside[guest.room]:
             self._note(guest, await guest.told(3600))
@@ -95,7 +95,7 @@ class Crowd:
             case PeerJoined(who):
                 self.peers[guest] = who.id
             case PeerLeft(who):
-                assert self.peers[guest] == who.id, "one left who was not there"
+                assert self.peers[guest] == who.id, "a peer left that was not there"
                 self.peers[guest] = ""
             case OutOfSync():
                 # As the hub does.
@@ -105,7 +105,7 @@ class Crowd:
                 self.inside[guest.room].discard(guest)
 
     def agrees(self) -> bool:
-        """Whether all were answered, and in each room are two at the most, who say so."""
+        """Whether all joins are answered, and the two (at most) in each room name each other."""
         return not self.entering and all(
             len(inside) <= 2
             and all(self.peers[one] == "".join(two.id for two in inside - {one}) for one in inside)
@@ -114,7 +114,7 @@ class Crowd:
 
 
 async def break_it(here: Party, seconds: float) -> int:
-    """Let networks and Redis fail for so long; how often."""
+    """Break networks and Redis for so long; returns the number of faults."""
     chance = random.Random(f"{SEED} faults")
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
@@ -129,7 +129,7 @@ async def break_it(here: Party, seconds: float) -> int:
                     await redis.flushall()
                 case "cut":
                     await node.network.cut()
-                case "given up":
+                case "abandoned":
                     faults.create_task(_stall(node, chance.random() * 2, new=False))
                 case which:
                     faults.create_task(_stall(node, chance.random() * 3, *WAYS[which]))
@@ -145,15 +145,15 @@ async def _stall(node: Node, seconds: float, *ways: Way, new: bool = True) -> No
 @pytest.mark.long
 @pytest.mark.xdist_group("crowd")
 @pytest.mark.timeout(900)
-async def test_never_more_than_two_are_in_a_room_and_in_the_end_they_agree_on_it() -> None:
+async def test_never_more_than_two_are_in_a_room_and_in_the_end_both_name_each_other() -> None:
     async with party(settle_seconds=3.0) as here:
         crowd = Crowd(here)
-        async with asyncio.TaskGroup() as all_of_them:
-            clients = [all_of_them.create_task(crowd.come_and_go(n)) for n in range(CLIENTS)]
+        async with asyncio.TaskGroup() as clients_at_once:
+            clients = [clients_at_once.create_task(crowd.come_and_go(n)) for n in range(CLIENTS)]
             faults = await break_it(here, SECONDS)
             async with within(READY_SECONDS):
                 await until(lambda: all(node.broker.ready for node in here.nodes))
-            # With rooms that were entered after the last fault.
+            # So that some rooms were joined after the last fault.
             await asyncio.sleep(3)
             crowd.over.set()
             try:
@@ -164,14 +164,14 @@ async def test_never_more_than_two_are_in_a_room_and_in_the_end_they_agree_on_it
             for client in clients:
                 client.cancel()
         for room, inside in crowd.inside.items():
-            # And no seat is taken that nobody sits on.
+            # No seat may be taken without a guest that has it.
             assert await _free_seats(here, room) == 2 - len(inside), f"STORM_SEED={SEED}"
         print(f"seed {SEED}: {crowd.entered} entered, {faults} faults")
         assert crowd.entered > SECONDS
 
 
 async def _free_seats(here: Party, room: str) -> int:
-    """How many more come in."""
+    """How many more users can join."""
     count = 0
     while count <= 2:
         stranger = here.guest(f"stranger-{count}", count, room)

@@ -26,7 +26,7 @@ _AT_ONCE = 200
 
 
 class Turns:
-    """How many participants are ended in one turn of the loop, which delays everything else."""
+    """Counts how many participants a drain ends in one turn of the event loop."""
 
     def __init__(self) -> None:
         self.most = 0
@@ -115,7 +115,7 @@ async def node(
 
 
 async def all_seated(dyad: Dyad, guests: list[Guest], enters: list[Enter]) -> None:
-    """No more at once than Redis can answer in time."""
+    """Join all guests, in batches that Redis can answer in time."""
     for start in range(0, len(guests), _AT_ONCE):
         batch = slice(start, start + _AT_ONCE)
         await asyncio.gather(
@@ -127,7 +127,7 @@ async def all_seated(dyad: Dyad, guests: list[Guest], enters: list[Enter]) -> No
 
 
 async def seated(dyad: Dyad, count: int) -> list[Guest]:
-    """So many resumable participants, each in its own room."""
+    """Resumable participants, each in its own room."""
     guests = [Guest(f"user-{number}") for number in range(count)]
     await all_seated(dyad, guests, [Enter("", resumable=True) for _ in guests])
     return guests
@@ -162,7 +162,7 @@ async def test_ten_thousand_seats_are_handed_off_and_resumed_without_loss(
         assert 0 < turns.most <= _MOST_IN_A_TURN
         assert len(first.hub) == 0
         assert len(await client.keys("dyad:handed-off:*")) == SEATS
-        # What it costs, and not how busy the machine is, must fit into the time.
+        # Processor time, which does not depend on how busy the machine is.
         assert spent < Config(jwt_secret=SECRET).drain_timeout
         for guest in guests:
             assert isinstance(guest.ended, Draining)
@@ -215,7 +215,7 @@ async def test_seats_that_cannot_be_handed_off_in_time_are_counted_and_logged(
 async def test_a_participant_that_disconnects_during_the_drain_keeps_its_seat() -> None:
     async with settled_redis() as redis, node(redis) as first, node(redis) as second:
         guests = await seated(first, 600)
-        # They are handed over in the order of their rooms.
+        # Seats are handed off in the order of their rooms.
         last = max(guests, key=lambda guest: guest.connection.participant.room_id)
         participant = last.connection.participant
         token, room_id = participant.resume_token, participant.room_id

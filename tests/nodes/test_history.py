@@ -1,4 +1,4 @@
-"""Joins of one room in Redis, from any node, look as if they happened one after the other."""
+"""Joins and leaves of a room, from any node, are answered as if they came one after the other."""
 
 import asyncio
 import itertools
@@ -47,7 +47,7 @@ BOB_JOINED = Operation("bob", What.JOIN, 2, 3, Joined(ALICE, polite=True))
         Operation("carol", What.JOIN, 4, 5, NOT_FOUND),
         Operation("bob", What.LEAVE, 0, 1, Left()),
     ],
-    ids=["a third is let in", "a room with two is not found", "one leaves before it came"],
+    ids=["a third member joins", "a full room is not found", "a member leaves before it joined"],
 )
 def test_a_history_that_no_order_explains_is_found(wrong: Operation) -> None:
     assert contradiction([CREATED, BOB_JOINED, wrong])
@@ -59,20 +59,20 @@ def test_a_history_that_no_order_explains_is_found(wrong: Operation) -> None:
         Operation("carol", What.JOIN, 6, 7, FULL),
         Operation("carol", What.JOIN, 6, 7, Joined(BOB, polite=True)),
     ],
-    ids=["a seat that is free is refused", "one that left is still said to be there"],
+    ids=["a seat that is free is refused", "a member that left is still named as the peer"],
 )
 def test_an_answer_from_before_a_leave_was_answered_is_found(late: Operation) -> None:
     assert contradiction([CREATED, BOB_JOINED, Operation("bob", What.LEAVE, 4, 5, Left()), late])
 
 
-def test_what_goes_on_at_the_same_time_may_come_in_either_order() -> None:
+def test_concurrent_operations_may_take_effect_in_either_order() -> None:
     leaving = Operation("bob", What.LEAVE, 4, 9, Left())
     for answer in (FULL, Joined(ALICE, polite=True)):
         meanwhile = Operation("carol", What.JOIN, 5, 6, answer)
         assert not contradiction([CREATED, BOB_JOINED, leaving, meanwhile])
 
 
-def test_what_was_never_answered_may_take_effect_at_any_time() -> None:
+def test_an_operation_without_an_answer_may_take_effect_at_any_time() -> None:
     leaving = Operation("bob", What.LEAVE, 4)
     full = Operation("carol", What.JOIN, 5, 6, FULL)
     entered = Operation("carol", What.JOIN, 7, 8, Joined(ALICE, polite=True))
@@ -82,12 +82,12 @@ def test_what_was_never_answered_may_take_effect_at_any_time() -> None:
 @pytest.mark.long
 @pytest.mark.xdist_group("crowd")
 @pytest.mark.timeout(600)
-async def test_what_clients_on_all_nodes_are_answered_could_have_been_one_after_the_other() -> None:
+async def test_the_answers_to_clients_on_all_nodes_are_consistent_with_some_order() -> None:
     began = time.monotonic()
     async with party() as here:
         histories = await _crowd(here)
     asked = time.monotonic()
-    # A machine that is too busy for Redis' deadlines leaves it open who sits where.
+    # A machine too busy for Redis' deadlines leaves some answers open: skip those rooms.
     judged = [
         operations
         for operations in histories.values()
@@ -104,7 +104,7 @@ async def test_what_clients_on_all_nodes_are_answered_could_have_been_one_after_
 
 
 async def _crowd(here: Party) -> dict[str, list[Operation]]:
-    """Clients that enter and leave a few rooms at a time, at random."""
+    """Let clients join and leave a few rooms at a time, at random."""
     histories: dict[str, list[Operation]] = defaultdict(list)
     clock = itertools.count()
     asked = 0
@@ -117,14 +117,14 @@ async def _crowd(here: Party) -> dict[str, list[Operation]]:
         return operation
 
     def room(chance: random.Random) -> str:
-        # The rooms in use move on, so that each one's history stays short.
+        # Move on to new rooms, so that the history of each stays short.
         age = asked // (OPERATIONS_PER_ROOM * ROOMS_AT_ONCE)
         return str(uuid.UUID(int=age * ROOMS_AT_ONCE + chance.randrange(ROOMS_AT_ONCE)))
 
     async def come_and_go(number: int) -> None:
         chance = random.Random(f"{SEED} {number}")
         while asked < OPERATIONS:
-            # A user of its own: one that comes again would take its old seat.
+            # A new user each time: a known user would take over its old seat.
             user = f"user-{number}-{asked}"
             guest = here.guest(user, chance.randrange(NODES), room(chance))
             entering = ask(guest, chance.choice((What.CREATE, What.JOIN)))
@@ -150,7 +150,7 @@ async def _crowd(here: Party) -> dict[str, list[Operation]]:
 async def _answer(
     operation: Operation, guest: Guest, clock: Iterator[int], *kinds: type[Event]
 ) -> None:
-    """Write down the answer to an operation; `EngineUnavailable` if Redis gives none in time."""
+    """Record the answer to an operation; `EngineUnavailable` if Redis gives none in time."""
     while not isinstance(event := await guest.told(), (*kinds, EngineUnavailable, OutOfSync)):
         pass
     operation.answer, operation.answered = event, next(clock)

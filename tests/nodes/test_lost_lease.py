@@ -1,11 +1,11 @@
-"""A node that others may have believed gone learns of it, even if an answer is lost."""
+"""A node that others may count as gone learns of it, even if an answer is lost."""
 
 from collections.abc import Callable
 from typing import Any
 
 import redis
 
-from tests.nodes.brokers import Node, Party, party, served
+from tests.nodes.brokers import Node, Party, party, until_ready
 from tests.support.proxy import Way
 from tests.support.until import until
 
@@ -13,7 +13,7 @@ Renewal = tuple[str, tuple[str, ...], tuple[Any, ...]]
 
 
 def at_each_renewal(node: Node, act: Callable[[Renewal], object]) -> None:
-    """Do something right before a node asks Redis to renew its lease."""
+    """Act right before a node asks Redis to renew its lease."""
     pipeline = node.broker.membership._pipeline  # noqa: SLF001 - between Redis and its answer
     run = pipeline.run
 
@@ -25,15 +25,15 @@ def at_each_renewal(node: Node, act: Callable[[Renewal], object]) -> None:
     pipeline.run = acting  # type: ignore[method-assign]
 
 
-def believe_gone(here: Party, node: Node) -> None:
-    """Lose the lease of a node, and have it missed for long enough."""
+def count_as_gone(here: Party, node: Node) -> None:
+    """Delete the lease of a node, and make it overdue, so that the node counts as gone."""
     name = node.broker.node
     with redis.Redis(port=here.redis.port) as client:
         client.delete(node.keys.lease(name))
         client.set(node.keys.missing(name), 0, px=180_000)
 
 
-async def test_a_node_learns_that_it_was_believed_gone_though_the_first_answer_is_lost() -> None:
+async def test_a_node_learns_that_it_counted_as_gone_though_the_first_answer_is_lost() -> None:
     async with party() as here:
         node = here.nodes[0]
         lease = node.broker.membership.lease
@@ -42,18 +42,18 @@ async def test_a_node_learns_that_it_was_believed_gone_though_the_first_answer_i
         def lose_the_answer(renewal: Renewal) -> None:
             renewals.append(renewal)
             if len(renewals) == 1:
-                believe_gone(here, node)
+                count_as_gone(here, node)
                 node.network.stall(Way.BACK, new=False)
 
         term = lease.term
         at_each_renewal(node, lose_the_answer)
         await until(lambda: len(renewals) > 1)
-        assert lease.term == term, "it has an answer, and this test shows nothing"
+        assert lease.term == term, "the answer arrived, so this test shows nothing"
         await until(lambda: lease.term > term)
-        await served(here, 0)
+        await until_ready(here, 0)
 
 
-async def test_a_late_copy_of_a_renewal_does_not_hide_that_its_node_was_believed_gone() -> None:
+async def test_a_late_copy_of_a_renewal_does_not_hide_that_its_node_counted_as_gone() -> None:
     async with party() as here:
         node = here.nodes[0]
         membership = node.broker.membership
@@ -64,9 +64,9 @@ async def test_a_late_copy_of_a_renewal_does_not_hide_that_its_node_was_believed
         await node.network.cut()
         # A connection with another fencing token has renewed the lease.
         await until(lambda: renewals[-1][2][4] != fence and node.broker.ready)
-        believe_gone(here, node)
+        count_as_gone(here, node)
         sha, keys, arguments = renewals[0]
         with redis.Redis(port=here.redis.port) as client:
             assert client.evalsha(sha, len(keys), *keys, *arguments) == []
         await until(lambda: membership.lease.term > term)
-        await served(here, 0)
+        await until_ready(here, 0)

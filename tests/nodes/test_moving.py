@@ -1,4 +1,4 @@
-"""Members that move from node to node while Redis has their old or their next node."""
+"""Members that move from node to node while Redis still names another node for them."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,7 @@ def token(guest: Guest) -> str:
 
 
 async def hand_off(guest: Guest, state: SeatState) -> bool | None:
-    """Have Redis keep what the guest's node has detached."""
+    """Hand off in Redis what the guest's node has detached."""
     snapshot = SEAT.pack(state)
     return await guest.node.ask(
         store(guest).hand_off(guest.room, guest.id, [token(guest)], snapshot, _MINUTE_MS)
@@ -34,7 +34,7 @@ async def hand_off(guest: Guest, state: SeatState) -> bool | None:
 
 
 async def claim(guest: Guest) -> Claimed:
-    """Have Redis give it to the node on which the guest is now."""
+    """Claim the seat in Redis for the node on which the guest is now."""
     claimed = await guest.node.ask(
         store(guest).claim(guest.room, token(guest), guest.id, guest.member.user_id, guest.id)
     )
@@ -54,7 +54,7 @@ def adopt(guest: Guest, claimed: Claimed) -> None:
 
 
 async def move(here: Party, guest: Guest, node: int) -> Claimed:
-    """Have the guest's node hand it off, and Redis give it to another node."""
+    """Hand the guest off, and claim its seat for another node."""
     assert await hand_off(guest, detach(guest))
     guest.node = here.nodes[node]
     return await claim(guest)
@@ -65,7 +65,7 @@ async def test_frames_to_a_participant_leaving_the_node_as_its_peer_arrives_are_
         alice, bob = await here.pair(0, 1)
         left = detach(bob)
         alice.say("where are you?")
-        # Redis has not heard that Bob goes: he is said to be where Alice comes.
+        # Bob is not handed off in Redis yet, which still names the node that Alice moves to.
         adopt(alice, await move(here, alice, 1))
         alice.say("here?")
         assert await hand_off(bob, left)
@@ -83,7 +83,7 @@ async def test_frames_to_a_participant_about_to_arrive_are_not_acknowledged() ->
         left = here.nodes[1].broker
         with here.nodes[2].broker.expect(bob.id):
             coming = await move(here, bob, 2)
-            # So that Alice's node looks where Bob is.
+            # So that Alice's node asks Redis where Bob is.
             await left.stop()
             alice.say("too early")
             inbox = bob.node.keys.inbox(bob.node.broker.node)
@@ -95,7 +95,7 @@ async def test_frames_to_a_participant_about_to_arrive_are_not_acknowledged() ->
                     if any(b"too early" in fields[b"entry"] for _, fields in entries):
                         break
                     last = entries[-1][0]
-            # Until what has come to this node has been heard.
+            # Once this is answered, the node has processed what arrived before.
             await bob.node.ask(store(bob).find_peer(bob.room, bob.id, absent_too_long=False))
             adopt(bob, coming)
         assert await bob.told() == said(alice, "too early")
@@ -107,7 +107,7 @@ async def test_a_join_during_the_peers_move_is_announced_on_its_next_node() -> N
         assert await entered(alice) == Joined(None, polite=False)
         bob = here.guest("bob", 0, alice.room)
         bob.enter()
-        # Redis has not been asked yet: it will say that Alice is here.
+        # The join is not sent to Redis yet, which will answer that Alice is on this node.
         left = detach(alice)
         assert await bob.told() == Joined(alice.member, polite=True)
         bob.say("hello")
@@ -130,7 +130,7 @@ async def test_a_join_on_the_node_that_the_peer_is_moving_to_is_announced_there(
             coming = await move(here, alice, 1)
             assert await entered(bob) == Joined(alice.member, polite=True)
         else:
-            # Redis still says to Bob that Alice is on her way.
+            # Redis answers Bob that Alice is between two nodes.
             assert await hand_off(alice, detach(alice))
             assert await entered(bob) == Joined(alice.member, polite=True)
             alice.node = here.nodes[1]
@@ -149,7 +149,7 @@ async def test_no_frame_arrives_from_a_participant_that_was_not_announced() -> N
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice = here.guest("alice", 0)
         room = alice.node.keys.room(alice.room)
-        # As if Redis had forgotten, and its clock were behind that of the one before.
+        # As after a loss of data, with a clock that is behind that of the old Redis.
         await redis.hset(room, "epoch", 10**14)
         assert await entered(alice) == Joined(None, polite=False)
         await redis.hdel(room, "epoch")
@@ -164,7 +164,7 @@ async def test_a_participant_its_peer_was_told_has_left_is_told_on_arrival() -> 
     async with party() as here:
         alice, bob = await here.pair(0, 1)
         coming = await move(here, bob, 0)
-        # As where Redis says for a while that Bob is nowhere.
+        # For a while, Redis has no seat of Bob.
         async with Redis(port=here.redis.port) as redis:
             room = alice.node.keys.room(alice.room)
             seat = await redis.hget(room, "1")
@@ -180,11 +180,11 @@ async def test_a_hand_off_succeeds_even_if_redis_answer_is_lost() -> None:
         alice, bob = await here.pair(0, 1)
         state = detach(bob)
         assert await hand_off(bob, state)
-        assert await hand_off(bob, state), "asked again, for want of the answer"
+        assert await hand_off(bob, state), "a repeated hand-off is refused"
         before, bob.node = bob.node, here.nodes[2]
         adopt(bob, await claim(bob))
         after, bob.node = bob.node, before
-        assert await hand_off(bob, state), "by now another node has it"
+        assert await hand_off(bob, state), "a hand-off repeated after the claim is refused"
         bob.node = after
         alice.say("still here")
         assert await bob.told() == said(alice, "still here")
@@ -197,7 +197,7 @@ async def test_a_node_does_not_act_for_a_participant_on_another_node() -> None:
         assert detached is not None
         seat, state = detached
         assert await hand_off(bob, state)
-        # As it does where it does not know that.
+        # As a node does that does not know of the hand-off.
         bob.node.broker.release(seat)
         assert await bob.node.ask(store(bob).leave(bob.room, bob.id)) is Verdict.MOVED
         bob.node = here.nodes[2]
@@ -211,13 +211,13 @@ async def test_a_node_does_not_act_for_a_participant_on_another_node() -> None:
 async def test_a_claim_awaits_only_its_own_member() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
-        with here.nodes[1].broker.expect("somebody else"):
+        with here.nodes[1].broker.expect("another member"):
             bob.leave()
             assert await bob.told() == Left()
             assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)
-            # Heard, and known to be for nobody: else it would be sent again and again.
+            # The node must acknowledge a message for a member that is gone, or it is sent forever.
             node = here.nodes[1].broker.node
-            links = here.nodes[0].broker._pairing.links  # noqa: SLF001 - it is not told
+            links = here.nodes[0].broker._pairing.links  # noqa: SLF001 - there is no event for it
             links.send((alice.id, bob.id), node, messages.Left(Departure.LEFT))
             link = links._out[alice.id, bob.id]  # noqa: SLF001 - the same
             await until(lambda: not link.kept, PATIENCE)

@@ -11,7 +11,7 @@ from tests.nodes.callers import (
     lost_nothing,
     pair,
     pairs_on_every_two_nodes,
-    talk,
+    talk_both_ways,
 )
 from tests.nodes.fleet import fleet
 
@@ -26,16 +26,17 @@ async def test_participants_of_a_drained_node_go_on_elsewhere_without_notice() -
         over = asyncio.Event()
         async with asyncio.TaskGroup() as talking:
             for alice, bob in (both, across):
-                talking.create_task(talk(alice, bob, "a", over))
-                talking.create_task(talk(bob, alice, "b", over))
+                talk_both_ways(talking, alice, bob, over)
             await asyncio.sleep(0.5)
-            for party in (*both, across[0]):
-                party.way.nodes = [two, three]
+            for caller in (*both, across[0]):
+                caller.way.nodes = [two, three]
             await one.drain()
-            for party in (*both, across[0]):
-                await party.is_told(dyad.Reconnected)
+            for caller in (*both, across[0]):
+                await caller.is_told(dyad.Reconnected)
             over.set()
-        assert all(map(lost_nothing, (*both, *across))), [party.told for party in (*both, *across)]
+        assert all(map(lost_nothing, (*both, *across))), [
+            caller.told for caller in (*both, *across)
+        ]
 
 
 async def test_a_burst_interrupted_by_a_drain_continues_where_it_stopped() -> None:
@@ -47,7 +48,7 @@ async def test_a_burst_interrupted_by_a_drain_continues_where_it_stopped() -> No
 
             async def talk_on(turn: int = turn, over: asyncio.Event = over) -> None:
                 while not over.is_set():
-                    # Less than is kept for one who is away.
+                    # Fewer than are kept for a reserved seat.
                     if len(said) - len(bob.heard) < 100:
                         said.append(f"{turn} {len(said)}")
                         await alice.connection.send_candidate(dyad.Candidate(said[-1]))
@@ -76,7 +77,7 @@ async def test_a_late_resume_after_a_drain_loses_nothing() -> None:
             await bob.connection.send_candidate(dyad.Candidate(str(number)))
         await draining
         alice.way.nodes = here.nodes[1:]
-        # Longer than a message between nodes may go unacknowledged.
+        # Longer than a message between nodes may stay unacknowledged.
         await asyncio.sleep(9)
         await alice.way.accept()
         await alice.hears(100, TOLD_SECONDS)
@@ -115,17 +116,16 @@ async def test_a_participant_that_never_resumes_after_a_drain_is_disconnected() 
 async def test_a_rolling_restart_of_all_nodes_under_load_drops_no_call() -> None:
     async with fleet() as here, AsyncExitStack() as stack:
         pairs = await pairs_on_every_two_nodes(here, stack)
-        parties = [party for two in pairs for party in two]
+        callers = [caller for two in pairs for caller in two]
         over = asyncio.Event()
         async with asyncio.TaskGroup() as talking:
             for alice, bob in pairs:
-                talking.create_task(talk(alice, bob, "a", over))
-                talking.create_task(talk(bob, alice, "b", over))
+                talk_both_ways(talking, alice, bob, over)
             for node in here.nodes:
                 await asyncio.sleep(1)
                 await node.drain()
                 await node.start()
             over.set()
-        assert all(map(lost_nothing, parties)), [party.told for party in parties]
-        moved = [party for party in parties if party.told]
-        assert len(moved) == len(parties), "somebody was on no node that was restarted"
+        assert all(map(lost_nothing, callers)), [caller.told for caller in callers]
+        moved = [caller for caller in callers if caller.told]
+        assert len(moved) == len(callers), "a caller was on no node that was restarted"

@@ -32,9 +32,9 @@ async def test_after_a_node_is_killed_peers_are_told_and_its_clients_reconnect()
             back = await bob.is_told(dyad.Reconnected)
             assert isinstance(back, dyad.Reconnected)
             assert not back.resumed
-            await alice.connection.send_candidate(dyad.Candidate("anew"))
+            await alice.connection.send_candidate(dyad.Candidate("goes on"))
             await bob.hears(1, 5)
-            assert bob.heard == ["anew"]
+            assert bob.heard == ["goes on"]
 
 
 async def test_a_node_that_wakes_from_a_freeze_delivers_nothing_from_elsewhere() -> None:
@@ -55,11 +55,11 @@ async def test_a_node_that_wakes_from_a_freeze_delivers_nothing_from_elsewhere()
                 pass
             two.thaw()
             assert "ice_candidate" not in await events_until_the_end(bob)
-            await alice.send(candidate(room_id, "anew"))
+            await alice.send(candidate(room_id, "goes on"))
             heard = await carol.hear()
             while not heard.HasField("ice_candidate"):
                 heard = await carol.hear()
-            assert heard.ice_candidate.candidate == "anew"
+            assert heard.ice_candidate.candidate == "goes on"
 
 
 async def test_a_short_freeze_loses_nothing() -> None:

@@ -22,8 +22,8 @@ from tests.support.seats import (
 from tests.support.until import until
 
 
-async def bob_is_cut(here: Nodes) -> tuple[End, Participant, str, str]:
-    """Alice and Bob on the first node, as it notices that his connection is gone."""
+async def bobs_seat_is_reserved(here: Nodes) -> tuple[End, Participant, str, str]:
+    """Alice and Bob on the first node, where Bob's seat is reserved: his connection is gone."""
     alice, bob, room_id, resume_token = await here.pair(0, 0)
     hub = here.servers[0].dyad.hub
     (seated,) = (each for each in hub if each.identity.user_id == "bob")
@@ -79,7 +79,7 @@ async def test_a_waking_device_is_told_that_its_users_seat_is_handed_off() -> No
 async def test_a_resume_under_way_when_the_grace_time_ends_succeeds(transport: type[End]) -> None:
     async with nodes(transport, 1, resume_grace=0.4) as here:
         async with Redis(port=here.redis.port) as redis:
-            alice, _, room_id, resume_token = await bob_is_cut(here)
+            alice, _, room_id, resume_token = await bobs_seat_is_reserved(here)
             # Redis answers only when the grace time would be over.
             await redis.client_pause(800, all=False)
             back = here.connect("bob", 0)
@@ -91,7 +91,7 @@ async def test_a_resume_under_way_when_the_grace_time_ends_succeeds(transport: t
 async def test_a_disconnect_during_a_resume_restarts_the_grace_time() -> None:
     async with nodes(SignalEnd, 1, resume_grace=0.4) as here:
         async with Redis(port=here.redis.port) as redis:
-            alice, seated, room_id, resume_token = await bob_is_cut(here)
+            alice, seated, room_id, resume_token = await bobs_seat_is_reserved(here)
             hub = here.servers[0].dyad.hub
             await redis.client_pause(800, all=False)
             back = here.connect("bob", 0)
@@ -106,7 +106,7 @@ async def test_a_disconnect_during_a_resume_restarts_the_grace_time() -> None:
 
 async def test_a_resume_during_ones_own_leave_is_told_that_the_seat_is_free() -> None:
     async with nodes(ListenEnd, 1) as here, Redis(port=here.redis.port) as redis:
-        alice, seated, room_id, resume_token = await bob_is_cut(here)
+        alice, seated, room_id, resume_token = await bobs_seat_is_reserved(here)
         await redis.client_pause(2000, all=False)
         back = here.connect("bob", 0)
         await back.send(resumable(room_id, resume_token, ack=1))

@@ -19,7 +19,7 @@ from tests.nodes.brokers import (
     exchange,
     isolate,
     party,
-    served,
+    until_ready,
 )
 from tests.support.clock import within
 from tests.support.until import until
@@ -49,7 +49,7 @@ async def test_a_leave_that_redis_refuses_for_a_while_still_frees_the_seat() -> 
         await until(lambda: not here.nodes[1].broker.ready)
         await redis.replicaof("NO", "ONE")
         assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
-        await served(here, 2)
+        await until_ready(here, 2)
         carol = here.guest("carol", 2, alice.room)
         carol.enter()
         assert await carol.told() == Joined(alice.member, polite=True)
@@ -66,7 +66,7 @@ async def test_the_death_of_the_peers_node_is_announced_and_the_participant_stay
         assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
         assert await bob.told() == OutOfSync()
         carol = await here.joined("carol", 2, alice)
-        await exchange(alice, carol, "anew")
+        await exchange(alice, carol, "goes on")
 
 
 async def test_a_node_cut_off_beyond_its_lease_delivers_no_old_frames() -> None:
@@ -80,9 +80,9 @@ async def test_a_node_cut_off_beyond_its_lease_delivers_no_old_frames() -> None:
         bob.leave(Departure.DISCONNECTED)
         assert await alice.told() == PeerLeft(bob.member, Departure.DISCONNECTED)
         network.resume_forwarding()
-        await served(here, 1)
+        await until_ready(here, 1)
         again = await here.joined("bob", 1, alice)
-        await exchange(alice, again, "anew")
+        await exchange(alice, again, "goes on")
         assert bob.heard.empty()
 
 
@@ -98,9 +98,9 @@ async def test_partitioned_member_is_told_when_its_seat_was_lost() -> None:
         network.resume_forwarding()
         assert await bob.told() == OutOfSync()
         bob.leave(Departure.DISCONNECTED)
-        await served(here, 0)
+        await until_ready(here, 0)
         again = await here.joined("bob", 0, alice, polite=False)
-        await exchange(alice, again, "anew")
+        await exchange(alice, again, "goes on")
 
 
 async def test_a_pair_on_a_partitioned_node_goes_on_and_keeps_its_room() -> None:
@@ -113,7 +113,7 @@ async def test_a_pair_on_a_partitioned_node_goes_on_and_keeps_its_room() -> None
             await exchange(alice, bob, "go on")
             await asyncio.sleep(0.1)
         network.resume_forwarding()
-        await served(here, 1)
+        await until_ready(here, 1)
         carol = here.guest("carol", 0, alice.room)
         assert code(await entered(carol)) is Refusal.ROOM_FULL
         await exchange(alice, bob, "still here")
@@ -125,8 +125,8 @@ async def test_a_partitioned_pair_is_told_if_others_took_its_room() -> None:
         network = here.nodes[1].network
         network.stall()
         carol = here.guest("carol", 0, alice.room)
-        # Until the lease of the two has run out.
-        while not isinstance(await entered(carol), Joined):  # noqa: ASYNC110 - nobody is told
+        # Until the lease of their node has run out.
+        while not isinstance(await entered(carol), Joined):  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.5)
         network.resume_forwarding()
         assert isinstance(await alice.told(), OutOfSync)
@@ -139,7 +139,7 @@ async def test_without_redis_a_join_is_refused_within_two_seconds() -> None:
     async with party() as here:
         here.nodes[0].network.stall()
         for _ in range(4):
-            # At any moment of the round trip that fails.
+            # At different moments of a round trip that fails.
             guest = here.guest("alice", 0)
             async with within(2):
                 assert await entered(guest) == EngineUnavailable()

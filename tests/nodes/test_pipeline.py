@@ -37,7 +37,7 @@ async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
         pipeline.stop(0.5)
         async with within(GIVEN_UP_SECONDS):
             await asyncio.wait({asking}, timeout=PATIENCE)
-        assert asking.done(), "it asks on"
+        assert asking.done(), "it keeps asking"
         await client.aclose()
 
 
@@ -68,8 +68,8 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
         for _ in range(400):
             pipeline.post("b", {"kind": "x" * 40_000})
         await pipeline.flush()
-        assert 0 < len(answered) <= 3, "more than a round trip may carry, and its lease is late"
+        assert 0 < len(answered) <= 3, "a round trip is so large that the lease is late"
         for _ in range(20):
             await pipeline.flush()
-        assert answered == list(range(8)), "in the order of the questions"
+        assert answered == list(range(8)), "not in the order of the requests"
         await client.aclose()

@@ -15,7 +15,7 @@ from tests.nodes.callers import (
     meet,
     pair,
     refused,
-    talk,
+    talk_both_ways,
 )
 from tests.nodes.fleet import Fleet, Node, fleet
 from tests.support.clock import within
@@ -45,7 +45,7 @@ async def test_without_redis_joins_are_refused_pairs_go_on_and_health_is_not_ser
         async with within(REFUSED_SECONDS):
             assert await refused(carol) is grpc.StatusCode.UNAVAILABLE
         await one.says("NOT_SERVING", NOTICED_SECONDS)
-        # Past the lease too.
+        # For longer than the lease.
         while time.monotonic() - began < 8:
             assert await one.health("") == "SERVING"
             await alice.send(offer(room_id, "still here"))
@@ -64,7 +64,7 @@ async def test_without_redis_joins_are_refused_pairs_go_on_and_health_is_not_ser
 
 
 async def answered(node: Node, room_id: str) -> pb.Error.Code:
-    """What Carol is answered who wants to join, as soon as rooms can be entered."""
+    """The error that Carol gets for a join, as soon as the node answers joins again."""
     async with within(SERVED_SECONDS):
         while True:
             async with end(node, "carol") as carol:
@@ -110,8 +110,7 @@ async def test_a_redis_outage_of_five_seconds_disturbs_no_call_and_admits_no_thi
         async with pair(here, [one], [two]) as (alice, bob):
             over = asyncio.Event()
             async with asyncio.TaskGroup() as talking:
-                talking.create_task(talk(alice, bob, "a", over))
-                talking.create_task(talk(bob, alice, "b", over))
+                talk_both_ways(talking, alice, bob, over)
                 await asyncio.sleep(0.5)
                 assert callable(fault)
                 await fault(here)

@@ -17,10 +17,10 @@ from redis.asyncio import Redis
 
 from tests.nodes.brokers import (
     code,
+    enter_when_ready,
     entered,
     exchange,
     party,
-    served_to,
 )
 from tests.support.clock import within
 from tests.support.redis import redis_server
@@ -28,7 +28,7 @@ from tests.support.until import PATIENCE
 
 SERVED_SECONDS = 5.0
 _AGAIN_SECONDS = 3.0
-# Longer than a renewal takes to come.
+# Longer than until the next renewal.
 _STEP_SECONDS = 3.0
 
 
@@ -41,7 +41,7 @@ async def test_writes_lost_in_a_failover_admit_no_third_participant() -> None:
         first, _ = await here.pair(1, 2)
         await until_replicated(redis, f"dyad:room:{first.room}")
         await redis.replicaof("NO", "ONE")
-        # These two it knows nothing of.
+        # The replica lacks these two.
         alice, bob = await here.pair(0, 1)
         for node in here.nodes:
             node.network.target = replica.port
@@ -49,13 +49,13 @@ async def test_writes_lost_in_a_failover_admit_no_third_participant() -> None:
             await node.network.cut()
         await here.redis.end()
         carol = here.guest("carol", 2, alice.room)
-        assert code(await served_to(carol)) is Refusal.ROOM_FULL
+        assert code(await enter_when_ready(carol)) is Refusal.ROOM_FULL
         await exchange(alice, bob, "still here")
 
 
 async def until_replicated(redis: Redis, key: str) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not await redis.exists(key):  # noqa: ASYNC110 - it does not tell
+        while not await redis.exists(key):  # noqa: ASYNC110 - Redis sends no event
             await asyncio.sleep(0.01)
 
 
@@ -91,17 +91,17 @@ async def test_sessions_from_before_redis_lost_its_data_are_not_heard_by_later_o
         here.nodes[1].network.stall()
         await redis.flushall()
         here.nodes[0].network.resume_forwarding()
-        # Whom a node seats now, it seats after all who sat there before.
-        assert await served_to(here.guest("dave", 0)) == Joined(None, polite=False)
+        # A seat given now has a higher epoch than all seats given before.
+        assert await enter_when_ready(here.guest("dave", 0)) == Joined(None, polite=False)
         carol = here.guest("carol", 2, alice.room)
-        assert await served_to(carol) == Joined(alice.member, polite=True)
+        assert await enter_when_ready(carol) == Joined(alice.member, polite=True)
         assert await alice.told() == PeerJoined(carol.member)
         await exchange(alice, carol, "new")
         here.nodes[1].network.resume_forwarding()
         assert await bob.told() == OutOfSync()
         bob.leave(Departure.DISCONNECTED)
         began = time.monotonic()
-        # Until all of Bob's has been sent again.
+        # Long enough for all of Bob's frames to be sent again.
         while time.monotonic() - began < _AGAIN_SECONDS:
             await exchange(carol, alice, "still here")
             await asyncio.sleep(0.1)
@@ -112,7 +112,7 @@ async def test_a_peer_is_told_if_redis_lost_a_seat_that_was_not_restored() -> No
         alice, bob = await here.pair(0, 1)
         here.nodes[0].network.stall()
         await redis.flushall()
-        # Back before its lease runs out, and after the others gave it up.
+        # The node returns before its lease runs out, and after the others gave it up.
         told = await bob.told()
         here.nodes[0].network.resume_forwarding()
         assert told == PeerLeft(alice.member, Departure.DISCONNECTED)
@@ -129,10 +129,10 @@ async def test_a_room_that_redis_evicts_is_written_again_without_notice(
         for turn in range(2):
             await redis.delete(room)
             async with asyncio.timeout(PATIENCE):
-                while None in await redis.hmget(room, "0", "1"):  # noqa: ASYNC110 - it does not tell
+                while None in await redis.hmget(room, "0", "1"):  # noqa: ASYNC110 - Redis sends no event
                     await asyncio.sleep(0.05)
             carol = here.guest("carol", 2, alice.room)
-            assert code(await served_to(carol)) is Refusal.ROOM_FULL
+            assert code(await enter_when_ready(carol)) is Refusal.ROOM_FULL
             await exchange(alice, bob, f"still here {turn}")
 
 
@@ -141,7 +141,7 @@ async def test_participants_who_joined_an_evicted_room_stay_and_the_old_pair_is_
         alice, bob = await here.pair(0, 1)
         carol = here.guest("carol", 2, alice.room)
         await redis.delete(here.nodes[0].keys.room(alice.room))
-        if isinstance(answer := await served_to(carol), Joined):
+        if isinstance(answer := await enter_when_ready(carol), Joined):
             assert answer.peer is None
             for guest in (alice, bob):
                 told = await guest.told()
@@ -149,7 +149,7 @@ async def test_participants_who_joined_an_evicted_room_stay_and_the_old_pair_is_
                     told = await guest.told()
                 assert told == OutOfSync()
         else:
-            # They had said it again before she came.
+            # Their nodes wrote the room again before she joined.
             assert code(answer) is Refusal.ROOM_FULL
 
 
@@ -159,10 +159,12 @@ async def test_a_jump_of_redis_clock_that_ends_all_leases_ends_no_call() -> None
         carol, dave = await here.pair(2, 2)
         began = time.monotonic()
         while time.monotonic() - began < 3 * _STEP_SECONDS:
-            # As an expiry would.
+            # As if all leases had expired.
             await redis.delete(*(f"dyad:node:{node.broker.node}" for node in here.nodes))
             for node, room in ((2, alice.room), (0, carol.room)):
-                assert code(await served_to(here.guest("eve", node, room))) is Refusal.ROOM_FULL
+                assert (
+                    code(await enter_when_ready(here.guest("eve", node, room))) is Refusal.ROOM_FULL
+                )
             step = time.monotonic()
             while time.monotonic() - step < _STEP_SECONDS:
                 await exchange(alice, bob, "still here")

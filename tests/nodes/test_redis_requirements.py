@@ -55,7 +55,7 @@ async def test_data_in_another_layout_is_refused_with_a_sentence_and_left_alone(
         assert f"dyad: {schema_sentence('DYADSCHEMA 2', 'dyad:')}" in said
         assert "Traceback" not in said
         assert await client.keys("*") == [b"dyad:schema"]
-        # Another fleet beside it is no harm.
+        # A deployment with another prefix can use the same Redis.
         url = redis.url.replace("//dyad:", "//default:")
         async with dyad_serve(SECRET, "--redis", url, "--redis-prefix", "other") as served:
             assert "redis is there" in served.command.said

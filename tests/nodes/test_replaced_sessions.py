@@ -65,15 +65,15 @@ async def test_a_repeated_enter_does_not_take_the_seat_from_a_newer_session() ->
         network.stall(Way.BACK, new=False)
         old = here.guest("bob", 1, alice.room)
         old.enter()
-        # Redis has seated it, and the answer is lost on its way.
+        # Redis has given the seat, and its answer is lost.
         async with asyncio.timeout(PATIENCE):
-            while not await sits(redis, old):  # noqa: ASYNC110 - it does not tell
+            while not await sits(redis, old):  # noqa: ASYNC110 - Redis sends no event
                 await asyncio.sleep(0.01)
         new = here.guest("bob", 2, alice.room)
         assert await entered(new) == Joined(alice.member, polite=True)
         assert await old.told() == Evicted()
         assert await alice.told() == PeerJoined(new.member)
-        await exchange(alice, new, "with the newer one")
+        await exchange(alice, new, "with the newer session")
         assert old.heard.empty()
         assert new.heard.empty()
         assert await sits(redis, new)
@@ -81,7 +81,7 @@ async def test_a_repeated_enter_does_not_take_the_seat_from_a_newer_session() ->
 
 
 async def sits(redis: Redis, guest: Guest) -> bool:
-    """Whether Redis has a seat of this session."""
+    """Whether this session has a seat in Redis."""
     room = await redis.hgetall(f"dyad:room:{guest.room}")
     return any(json.loads(room[seat])["id"] == guest.id for seat in room.keys() & {b"0", b"1"})
 

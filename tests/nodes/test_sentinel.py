@@ -27,7 +27,7 @@ SENTINEL_PASSWORD = "of-the-sentinels"
 
 @asynccontextmanager
 async def sentinel(main: int, folder: Path) -> AsyncIterator[int]:
-    """A Sentinel that watches over the Redis on port `main`, and over its replica."""
+    """A Sentinel that monitors the Redis on port `main` and its replica; yields its port."""
     port = free_port()
     file = folder / "sentinel.conf"
     file.write_text(

@@ -13,14 +13,14 @@ from tests.support.depth import depth
 
 FAULTS = depth("STORM_FAULTS", here=20, ci=40)
 SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
-# On a busy machine who is not away for long may still be away for too long;
-# then both are told, and that is no loss. A long run is made on a quiet one.
+# On a busy machine a short disconnect may outlast the grace time. Both ends are then
+# told, which is no loss. Long runs are made on a quiet machine, and are strict.
 QUIET = "STORM_FAULTS" in os.environ
 PAIRS = 4
 
 
 async def survived(weather: Weather) -> Finding:
-    """What came of a storm in which nothing was lost without a word."""
+    """Run a storm that must lose nothing silently; returns what was compared."""
     print(f"seed {SEED}")
     began = time.monotonic()
     outcome = await storm(SEED, weather, pairs=PAIRS, faults=FAULTS)
@@ -29,8 +29,8 @@ async def survived(weather: Weather) -> Finding:
     strict = QUIET and weather is not ALL
     if finding.faults or (strict and (finding.broken or outcome.visits)):
         print(*outcome.history, sep="\n")
-        pytest.fail(f"STORM_SEED={SEED} has it again: {outcome}")
-    # It was a storm, and they talked.
+        pytest.fail(f"STORM_SEED={SEED} repeats it: {outcome}")
+    # Or the test would show nothing.
     assert outcome.faults.total() >= FAULTS - 2
     assert finding.heard > 20 * FAULTS
     return finding

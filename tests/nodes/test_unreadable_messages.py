@@ -22,7 +22,7 @@ from tests.nodes.brokers import exchange, party
         {"entry": msgpack.packb(7)},
         {"entry": ENTRY.pack(Entry("a", [7, {"kind": 7}, NODE.write(Ack("a", "b", 1))]))},
     ],
-    ids=["no msgpack", "no messages", "no list", "messages of nobody's"],
+    ids=["no msgpack", "no messages", "no list", "messages of unknown members"],
 )
 async def test_an_unreadable_mailbox_entry_does_not_stop_a_node(
     entry: dict[FieldT, EncodableT],
@@ -37,7 +37,7 @@ async def test_an_unreadable_mailbox_entry_does_not_stop_a_node(
 async def test_an_unreadable_message_affects_no_other_message() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
-        # The first that Bob's node said was that he came.
+        # Number 2: the first message of Bob's node announced his join.
         left = NODE.write(Link(bob.id, alice.id, 2, PEER.write(LeftMessage(Departure.LEFT))))
         entry = Entry(here.nodes[1].broker.node, [{"kind": "link"}, left])
         inbox = here.nodes[0].keys.inbox(here.nodes[0].broker.node)

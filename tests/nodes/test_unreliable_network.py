@@ -10,11 +10,11 @@ from dyad_server.core.events import (
 )
 
 from tests.nodes.brokers import (
+    enter_when_ready,
     entered,
     exchange,
     party,
     said,
-    served_to,
 )
 from tests.support.clock import within
 from tests.support.proxy import Way
@@ -29,7 +29,7 @@ async def test_a_late_command_on_an_abandoned_redis_connection_has_no_effect() -
         network = here.nodes[0].network
         network.stall(new=False)
         alice = here.guest("alice", 0)
-        assert await served_to(alice) == Joined(None, polite=False)
+        assert await enter_when_ready(alice) == Joined(None, polite=False)
         alice.leave()
         assert await alice.told() == Left()
         await asyncio.sleep(_ON_ITS_WAY_SECONDS)
@@ -66,7 +66,7 @@ async def test_frames_arrive_once_and_in_order_over_an_unreliable_network() -> N
                 await asyncio.sleep(0.25)
                 match number % 3:
                     case 0:
-                        # Mended before: a lease is not to run out on a busy machine.
+                        # Wait until frames arrive, or a lease may run out on a busy machine.
                         heard = [(guest, guest.heard.qsize()) for guest in (alice, bob)]
                         await until(lambda: all(g.heard.qsize() > n for g, n in heard))  # noqa: B023 - awaited
                         await network.cut()

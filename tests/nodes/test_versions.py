@@ -35,7 +35,7 @@ from redis.asyncio import Redis
 
 from tests.integration.test_nodes import nodes
 from tests.nodes.brokers import Guest, entered, exchange, party, said
-from tests.nodes.callers import lost_nothing, pairs_on_every_two_nodes, talk
+from tests.nodes.callers import lost_nothing, pairs_on_every_two_nodes, talk_both_ways
 from tests.nodes.fleet import Fleet, Node, fleet
 from tests.nodes.later import VERSION, with_more
 from tests.nodes.test_calls import another
@@ -48,7 +48,7 @@ LATER = (sys.executable, "-m", "tests.nodes.later")
 
 @dataclass(slots=True)
 class Later:
-    """A message of a kind that this version does not have."""
+    """A message of a kind that this version does not know."""
 
 
 def write(message: PeerMessage | Later) -> Map:
@@ -56,7 +56,7 @@ def write(message: PeerMessage | Later) -> Map:
 
 
 async def versions(here: Fleet) -> set[object]:
-    """The versions of the entries that wait in the inboxes."""
+    """The versions of the entries in all inboxes."""
     async with Redis(port=here.engine.redis.port) as redis:
         inboxes: list[Any] = [await redis.xrange(key) for key in await redis.keys("dyad:in:*")]
     return {ENTRY.unpack(fields[b"entry"]).version for box in inboxes for _, fields in box}
@@ -67,7 +67,7 @@ async def test_a_rolling_restart_to_a_later_version_and_back_drops_no_call() -> 
     async with fleet() as here, AsyncExitStack() as stack:
         all_nodes = here.nodes
         pairs = await pairs_on_every_two_nodes(here, stack)
-        parties = [party for two in pairs for party in two]
+        callers = [caller for two in pairs for caller in two]
         over = asyncio.Event()
 
         async def restart(node: Node, program: tuple[str, ...]) -> None:
@@ -78,16 +78,18 @@ async def test_a_rolling_restart_to_a_later_version_and_back_drops_no_call() -> 
 
         async with asyncio.TaskGroup() as talking:
             for alice, bob in pairs:
-                talking.create_task(talk(alice, bob, "a", over))
-                talking.create_task(talk(bob, alice, "b", over))
+                talk_both_ways(talking, alice, bob, over)
             before = all_nodes[0].program
             await restart(all_nodes[0], LATER)
-            assert await versions(here) == {1, VERSION}, "no two versions, and nothing is shown"
+            # Both send to each other now, or this test shows nothing.
+            async with asyncio.timeout(PATIENCE):
+                while await versions(here) != {1, VERSION}:  # noqa: ASYNC110 - Redis sends no event
+                    await asyncio.sleep(0.05)
             for node in all_nodes[1:]:
                 await restart(node, LATER)
             await restart(all_nodes[0], tuple(before))
             over.set()
-        assert all(map(lost_nothing, parties)), [party.told for party in parties]
+        assert all(map(lost_nothing, callers)), [caller.told for caller in callers]
 
 
 async def test_a_kind_that_the_peers_node_does_not_know_ends_that_pair_and_no_other(
@@ -106,7 +108,7 @@ async def test_a_kind_that_the_peers_node_does_not_know_ends_that_pair_and_no_ot
         alice.say("too late")
         assert await alice.told() == OutOfSync()
         assert await bob.told() == said(alice, "before")
-        # As her hub does with a participant that is told so.
+        # As her hub does after this event.
         alice.leave(Departure.DISCONNECTED)
         assert await bob.told() == PeerLeft(alice.member, Departure.DISCONNECTED)
         again: Guest = here.guest("alice", 0, alice.room)
@@ -122,7 +124,7 @@ async def test_a_question_that_a_node_does_not_know_is_answered() -> None:
         leases: list[Any] = await redis.keys(keys.lease("*"))
         (lease,) = leases
         node = lease.decode().rpartition(":")[2]
-        # In the place of a node of a later version.
+        # This test plays a node of a later version.
         await redis.hset(keys.lease("later"), "term", "1")
         ask = Ask("a request", {"kind": "later"})
         await redis.xadd(keys.inbox(node), {"entry": ENTRY.pack(Entry("later", [NODE.write(ask)]))})
@@ -163,7 +165,7 @@ async def test_a_participant_that_a_later_version_handed_off_resumes_or_is_told(
 
 
 def changed(packed: bytes, later: str) -> bytes:
-    """What a node handed off, as a later version would have."""
+    """A snapshot, as a later version would have written it."""
     snapshot = SNAPSHOT.unpack(packed)
     seat, participant = snapshot.seat, snapshot.participant
     SEAT.read(seat)
