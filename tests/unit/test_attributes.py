@@ -17,8 +17,6 @@ EXCEPTIONS = {
     "grpc_api/acceptor.py": {"cygrpc"},
     # The attribute of a thread of the standard library.
     "auth/jwks.py": {"cut"},
-    # Records of this package without behaviour: seats, links and requests.
-    "engines/redis": {"seat", "peer", "here", "to", "link", "kept", "call"},
 }
 
 

@@ -32,10 +32,8 @@ from dyad_server.engines.redis.reconcile import Reconciler
 from dyad_server.engines.redis.seats import Peer, Seat
 from dyad_server.engines.redis.snapshot import SeatState
 
-MakeMembership = Callable[
-    [Callable[[str, Inbound], None], Callable[[], None], Callable[[], None]],
-    Membership,
-]
+Call = Callable[[], None]
+MakeMembership = Callable[[Callable[[str, Inbound], None], Call, Call], Membership]
 # From a node: a question, or an answer.
 Asked = Callable[[str, Ask | Answer], None]
 
@@ -49,7 +47,10 @@ class RedisBroker:
     """
 
     def __init__(
-        self, make_membership: MakeMembership, deliver: Deliver, asked: Asked | None = None
+        self,
+        make_membership: MakeMembership,
+        deliver: Deliver,
+        asked: Asked = lambda _, __: None,
     ) -> None:
         """Share the rooms of one Redis.
 
@@ -71,7 +72,7 @@ class RedisBroker:
         )
         self._seats = self._pairing.seats
         self._reconciler = Reconciler(self.membership, self._pairing)
-        self._asked = asked or _ignore
+        self._asked = asked
 
     @property
     def node(self) -> str:
@@ -115,7 +116,7 @@ class RedisBroker:
         elif reason is Departure.LEFT:
             seat.waiting.append(lambda: self.leave(room_id, member_id, reason, reply_to=reply_to))
         else:
-            seat.abandoned = True
+            seat.abandon()
 
     def resume(self, room_id: str, member_id: str) -> None:
         """See `Broker.resume`."""
@@ -209,10 +210,7 @@ class RedisBroker:
         self._pairing.links.seated(seat.member.id)
 
     def _seat(self, seat: Seat, reply_to: int, entered: Entered) -> None:
-        seat.seated = True
-        seat.polite = entered.polite
-        seat.epoch = entered.epoch
-        seat.peer = entered.peer
+        seat.give(polite=entered.polite, epoch=entered.epoch, peer=entered.peer)
         self._pairing.announce_join(seat, reply_to, entered.evicted)
         self._reconciler.assert_late(seat, entered.term)
 
@@ -290,10 +288,6 @@ class RedisBroker:
         """
         seat = self._pairing.adopt(member, room_id, state, claimed.peer)
         self._reconciler.assert_late(seat, claimed.term)
-
-
-def _ignore(_: str, __: Ask | Answer) -> None:
-    pass
 
 
 def _refusal(seat: Seat, reply_to: int, answer: Entered | Verdict | None) -> Output:

@@ -172,8 +172,7 @@ class Membership:
             seconds: how long it waits for that.
             persist: for how much longer the script is repeated, for its effect.
         """
-        call = self._call(partial(_same, script), then)
-        call.size = script.size
+        call = self._call(partial(_same, script), then, script.size)
         call.expect(self.clock, seconds, persist)
         self._pipeline.ask(call)
 
@@ -200,7 +199,9 @@ class Membership:
         if node:
             self._pipeline.post(node, NODE.write(message))
 
-    def _call(self, script_now: Callable[[], Script[T]], then: Callable[[T | None], None]) -> Call:
+    def _call(
+        self, script_now: Callable[[], Script[T]], then: Callable[[T | None], None], size: int = 0
+    ) -> Call:
         """The call that runs a script, as it and this node are when it is sent."""
         read: Callable[[Any], T]
 
@@ -212,7 +213,7 @@ class Membership:
             arguments = (*caller, pipeline.fence, *script.arguments)
             pipeline.run(pipe, script.name, script.keys, arguments)
 
-        return Call(add, lambda answer: then(None if answer is None else read(answer)))
+        return Call(add, lambda answer: then(None if answer is None else read(answer)), size)
 
     def _renewal(self) -> Call:
         asked_at = self.clock.monotonic()

@@ -119,7 +119,7 @@ class Pairing:
 
     def send(self, seat: Seat, to: Peer, message: PeerMessage) -> None:
         """Send a message of this member to a peer that is not here."""
-        to.node = self.node_of(to.member.id, to.node)
+        to.move(self.node_of(to.member.id, to.node))
         if not self.links.send((seat.member.id, to.member.id), to.node, message):
             self.tell_out_of_sync(seat)
 
@@ -128,7 +128,8 @@ class Pairing:
         seat = self.seats.get(member_id)
         if seat is None or seat.peer is None or seat.peer_id != peer_id:
             return
-        peer, seat.peer = seat.peer.member, None
+        peer = seat.peer.member
+        seat.pair(None)
         self.links.drop((member_id, peer_id))
         self.tell(seat, PeerLeft(peer, reason))
 
@@ -144,18 +145,17 @@ class Pairing:
         """Note that a peer is on another node now, or has come to this one."""
         node = self.node_of(peer_id, node)
         if seat.peer is not None and seat.peer_id == peer_id:
-            seat.peer.node = node
-            seat.peer.suspect = False
+            seat.peer.confirm(node)
         self.links.reroute((seat.member.id, peer_id), node)
 
     def _peer_joined(self, member_id: str, joined: messages.Joined) -> None:
         seat = self.seats.get(member_id)
         if seat is None or joined.epoch <= seat.epoch:
             return
-        seat.epoch = joined.epoch
+        seat.advance(joined.epoch)
         reason = Departure.REPLACED if joined.replaced else Departure.DISCONNECTED
         self.peer_left(member_id, seat.peer_id, reason)
-        seat.peer = Peer(joined.member, joined.node)
+        seat.pair(Peer(joined.member, joined.node))
         self.tell(seat, PeerJoined(joined.member))
 
     def evict(self, member_id: str) -> None:
@@ -167,7 +167,7 @@ class Pairing:
             self.seats.remove(seat)
         else:
             # Redis may still answer that it has a seat, which is then freed.
-            seat.abandoned = True
+            seat.abandon()
         self.tell(seat, Evicted())
 
     # For the links: see `Members` there.
@@ -209,7 +209,7 @@ class Pairing:
         """See `Members.not_peers`."""
         seat = self.seats.get(member_id)
         if seat is not None and seat.peer is not None and seat.peer_id == peer_id:
-            seat.peer.suspect = True
+            seat.peer.deny()
             self._suspect(seat, seat.peer)
 
     def not_understood(self, member_id: str, peer_id: str) -> None:
@@ -235,7 +235,7 @@ class Pairing:
             return seat, SeatState(seat.polite, seat.epoch, None)
         here = self.seats.get(peer.member.id)
         if here is not None and here.peer is not None:
-            here.peer.node = ""
+            here.peer.move("")
         links = self.links.detach(member_id, peer.member.id)
         return seat, SeatState(seat.polite, seat.epoch, PeerState(peer.member, peer.node, links))
 
@@ -264,11 +264,12 @@ class Pairing:
             node = now.node
         me = seat.member.id
         here = self.seats.get(peer_id)
-        seat.peer = Peer(known.member, self.node_of(peer_id, self._node if here else node))
+        peer = Peer(known.member, self.node_of(peer_id, self._node if here else node))
+        seat.pair(peer)
         self.links.restore(me, peer_id, known.links)
-        self.links.reroute((me, peer_id), seat.peer.node)
+        self.links.reroute((me, peer_id), peer.node)
         if here is None:
-            self.send(seat, seat.peer, messages.Moved(self._node))
+            self.send(seat, peer, messages.Moved(self._node))
             # It may have left from this very node: its last words.
             self.links.reroute((peer_id, me), self._node)
         elif here.peer_id == me:

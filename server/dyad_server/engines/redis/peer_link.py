@@ -23,6 +23,14 @@ class _Kept:
     sent_at: float
     first_sent_at: float
 
+    def resend(self, now: float) -> None:
+        """Be sent once more."""
+        self.sent_at = now
+
+    def begin(self, now: float) -> None:
+        """Have waited since now only."""
+        self.first_sent_at = now
+
 
 @dataclass(slots=True)
 class Outgoing:
@@ -39,6 +47,10 @@ class Outgoing:
     kept: deque[_Kept] = field(default_factory=deque)
     last: int = 0
     kept_bytes: int = 0
+
+    def head_for(self, node: str) -> None:
+        """Send what follows to a receiver on `node`."""
+        self.node = node
 
     def put(self, body: Map, size: int, now: float) -> bool:
         """Number a message and keep it; False: more is kept than may be."""
@@ -76,14 +88,14 @@ class Outgoing:
     def all_again(self, now: float) -> list[tuple[int, Map]]:
         """All that is not acknowledged, to be resent."""
         for kept in self.kept:
-            kept.sent_at = now
+            kept.resend(now)
         return [(kept.number, kept.body) for kept in self.kept]
 
     def moved(self, node: str, now: float) -> None:
         """Go on with a receiver that is on `node` now."""
         self.node = node
         for kept in self.kept:
-            kept.first_sent_at = now
+            kept.begin(now)
 
     def silent_for(self, now: float) -> float:
         """How long the oldest message that is kept has waited, in seconds."""
@@ -99,6 +111,10 @@ class Incoming:
     """
 
     received: int = 0
+
+    def receive(self, number: int) -> None:
+        """Count the message of this number as the last one received."""
+        self.received = number
 
     def is_next(self, number: int) -> bool:
         """Whether the message of this number is the next one."""

@@ -77,7 +77,7 @@ class PeerLinks:
         link = self._out.get(pair)
         if link is None:
             link = self._out[pair] = Outgoing(node)
-        link.node = node
+        link.head_for(node)
         body = PEER.write(message)
         size = len(message.payload) if isinstance(message, Relay) else 0
         fits = link.put(body, bounds.MESSAGE_BYTES + size, self._clock.monotonic())
@@ -182,8 +182,8 @@ class PeerLinks:
     def restore(self, member_id: str, peer_id: str, state: LinkState) -> None:
         """Go on with links that were detached; `reroute` says where the peer is."""
         now = self._clock.monotonic()
-        link = self._out[member_id, peer_id] = Outgoing("")
-        link.last = state.last - len(state.kept)
+        before = state.last - len(state.kept)
+        link = self._out[member_id, peer_id] = Outgoing("", last=before)
         for kept in state.kept:
             link.put(kept.body, kept.size, now)
         self._in[peer_id, member_id] = Incoming(state.received), now
@@ -219,7 +219,7 @@ class PeerLinks:
         pair = message.sender, message.receiver
         before, what = link.received, ""
         # Counted before it takes effect, because that may send and receive more.
-        link.received = message.number
+        link.receive(message.number)
         try:
             body = PEER.read(message.body)
             if not self._members.receive(message.receiver, message.sender, body):
@@ -231,7 +231,7 @@ class PeerLinks:
             what = "its effect"
         if what:
             # Not received, or it would be lost without a word.
-            link.received = before
+            link.receive(before)
         return what
 
     def _matters_to_none(self, message: Link) -> bool:

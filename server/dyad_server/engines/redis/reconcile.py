@@ -93,12 +93,9 @@ class Reconciler:
             self._looking.discard(seat.member.id)
             if seat.peer is not peer or not self._seats.has(seat) or pairing.is_here(peer):
                 return
-            now = self._clock.monotonic()
-            absent_since, peer.absent_since = peer.absent_since, None
+            peer.see(self._clock.monotonic(), absent=answer is Verdict.ABSENT)
             # Of a peer that is handed off or replaced, another node will speak.
             match answer:
-                case Verdict.ABSENT:
-                    peer.absent_since = now if absent_since is None else absent_since
                 case Verdict.FORGOTTEN:
                     self._seat_is_lost(seat)
                 case Verdict.GONE:

@@ -27,6 +27,25 @@ class Peer:
     suspect: bool = False
     absent_since: float | None = None
 
+    def move(self, node: str) -> None:
+        """Be on that node now; empty: on the way to another."""
+        self.node = node
+
+    def confirm(self, node: str) -> None:
+        """Be on that node now, by the word of a node."""
+        self.node, self.suspect = node, False
+
+    def deny(self) -> None:
+        """Be suspect."""
+        self.suspect = True
+
+    def see(self, now: float, *, absent: bool) -> None:
+        """Note whether Redis has a seat for it."""
+        if not absent:
+            self.absent_since = None
+        elif self.absent_since is None:
+            self.absent_since = now
+
 
 @dataclass(slots=True, eq=False)
 class Seat:
@@ -51,6 +70,22 @@ class Seat:
     abandoned: bool = False
     peer: Peer | None = None
     waiting: deque[Callable[[], None]] = field(default_factory=deque)
+
+    def give(self, *, polite: bool, epoch: int, peer: Peer | None) -> None:
+        """Be the seat that Redis has given."""
+        self.seated, self.polite, self.epoch, self.peer = True, polite, epoch, peer
+
+    def abandon(self) -> None:
+        """Have no member that waits for it."""
+        self.abandoned = True
+
+    def advance(self, epoch: int) -> None:
+        """Know about the room up to that epoch."""
+        self.epoch = epoch
+
+    def pair(self, peer: Peer | None) -> None:
+        """Have that peer on the other seat; None: have none."""
+        self.peer = peer
 
     @property
     def peer_id(self) -> str:
