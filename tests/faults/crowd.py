@@ -13,7 +13,6 @@ from typing import Any
 import grpc
 from dyad.v1 import signaling_pb2 as pb
 
-from tests.conftest import token
 from tests.support.ends import End, ListenEnd, SignalEnd, candidate, channel, leave
 from tests.support.process import command
 from tests.support.proxy import Proxy
@@ -102,11 +101,6 @@ async def being_killed(port: int, kind: type[End], tokens: list[str]) -> None:
 
 
 WAYS: list[Way] = [leaving, cancelling, expiring, resetting, being_killed]
-
-
-def proofs(count: int) -> list[str]:
-    """Tokens, each for another user."""
-    return [token(f"crowd-{n}", ttl=600) for n in range(count)]
 
 
 async def _begin(end: Any) -> None:

@@ -111,6 +111,11 @@ async def site(*options: str) -> AsyncIterator[Site]:
         yield Site(served, process, background, metrics_port, process.num_fds())
 
 
+def proofs(count: int) -> list[str]:
+    """Tokens, each for another user."""
+    return [token(f"crowd-{n}", ttl=600) for n in range(count)]
+
+
 async def told_of_the_end(end: End, seconds: float = _PROMISED) -> None:
     """Wait until this participant is told that its peer is disconnected, and nothing else."""
     async with within(seconds):

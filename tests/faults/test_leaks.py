@@ -11,7 +11,8 @@ from dyad_server.grpc_api import writer
 from dyad_server.server import Server
 
 from tests.conftest import serving
-from tests.faults.crowd import WAYS, Way, enter, proofs
+from tests.faults.crowd import WAYS, Way, enter
+from tests.faults.site import proofs
 from tests.support.ends import End, ListenEnd, SignalEnd, channel
 from tests.support.until import until
 

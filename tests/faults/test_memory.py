@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.faults.crowd import WAYS, Way, being_killed, expiring, proofs
-from tests.faults.site import Watch
+from tests.faults.crowd import WAYS, Way, being_killed, expiring
+from tests.faults.site import Watch, proofs
 from tests.support.depth import depth
 from tests.support.ends import End, ListenEnd, SignalEnd
 

@@ -27,6 +27,11 @@ def kotlin_build() -> FileLock:
     return FileLock(ROOT / "build" / "kotlin.lock")
 
 
+def kotlin_built(shared_folder: Path) -> Path:
+    """This file exists once Kotlin's own test has built the client in this run."""
+    return shared_folder / "kotlin-built"
+
+
 def once(made: Path, make: Callable[[Path], None]) -> Path:
     """Make this file or folder, unless another worker of this run already has.
 
@@ -74,7 +79,8 @@ def kotlin_program(shared_folder: Path) -> Program:
 
     def make(copy: Path) -> None:
         with kotlin_build():
-            build("mvn", "-q", "-B", "package", "-DskipTests", folder=KOTLIN)
+            if not kotlin_built(shared_folder).exists():
+                build("mvn", "-q", "-B", "package", "-DskipTests", folder=KOTLIN)
             (copy / jar).parent.mkdir(parents=True)
             shutil.copy(KOTLIN / jar, copy / jar)
         shutil.copy(KOTLIN / "dyad-pair", copy)

@@ -3,10 +3,11 @@
 import asyncio
 import os
 from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
 
 import pytest
 
-from tests.interop.conftest import kotlin_build
+from tests.interop.conftest import kotlin_build, kotlin_built
 from tests.support.needs import ROOT, needs
 from tests.support.process import DYAD
 
@@ -18,7 +19,9 @@ BUILD = 1800
 # One worker runs all long Kotlin builds: a second worker would only wait for the lock.
 @pytest.mark.xdist_group("kotlin")
 @pytest.mark.timeout(BUILD)
-async def test_the_client_builds_without_a_warning_and_its_own_tests_pass() -> None:
+async def test_the_client_builds_without_a_warning_and_its_own_tests_pass(
+    shared_folder: Path,
+) -> None:
     needs("javac", "mvn")
     with kotlin_build():
         process = await asyncio.create_subprocess_exec(
@@ -29,4 +32,5 @@ async def test_the_client_builds_without_a_warning_and_its_own_tests_pass() -> N
             stderr=STDOUT,
         )
         out, _ = await process.communicate()
-    assert process.returncode == 0, out.decode()
+        assert process.returncode == 0, out.decode()
+        kotlin_built(shared_folder).touch()
