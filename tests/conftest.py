@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import hypothesis
 import pytest
 from dyad_server.auth.mint import mint
 from dyad_server.config import Config
@@ -24,6 +25,13 @@ _MORE_WORKERS = 2
 # The groups that take minutes, in the order in which they start: the longest first.
 _GROUPS = ("kotlin", "crowd", "browser resume", "browser page", "browser interop", "busy")
 _LONGEST_ID = 40
+
+
+# A test that is slow on a busy machine is right all the same.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_xdist_auto_num_workers() -> int:
