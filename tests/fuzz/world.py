@@ -167,7 +167,7 @@ class World:
 
     async def _send(self, client: Client, frame: pb.Frame) -> None:
         self.inputs += 1
-        self._hub.take_in(client.connection, codec.read(frame.SerializeToString()))
+        self._hub.receive(client.connection, codec.read(frame.SerializeToString()))
         if client.live or client.lingers:
             token = frame.join_room.resume_token
             if token and len(frame.room_id) <= ROOM_ID_CHARACTERS:

@@ -73,7 +73,7 @@ async def test_a_participant_silent_for_its_lease_is_ended_and_its_peer_is_told(
         ended = await bob.status()
         assert ended is not None
         assert ended.code() is grpc.StatusCode.UNAVAILABLE
-        assert ended.details() == "Nothing was heard for too long: come back."
+        assert ended.details() == "Nothing was received for too long: reconnect."
         assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
 
 

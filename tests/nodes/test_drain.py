@@ -73,7 +73,7 @@ class Guest:
         self._dyad = dyad
         self.ended = None
         self.connection = dyad.hub.open(self.identity, self, "192.0.2.1")
-        dyad.hub.take_in(self.connection, Input(0, 0, 100, enter))
+        dyad.hub.receive(self.connection, Input(0, 0, 100, enter))
 
     async def is_seated(self, dyad: Dyad, enter: Enter) -> None:
         """Join; try again if Redis does not answer a busy machine in time."""

@@ -14,7 +14,7 @@ from dyad_server.config import Config
 from dyad_server.errors import ConfigError
 from dyad_server.setting import option, read_file, variable
 
-# Kubernetes sets such variables in each pod beside a Service called `dyad` or `dyad-…`.
+# Kubernetes sets such variables in each pod if there is a Service called `dyad` or `dyad-…`.
 _SERVICE_LINK = re.compile(
     r"DYAD_.*(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)"
 )

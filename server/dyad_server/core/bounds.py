@@ -22,7 +22,7 @@ ACK_FRAMES = 32
 ACK_BYTES = 32 * 1024
 """The same in bytes."""
 FORWARDED_BYTES = 192
-"""Memory of a frame that waits, beside its payload; 168 measured with CPython 3.11."""
+"""Memory of a frame that waits, without its payload; 168 measured with CPython 3.11."""
 TOLD_BYTES = 512
 """Memory of any other output that waits; 260 to 480 measured with CPython 3.11."""
 ID_BYTES = 24

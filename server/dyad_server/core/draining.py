@@ -54,7 +54,7 @@ async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> D
 
 
 async def _end(hub: Hub, ending: Sequence[Participant], going: Draining) -> None:
-    # All are struck off first, so that none is told of a peer that goes as well.
+    # All are removed first: otherwise some would be told of a peer that ends too.
     for act in (hub.lifecycle.strike, hub.lifecycle.clear):
         for batch in _batches(ending):
             for participant in batch:

@@ -82,7 +82,7 @@ class Heartbeats:
         # A client that has never numbered a frame is a person with grpcurl, who cannot answer.
         silent_since = max(connection.heard_at, self._awake_since)
         expires = silent_since + self._lease
-        if not connection.participant.session.taken_in:
+        if not connection.participant.session.received:
             expires = now + self._lease
         elif expires <= now:
             self._broken(connection)

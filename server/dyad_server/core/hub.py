@@ -203,10 +203,10 @@ class Hub:
         """Whether frames of this connection still count."""
         return connection.open or connection.participant.broken is connection
 
-    def take_in(self, connection: Connection, what: Input) -> None:
-        """Act on a frame, unless the connection counts no longer."""
+    def receive(self, connection: Connection, what: Input) -> None:
+        """Act on a frame, unless its connection no longer counts."""
         if self.hears(connection):
-            self._requests.take_in(connection, what)
+            self._requests.receive(connection, what)
 
     def deliver(self, output: Output) -> None:
         """See `ports.Deliver`."""
@@ -226,12 +226,12 @@ class Hub:
         """Open no more connections; `draining` ends those that are open."""
         if not self.draining:
             self.draining = True
-            # The more clients there are, the longer the next node needs to take them in.
+            # The more clients there are, the longer the next node needs to accept them.
             spread = max(SPREAD_SECONDS, len(self) / bounds.RECONNECTS_PER_SECOND)
             self._spread = min(self._limits.drain_spread, spread)
 
     def going(self) -> Draining:
-        """What clients are told that are sent away."""
+        """What clients are told as the server stops."""
         return Draining("The server is going away.", self._spread)
 
     # Heartbeats.
@@ -252,4 +252,4 @@ class Hub:
     def _silent(self, connection: Connection) -> None:
         # As after any broken connection, its client resumes, or joins again if the seat is
         # free by then: a frozen laptop does not lose its call for good.
-        self.close(connection, Unavailable("Nothing was heard for too long: come back."))
+        self.close(connection, Unavailable("Nothing was received for too long: reconnect."))

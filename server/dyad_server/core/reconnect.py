@@ -20,7 +20,7 @@ Claim = Callable[[str, str, str, Found], None]
 
 REPLACED = "The same user joined this room from another connection."
 RESUMED = "The seat was taken over with its resume token."
-UNREACHABLE = "Rooms are out of reach: come back soon."
+UNREACHABLE = "Rooms are out of reach: reconnect soon."
 
 
 class Reconnect:

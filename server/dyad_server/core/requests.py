@@ -36,7 +36,7 @@ class Requests:
         self._outbound = outbound
         self._may_resume = limits.resume_grace > 0
 
-    def take_in(self, connection: Connection, what: Input) -> None:
+    def receive(self, connection: Connection, what: Input) -> None:
         """Act on a frame; a frame whose number was received before has no effect."""
         participant = connection.participant
         event = what.event
@@ -55,7 +55,7 @@ class Requests:
         if what.ack and not session.acknowledged(what.ack):
             event = Invalid(f"Nothing was sent under number {what.ack}.")
         elif arrival is Arrival.GAP:
-            expected = session.taken_in + 1
+            expected = session.received + 1
             event = Invalid(f"The frame is number {what.seq}; number {expected} is next.")
         elif arrival is Arrival.DUPLICATE:
             event = Acknowledge()

@@ -40,7 +40,7 @@ class Session(Generic[T]):
 
     Attributes:
         resumable: whether written items are kept until they are acknowledged.
-        taken_in: the highest number received from the client; the `ack` to send.
+        received: the highest number received from the client; the `ack` to send.
         kept_bytes: how much is kept, as counted by `size_of`.
     """
 
@@ -56,8 +56,8 @@ class Session(Generic[T]):
         "_unwritten",
         "_written_to",
         "kept_bytes",
+        "received",
         "resumable",
-        "taken_in",
     )
 
     def __init__(self, bound_bytes: int, bound_frames: int, size_of: Callable[[T], int]) -> None:
@@ -78,7 +78,7 @@ class Session(Generic[T]):
         self._ack_sent = 0
         self._unacked_bytes = 0
         self.resumable = False
-        self.taken_in = 0
+        self.received = 0
         self.kept_bytes = 0
 
     def keep_until_acknowledged(self, *, keep: bool) -> None:
@@ -89,11 +89,11 @@ class Session(Generic[T]):
         """Note the number of a frame from the client; 0: it has none."""
         if seq == 0:
             return Arrival.NEW
-        if seq <= self.taken_in:
+        if seq <= self.received:
             return Arrival.DUPLICATE
-        if seq > self.taken_in + 1:
+        if seq > self.received + 1:
             return Arrival.GAP
-        self.taken_in = seq
+        self.received = seq
         self._unacked_bytes += size
         return Arrival.NEW
 
@@ -168,24 +168,24 @@ class Session(Generic[T]):
     def ack_due(self) -> bool:
         """Whether so much was received that an acknowledgement should be sent."""
         return self.resumable and (
-            self.taken_in - self._ack_sent >= bounds.ACK_FRAMES
+            self.received - self._ack_sent >= bounds.ACK_FRAMES
             or self._unacked_bytes >= bounds.ACK_BYTES
         )
 
     def ack(self) -> int:
         """The acknowledgement to write now."""
-        self._ack_sent = self.taken_in
+        self._ack_sent = self.received
         self._unacked_bytes = 0
-        return self.taken_in
+        return self.received
 
     def state(self, plain: Callable[[T], Any]) -> list[Any]:
         """The session as plain data; `plain` converts an item."""
         kept = [plain(what) for what in self._kept]
-        return [self._last, self._written_to, self.taken_in, kept]
+        return [self._last, self._written_to, self.received, kept]
 
     def restore(self, state: list[Any], what: Callable[[Any], T]) -> None:
         """Become the resumable session that returned `state`; `what` undoes `plain`."""
-        self._last, self._written_to, self.taken_in, kept = state
+        self._last, self._written_to, self.received, kept = state
         self._kept = deque(what(plain) for plain in kept)
         self.kept_bytes = sum(map(self._size_of, self._kept))
         self._unwritten = len(self._kept)

@@ -50,7 +50,7 @@ class Inbound:
         """Act on a `SignalRequest`; a message over the limits ends the connection."""
         fields = self._fields(message)
         if self._hub.charge(connection, max(len(fields), 1), len(message)):
-            self._take_in(connection, packed.contents(message, fields, _SIGNAL_FRAMES))
+            self._receive(connection, packed.contents(message, fields, _SIGNAL_FRAMES))
 
     async def send(self, token: Token, message: bytes) -> None:
         """Act on a `SendRequest`, on the node of its session.
@@ -102,7 +102,7 @@ class Inbound:
     ) -> None:
         if not self._hub.charge(connection, count, size):
             raise Overloaded(TOO_MUCH)
-        self._take_in(connection, frames)
+        self._receive(connection, frames)
         if connection.failure is not None:
             raise connection.failure
 
@@ -111,13 +111,13 @@ class Inbound:
             raise Overloaded(TOO_MUCH)
 
     def _fields(self, message: bytes, *, beside: int = 0) -> packed.Fields:
-        """The fields of a message, up to one more than it may have, `beside` so many others."""
+        """The fields of a message, up to one more than it may have; `beside` do not count."""
         try:
             return packed.fields(message, self._terms.frames_at_once + beside)
         except ValueError:
             return _UNREADABLE
 
-    def _take_in(self, connection: Connection, frames: Iterable[bytes]) -> None:
+    def _receive(self, connection: Connection, frames: Iterable[bytes]) -> None:
         """Give the hub frames until one of them ends the connection."""
         for frame in frames:
             if not self._hub.hears(connection):
@@ -126,4 +126,4 @@ class Inbound:
                 sentence = f"A frame is larger than {self._terms.max_frame_bytes} bytes."
                 self._hub.end(connection.participant, Overloaded(sentence))
                 break
-            self._hub.take_in(connection, codec.read(frame))
+            self._hub.receive(connection, codec.read(frame))

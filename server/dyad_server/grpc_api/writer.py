@@ -123,7 +123,7 @@ class StreamOutlet:
             frames[-1].ack = session.ack()
             if not frames[0].seq:
                 # A resuming client must first know which frames have arrived.
-                frames[0].ack = session.taken_in
+                frames[0].ack = session.received
         elif session.ack_due:
             frames = [codec.bare_ack(session.ack())]
         elif not self._beat_due:

@@ -87,7 +87,7 @@ class Client(Silent):
 
 def seated(hub: Hub) -> Client:
     client = Client(hub, "alice")
-    hub.take_in(client.connection, Input(0, 0, 100, Enter("", resumable=True)))
+    hub.receive(client.connection, Input(0, 0, 100, Enter("", resumable=True)))
     assert client.connection.participant.state is State.SEATED
     return client
 
@@ -135,8 +135,8 @@ class Hubs(RuleBasedStateMachine):
         self.broker = SlowBroker(hub.deliver)
         return self.broker, None
 
-    def _take_in(self, client: Client, event: Event, ack: int = 0) -> None:
-        self.hub.take_in(client.connection, Input(0, ack, 100, event))
+    def _receive(self, client: Client, event: Event, ack: int = 0) -> None:
+        self.hub.receive(client.connection, Input(0, ack, 100, event))
 
     @rule(
         data=st.data(),
@@ -154,7 +154,7 @@ class Hubs(RuleBasedStateMachine):
         # Drawn by index, because ids and tokens are random.
         rooms = ["", *dict.fromkeys(each.room_id for each in self.hub if each.room_id)]
         room_id = rooms[data.draw(st.integers(0, len(rooms) - 1))]
-        self._take_in(client, Enter(room_id, resumable))
+        self._receive(client, Enter(room_id, resumable))
         if answered:
             self.broker.answer(PLENTY)
 
@@ -164,7 +164,7 @@ class Hubs(RuleBasedStateMachine):
         # Connections that broke are among them: a `Send` may still be under way.
         client = data.draw(st.sampled_from(self.clients))
         room_id = client.connection.participant.room_id
-        self._take_in(client, Leave(room_id) if leaves else Relay(room_id, b"frame"))
+        self._receive(client, Leave(room_id) if leaves else Relay(room_id, b"frame"))
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data(), keep=st.booleans())
@@ -186,7 +186,7 @@ class Hubs(RuleBasedStateMachine):
         client = Client(self.hub, user)
         client.ack = ack
         self.clients.append(client)
-        self._take_in(client, Enter(room_id, resume_token=token), ack)
+        self._receive(client, Enter(room_id, resume_token=token), ack)
 
     @rule(count=st.integers(1, 5))
     def answer(self, count: int) -> None:

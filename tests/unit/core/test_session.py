@@ -36,7 +36,7 @@ def test_a_number_is_received_once_and_in_order() -> None:
         Arrival.NEW,
         Arrival.DUPLICATE,
     ]
-    assert here.taken_in == 3
+    assert here.received == 3
 
 
 def test_waiting_outputs_are_taken_together_once_and_in_order() -> None:

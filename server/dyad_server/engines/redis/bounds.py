@@ -14,7 +14,7 @@ LEASE_SECONDS = LEASE_MS / 1000
 LEASE_MARGIN_SECONDS = 0.5
 """A node believes its own lease over earlier than others do: a renewal takes a moment."""
 ROOM_MS = 120_000
-"""A room that no node keeps: longer than any outage of Redis after which seats come back."""
+"""A room that no node keeps: longer than any outage of Redis that seats outlast."""
 INBOX_MS = 60_000
 """An inbox and a fence: longer than the lease of their node."""
 MISSING_LIFE_MS = 180_000
@@ -86,7 +86,7 @@ LINK_MESSAGES = 512
 LINK_BYTES = 512 * 1024
 """The same in bytes."""
 MESSAGE_BYTES = 64
-"""What a message counts beside its payload."""
+"""What a message counts in addition to its payload."""
 RESEND_SECONDS = 1.0
 """When an unacknowledged message is resent."""
 SILENT_SECONDS = 7.0

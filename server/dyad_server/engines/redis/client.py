@@ -100,7 +100,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 async def explain(client: Any, error: Exception) -> ConfigError | None:
-    """What is wrong for as long as nobody changes it; None: Redis is away, and may come.
+    """Why Redis refuses this node until somebody changes that; None: Redis may only be away.
 
     Args:
         client: from `connect`.

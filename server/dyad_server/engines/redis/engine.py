@@ -32,8 +32,8 @@ from dyad_server.engines.redis.reconcile import Reconciler
 from dyad_server.engines.redis.seats import Peer, Seat
 from dyad_server.engines.redis.snapshot import SeatState
 
-Call = Callable[[], None]
-MakeMembership = Callable[[Callable[[str, Inbound], None], Call, Call], Membership]
+Notify = Callable[[], None]
+MakeMembership = Callable[[Callable[[str, Inbound], None], Notify, Notify], Membership]
 # From a node: a question, or an answer.
 Asked = Callable[[str, Ask | Answer], None]
 
@@ -41,7 +41,7 @@ Asked = Callable[[str, Ask | Answer], None]
 class RedisBroker:
     """A `Broker` whose rooms several nodes share.
 
-    Beside the promise of `Broker`: a message to a peer on another node arrives
+    In addition to the promise of `Broker`: a message to a peer on another node arrives
     exactly once and in order, or both members are told within 10 s. A node whose
     lease may have run out delivers nothing that came from another node.
     """

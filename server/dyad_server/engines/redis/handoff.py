@@ -16,7 +16,7 @@ from dyad_server.core.lifecycle import SEAT_GONE
 from dyad_server.core.limits import Quota
 from dyad_server.core.participant import Participant
 from dyad_server.core.ports import Found
-from dyad_server.core.reconnect import RESUMED
+from dyad_server.core.reconnect import RESUMED, UNREACHABLE
 from dyad_server.core.session_ids import node_of
 from dyad_server.engines.redis import bounds, messages
 from dyad_server.engines.redis.answers import Claimed, OnNodes, Verdict, Waiting
@@ -30,7 +30,6 @@ from dyad_server.errors import Ended, Replaced, SeatLost, Unavailable
 
 log = logging.getLogger("dyad.handoff")
 
-_UNAVAILABLE = "Rooms are out of reach: come back soon."
 
 # (user_id, stale, the serialized SendRequest): what ended the Send, if anything.
 TakeSend = Callable[[str, bytes, bytes], Ended | None]
@@ -114,7 +113,7 @@ class RedisHandoff:
     def claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
         """See `Handoff.claim`."""
         if self._claims.full(user_id) or self._claiming >= bounds.CLAIMS:
-            then(Unavailable("Too many come back at once: come back soon."))
+            then(Unavailable("Too many clients reconnect at once: reconnect soon."))
             return
         claim = _Claim(token, user_id, room_id, secrets.token_hex(bounds.REQUEST_BYTES))
 
@@ -125,7 +124,7 @@ class RedisHandoff:
                 await self._claim(claim, then)
             except Exception:
                 log.exception("a claim failed")
-                then(Unavailable(_UNAVAILABLE))
+                then(Unavailable(UNREACHABLE))
             finally:
                 self._claims.give_back(user_id)
                 self._claiming -= 1
@@ -157,7 +156,7 @@ class RedisHandoff:
                     denied |= await self._ask_nodes(there - denied, claim)
                 case _:
                     await asyncio.sleep(bounds.CLAIM_PAUSE_SECONDS)
-        then(Unavailable(_UNAVAILABLE))
+        then(Unavailable(UNREACHABLE))
 
     async def _ask_nodes(self, nodes: frozenset[str], claim: _Claim) -> set[str]:
         """Have these nodes hand the participant off; those that do not have it.
@@ -179,7 +178,7 @@ class RedisHandoff:
             asked = self._ask_redis(claim, member_id)
             done, _ = await asyncio.wait({asked}, timeout=bounds.SCRIPT_SECONDS)
             if not done:
-                then(Unavailable(_UNAVAILABLE))
+                then(Unavailable(UNREACHABLE))
             claimed = await asked
             if isinstance(claimed, Claimed):
                 # Even if that was too late, its client may still reconnect to it.

@@ -270,7 +270,7 @@ class Pairing:
         self.links.reroute((me, peer_id), peer.node)
         if here is None:
             self.send(seat, peer, messages.Moved(self._node))
-            # It may have left from this very node: its last words.
+            # It may have left while it was on this node: deliver its last messages.
             self.links.reroute((peer_id, me), self._node)
         elif here.peer_id == me:
             self.peer_moved(here, me, self._node)

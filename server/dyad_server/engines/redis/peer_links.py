@@ -91,7 +91,7 @@ class PeerLinks:
             try:
                 self._hear_one(node, message, heard)
             except Exception:
-                # A message that fails must not harm those beside it.
+                # A message that fails must not harm the others.
                 log.exception("a message of another node failed")
         for pair, number in heard.items():
             self._post.post(node, Ack(*pair, number))

@@ -28,7 +28,7 @@ log = logging.getLogger("dyad.redis")
 
 Then = Callable[[Any], None]
 
-# The script that does not begin with shared.lua.
+# The script that does not use shared.lua.
 _ALONE = "post"
 
 

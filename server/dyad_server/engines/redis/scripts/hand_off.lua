@@ -1,4 +1,4 @@
--- Leave a seat in Redis, for the node to which the member's client comes back.
+-- Leave a seat in Redis, for the node to which the member's client reconnects.
 -- KEYS: the room, then the keys of the member's resume tokens.
 -- Answers {'ok'}, or {'none'} if the calling node does not have the seat.
 local id, snapshot, handed_off_ms, room_ms = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
