@@ -21,7 +21,7 @@ SCENARIOS_OF_ONE: Final = {
 SCENARIOS: Final = ("call", "cut", "glare", *SCENARIOS_OF_ONE)
 CANDIDATES: Final = 200
 PAUSE_SECONDS: Final = 0.01
-GIVE_UP_SECONDS: Final = 30.0
+GIVE_UP_SECONDS: Final = 100.0
 
 
 class Deviation(Exception):  # noqa: N818 - it names what happened to the script

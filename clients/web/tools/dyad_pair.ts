@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 
 import { connect, type Connection, type ConnectionEvent, DyadError } from "../src/index.js";
 
-const GIVE_UP_MS = 30_000;
+const GIVE_UP_MS = 100_000;
 const CANDIDATES = 200;
 const PAUSE_MS = 10;
 

@@ -10,7 +10,7 @@ import (
 )
 
 // How long a scenario may take.
-const patience = 30 * time.Second
+const patience = 100 * time.Second
 
 func main() {
 	role := flag.String("role", "", "caller or callee")

@@ -25,7 +25,7 @@ private const val USAGE =
     "dyad-pair --role caller|callee --target HOST:PORT --token TOKEN [--room ID] --scenario NAME"
 private const val DEVIATED = 1
 private const val MISUSED = 2
-private val PATIENCE = 30.seconds
+private val PATIENCE = 100.seconds
 private val CUT_PAUSE = 10.milliseconds
 
 private class CommandLine(arguments: Array<String>) {
