@@ -125,6 +125,8 @@ class AddressBound:
             connections.sort(reverse=True)
             for _, descriptor, peer in connections[self._most :]:
                 surplus += _hang_up(descriptor, peer, self._port)
+                # Until gRPC closes it, it must not count as one of the older ones.
+                now.discard(peer)
         return surplus
 
 
