@@ -28,26 +28,31 @@ if _version_not_supported:
 class SignalingStub(object):
     """Signaling between the two participants of a call.
 
-    Every call carries the app's own JWT in the metadata `authorization: Bearer
-    <token>`. It is checked when a connection opens (Signal, Listen, every
-    resume) and then speaks for that connection until it ends, past the token's
-    `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-    client with a new token resumes and loses nothing.
+    Every stream and every request carries the app's own JWT in the metadata
+    `authorization: Bearer <token>`. The server checks it when a connection opens
+    (Signal, Listen, every resume). The token is then good for that connection
+    until it ends, even after the token's `exp`. A server can be configured to
+    end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+    then resumes and loses nothing.
 
-    What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-    token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-    RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-    is negative, another connection of the same user has the seat: do not come
-    back.
+    The gRPC status that a stream or a request ends with says what to do next:
+    - UNAUTHENTICATED: reconnect with a new token.
+    - PERMISSION_DENIED: do not reconnect.
+    - NOT_FOUND: open a new session with Listen.
+    - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+    - DEADLINE_EXCEEDED: reconnect if you want to.
+    - ABORTED: join the room again.
+    - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+    If that trailer is negative, another connection of the same user has the
+    seat: do not reconnect.
 
-    One user, one seat: a user that enters a room in which it already sits takes
-    its own seat, and the older stream ends with ABORTED. The newest wins.
+    One user has one seat in a room. If a user enters a room again, the newest
+    connection takes the seat, and the older stream ends with ABORTED.
 
-    A message without frames is a heartbeat. The server sends one where it has
-    sent or heard nothing for a while (10 s); a participant answers with any
-    message, an empty one will do. Who has numbered a frame and then sends
-    nothing for its lease (25 s) is treated as a broken connection.
+    A message without frames is a heartbeat. The server sends one when it has
+    sent or received nothing for a while (10 s). The participant answers with any
+    message; an empty one is enough. A participant that has numbered a frame and
+    then sends nothing for its lease (25 s) counts as a broken connection.
     """
 
     def __init__(self, channel):
@@ -76,26 +81,31 @@ class SignalingStub(object):
 class SignalingServicer(object):
     """Signaling between the two participants of a call.
 
-    Every call carries the app's own JWT in the metadata `authorization: Bearer
-    <token>`. It is checked when a connection opens (Signal, Listen, every
-    resume) and then speaks for that connection until it ends, past the token's
-    `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-    client with a new token resumes and loses nothing.
+    Every stream and every request carries the app's own JWT in the metadata
+    `authorization: Bearer <token>`. The server checks it when a connection opens
+    (Signal, Listen, every resume). The token is then good for that connection
+    until it ends, even after the token's `exp`. A server can be configured to
+    end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+    then resumes and loses nothing.
 
-    What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-    token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-    RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-    is negative, another connection of the same user has the seat: do not come
-    back.
+    The gRPC status that a stream or a request ends with says what to do next:
+    - UNAUTHENTICATED: reconnect with a new token.
+    - PERMISSION_DENIED: do not reconnect.
+    - NOT_FOUND: open a new session with Listen.
+    - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+    - DEADLINE_EXCEEDED: reconnect if you want to.
+    - ABORTED: join the room again.
+    - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+    If that trailer is negative, another connection of the same user has the
+    seat: do not reconnect.
 
-    One user, one seat: a user that enters a room in which it already sits takes
-    its own seat, and the older stream ends with ABORTED. The newest wins.
+    One user has one seat in a room. If a user enters a room again, the newest
+    connection takes the seat, and the older stream ends with ABORTED.
 
-    A message without frames is a heartbeat. The server sends one where it has
-    sent or heard nothing for a while (10 s); a participant answers with any
-    message, an empty one will do. Who has numbered a frame and then sends
-    nothing for its lease (25 s) is treated as a broken connection.
+    A message without frames is a heartbeat. The server sends one when it has
+    sent or received nothing for a while (10 s). The participant answers with any
+    message; an empty one is enough. A participant that has numbered a frame and
+    then sends nothing for its lease (25 s) counts as a broken connection.
     """
 
     def Signal(self, request_iterator, context):
@@ -106,17 +116,18 @@ class SignalingServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Listen(self, request, context):
-        """For browsers, where grpc-web has no bidirectional streams: what Signal
-        answers. The first response carries the session id that ties Send to it.
+        """For browsers, because grpc-web has no bidirectional streams. Carries what
+        Signal sends to the client. The first response has the session id that
+        every Send names.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Send(self, request, context):
-        """For browsers: what Signal takes. Replies come down Listen. Its token is the
-        one that opened the session, even when it has expired since, or any good
-        one of the same `sub`.
+        """For browsers. Carries what Signal receives from the client. Answers arrive
+        on Listen. The token is the one that opened the session, even if it has
+        expired since, or any valid token with the same `sub`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,26 +162,31 @@ def add_SignalingServicer_to_server(servicer, server):
 class Signaling(object):
     """Signaling between the two participants of a call.
 
-    Every call carries the app's own JWT in the metadata `authorization: Bearer
-    <token>`. It is checked when a connection opens (Signal, Listen, every
-    resume) and then speaks for that connection until it ends, past the token's
-    `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-    client with a new token resumes and loses nothing.
+    Every stream and every request carries the app's own JWT in the metadata
+    `authorization: Bearer <token>`. The server checks it when a connection opens
+    (Signal, Listen, every resume). The token is then good for that connection
+    until it ends, even after the token's `exp`. A server can be configured to
+    end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+    then resumes and loses nothing.
 
-    What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-    token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-    RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-    is negative, another connection of the same user has the seat: do not come
-    back.
+    The gRPC status that a stream or a request ends with says what to do next:
+    - UNAUTHENTICATED: reconnect with a new token.
+    - PERMISSION_DENIED: do not reconnect.
+    - NOT_FOUND: open a new session with Listen.
+    - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+    - DEADLINE_EXCEEDED: reconnect if you want to.
+    - ABORTED: join the room again.
+    - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+    If that trailer is negative, another connection of the same user has the
+    seat: do not reconnect.
 
-    One user, one seat: a user that enters a room in which it already sits takes
-    its own seat, and the older stream ends with ABORTED. The newest wins.
+    One user has one seat in a room. If a user enters a room again, the newest
+    connection takes the seat, and the older stream ends with ABORTED.
 
-    A message without frames is a heartbeat. The server sends one where it has
-    sent or heard nothing for a while (10 s); a participant answers with any
-    message, an empty one will do. Who has numbered a frame and then sends
-    nothing for its lease (25 s) is treated as a broken connection.
+    A message without frames is a heartbeat. The server sends one when it has
+    sent or received nothing for a while (10 s). The participant answers with any
+    message; an empty one is enough. A participant that has numbered a frame and
+    then sends nothing for its lease (25 s) counts as a broken connection.
     """
 
     @staticmethod

@@ -5,13 +5,13 @@ The wire contract of Dyad: 1:1 call signaling for WebRTC.
 
 Two participants meet in a room, exchange an offer, an answer and ICE
 candidates, and then talk to each other directly. The server pairs them and
-carries what they say; it never looks into it.
+forwards their messages. It never reads the SDP or the candidates.
 
-The promise: a frame that the server has taken in reaches the peer exactly
-once and in order, or both ends are told. Nothing is lost silently. Told
-within: at once when a connection ends; 10 s when a direct connection falls
-silent; the lease (25 s) when one behind a proxy does; plus the grace time
-where a seat is held.
+The promise: a frame that the server has received reaches the peer exactly
+once and in order, or both participants are told. Nothing is lost silently.
+They are told at once when a connection ends, after 10 s when a direct
+connection falls silent, and after the lease (25 s) when a connection behind
+a proxy falls silent. Where a seat is reserved, the grace time is added.
 """
 
 from collections import abc as _abc
@@ -40,26 +40,31 @@ GRPC_VERSION: str
 class SignalingStub:
     """Signaling between the two participants of a call.
 
-    Every call carries the app's own JWT in the metadata `authorization: Bearer
-    <token>`. It is checked when a connection opens (Signal, Listen, every
-    resume) and then speaks for that connection until it ends, past the token's
-    `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-    client with a new token resumes and loses nothing.
+    Every stream and every request carries the app's own JWT in the metadata
+    `authorization: Bearer <token>`. The server checks it when a connection opens
+    (Signal, Listen, every resume). The token is then good for that connection
+    until it ends, even after the token's `exp`. A server can be configured to
+    end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+    then resumes and loses nothing.
 
-    What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-    token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-    RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-    is negative, another connection of the same user has the seat: do not come
-    back.
+    The gRPC status that a stream or a request ends with says what to do next:
+    - UNAUTHENTICATED: reconnect with a new token.
+    - PERMISSION_DENIED: do not reconnect.
+    - NOT_FOUND: open a new session with Listen.
+    - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+    - DEADLINE_EXCEEDED: reconnect if you want to.
+    - ABORTED: join the room again.
+    - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+    If that trailer is negative, another connection of the same user has the
+    seat: do not reconnect.
 
-    One user, one seat: a user that enters a room in which it already sits takes
-    its own seat, and the older stream ends with ABORTED. The newest wins.
+    One user has one seat in a room. If a user enters a room again, the newest
+    connection takes the seat, and the older stream ends with ABORTED.
 
-    A message without frames is a heartbeat. The server sends one where it has
-    sent or heard nothing for a while (10 s); a participant answers with any
-    message, an empty one will do. Who has numbered a frame and then sends
-    nothing for its lease (25 s) is treated as a broken connection.
+    A message without frames is a heartbeat. The server sends one when it has
+    sent or received nothing for a while (10 s). The participant answers with any
+    message; an empty one is enough. A participant that has numbered a frame and
+    then sends nothing for its lease (25 s) counts as a broken connection.
     """
 
     @_typing.overload
@@ -69,77 +74,89 @@ class SignalingStub:
     Signal: _grpc.StreamStreamMultiCallable[_signaling_pb2.SignalRequest, _signaling_pb2.SignalResponse]
     """For clients that speak gRPC: one bidirectional stream per participant."""
     Listen: _grpc.UnaryStreamMultiCallable[_signaling_pb2.ListenRequest, _signaling_pb2.ListenResponse]
-    """For browsers, where grpc-web has no bidirectional streams: what Signal
-    answers. The first response carries the session id that ties Send to it.
+    """For browsers, because grpc-web has no bidirectional streams. Carries what
+    Signal sends to the client. The first response has the session id that
+    every Send names.
     """
     Send: _grpc.UnaryUnaryMultiCallable[_signaling_pb2.SendRequest, _signaling_pb2.SendResponse]
-    """For browsers: what Signal takes. Replies come down Listen. Its token is the
-    one that opened the session, even when it has expired since, or any good
-    one of the same `sub`.
+    """For browsers. Carries what Signal receives from the client. Answers arrive
+    on Listen. The token is the one that opened the session, even if it has
+    expired since, or any valid token with the same `sub`.
     """
 
 @_typing.type_check_only
 class SignalingAsyncStub(SignalingStub):
     """Signaling between the two participants of a call.
 
-    Every call carries the app's own JWT in the metadata `authorization: Bearer
-    <token>`. It is checked when a connection opens (Signal, Listen, every
-    resume) and then speaks for that connection until it ends, past the token's
-    `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-    client with a new token resumes and loses nothing.
+    Every stream and every request carries the app's own JWT in the metadata
+    `authorization: Bearer <token>`. The server checks it when a connection opens
+    (Signal, Listen, every resume). The token is then good for that connection
+    until it ends, even after the token's `exp`. A server can be configured to
+    end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+    then resumes and loses nothing.
 
-    What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-    token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-    RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-    is negative, another connection of the same user has the seat: do not come
-    back.
+    The gRPC status that a stream or a request ends with says what to do next:
+    - UNAUTHENTICATED: reconnect with a new token.
+    - PERMISSION_DENIED: do not reconnect.
+    - NOT_FOUND: open a new session with Listen.
+    - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+    - DEADLINE_EXCEEDED: reconnect if you want to.
+    - ABORTED: join the room again.
+    - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+    If that trailer is negative, another connection of the same user has the
+    seat: do not reconnect.
 
-    One user, one seat: a user that enters a room in which it already sits takes
-    its own seat, and the older stream ends with ABORTED. The newest wins.
+    One user has one seat in a room. If a user enters a room again, the newest
+    connection takes the seat, and the older stream ends with ABORTED.
 
-    A message without frames is a heartbeat. The server sends one where it has
-    sent or heard nothing for a while (10 s); a participant answers with any
-    message, an empty one will do. Who has numbered a frame and then sends
-    nothing for its lease (25 s) is treated as a broken connection.
+    A message without frames is a heartbeat. The server sends one when it has
+    sent or received nothing for a while (10 s). The participant answers with any
+    message; an empty one is enough. A participant that has numbered a frame and
+    then sends nothing for its lease (25 s) counts as a broken connection.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Signal: _aio.StreamStreamMultiCallable[_signaling_pb2.SignalRequest, _signaling_pb2.SignalResponse]  # type: ignore[assignment]
     """For clients that speak gRPC: one bidirectional stream per participant."""
     Listen: _aio.UnaryStreamMultiCallable[_signaling_pb2.ListenRequest, _signaling_pb2.ListenResponse]  # type: ignore[assignment]
-    """For browsers, where grpc-web has no bidirectional streams: what Signal
-    answers. The first response carries the session id that ties Send to it.
+    """For browsers, because grpc-web has no bidirectional streams. Carries what
+    Signal sends to the client. The first response has the session id that
+    every Send names.
     """
     Send: _aio.UnaryUnaryMultiCallable[_signaling_pb2.SendRequest, _signaling_pb2.SendResponse]  # type: ignore[assignment]
-    """For browsers: what Signal takes. Replies come down Listen. Its token is the
-    one that opened the session, even when it has expired since, or any good
-    one of the same `sub`.
+    """For browsers. Carries what Signal receives from the client. Answers arrive
+    on Listen. The token is the one that opened the session, even if it has
+    expired since, or any valid token with the same `sub`.
     """
 
 class SignalingServicer(metaclass=_abc_1.ABCMeta):
     """Signaling between the two participants of a call.
 
-    Every call carries the app's own JWT in the metadata `authorization: Bearer
-    <token>`. It is checked when a connection opens (Signal, Listen, every
-    resume) and then speaks for that connection until it ends, past the token's
-    `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-    client with a new token resumes and loses nothing.
+    Every stream and every request carries the app's own JWT in the metadata
+    `authorization: Bearer <token>`. The server checks it when a connection opens
+    (Signal, Listen, every resume). The token is then good for that connection
+    until it ends, even after the token's `exp`. A server can be configured to
+    end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+    then resumes and loses nothing.
 
-    What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-    token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-    RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-    again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-    is negative, another connection of the same user has the seat: do not come
-    back.
+    The gRPC status that a stream or a request ends with says what to do next:
+    - UNAUTHENTICATED: reconnect with a new token.
+    - PERMISSION_DENIED: do not reconnect.
+    - NOT_FOUND: open a new session with Listen.
+    - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+    - DEADLINE_EXCEEDED: reconnect if you want to.
+    - ABORTED: join the room again.
+    - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+    If that trailer is negative, another connection of the same user has the
+    seat: do not reconnect.
 
-    One user, one seat: a user that enters a room in which it already sits takes
-    its own seat, and the older stream ends with ABORTED. The newest wins.
+    One user has one seat in a room. If a user enters a room again, the newest
+    connection takes the seat, and the older stream ends with ABORTED.
 
-    A message without frames is a heartbeat. The server sends one where it has
-    sent or heard nothing for a while (10 s); a participant answers with any
-    message, an empty one will do. Who has numbered a frame and then sends
-    nothing for its lease (25 s) is treated as a broken connection.
+    A message without frames is a heartbeat. The server sends one when it has
+    sent or received nothing for a while (10 s). The participant answers with any
+    message; an empty one is enough. A participant that has numbered a frame and
+    then sends nothing for its lease (25 s) counts as a broken connection.
     """
 
     @_abc_1.abstractmethod
@@ -156,8 +173,9 @@ class SignalingServicer(metaclass=_abc_1.ABCMeta):
         request: _signaling_pb2.ListenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_signaling_pb2.ListenResponse], _abc.AsyncIterator[_signaling_pb2.ListenResponse]]:
-        """For browsers, where grpc-web has no bidirectional streams: what Signal
-        answers. The first response carries the session id that ties Send to it.
+        """For browsers, because grpc-web has no bidirectional streams. Carries what
+        Signal sends to the client. The first response has the session id that
+        every Send names.
         """
 
     @_abc_1.abstractmethod
@@ -166,9 +184,9 @@ class SignalingServicer(metaclass=_abc_1.ABCMeta):
         request: _signaling_pb2.SendRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_signaling_pb2.SendResponse, _abc.Awaitable[_signaling_pb2.SendResponse]]:
-        """For browsers: what Signal takes. Replies come down Listen. Its token is the
-        one that opened the session, even when it has expired since, or any good
-        one of the same `sub`.
+        """For browsers. Carries what Signal receives from the client. Answers arrive
+        on Listen. The token is the one that opened the session, even if it has
+        expired since, or any valid token with the same `sub`.
         """
 
 def add_SignalingServicer_to_server(servicer: SignalingServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,7 +7,7 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * A frame was refused, and nothing came of it. The call goes on.
+ * A frame was refused and had no effect. The call continues.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.Error}
@@ -32,7 +32,7 @@ public  final class Error extends
       implements com.google.protobuf.Internal.EnumLite {
     /**
      * <pre>
-     * Not said: an error of a newer server.
+     * Not stated, or a code that only a newer server knows.
      * </pre>
      *
      * <code>CODE_UNSPECIFIED = 0;</code>
@@ -48,7 +48,7 @@ public  final class Error extends
     CODE_INVALID_FRAME(1),
     /**
      * <pre>
-     * There is no such room, or no longer.
+     * The room does not exist, or no longer exists.
      * </pre>
      *
      * <code>CODE_ROOM_NOT_FOUND = 2;</code>
@@ -56,7 +56,7 @@ public  final class Error extends
     CODE_ROOM_NOT_FOUND(2),
     /**
      * <pre>
-     * Two are in the room already.
+     * The room already has two participants.
      * </pre>
      *
      * <code>CODE_ROOM_FULL = 3;</code>
@@ -64,7 +64,7 @@ public  final class Error extends
     CODE_ROOM_FULL(3),
     /**
      * <pre>
-     * You are not in that room.
+     * The sender is not in that room.
      * </pre>
      *
      * <code>CODE_NOT_IN_ROOM = 4;</code>
@@ -72,7 +72,7 @@ public  final class Error extends
     CODE_NOT_IN_ROOM(4),
     /**
      * <pre>
-     * Nobody else is in the room to receive this.
+     * The peer is not in the room, so nobody can receive the frame.
      * </pre>
      *
      * <code>CODE_PEER_ABSENT = 5;</code>
@@ -83,7 +83,7 @@ public  final class Error extends
 
     /**
      * <pre>
-     * Not said: an error of a newer server.
+     * Not stated, or a code that only a newer server knows.
      * </pre>
      *
      * <code>CODE_UNSPECIFIED = 0;</code>
@@ -99,7 +99,7 @@ public  final class Error extends
     public static final int CODE_INVALID_FRAME_VALUE = 1;
     /**
      * <pre>
-     * There is no such room, or no longer.
+     * The room does not exist, or no longer exists.
      * </pre>
      *
      * <code>CODE_ROOM_NOT_FOUND = 2;</code>
@@ -107,7 +107,7 @@ public  final class Error extends
     public static final int CODE_ROOM_NOT_FOUND_VALUE = 2;
     /**
      * <pre>
-     * Two are in the room already.
+     * The room already has two participants.
      * </pre>
      *
      * <code>CODE_ROOM_FULL = 3;</code>
@@ -115,7 +115,7 @@ public  final class Error extends
     public static final int CODE_ROOM_FULL_VALUE = 3;
     /**
      * <pre>
-     * You are not in that room.
+     * The sender is not in that room.
      * </pre>
      *
      * <code>CODE_NOT_IN_ROOM = 4;</code>
@@ -123,7 +123,7 @@ public  final class Error extends
     public static final int CODE_NOT_IN_ROOM_VALUE = 4;
     /**
      * <pre>
-     * Nobody else is in the room to receive this.
+     * The peer is not in the room, so nobody can receive the frame.
      * </pre>
      *
      * <code>CODE_PEER_ABSENT = 5;</code>
@@ -202,7 +202,7 @@ public  final class Error extends
   private int code_;
   /**
    * <pre>
-   * For the program.
+   * For programs.
    * </pre>
    *
    * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -214,7 +214,7 @@ public  final class Error extends
   }
   /**
    * <pre>
-   * For the program.
+   * For programs.
    * </pre>
    *
    * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -227,7 +227,7 @@ public  final class Error extends
   }
   /**
    * <pre>
-   * For the program.
+   * For programs.
    * </pre>
    *
    * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -238,7 +238,7 @@ public  final class Error extends
   }
   /**
    * <pre>
-   * For the program.
+   * For programs.
    * </pre>
    *
    * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -251,7 +251,7 @@ public  final class Error extends
   }
   /**
    * <pre>
-   * For the program.
+   * For programs.
    * </pre>
    *
    * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -265,7 +265,7 @@ public  final class Error extends
   private java.lang.String message_;
   /**
    * <pre>
-   * For the person reading its log: a plain sentence, of no personal data.
+   * For people who read the log: a plain sentence without personal data.
    * </pre>
    *
    * <code>string message = 2 [json_name = "message"];</code>
@@ -277,7 +277,7 @@ public  final class Error extends
   }
   /**
    * <pre>
-   * For the person reading its log: a plain sentence, of no personal data.
+   * For people who read the log: a plain sentence without personal data.
    * </pre>
    *
    * <code>string message = 2 [json_name = "message"];</code>
@@ -290,7 +290,7 @@ public  final class Error extends
   }
   /**
    * <pre>
-   * For the person reading its log: a plain sentence, of no personal data.
+   * For people who read the log: a plain sentence without personal data.
    * </pre>
    *
    * <code>string message = 2 [json_name = "message"];</code>
@@ -304,7 +304,7 @@ public  final class Error extends
   }
   /**
    * <pre>
-   * For the person reading its log: a plain sentence, of no personal data.
+   * For people who read the log: a plain sentence without personal data.
    * </pre>
    *
    * <code>string message = 2 [json_name = "message"];</code>
@@ -315,7 +315,7 @@ public  final class Error extends
   }
   /**
    * <pre>
-   * For the person reading its log: a plain sentence, of no personal data.
+   * For people who read the log: a plain sentence without personal data.
    * </pre>
    *
    * <code>string message = 2 [json_name = "message"];</code>
@@ -413,7 +413,7 @@ public  final class Error extends
 
   /**
    * <pre>
-   * A frame was refused, and nothing came of it. The call goes on.
+   * A frame was refused and had no effect. The call continues.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.Error}
@@ -431,7 +431,7 @@ public  final class Error extends
 
     /**
      * <pre>
-     * For the program.
+     * For programs.
      * </pre>
      *
      * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -443,7 +443,7 @@ public  final class Error extends
     }
     /**
      * <pre>
-     * For the program.
+     * For programs.
      * </pre>
      *
      * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -458,7 +458,7 @@ public  final class Error extends
     }
     /**
      * <pre>
-     * For the program.
+     * For programs.
      * </pre>
      *
      * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -470,7 +470,7 @@ public  final class Error extends
     }
     /**
      * <pre>
-     * For the program.
+     * For programs.
      * </pre>
      *
      * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -484,7 +484,7 @@ public  final class Error extends
     }
     /**
      * <pre>
-     * For the program.
+     * For programs.
      * </pre>
      *
      * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -498,7 +498,7 @@ public  final class Error extends
 
     /**
      * <pre>
-     * For the person reading its log: a plain sentence, of no personal data.
+     * For people who read the log: a plain sentence without personal data.
      * </pre>
      *
      * <code>string message = 2 [json_name = "message"];</code>
@@ -510,7 +510,7 @@ public  final class Error extends
     }
     /**
      * <pre>
-     * For the person reading its log: a plain sentence, of no personal data.
+     * For people who read the log: a plain sentence without personal data.
      * </pre>
      *
      * <code>string message = 2 [json_name = "message"];</code>
@@ -523,7 +523,7 @@ public  final class Error extends
     }
     /**
      * <pre>
-     * For the person reading its log: a plain sentence, of no personal data.
+     * For people who read the log: a plain sentence without personal data.
      * </pre>
      *
      * <code>string message = 2 [json_name = "message"];</code>
@@ -538,7 +538,7 @@ public  final class Error extends
     }
     /**
      * <pre>
-     * For the person reading its log: a plain sentence, of no personal data.
+     * For people who read the log: a plain sentence without personal data.
      * </pre>
      *
      * <code>string message = 2 [json_name = "message"];</code>
@@ -551,7 +551,7 @@ public  final class Error extends
     }
     /**
      * <pre>
-     * For the person reading its log: a plain sentence, of no personal data.
+     * For people who read the log: a plain sentence without personal data.
      * </pre>
      *
      * <code>string message = 2 [json_name = "message"];</code>

@@ -12,7 +12,7 @@ public interface ErrorOrBuilder extends
 
   /**
    * <pre>
-   * For the program.
+   * For programs.
    * </pre>
    *
    * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -21,7 +21,7 @@ public interface ErrorOrBuilder extends
   int getCodeValue();
   /**
    * <pre>
-   * For the program.
+   * For programs.
    * </pre>
    *
    * <code>.dyad.v1.Error.Code code = 1 [json_name = "code"];</code>
@@ -31,7 +31,7 @@ public interface ErrorOrBuilder extends
 
   /**
    * <pre>
-   * For the person reading its log: a plain sentence, of no personal data.
+   * For people who read the log: a plain sentence without personal data.
    * </pre>
    *
    * <code>string message = 2 [json_name = "message"];</code>
@@ -40,7 +40,7 @@ public interface ErrorOrBuilder extends
   java.lang.String getMessage();
   /**
    * <pre>
-   * For the person reading its log: a plain sentence, of no personal data.
+   * For people who read the log: a plain sentence without personal data.
    * </pre>
    *
    * <code>string message = 2 [json_name = "message"];</code>

@@ -7,8 +7,8 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * One event on its way. The same type in both directions, because the server
- * forwards what it gets, with the fields it does not know.
+ * One event. Both directions use the same type, because the server forwards
+ * frames as they are, including fields that it does not know.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.Frame}
@@ -79,9 +79,9 @@ public  final class Frame extends
   private java.lang.String roomId_;
   /**
    * <pre>
-   * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names). It is compared
-   * without regard to case; the server writes it in lower case.
+   * The UUID of the room. Empty only on the `join_room` that creates a room, or
+   * enters the room that the token names. Upper and lower case are the same
+   * id; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -93,9 +93,9 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names). It is compared
-   * without regard to case; the server writes it in lower case.
+   * The UUID of the room. Empty only on the `join_room` that creates a room, or
+   * enters the room that the token names. Upper and lower case are the same
+   * id; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -108,9 +108,9 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names). It is compared
-   * without regard to case; the server writes it in lower case.
+   * The UUID of the room. Empty only on the `join_room` that creates a room, or
+   * enters the room that the token names. Upper and lower case are the same
+   * id; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -124,9 +124,9 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names). It is compared
-   * without regard to case; the server writes it in lower case.
+   * The UUID of the room. Empty only on the `join_room` that creates a room, or
+   * enters the room that the token names. Upper and lower case are the same
+   * id; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -137,9 +137,9 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names). It is compared
-   * without regard to case; the server writes it in lower case.
+   * The UUID of the room. Empty only on the `join_room` that creates a room, or
+   * enters the room that the token names. Upper and lower case are the same
+   * id; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -156,8 +156,8 @@ public  final class Frame extends
   private dev.dyad.v1.Participant sender_;
   /**
    * <pre>
-   * Who this comes from, set by the server from the sender's token. What a
-   * client puts here is overwritten.
+   * The participant that sent this frame. The server sets it from the sender's
+   * token, and overwrites what a client puts here.
    * </pre>
    *
    * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -168,8 +168,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Who this comes from, set by the server from the sender's token. What a
-   * client puts here is overwritten.
+   * The participant that sent this frame. The server sets it from the sender's
+   * token, and overwrites what a client puts here.
    * </pre>
    *
    * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -180,8 +180,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Who this comes from, set by the server from the sender's token. What a
-   * client puts here is overwritten.
+   * The participant that sent this frame. The server sets it from the sender's
+   * token, and overwrites what a client puts here.
    * </pre>
    *
    * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -193,8 +193,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Who this comes from, set by the server from the sender's token. What a
-   * client puts here is overwritten.
+   * The participant that sent this frame. The server sets it from the sender's
+   * token, and overwrites what a client puts here.
    * </pre>
    *
    * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -213,8 +213,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Who this comes from, set by the server from the sender's token. What a
-   * client puts here is overwritten.
+   * The participant that sent this frame. The server sets it from the sender's
+   * token, and overwrites what a client puts here.
    * </pre>
    *
    * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -228,10 +228,10 @@ public  final class Frame extends
   private long seq_;
   /**
    * <pre>
-   * Counts the frames that this side originates in this session: 1, 2, 3 …,
-   * going on across a resume. 0: not numbered (a person with grpcurl; the
-   * `join_room` that resumes; a frame that is only an `ack`). A number that
-   * was taken in before is not taken in again.
+   * The number of this frame among those that this side originates in this
+   * session: 1, 2, 3 …, continued after a resume. 0 means not numbered: a
+   * person with grpcurl, the `join_room` that resumes, or a frame that is only
+   * an `ack`. A number that was received before is ignored.
    * </pre>
    *
    * <code>uint64 seq = 3 [json_name = "seq"];</code>
@@ -243,10 +243,10 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Counts the frames that this side originates in this session: 1, 2, 3 …,
-   * going on across a resume. 0: not numbered (a person with grpcurl; the
-   * `join_room` that resumes; a frame that is only an `ack`). A number that
-   * was taken in before is not taken in again.
+   * The number of this frame among those that this side originates in this
+   * session: 1, 2, 3 …, continued after a resume. 0 means not numbered: a
+   * person with grpcurl, the `join_room` that resumes, or a frame that is only
+   * an `ack`. A number that was received before is ignored.
    * </pre>
    *
    * <code>uint64 seq = 3 [json_name = "seq"];</code>
@@ -258,10 +258,10 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Counts the frames that this side originates in this session: 1, 2, 3 …,
-   * going on across a resume. 0: not numbered (a person with grpcurl; the
-   * `join_room` that resumes; a frame that is only an `ack`). A number that
-   * was taken in before is not taken in again.
+   * The number of this frame among those that this side originates in this
+   * session: 1, 2, 3 …, continued after a resume. 0 means not numbered: a
+   * person with grpcurl, the `join_room` that resumes, or a frame that is only
+   * an `ack`. A number that was received before is ignored.
    * </pre>
    *
    * <code>uint64 seq = 3 [json_name = "seq"];</code>
@@ -275,8 +275,9 @@ public  final class Frame extends
   private long ack_;
   /**
    * <pre>
-   * The highest `seq` this side has taken in from the other one: it and all
-   * before it. A frame may carry an `ack` and nothing else.
+   * The highest `seq` that this side has received from the other side. It
+   * acknowledges all lower numbers too. A frame may carry an `ack` and nothing
+   * else.
    * </pre>
    *
    * <code>uint64 ack = 4 [json_name = "ack"];</code>
@@ -288,8 +289,9 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * The highest `seq` this side has taken in from the other one: it and all
-   * before it. A frame may carry an `ack` and nothing else.
+   * The highest `seq` that this side has received from the other side. It
+   * acknowledges all lower numbers too. A frame may carry an `ack` and nothing
+   * else.
    * </pre>
    *
    * <code>uint64 ack = 4 [json_name = "ack"];</code>
@@ -301,8 +303,9 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * The highest `seq` this side has taken in from the other one: it and all
-   * before it. A frame may carry an `ack` and nothing else.
+   * The highest `seq` that this side has received from the other side. It
+   * acknowledges all lower numbers too. A frame may carry an `ack` and nothing
+   * else.
    * </pre>
    *
    * <code>uint64 ack = 4 [json_name = "ack"];</code>
@@ -316,8 +319,8 @@ public  final class Frame extends
   private long replyTo_;
   /**
    * <pre>
-   * On the server's acknowledgement or `error`: the `seq` of the client's
-   * frame that it answers.
+   * On the server's acknowledgement or `error`: the `seq` of the client's frame
+   * that it answers.
    * </pre>
    *
    * <code>uint64 reply_to = 5 [json_name = "replyTo"];</code>
@@ -329,8 +332,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * On the server's acknowledgement or `error`: the `seq` of the client's
-   * frame that it answers.
+   * On the server's acknowledgement or `error`: the `seq` of the client's frame
+   * that it answers.
    * </pre>
    *
    * <code>uint64 reply_to = 5 [json_name = "replyTo"];</code>
@@ -342,8 +345,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * On the server's acknowledgement or `error`: the `seq` of the client's
-   * frame that it answers.
+   * On the server's acknowledgement or `error`: the `seq` of the client's frame
+   * that it answers.
    * </pre>
    *
    * <code>uint64 reply_to = 5 [json_name = "replyTo"];</code>
@@ -356,7 +359,8 @@ public  final class Frame extends
   public static final int JOIN_ROOM_FIELD_NUMBER = 10;
   /**
    * <pre>
-   * Enter a room; the server's acknowledgement of it; "user joined".
+   * From a client: enter a room. From the server: the acknowledgement, or
+   * "user joined".
    * </pre>
    *
    * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -367,7 +371,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Enter a room; the server's acknowledgement of it; "user joined".
+   * From a client: enter a room. From the server: the acknowledgement, or
+   * "user joined".
    * </pre>
    *
    * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -381,7 +386,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Enter a room; the server's acknowledgement of it; "user joined".
+   * From a client: enter a room. From the server: the acknowledgement, or
+   * "user joined".
    * </pre>
    *
    * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -393,7 +399,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Enter a room; the server's acknowledgement of it; "user joined".
+   * From a client: enter a room. From the server: the acknowledgement, or
+   * "user joined".
    * </pre>
    *
    * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -411,7 +418,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Enter a room; the server's acknowledgement of it; "user joined".
+   * From a client: enter a room. From the server: the acknowledgement, or
+   * "user joined".
    * </pre>
    *
    * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -426,7 +434,8 @@ public  final class Frame extends
   public static final int LEAVE_ROOM_FIELD_NUMBER = 11;
   /**
    * <pre>
-   * Hang up; the server's acknowledgement of it; "user left".
+   * From a client: hang up. From the server: the acknowledgement, or "user
+   * left".
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -437,7 +446,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Hang up; the server's acknowledgement of it; "user left".
+   * From a client: hang up. From the server: the acknowledgement, or "user
+   * left".
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -451,7 +461,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Hang up; the server's acknowledgement of it; "user left".
+   * From a client: hang up. From the server: the acknowledgement, or "user
+   * left".
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -463,7 +474,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Hang up; the server's acknowledgement of it; "user left".
+   * From a client: hang up. From the server: the acknowledgement, or "user
+   * left".
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -481,7 +493,8 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * Hang up; the server's acknowledgement of it; "user left".
+   * From a client: hang up. From the server: the acknowledgement, or "user
+   * left".
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -636,7 +649,7 @@ public  final class Frame extends
   public static final int ICE_CANDIDATE_FIELD_NUMBER = 14;
   /**
    * <pre>
-   * An ICE candidate for the peer, sent as it is found (RFC 8838).
+   * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
    * </pre>
    *
    * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -647,7 +660,7 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * An ICE candidate for the peer, sent as it is found (RFC 8838).
+   * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
    * </pre>
    *
    * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -661,7 +674,7 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * An ICE candidate for the peer, sent as it is found (RFC 8838).
+   * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
    * </pre>
    *
    * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -673,7 +686,7 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * An ICE candidate for the peer, sent as it is found (RFC 8838).
+   * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
    * </pre>
    *
    * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -691,7 +704,7 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * An ICE candidate for the peer, sent as it is found (RFC 8838).
+   * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
    * </pre>
    *
    * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -706,7 +719,7 @@ public  final class Frame extends
   public static final int ERROR_FIELD_NUMBER = 15;
   /**
    * <pre>
-   * From the server only: a frame was refused. The call goes on.
+   * From the server only: a frame was refused. The call continues.
    * </pre>
    *
    * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>
@@ -717,7 +730,7 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * From the server only: a frame was refused. The call goes on.
+   * From the server only: a frame was refused. The call continues.
    * </pre>
    *
    * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>
@@ -731,7 +744,7 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * From the server only: a frame was refused. The call goes on.
+   * From the server only: a frame was refused. The call continues.
    * </pre>
    *
    * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>
@@ -743,7 +756,7 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * From the server only: a frame was refused. The call goes on.
+   * From the server only: a frame was refused. The call continues.
    * </pre>
    *
    * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>
@@ -761,7 +774,7 @@ public  final class Frame extends
   }
   /**
    * <pre>
-   * From the server only: a frame was refused. The call goes on.
+   * From the server only: a frame was refused. The call continues.
    * </pre>
    *
    * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>
@@ -858,8 +871,8 @@ public  final class Frame extends
 
   /**
    * <pre>
-   * One event on its way. The same type in both directions, because the server
-   * forwards what it gets, with the fields it does not know.
+   * One event. Both directions use the same type, because the server forwards
+   * frames as they are, including fields that it does not know.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.Frame}
@@ -889,9 +902,9 @@ public  final class Frame extends
 
     /**
      * <pre>
-     * Which room this is about, a UUID. Empty only on the `join_room` that
-     * creates a room (or enters the one that the token names). It is compared
-     * without regard to case; the server writes it in lower case.
+     * The UUID of the room. Empty only on the `join_room` that creates a room, or
+     * enters the room that the token names. Upper and lower case are the same
+     * id; the server writes it in lower case.
      * </pre>
      *
      * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -903,9 +916,9 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Which room this is about, a UUID. Empty only on the `join_room` that
-     * creates a room (or enters the one that the token names). It is compared
-     * without regard to case; the server writes it in lower case.
+     * The UUID of the room. Empty only on the `join_room` that creates a room, or
+     * enters the room that the token names. Upper and lower case are the same
+     * id; the server writes it in lower case.
      * </pre>
      *
      * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -918,9 +931,9 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Which room this is about, a UUID. Empty only on the `join_room` that
-     * creates a room (or enters the one that the token names). It is compared
-     * without regard to case; the server writes it in lower case.
+     * The UUID of the room. Empty only on the `join_room` that creates a room, or
+     * enters the room that the token names. Upper and lower case are the same
+     * id; the server writes it in lower case.
      * </pre>
      *
      * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -935,9 +948,9 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Which room this is about, a UUID. Empty only on the `join_room` that
-     * creates a room (or enters the one that the token names). It is compared
-     * without regard to case; the server writes it in lower case.
+     * The UUID of the room. Empty only on the `join_room` that creates a room, or
+     * enters the room that the token names. Upper and lower case are the same
+     * id; the server writes it in lower case.
      * </pre>
      *
      * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -950,9 +963,9 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Which room this is about, a UUID. Empty only on the `join_room` that
-     * creates a room (or enters the one that the token names). It is compared
-     * without regard to case; the server writes it in lower case.
+     * The UUID of the room. Empty only on the `join_room` that creates a room, or
+     * enters the room that the token names. Upper and lower case are the same
+     * id; the server writes it in lower case.
      * </pre>
      *
      * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -968,8 +981,8 @@ public  final class Frame extends
 
     /**
      * <pre>
-     * Who this comes from, set by the server from the sender's token. What a
-     * client puts here is overwritten.
+     * The participant that sent this frame. The server sets it from the sender's
+     * token, and overwrites what a client puts here.
      * </pre>
      *
      * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -980,8 +993,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Who this comes from, set by the server from the sender's token. What a
-     * client puts here is overwritten.
+     * The participant that sent this frame. The server sets it from the sender's
+     * token, and overwrites what a client puts here.
      * </pre>
      *
      * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -992,8 +1005,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Who this comes from, set by the server from the sender's token. What a
-     * client puts here is overwritten.
+     * The participant that sent this frame. The server sets it from the sender's
+     * token, and overwrites what a client puts here.
      * </pre>
      *
      * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -1005,8 +1018,8 @@ public  final class Frame extends
       }
     /**
      * <pre>
-     * Who this comes from, set by the server from the sender's token. What a
-     * client puts here is overwritten.
+     * The participant that sent this frame. The server sets it from the sender's
+     * token, and overwrites what a client puts here.
      * </pre>
      *
      * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -1019,8 +1032,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Who this comes from, set by the server from the sender's token. What a
-     * client puts here is overwritten.
+     * The participant that sent this frame. The server sets it from the sender's
+     * token, and overwrites what a client puts here.
      * </pre>
      *
      * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -1032,8 +1045,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Who this comes from, set by the server from the sender's token. What a
-     * client puts here is overwritten.
+     * The participant that sent this frame. The server sets it from the sender's
+     * token, and overwrites what a client puts here.
      * </pre>
      *
      * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -1045,10 +1058,10 @@ public  final class Frame extends
 
     /**
      * <pre>
-     * Counts the frames that this side originates in this session: 1, 2, 3 …,
-     * going on across a resume. 0: not numbered (a person with grpcurl; the
-     * `join_room` that resumes; a frame that is only an `ack`). A number that
-     * was taken in before is not taken in again.
+     * The number of this frame among those that this side originates in this
+     * session: 1, 2, 3 …, continued after a resume. 0 means not numbered: a
+     * person with grpcurl, the `join_room` that resumes, or a frame that is only
+     * an `ack`. A number that was received before is ignored.
      * </pre>
      *
      * <code>uint64 seq = 3 [json_name = "seq"];</code>
@@ -1060,10 +1073,10 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Counts the frames that this side originates in this session: 1, 2, 3 …,
-     * going on across a resume. 0: not numbered (a person with grpcurl; the
-     * `join_room` that resumes; a frame that is only an `ack`). A number that
-     * was taken in before is not taken in again.
+     * The number of this frame among those that this side originates in this
+     * session: 1, 2, 3 …, continued after a resume. 0 means not numbered: a
+     * person with grpcurl, the `join_room` that resumes, or a frame that is only
+     * an `ack`. A number that was received before is ignored.
      * </pre>
      *
      * <code>uint64 seq = 3 [json_name = "seq"];</code>
@@ -1077,10 +1090,10 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Counts the frames that this side originates in this session: 1, 2, 3 …,
-     * going on across a resume. 0: not numbered (a person with grpcurl; the
-     * `join_room` that resumes; a frame that is only an `ack`). A number that
-     * was taken in before is not taken in again.
+     * The number of this frame among those that this side originates in this
+     * session: 1, 2, 3 …, continued after a resume. 0 means not numbered: a
+     * person with grpcurl, the `join_room` that resumes, or a frame that is only
+     * an `ack`. A number that was received before is ignored.
      * </pre>
      *
      * <code>uint64 seq = 3 [json_name = "seq"];</code>
@@ -1094,8 +1107,9 @@ public  final class Frame extends
 
     /**
      * <pre>
-     * The highest `seq` this side has taken in from the other one: it and all
-     * before it. A frame may carry an `ack` and nothing else.
+     * The highest `seq` that this side has received from the other side. It
+     * acknowledges all lower numbers too. A frame may carry an `ack` and nothing
+     * else.
      * </pre>
      *
      * <code>uint64 ack = 4 [json_name = "ack"];</code>
@@ -1107,8 +1121,9 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * The highest `seq` this side has taken in from the other one: it and all
-     * before it. A frame may carry an `ack` and nothing else.
+     * The highest `seq` that this side has received from the other side. It
+     * acknowledges all lower numbers too. A frame may carry an `ack` and nothing
+     * else.
      * </pre>
      *
      * <code>uint64 ack = 4 [json_name = "ack"];</code>
@@ -1122,8 +1137,9 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * The highest `seq` this side has taken in from the other one: it and all
-     * before it. A frame may carry an `ack` and nothing else.
+     * The highest `seq` that this side has received from the other side. It
+     * acknowledges all lower numbers too. A frame may carry an `ack` and nothing
+     * else.
      * </pre>
      *
      * <code>uint64 ack = 4 [json_name = "ack"];</code>
@@ -1137,8 +1153,8 @@ public  final class Frame extends
 
     /**
      * <pre>
-     * On the server's acknowledgement or `error`: the `seq` of the client's
-     * frame that it answers.
+     * On the server's acknowledgement or `error`: the `seq` of the client's frame
+     * that it answers.
      * </pre>
      *
      * <code>uint64 reply_to = 5 [json_name = "replyTo"];</code>
@@ -1150,8 +1166,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * On the server's acknowledgement or `error`: the `seq` of the client's
-     * frame that it answers.
+     * On the server's acknowledgement or `error`: the `seq` of the client's frame
+     * that it answers.
      * </pre>
      *
      * <code>uint64 reply_to = 5 [json_name = "replyTo"];</code>
@@ -1165,8 +1181,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * On the server's acknowledgement or `error`: the `seq` of the client's
-     * frame that it answers.
+     * On the server's acknowledgement or `error`: the `seq` of the client's frame
+     * that it answers.
      * </pre>
      *
      * <code>uint64 reply_to = 5 [json_name = "replyTo"];</code>
@@ -1180,7 +1196,8 @@ public  final class Frame extends
 
     /**
      * <pre>
-     * Enter a room; the server's acknowledgement of it; "user joined".
+     * From a client: enter a room. From the server: the acknowledgement, or
+     * "user joined".
      * </pre>
      *
      * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -1191,7 +1208,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Enter a room; the server's acknowledgement of it; "user joined".
+     * From a client: enter a room. From the server: the acknowledgement, or
+     * "user joined".
      * </pre>
      *
      * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -1202,7 +1220,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Enter a room; the server's acknowledgement of it; "user joined".
+     * From a client: enter a room. From the server: the acknowledgement, or
+     * "user joined".
      * </pre>
      *
      * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -1214,7 +1233,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Enter a room; the server's acknowledgement of it; "user joined".
+     * From a client: enter a room. From the server: the acknowledgement, or
+     * "user joined".
      * </pre>
      *
      * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -1227,7 +1247,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Enter a room; the server's acknowledgement of it; "user joined".
+     * From a client: enter a room. From the server: the acknowledgement, or
+     * "user joined".
      * </pre>
      *
      * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -1239,7 +1260,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Enter a room; the server's acknowledgement of it; "user joined".
+     * From a client: enter a room. From the server: the acknowledgement, or
+     * "user joined".
      * </pre>
      *
      * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -1252,7 +1274,8 @@ public  final class Frame extends
 
     /**
      * <pre>
-     * Hang up; the server's acknowledgement of it; "user left".
+     * From a client: hang up. From the server: the acknowledgement, or "user
+     * left".
      * </pre>
      *
      * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -1263,7 +1286,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Hang up; the server's acknowledgement of it; "user left".
+     * From a client: hang up. From the server: the acknowledgement, or "user
+     * left".
      * </pre>
      *
      * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -1274,7 +1298,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Hang up; the server's acknowledgement of it; "user left".
+     * From a client: hang up. From the server: the acknowledgement, or "user
+     * left".
      * </pre>
      *
      * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -1286,7 +1311,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Hang up; the server's acknowledgement of it; "user left".
+     * From a client: hang up. From the server: the acknowledgement, or "user
+     * left".
      * </pre>
      *
      * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -1299,7 +1325,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Hang up; the server's acknowledgement of it; "user left".
+     * From a client: hang up. From the server: the acknowledgement, or "user
+     * left".
      * </pre>
      *
      * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -1311,7 +1338,8 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * Hang up; the server's acknowledgement of it; "user left".
+     * From a client: hang up. From the server: the acknowledgement, or "user
+     * left".
      * </pre>
      *
      * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -1468,7 +1496,7 @@ public  final class Frame extends
 
     /**
      * <pre>
-     * An ICE candidate for the peer, sent as it is found (RFC 8838).
+     * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
      * </pre>
      *
      * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -1479,7 +1507,7 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * An ICE candidate for the peer, sent as it is found (RFC 8838).
+     * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
      * </pre>
      *
      * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -1490,7 +1518,7 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * An ICE candidate for the peer, sent as it is found (RFC 8838).
+     * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
      * </pre>
      *
      * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -1502,7 +1530,7 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * An ICE candidate for the peer, sent as it is found (RFC 8838).
+     * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
      * </pre>
      *
      * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -1515,7 +1543,7 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * An ICE candidate for the peer, sent as it is found (RFC 8838).
+     * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
      * </pre>
      *
      * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -1527,7 +1555,7 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * An ICE candidate for the peer, sent as it is found (RFC 8838).
+     * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
      * </pre>
      *
      * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -1540,7 +1568,7 @@ public  final class Frame extends
 
     /**
      * <pre>
-     * From the server only: a frame was refused. The call goes on.
+     * From the server only: a frame was refused. The call continues.
      * </pre>
      *
      * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>
@@ -1551,7 +1579,7 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * From the server only: a frame was refused. The call goes on.
+     * From the server only: a frame was refused. The call continues.
      * </pre>
      *
      * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>
@@ -1562,7 +1590,7 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * From the server only: a frame was refused. The call goes on.
+     * From the server only: a frame was refused. The call continues.
      * </pre>
      *
      * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>
@@ -1574,7 +1602,7 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * From the server only: a frame was refused. The call goes on.
+     * From the server only: a frame was refused. The call continues.
      * </pre>
      *
      * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>
@@ -1587,7 +1615,7 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * From the server only: a frame was refused. The call goes on.
+     * From the server only: a frame was refused. The call continues.
      * </pre>
      *
      * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>
@@ -1599,7 +1627,7 @@ public  final class Frame extends
     }
     /**
      * <pre>
-     * From the server only: a frame was refused. The call goes on.
+     * From the server only: a frame was refused. The call continues.
      * </pre>
      *
      * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>

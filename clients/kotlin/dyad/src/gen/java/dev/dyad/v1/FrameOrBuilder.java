@@ -12,9 +12,9 @@ public interface FrameOrBuilder extends
 
   /**
    * <pre>
-   * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names). It is compared
-   * without regard to case; the server writes it in lower case.
+   * The UUID of the room. Empty only on the `join_room` that creates a room, or
+   * enters the room that the token names. Upper and lower case are the same
+   * id; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -23,9 +23,9 @@ public interface FrameOrBuilder extends
   java.lang.String getRoomId();
   /**
    * <pre>
-   * Which room this is about, a UUID. Empty only on the `join_room` that
-   * creates a room (or enters the one that the token names). It is compared
-   * without regard to case; the server writes it in lower case.
+   * The UUID of the room. Empty only on the `join_room` that creates a room, or
+   * enters the room that the token names. Upper and lower case are the same
+   * id; the server writes it in lower case.
    * </pre>
    *
    * <code>string room_id = 1 [json_name = "roomId"];</code>
@@ -36,8 +36,8 @@ public interface FrameOrBuilder extends
 
   /**
    * <pre>
-   * Who this comes from, set by the server from the sender's token. What a
-   * client puts here is overwritten.
+   * The participant that sent this frame. The server sets it from the sender's
+   * token, and overwrites what a client puts here.
    * </pre>
    *
    * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -46,8 +46,8 @@ public interface FrameOrBuilder extends
   boolean hasSender();
   /**
    * <pre>
-   * Who this comes from, set by the server from the sender's token. What a
-   * client puts here is overwritten.
+   * The participant that sent this frame. The server sets it from the sender's
+   * token, and overwrites what a client puts here.
    * </pre>
    *
    * <code>.dyad.v1.Participant sender = 2 [json_name = "sender"];</code>
@@ -57,10 +57,10 @@ public interface FrameOrBuilder extends
 
   /**
    * <pre>
-   * Counts the frames that this side originates in this session: 1, 2, 3 …,
-   * going on across a resume. 0: not numbered (a person with grpcurl; the
-   * `join_room` that resumes; a frame that is only an `ack`). A number that
-   * was taken in before is not taken in again.
+   * The number of this frame among those that this side originates in this
+   * session: 1, 2, 3 …, continued after a resume. 0 means not numbered: a
+   * person with grpcurl, the `join_room` that resumes, or a frame that is only
+   * an `ack`. A number that was received before is ignored.
    * </pre>
    *
    * <code>uint64 seq = 3 [json_name = "seq"];</code>
@@ -70,8 +70,9 @@ public interface FrameOrBuilder extends
 
   /**
    * <pre>
-   * The highest `seq` this side has taken in from the other one: it and all
-   * before it. A frame may carry an `ack` and nothing else.
+   * The highest `seq` that this side has received from the other side. It
+   * acknowledges all lower numbers too. A frame may carry an `ack` and nothing
+   * else.
    * </pre>
    *
    * <code>uint64 ack = 4 [json_name = "ack"];</code>
@@ -81,8 +82,8 @@ public interface FrameOrBuilder extends
 
   /**
    * <pre>
-   * On the server's acknowledgement or `error`: the `seq` of the client's
-   * frame that it answers.
+   * On the server's acknowledgement or `error`: the `seq` of the client's frame
+   * that it answers.
    * </pre>
    *
    * <code>uint64 reply_to = 5 [json_name = "replyTo"];</code>
@@ -92,7 +93,8 @@ public interface FrameOrBuilder extends
 
   /**
    * <pre>
-   * Enter a room; the server's acknowledgement of it; "user joined".
+   * From a client: enter a room. From the server: the acknowledgement, or
+   * "user joined".
    * </pre>
    *
    * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -101,7 +103,8 @@ public interface FrameOrBuilder extends
   boolean hasJoinRoom();
   /**
    * <pre>
-   * Enter a room; the server's acknowledgement of it; "user joined".
+   * From a client: enter a room. From the server: the acknowledgement, or
+   * "user joined".
    * </pre>
    *
    * <code>.dyad.v1.JoinRoom join_room = 10 [json_name = "joinRoom"];</code>
@@ -111,7 +114,8 @@ public interface FrameOrBuilder extends
 
   /**
    * <pre>
-   * Hang up; the server's acknowledgement of it; "user left".
+   * From a client: hang up. From the server: the acknowledgement, or "user
+   * left".
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -120,7 +124,8 @@ public interface FrameOrBuilder extends
   boolean hasLeaveRoom();
   /**
    * <pre>
-   * Hang up; the server's acknowledgement of it; "user left".
+   * From a client: hang up. From the server: the acknowledgement, or "user
+   * left".
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom leave_room = 11 [json_name = "leaveRoom"];</code>
@@ -168,7 +173,7 @@ public interface FrameOrBuilder extends
 
   /**
    * <pre>
-   * An ICE candidate for the peer, sent as it is found (RFC 8838).
+   * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
    * </pre>
    *
    * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -177,7 +182,7 @@ public interface FrameOrBuilder extends
   boolean hasIceCandidate();
   /**
    * <pre>
-   * An ICE candidate for the peer, sent as it is found (RFC 8838).
+   * An ICE candidate for the peer, sent as soon as it is found (RFC 8838).
    * </pre>
    *
    * <code>.dyad.v1.IceCandidate ice_candidate = 14 [json_name = "iceCandidate"];</code>
@@ -187,7 +192,7 @@ public interface FrameOrBuilder extends
 
   /**
    * <pre>
-   * From the server only: a frame was refused. The call goes on.
+   * From the server only: a frame was refused. The call continues.
    * </pre>
    *
    * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>
@@ -196,7 +201,7 @@ public interface FrameOrBuilder extends
   boolean hasError();
   /**
    * <pre>
-   * From the server only: a frame was refused. The call goes on.
+   * From the server only: a frame was refused. The call continues.
    * </pre>
    *
    * <code>.dyad.v1.Error error = 15 [json_name = "error"];</code>

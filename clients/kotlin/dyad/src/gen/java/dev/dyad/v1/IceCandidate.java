@@ -7,9 +7,8 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * One RTCIceCandidateInit of the W3C's WebRTC. Opaque: never read, checked or
- * changed on the way. A field that is absent differs from one that is empty
- * or 0.
+ * One RTCIceCandidateInit of the W3C's WebRTC. It is opaque: the server never
+ * reads, checks or changes it. An absent field differs from an empty one or 0.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.IceCandidate}
@@ -30,7 +29,7 @@ public  final class IceCandidate extends
   private java.lang.String candidate_;
   /**
    * <pre>
-   * The candidate-attribute; empty: no more candidates will follow.
+   * The candidate-attribute. Empty means that no more candidates will follow.
    * </pre>
    *
    * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -42,7 +41,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The candidate-attribute; empty: no more candidates will follow.
+   * The candidate-attribute. Empty means that no more candidates will follow.
    * </pre>
    *
    * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -55,7 +54,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The candidate-attribute; empty: no more candidates will follow.
+   * The candidate-attribute. Empty means that no more candidates will follow.
    * </pre>
    *
    * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -69,7 +68,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The candidate-attribute; empty: no more candidates will follow.
+   * The candidate-attribute. Empty means that no more candidates will follow.
    * </pre>
    *
    * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -80,7 +79,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The candidate-attribute; empty: no more candidates will follow.
+   * The candidate-attribute. Empty means that no more candidates will follow.
    * </pre>
    *
    * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -97,7 +96,7 @@ public  final class IceCandidate extends
   private java.lang.String sdpMid_;
   /**
    * <pre>
-   * The `mid` of the media description it belongs to.
+   * The `mid` of the candidate's media description.
    * </pre>
    *
    * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -109,7 +108,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The `mid` of the media description it belongs to.
+   * The `mid` of the candidate's media description.
    * </pre>
    *
    * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -121,7 +120,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The `mid` of the media description it belongs to.
+   * The `mid` of the candidate's media description.
    * </pre>
    *
    * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -134,7 +133,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The `mid` of the media description it belongs to.
+   * The `mid` of the candidate's media description.
    * </pre>
    *
    * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -148,7 +147,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The `mid` of the media description it belongs to.
+   * The `mid` of the candidate's media description.
    * </pre>
    *
    * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -159,7 +158,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The `mid` of the media description it belongs to.
+   * The `mid` of the candidate's media description.
    * </pre>
    *
    * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -176,7 +175,7 @@ public  final class IceCandidate extends
   private int sdpMLineIndex_;
   /**
    * <pre>
-   * The index of the media description it belongs to, from 0.
+   * The index of the candidate's media description, from 0.
    * </pre>
    *
    * <code>optional uint32 sdp_m_line_index = 3 [json_name = "sdpMLineIndex"];</code>
@@ -188,7 +187,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The index of the media description it belongs to, from 0.
+   * The index of the candidate's media description, from 0.
    * </pre>
    *
    * <code>optional uint32 sdp_m_line_index = 3 [json_name = "sdpMLineIndex"];</code>
@@ -200,7 +199,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The index of the media description it belongs to, from 0.
+   * The index of the candidate's media description, from 0.
    * </pre>
    *
    * <code>optional uint32 sdp_m_line_index = 3 [json_name = "sdpMLineIndex"];</code>
@@ -212,7 +211,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The index of the media description it belongs to, from 0.
+   * The index of the candidate's media description, from 0.
    * </pre>
    *
    * <code>optional uint32 sdp_m_line_index = 3 [json_name = "sdpMLineIndex"];</code>
@@ -226,7 +225,7 @@ public  final class IceCandidate extends
   private java.lang.String usernameFragment_;
   /**
    * <pre>
-   * The ICE username fragment of the generation it belongs to.
+   * The ICE username fragment of the candidate's generation.
    * </pre>
    *
    * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -238,7 +237,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The ICE username fragment of the generation it belongs to.
+   * The ICE username fragment of the candidate's generation.
    * </pre>
    *
    * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -250,7 +249,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The ICE username fragment of the generation it belongs to.
+   * The ICE username fragment of the candidate's generation.
    * </pre>
    *
    * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -263,7 +262,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The ICE username fragment of the generation it belongs to.
+   * The ICE username fragment of the candidate's generation.
    * </pre>
    *
    * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -277,7 +276,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The ICE username fragment of the generation it belongs to.
+   * The ICE username fragment of the candidate's generation.
    * </pre>
    *
    * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -288,7 +287,7 @@ public  final class IceCandidate extends
   }
   /**
    * <pre>
-   * The ICE username fragment of the generation it belongs to.
+   * The ICE username fragment of the candidate's generation.
    * </pre>
    *
    * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -386,9 +385,8 @@ public  final class IceCandidate extends
 
   /**
    * <pre>
-   * One RTCIceCandidateInit of the W3C's WebRTC. Opaque: never read, checked or
-   * changed on the way. A field that is absent differs from one that is empty
-   * or 0.
+   * One RTCIceCandidateInit of the W3C's WebRTC. It is opaque: the server never
+   * reads, checks or changes it. An absent field differs from an empty one or 0.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.IceCandidate}
@@ -406,7 +404,7 @@ public  final class IceCandidate extends
 
     /**
      * <pre>
-     * The candidate-attribute; empty: no more candidates will follow.
+     * The candidate-attribute. Empty means that no more candidates will follow.
      * </pre>
      *
      * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -418,7 +416,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The candidate-attribute; empty: no more candidates will follow.
+     * The candidate-attribute. Empty means that no more candidates will follow.
      * </pre>
      *
      * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -431,7 +429,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The candidate-attribute; empty: no more candidates will follow.
+     * The candidate-attribute. Empty means that no more candidates will follow.
      * </pre>
      *
      * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -446,7 +444,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The candidate-attribute; empty: no more candidates will follow.
+     * The candidate-attribute. Empty means that no more candidates will follow.
      * </pre>
      *
      * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -459,7 +457,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The candidate-attribute; empty: no more candidates will follow.
+     * The candidate-attribute. Empty means that no more candidates will follow.
      * </pre>
      *
      * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -475,7 +473,7 @@ public  final class IceCandidate extends
 
     /**
      * <pre>
-     * The `mid` of the media description it belongs to.
+     * The `mid` of the candidate's media description.
      * </pre>
      *
      * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -487,7 +485,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The `mid` of the media description it belongs to.
+     * The `mid` of the candidate's media description.
      * </pre>
      *
      * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -499,7 +497,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The `mid` of the media description it belongs to.
+     * The `mid` of the candidate's media description.
      * </pre>
      *
      * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -512,7 +510,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The `mid` of the media description it belongs to.
+     * The `mid` of the candidate's media description.
      * </pre>
      *
      * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -527,7 +525,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The `mid` of the media description it belongs to.
+     * The `mid` of the candidate's media description.
      * </pre>
      *
      * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -540,7 +538,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The `mid` of the media description it belongs to.
+     * The `mid` of the candidate's media description.
      * </pre>
      *
      * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -556,7 +554,7 @@ public  final class IceCandidate extends
 
     /**
      * <pre>
-     * The index of the media description it belongs to, from 0.
+     * The index of the candidate's media description, from 0.
      * </pre>
      *
      * <code>optional uint32 sdp_m_line_index = 3 [json_name = "sdpMLineIndex"];</code>
@@ -568,7 +566,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The index of the media description it belongs to, from 0.
+     * The index of the candidate's media description, from 0.
      * </pre>
      *
      * <code>optional uint32 sdp_m_line_index = 3 [json_name = "sdpMLineIndex"];</code>
@@ -580,7 +578,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The index of the media description it belongs to, from 0.
+     * The index of the candidate's media description, from 0.
      * </pre>
      *
      * <code>optional uint32 sdp_m_line_index = 3 [json_name = "sdpMLineIndex"];</code>
@@ -594,7 +592,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The index of the media description it belongs to, from 0.
+     * The index of the candidate's media description, from 0.
      * </pre>
      *
      * <code>optional uint32 sdp_m_line_index = 3 [json_name = "sdpMLineIndex"];</code>
@@ -608,7 +606,7 @@ public  final class IceCandidate extends
 
     /**
      * <pre>
-     * The ICE username fragment of the generation it belongs to.
+     * The ICE username fragment of the candidate's generation.
      * </pre>
      *
      * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -620,7 +618,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The ICE username fragment of the generation it belongs to.
+     * The ICE username fragment of the candidate's generation.
      * </pre>
      *
      * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -632,7 +630,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The ICE username fragment of the generation it belongs to.
+     * The ICE username fragment of the candidate's generation.
      * </pre>
      *
      * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -645,7 +643,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The ICE username fragment of the generation it belongs to.
+     * The ICE username fragment of the candidate's generation.
      * </pre>
      *
      * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -660,7 +658,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The ICE username fragment of the generation it belongs to.
+     * The ICE username fragment of the candidate's generation.
      * </pre>
      *
      * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -673,7 +671,7 @@ public  final class IceCandidate extends
     }
     /**
      * <pre>
-     * The ICE username fragment of the generation it belongs to.
+     * The ICE username fragment of the candidate's generation.
      * </pre>
      *
      * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>

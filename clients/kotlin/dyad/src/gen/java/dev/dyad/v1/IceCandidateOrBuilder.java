@@ -12,7 +12,7 @@ public interface IceCandidateOrBuilder extends
 
   /**
    * <pre>
-   * The candidate-attribute; empty: no more candidates will follow.
+   * The candidate-attribute. Empty means that no more candidates will follow.
    * </pre>
    *
    * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -21,7 +21,7 @@ public interface IceCandidateOrBuilder extends
   java.lang.String getCandidate();
   /**
    * <pre>
-   * The candidate-attribute; empty: no more candidates will follow.
+   * The candidate-attribute. Empty means that no more candidates will follow.
    * </pre>
    *
    * <code>string candidate = 1 [json_name = "candidate"];</code>
@@ -32,7 +32,7 @@ public interface IceCandidateOrBuilder extends
 
   /**
    * <pre>
-   * The `mid` of the media description it belongs to.
+   * The `mid` of the candidate's media description.
    * </pre>
    *
    * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -41,7 +41,7 @@ public interface IceCandidateOrBuilder extends
   boolean hasSdpMid();
   /**
    * <pre>
-   * The `mid` of the media description it belongs to.
+   * The `mid` of the candidate's media description.
    * </pre>
    *
    * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -50,7 +50,7 @@ public interface IceCandidateOrBuilder extends
   java.lang.String getSdpMid();
   /**
    * <pre>
-   * The `mid` of the media description it belongs to.
+   * The `mid` of the candidate's media description.
    * </pre>
    *
    * <code>optional string sdp_mid = 2 [json_name = "sdpMid"];</code>
@@ -61,7 +61,7 @@ public interface IceCandidateOrBuilder extends
 
   /**
    * <pre>
-   * The index of the media description it belongs to, from 0.
+   * The index of the candidate's media description, from 0.
    * </pre>
    *
    * <code>optional uint32 sdp_m_line_index = 3 [json_name = "sdpMLineIndex"];</code>
@@ -70,7 +70,7 @@ public interface IceCandidateOrBuilder extends
   boolean hasSdpMLineIndex();
   /**
    * <pre>
-   * The index of the media description it belongs to, from 0.
+   * The index of the candidate's media description, from 0.
    * </pre>
    *
    * <code>optional uint32 sdp_m_line_index = 3 [json_name = "sdpMLineIndex"];</code>
@@ -80,7 +80,7 @@ public interface IceCandidateOrBuilder extends
 
   /**
    * <pre>
-   * The ICE username fragment of the generation it belongs to.
+   * The ICE username fragment of the candidate's generation.
    * </pre>
    *
    * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -89,7 +89,7 @@ public interface IceCandidateOrBuilder extends
   boolean hasUsernameFragment();
   /**
    * <pre>
-   * The ICE username fragment of the generation it belongs to.
+   * The ICE username fragment of the candidate's generation.
    * </pre>
    *
    * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>
@@ -98,7 +98,7 @@ public interface IceCandidateOrBuilder extends
   java.lang.String getUsernameFragment();
   /**
    * <pre>
-   * The ICE username fragment of the generation it belongs to.
+   * The ICE username fragment of the candidate's generation.
    * </pre>
    *
    * <code>optional string username_fragment = 4 [json_name = "usernameFragment"];</code>

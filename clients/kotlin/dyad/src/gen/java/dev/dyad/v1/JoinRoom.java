@@ -8,7 +8,7 @@ package dev.dyad.v1;
 /**
  * <pre>
  * From a client: enter a room. To that client: the acknowledgement. To the
- * one already there: "user joined", with `sender` saying who.
+ * peer: "user joined", with the new participant as `sender`.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.JoinRoom}
@@ -27,8 +27,8 @@ public  final class JoinRoom extends
   private boolean resumable_;
   /**
    * <pre>
-   * In: hold my seat for a grace time if my connection breaks. Without it the
-   * seat is free at once.
+   * From the client: reserve my seat for the grace time if my connection
+   * breaks. Without it the seat is free at once.
    * </pre>
    *
    * <code>bool resumable = 1 [json_name = "resumable"];</code>
@@ -40,8 +40,8 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * In: hold my seat for a grace time if my connection breaks. Without it the
-   * seat is free at once.
+   * From the client: reserve my seat for the grace time if my connection
+   * breaks. Without it the seat is free at once.
    * </pre>
    *
    * <code>bool resumable = 1 [json_name = "resumable"];</code>
@@ -53,8 +53,8 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * In: hold my seat for a grace time if my connection breaks. Without it the
-   * seat is free at once.
+   * From the client: reserve my seat for the grace time if my connection
+   * breaks. Without it the seat is free at once.
    * </pre>
    *
    * <code>bool resumable = 1 [json_name = "resumable"];</code>
@@ -68,9 +68,9 @@ public  final class JoinRoom extends
   private java.lang.String resumeToken_;
   /**
    * <pre>
-   * In: give me the seat back that this token was given for. Out: the token
-   * for the next time, a new one each time. A secret, good for one use; empty
-   * where the server holds no seats.
+   * From the client: give me back the seat that this token was issued for. From
+   * the server: the token for the next resume, a new one each time. It is a
+   * secret and can be used once. Empty if the server does not reserve seats.
    * </pre>
    *
    * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -82,9 +82,9 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * In: give me the seat back that this token was given for. Out: the token
-   * for the next time, a new one each time. A secret, good for one use; empty
-   * where the server holds no seats.
+   * From the client: give me back the seat that this token was issued for. From
+   * the server: the token for the next resume, a new one each time. It is a
+   * secret and can be used once. Empty if the server does not reserve seats.
    * </pre>
    *
    * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -97,9 +97,9 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * In: give me the seat back that this token was given for. Out: the token
-   * for the next time, a new one each time. A secret, good for one use; empty
-   * where the server holds no seats.
+   * From the client: give me back the seat that this token was issued for. From
+   * the server: the token for the next resume, a new one each time. It is a
+   * secret and can be used once. Empty if the server does not reserve seats.
    * </pre>
    *
    * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -113,9 +113,9 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * In: give me the seat back that this token was given for. Out: the token
-   * for the next time, a new one each time. A secret, good for one use; empty
-   * where the server holds no seats.
+   * From the client: give me back the seat that this token was issued for. From
+   * the server: the token for the next resume, a new one each time. It is a
+   * secret and can be used once. Empty if the server does not reserve seats.
    * </pre>
    *
    * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -126,9 +126,9 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * In: give me the seat back that this token was given for. Out: the token
-   * for the next time, a new one each time. A secret, good for one use; empty
-   * where the server holds no seats.
+   * From the client: give me back the seat that this token was issued for. From
+   * the server: the token for the next resume, a new one each time. It is a
+   * secret and can be used once. Empty if the server does not reserve seats.
    * </pre>
    *
    * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -145,7 +145,8 @@ public  final class JoinRoom extends
   private dev.dyad.v1.Participant peer_;
   /**
    * <pre>
-   * Out: who was in the room already. Absent: nobody was.
+   * From the server: the participant who was already in the room. Absent if the
+   * room was empty.
    * </pre>
    *
    * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -156,7 +157,8 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * Out: who was in the room already. Absent: nobody was.
+   * From the server: the participant who was already in the room. Absent if the
+   * room was empty.
    * </pre>
    *
    * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -167,7 +169,8 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * Out: who was in the room already. Absent: nobody was.
+   * From the server: the participant who was already in the room. Absent if the
+   * room was empty.
    * </pre>
    *
    * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -179,7 +182,8 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * Out: who was in the room already. Absent: nobody was.
+   * From the server: the participant who was already in the room. Absent if the
+   * room was empty.
    * </pre>
    *
    * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -198,7 +202,8 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * Out: who was in the room already. Absent: nobody was.
+   * From the server: the participant who was already in the room. Absent if the
+   * room was empty.
    * </pre>
    *
    * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -212,9 +217,9 @@ public  final class JoinRoom extends
   private boolean polite_;
   /**
    * <pre>
-   * Out: the role in the W3C's "perfect negotiation". Of the two in a room,
-   * the one who created it is impolite and the one who joined is polite, and
-   * both stay so.
+   * From the server: the role in the W3C's "perfect negotiation". The
+   * participant who created the room is impolite, and the participant who
+   * joined it is polite. These roles never change.
    * </pre>
    *
    * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -226,9 +231,9 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * Out: the role in the W3C's "perfect negotiation". Of the two in a room,
-   * the one who created it is impolite and the one who joined is polite, and
-   * both stay so.
+   * From the server: the role in the W3C's "perfect negotiation". The
+   * participant who created the room is impolite, and the participant who
+   * joined it is polite. These roles never change.
    * </pre>
    *
    * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -240,9 +245,9 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * Out: the role in the W3C's "perfect negotiation". Of the two in a room,
-   * the one who created it is impolite and the one who joined is polite, and
-   * both stay so.
+   * From the server: the role in the W3C's "perfect negotiation". The
+   * participant who created the room is impolite, and the participant who
+   * joined it is polite. These roles never change.
    * </pre>
    *
    * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -256,7 +261,7 @@ public  final class JoinRoom extends
   private boolean resumed_;
   /**
    * <pre>
-   * Out: the seat was taken again, and nothing in between is lost.
+   * From the server: the seat was resumed, and no frame is lost.
    * </pre>
    *
    * <code>bool resumed = 5 [json_name = "resumed"];</code>
@@ -268,7 +273,7 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * Out: the seat was taken again, and nothing in between is lost.
+   * From the server: the seat was resumed, and no frame is lost.
    * </pre>
    *
    * <code>bool resumed = 5 [json_name = "resumed"];</code>
@@ -280,7 +285,7 @@ public  final class JoinRoom extends
   }
   /**
    * <pre>
-   * Out: the seat was taken again, and nothing in between is lost.
+   * From the server: the seat was resumed, and no frame is lost.
    * </pre>
    *
    * <code>bool resumed = 5 [json_name = "resumed"];</code>
@@ -376,7 +381,7 @@ public  final class JoinRoom extends
   /**
    * <pre>
    * From a client: enter a room. To that client: the acknowledgement. To the
-   * one already there: "user joined", with `sender` saying who.
+   * peer: "user joined", with the new participant as `sender`.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.JoinRoom}
@@ -394,8 +399,8 @@ public  final class JoinRoom extends
 
     /**
      * <pre>
-     * In: hold my seat for a grace time if my connection breaks. Without it the
-     * seat is free at once.
+     * From the client: reserve my seat for the grace time if my connection
+     * breaks. Without it the seat is free at once.
      * </pre>
      *
      * <code>bool resumable = 1 [json_name = "resumable"];</code>
@@ -407,8 +412,8 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * In: hold my seat for a grace time if my connection breaks. Without it the
-     * seat is free at once.
+     * From the client: reserve my seat for the grace time if my connection
+     * breaks. Without it the seat is free at once.
      * </pre>
      *
      * <code>bool resumable = 1 [json_name = "resumable"];</code>
@@ -422,8 +427,8 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * In: hold my seat for a grace time if my connection breaks. Without it the
-     * seat is free at once.
+     * From the client: reserve my seat for the grace time if my connection
+     * breaks. Without it the seat is free at once.
      * </pre>
      *
      * <code>bool resumable = 1 [json_name = "resumable"];</code>
@@ -437,9 +442,9 @@ public  final class JoinRoom extends
 
     /**
      * <pre>
-     * In: give me the seat back that this token was given for. Out: the token
-     * for the next time, a new one each time. A secret, good for one use; empty
-     * where the server holds no seats.
+     * From the client: give me back the seat that this token was issued for. From
+     * the server: the token for the next resume, a new one each time. It is a
+     * secret and can be used once. Empty if the server does not reserve seats.
      * </pre>
      *
      * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -451,9 +456,9 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * In: give me the seat back that this token was given for. Out: the token
-     * for the next time, a new one each time. A secret, good for one use; empty
-     * where the server holds no seats.
+     * From the client: give me back the seat that this token was issued for. From
+     * the server: the token for the next resume, a new one each time. It is a
+     * secret and can be used once. Empty if the server does not reserve seats.
      * </pre>
      *
      * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -466,9 +471,9 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * In: give me the seat back that this token was given for. Out: the token
-     * for the next time, a new one each time. A secret, good for one use; empty
-     * where the server holds no seats.
+     * From the client: give me back the seat that this token was issued for. From
+     * the server: the token for the next resume, a new one each time. It is a
+     * secret and can be used once. Empty if the server does not reserve seats.
      * </pre>
      *
      * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -483,9 +488,9 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * In: give me the seat back that this token was given for. Out: the token
-     * for the next time, a new one each time. A secret, good for one use; empty
-     * where the server holds no seats.
+     * From the client: give me back the seat that this token was issued for. From
+     * the server: the token for the next resume, a new one each time. It is a
+     * secret and can be used once. Empty if the server does not reserve seats.
      * </pre>
      *
      * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -498,9 +503,9 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * In: give me the seat back that this token was given for. Out: the token
-     * for the next time, a new one each time. A secret, good for one use; empty
-     * where the server holds no seats.
+     * From the client: give me back the seat that this token was issued for. From
+     * the server: the token for the next resume, a new one each time. It is a
+     * secret and can be used once. Empty if the server does not reserve seats.
      * </pre>
      *
      * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -516,7 +521,8 @@ public  final class JoinRoom extends
 
     /**
      * <pre>
-     * Out: who was in the room already. Absent: nobody was.
+     * From the server: the participant who was already in the room. Absent if the
+     * room was empty.
      * </pre>
      *
      * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -527,7 +533,8 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * Out: who was in the room already. Absent: nobody was.
+     * From the server: the participant who was already in the room. Absent if the
+     * room was empty.
      * </pre>
      *
      * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -538,7 +545,8 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * Out: who was in the room already. Absent: nobody was.
+     * From the server: the participant who was already in the room. Absent if the
+     * room was empty.
      * </pre>
      *
      * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -550,7 +558,8 @@ public  final class JoinRoom extends
       }
     /**
      * <pre>
-     * Out: who was in the room already. Absent: nobody was.
+     * From the server: the participant who was already in the room. Absent if the
+     * room was empty.
      * </pre>
      *
      * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -563,7 +572,8 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * Out: who was in the room already. Absent: nobody was.
+     * From the server: the participant who was already in the room. Absent if the
+     * room was empty.
      * </pre>
      *
      * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -575,7 +585,8 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * Out: who was in the room already. Absent: nobody was.
+     * From the server: the participant who was already in the room. Absent if the
+     * room was empty.
      * </pre>
      *
      * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -587,9 +598,9 @@ public  final class JoinRoom extends
 
     /**
      * <pre>
-     * Out: the role in the W3C's "perfect negotiation". Of the two in a room,
-     * the one who created it is impolite and the one who joined is polite, and
-     * both stay so.
+     * From the server: the role in the W3C's "perfect negotiation". The
+     * participant who created the room is impolite, and the participant who
+     * joined it is polite. These roles never change.
      * </pre>
      *
      * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -601,9 +612,9 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * Out: the role in the W3C's "perfect negotiation". Of the two in a room,
-     * the one who created it is impolite and the one who joined is polite, and
-     * both stay so.
+     * From the server: the role in the W3C's "perfect negotiation". The
+     * participant who created the room is impolite, and the participant who
+     * joined it is polite. These roles never change.
      * </pre>
      *
      * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -617,9 +628,9 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * Out: the role in the W3C's "perfect negotiation". Of the two in a room,
-     * the one who created it is impolite and the one who joined is polite, and
-     * both stay so.
+     * From the server: the role in the W3C's "perfect negotiation". The
+     * participant who created the room is impolite, and the participant who
+     * joined it is polite. These roles never change.
      * </pre>
      *
      * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -633,7 +644,7 @@ public  final class JoinRoom extends
 
     /**
      * <pre>
-     * Out: the seat was taken again, and nothing in between is lost.
+     * From the server: the seat was resumed, and no frame is lost.
      * </pre>
      *
      * <code>bool resumed = 5 [json_name = "resumed"];</code>
@@ -645,7 +656,7 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * Out: the seat was taken again, and nothing in between is lost.
+     * From the server: the seat was resumed, and no frame is lost.
      * </pre>
      *
      * <code>bool resumed = 5 [json_name = "resumed"];</code>
@@ -659,7 +670,7 @@ public  final class JoinRoom extends
     }
     /**
      * <pre>
-     * Out: the seat was taken again, and nothing in between is lost.
+     * From the server: the seat was resumed, and no frame is lost.
      * </pre>
      *
      * <code>bool resumed = 5 [json_name = "resumed"];</code>

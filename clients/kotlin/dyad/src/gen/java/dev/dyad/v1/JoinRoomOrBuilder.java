@@ -12,8 +12,8 @@ public interface JoinRoomOrBuilder extends
 
   /**
    * <pre>
-   * In: hold my seat for a grace time if my connection breaks. Without it the
-   * seat is free at once.
+   * From the client: reserve my seat for the grace time if my connection
+   * breaks. Without it the seat is free at once.
    * </pre>
    *
    * <code>bool resumable = 1 [json_name = "resumable"];</code>
@@ -23,9 +23,9 @@ public interface JoinRoomOrBuilder extends
 
   /**
    * <pre>
-   * In: give me the seat back that this token was given for. Out: the token
-   * for the next time, a new one each time. A secret, good for one use; empty
-   * where the server holds no seats.
+   * From the client: give me back the seat that this token was issued for. From
+   * the server: the token for the next resume, a new one each time. It is a
+   * secret and can be used once. Empty if the server does not reserve seats.
    * </pre>
    *
    * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -34,9 +34,9 @@ public interface JoinRoomOrBuilder extends
   java.lang.String getResumeToken();
   /**
    * <pre>
-   * In: give me the seat back that this token was given for. Out: the token
-   * for the next time, a new one each time. A secret, good for one use; empty
-   * where the server holds no seats.
+   * From the client: give me back the seat that this token was issued for. From
+   * the server: the token for the next resume, a new one each time. It is a
+   * secret and can be used once. Empty if the server does not reserve seats.
    * </pre>
    *
    * <code>string resume_token = 2 [json_name = "resumeToken"];</code>
@@ -47,7 +47,8 @@ public interface JoinRoomOrBuilder extends
 
   /**
    * <pre>
-   * Out: who was in the room already. Absent: nobody was.
+   * From the server: the participant who was already in the room. Absent if the
+   * room was empty.
    * </pre>
    *
    * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -56,7 +57,8 @@ public interface JoinRoomOrBuilder extends
   boolean hasPeer();
   /**
    * <pre>
-   * Out: who was in the room already. Absent: nobody was.
+   * From the server: the participant who was already in the room. Absent if the
+   * room was empty.
    * </pre>
    *
    * <code>.dyad.v1.Participant peer = 3 [json_name = "peer"];</code>
@@ -66,9 +68,9 @@ public interface JoinRoomOrBuilder extends
 
   /**
    * <pre>
-   * Out: the role in the W3C's "perfect negotiation". Of the two in a room,
-   * the one who created it is impolite and the one who joined is polite, and
-   * both stay so.
+   * From the server: the role in the W3C's "perfect negotiation". The
+   * participant who created the room is impolite, and the participant who
+   * joined it is polite. These roles never change.
    * </pre>
    *
    * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -78,7 +80,7 @@ public interface JoinRoomOrBuilder extends
 
   /**
    * <pre>
-   * Out: the seat was taken again, and nothing in between is lost.
+   * From the server: the seat was resumed, and no frame is lost.
    * </pre>
    *
    * <code>bool resumed = 5 [json_name = "resumed"];</code>

@@ -7,8 +7,8 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * From a client: hang up. To that client: the acknowledgement. To the other
- * one: "user left", with `sender` saying who.
+ * From a client: hang up. To that client: the acknowledgement. To the peer:
+ * "user left", with the participant who left as `sender`.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.LeaveRoom}
@@ -23,7 +23,7 @@ public  final class LeaveRoom extends
   }
   /**
    * <pre>
-   * Why somebody left.
+   * Why a participant left.
    * </pre>
    *
    * Protobuf enum {@code dyad.v1.LeaveRoom.Reason}
@@ -32,7 +32,7 @@ public  final class LeaveRoom extends
       implements com.google.protobuf.Internal.EnumLite {
     /**
      * <pre>
-     * Not said: what a client sends, and the acknowledgement.
+     * Not stated: in what a client sends, and in the acknowledgement.
      * </pre>
      *
      * <code>REASON_UNSPECIFIED = 0;</code>
@@ -56,8 +56,8 @@ public  final class LeaveRoom extends
     REASON_DISCONNECTED(2),
     /**
      * <pre>
-     * They entered the room again without the state of the call, and so took
-     * their own seat: a "user joined" follows, and the two negotiate anew.
+     * They entered the room again without the state of the call, and took over
+     * their own seat. A "user joined" follows, and the two negotiate again.
      * </pre>
      *
      * <code>REASON_REPLACED = 3;</code>
@@ -68,7 +68,7 @@ public  final class LeaveRoom extends
 
     /**
      * <pre>
-     * Not said: what a client sends, and the acknowledgement.
+     * Not stated: in what a client sends, and in the acknowledgement.
      * </pre>
      *
      * <code>REASON_UNSPECIFIED = 0;</code>
@@ -92,8 +92,8 @@ public  final class LeaveRoom extends
     public static final int REASON_DISCONNECTED_VALUE = 2;
     /**
      * <pre>
-     * They entered the room again without the state of the call, and so took
-     * their own seat: a "user joined" follows, and the two negotiate anew.
+     * They entered the room again without the state of the call, and took over
+     * their own seat. A "user joined" follows, and the two negotiate again.
      * </pre>
      *
      * <code>REASON_REPLACED = 3;</code>
@@ -170,7 +170,7 @@ public  final class LeaveRoom extends
   private int reason_;
   /**
    * <pre>
-   * Out, to the other one: why.
+   * From the server, to the peer: why the participant left.
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>
@@ -182,7 +182,7 @@ public  final class LeaveRoom extends
   }
   /**
    * <pre>
-   * Out, to the other one: why.
+   * From the server, to the peer: why the participant left.
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>
@@ -195,7 +195,7 @@ public  final class LeaveRoom extends
   }
   /**
    * <pre>
-   * Out, to the other one: why.
+   * From the server, to the peer: why the participant left.
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>
@@ -206,7 +206,7 @@ public  final class LeaveRoom extends
   }
   /**
    * <pre>
-   * Out, to the other one: why.
+   * From the server, to the peer: why the participant left.
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>
@@ -219,7 +219,7 @@ public  final class LeaveRoom extends
   }
   /**
    * <pre>
-   * Out, to the other one: why.
+   * From the server, to the peer: why the participant left.
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>
@@ -314,8 +314,8 @@ public  final class LeaveRoom extends
 
   /**
    * <pre>
-   * From a client: hang up. To that client: the acknowledgement. To the other
-   * one: "user left", with `sender` saying who.
+   * From a client: hang up. To that client: the acknowledgement. To the peer:
+   * "user left", with the participant who left as `sender`.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.LeaveRoom}
@@ -333,7 +333,7 @@ public  final class LeaveRoom extends
 
     /**
      * <pre>
-     * Out, to the other one: why.
+     * From the server, to the peer: why the participant left.
      * </pre>
      *
      * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>
@@ -345,7 +345,7 @@ public  final class LeaveRoom extends
     }
     /**
      * <pre>
-     * Out, to the other one: why.
+     * From the server, to the peer: why the participant left.
      * </pre>
      *
      * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>
@@ -360,7 +360,7 @@ public  final class LeaveRoom extends
     }
     /**
      * <pre>
-     * Out, to the other one: why.
+     * From the server, to the peer: why the participant left.
      * </pre>
      *
      * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>
@@ -372,7 +372,7 @@ public  final class LeaveRoom extends
     }
     /**
      * <pre>
-     * Out, to the other one: why.
+     * From the server, to the peer: why the participant left.
      * </pre>
      *
      * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>
@@ -386,7 +386,7 @@ public  final class LeaveRoom extends
     }
     /**
      * <pre>
-     * Out, to the other one: why.
+     * From the server, to the peer: why the participant left.
      * </pre>
      *
      * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>

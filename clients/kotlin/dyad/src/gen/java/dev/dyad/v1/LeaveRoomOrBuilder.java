@@ -12,7 +12,7 @@ public interface LeaveRoomOrBuilder extends
 
   /**
    * <pre>
-   * Out, to the other one: why.
+   * From the server, to the peer: why the participant left.
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>
@@ -21,7 +21,7 @@ public interface LeaveRoomOrBuilder extends
   int getReasonValue();
   /**
    * <pre>
-   * Out, to the other one: why.
+   * From the server, to the peer: why the participant left.
    * </pre>
    *
    * <code>.dyad.v1.LeaveRoom.Reason reason = 1 [json_name = "reason"];</code>

@@ -7,7 +7,7 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * Opens a session; the token in the metadata says whose.
+ * Opens a session for the user that the token in the metadata names.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.ListenRequest}
@@ -105,7 +105,7 @@ public  final class ListenRequest extends
 
   /**
    * <pre>
-   * Opens a session; the token in the metadata says whose.
+   * Opens a session for the user that the token in the metadata names.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.ListenRequest}

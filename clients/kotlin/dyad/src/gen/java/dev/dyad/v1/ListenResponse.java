@@ -7,8 +7,8 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * What the server sends to a browser. With neither field set it is a
- * heartbeat, to be answered by any Send.
+ * What the server sends to a browser. A response with neither field set is a
+ * heartbeat; answer it with any Send.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.ListenResponse}
@@ -27,8 +27,9 @@ public  final class ListenResponse extends
   private java.lang.String sessionId_;
   /**
    * <pre>
-   * Only on the first response: names this session in every Send. At least
-   * 128 random bits, of use only with a token of the same `sub`.
+   * Only on the first response: the id that names this session in every Send.
+   * It has at least 128 random bits, and works only with a token of the same
+   * `sub`.
    * </pre>
    *
    * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -40,8 +41,9 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * Only on the first response: names this session in every Send. At least
-   * 128 random bits, of use only with a token of the same `sub`.
+   * Only on the first response: the id that names this session in every Send.
+   * It has at least 128 random bits, and works only with a token of the same
+   * `sub`.
    * </pre>
    *
    * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -54,8 +56,9 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * Only on the first response: names this session in every Send. At least
-   * 128 random bits, of use only with a token of the same `sub`.
+   * Only on the first response: the id that names this session in every Send.
+   * It has at least 128 random bits, and works only with a token of the same
+   * `sub`.
    * </pre>
    *
    * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -69,8 +72,9 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * Only on the first response: names this session in every Send. At least
-   * 128 random bits, of use only with a token of the same `sub`.
+   * Only on the first response: the id that names this session in every Send.
+   * It has at least 128 random bits, and works only with a token of the same
+   * `sub`.
    * </pre>
    *
    * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -81,8 +85,9 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * Only on the first response: names this session in every Send. At least
-   * 128 random bits, of use only with a token of the same `sub`.
+   * Only on the first response: the id that names this session in every Send.
+   * It has at least 128 random bits, and works only with a token of the same
+   * `sub`.
    * </pre>
    *
    * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -99,7 +104,7 @@ public  final class ListenResponse extends
   private com.google.protobuf.Internal.ProtobufList<dev.dyad.v1.Frame> frames_;
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -110,7 +115,7 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -121,7 +126,7 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -132,7 +137,7 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -143,7 +148,7 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -162,7 +167,7 @@ public  final class ListenResponse extends
 
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -175,7 +180,7 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -187,7 +192,7 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -200,7 +205,7 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -213,7 +218,7 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -223,7 +228,7 @@ public  final class ListenResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -318,8 +323,8 @@ public  final class ListenResponse extends
 
   /**
    * <pre>
-   * What the server sends to a browser. With neither field set it is a
-   * heartbeat, to be answered by any Send.
+   * What the server sends to a browser. A response with neither field set is a
+   * heartbeat; answer it with any Send.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.ListenResponse}
@@ -337,8 +342,9 @@ public  final class ListenResponse extends
 
     /**
      * <pre>
-     * Only on the first response: names this session in every Send. At least
-     * 128 random bits, of use only with a token of the same `sub`.
+     * Only on the first response: the id that names this session in every Send.
+     * It has at least 128 random bits, and works only with a token of the same
+     * `sub`.
      * </pre>
      *
      * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -350,8 +356,9 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * Only on the first response: names this session in every Send. At least
-     * 128 random bits, of use only with a token of the same `sub`.
+     * Only on the first response: the id that names this session in every Send.
+     * It has at least 128 random bits, and works only with a token of the same
+     * `sub`.
      * </pre>
      *
      * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -364,8 +371,9 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * Only on the first response: names this session in every Send. At least
-     * 128 random bits, of use only with a token of the same `sub`.
+     * Only on the first response: the id that names this session in every Send.
+     * It has at least 128 random bits, and works only with a token of the same
+     * `sub`.
      * </pre>
      *
      * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -380,8 +388,9 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * Only on the first response: names this session in every Send. At least
-     * 128 random bits, of use only with a token of the same `sub`.
+     * Only on the first response: the id that names this session in every Send.
+     * It has at least 128 random bits, and works only with a token of the same
+     * `sub`.
      * </pre>
      *
      * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -394,8 +403,9 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * Only on the first response: names this session in every Send. At least
-     * 128 random bits, of use only with a token of the same `sub`.
+     * Only on the first response: the id that names this session in every Send.
+     * It has at least 128 random bits, and works only with a token of the same
+     * `sub`.
      * </pre>
      *
      * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -411,7 +421,7 @@ public  final class ListenResponse extends
 
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -423,7 +433,7 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -433,7 +443,7 @@ public  final class ListenResponse extends
       return instance.getFramesCount();
     }/**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -444,7 +454,7 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -457,7 +467,7 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -471,7 +481,7 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -483,7 +493,7 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -496,7 +506,7 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -509,7 +519,7 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -523,7 +533,7 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -536,7 +546,7 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -548,7 +558,7 @@ public  final class ListenResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>

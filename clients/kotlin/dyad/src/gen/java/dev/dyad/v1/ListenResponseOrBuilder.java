@@ -12,8 +12,9 @@ public interface ListenResponseOrBuilder extends
 
   /**
    * <pre>
-   * Only on the first response: names this session in every Send. At least
-   * 128 random bits, of use only with a token of the same `sub`.
+   * Only on the first response: the id that names this session in every Send.
+   * It has at least 128 random bits, and works only with a token of the same
+   * `sub`.
    * </pre>
    *
    * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -22,8 +23,9 @@ public interface ListenResponseOrBuilder extends
   java.lang.String getSessionId();
   /**
    * <pre>
-   * Only on the first response: names this session in every Send. At least
-   * 128 random bits, of use only with a token of the same `sub`.
+   * Only on the first response: the id that names this session in every Send.
+   * It has at least 128 random bits, and works only with a token of the same
+   * `sub`.
    * </pre>
    *
    * <code>string session_id = 1 [json_name = "sessionId"];</code>
@@ -34,7 +36,7 @@ public interface ListenResponseOrBuilder extends
 
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -43,7 +45,7 @@ public interface ListenResponseOrBuilder extends
       getFramesList();
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -51,7 +53,7 @@ public interface ListenResponseOrBuilder extends
   dev.dyad.v1.Frame getFrames(int index);
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>

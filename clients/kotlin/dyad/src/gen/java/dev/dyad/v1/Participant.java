@@ -7,7 +7,7 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * Somebody in a room, as the app's token names them.
+ * A user in a room, as the app's token names them.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.Participant}
@@ -93,7 +93,7 @@ public  final class Participant extends
   private java.lang.String email_;
   /**
    * <pre>
-   * The token's `email`; empty where it has none.
+   * The token's `email`; empty if the token has none.
    * </pre>
    *
    * <code>string email = 2 [json_name = "email"];</code>
@@ -105,7 +105,7 @@ public  final class Participant extends
   }
   /**
    * <pre>
-   * The token's `email`; empty where it has none.
+   * The token's `email`; empty if the token has none.
    * </pre>
    *
    * <code>string email = 2 [json_name = "email"];</code>
@@ -118,7 +118,7 @@ public  final class Participant extends
   }
   /**
    * <pre>
-   * The token's `email`; empty where it has none.
+   * The token's `email`; empty if the token has none.
    * </pre>
    *
    * <code>string email = 2 [json_name = "email"];</code>
@@ -132,7 +132,7 @@ public  final class Participant extends
   }
   /**
    * <pre>
-   * The token's `email`; empty where it has none.
+   * The token's `email`; empty if the token has none.
    * </pre>
    *
    * <code>string email = 2 [json_name = "email"];</code>
@@ -143,7 +143,7 @@ public  final class Participant extends
   }
   /**
    * <pre>
-   * The token's `email`; empty where it has none.
+   * The token's `email`; empty if the token has none.
    * </pre>
    *
    * <code>string email = 2 [json_name = "email"];</code>
@@ -241,7 +241,7 @@ public  final class Participant extends
 
   /**
    * <pre>
-   * Somebody in a room, as the app's token names them.
+   * A user in a room, as the app's token names them.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.Participant}
@@ -328,7 +328,7 @@ public  final class Participant extends
 
     /**
      * <pre>
-     * The token's `email`; empty where it has none.
+     * The token's `email`; empty if the token has none.
      * </pre>
      *
      * <code>string email = 2 [json_name = "email"];</code>
@@ -340,7 +340,7 @@ public  final class Participant extends
     }
     /**
      * <pre>
-     * The token's `email`; empty where it has none.
+     * The token's `email`; empty if the token has none.
      * </pre>
      *
      * <code>string email = 2 [json_name = "email"];</code>
@@ -353,7 +353,7 @@ public  final class Participant extends
     }
     /**
      * <pre>
-     * The token's `email`; empty where it has none.
+     * The token's `email`; empty if the token has none.
      * </pre>
      *
      * <code>string email = 2 [json_name = "email"];</code>
@@ -368,7 +368,7 @@ public  final class Participant extends
     }
     /**
      * <pre>
-     * The token's `email`; empty where it has none.
+     * The token's `email`; empty if the token has none.
      * </pre>
      *
      * <code>string email = 2 [json_name = "email"];</code>
@@ -381,7 +381,7 @@ public  final class Participant extends
     }
     /**
      * <pre>
-     * The token's `email`; empty where it has none.
+     * The token's `email`; empty if the token has none.
      * </pre>
      *
      * <code>string email = 2 [json_name = "email"];</code>

@@ -32,7 +32,7 @@ public interface ParticipantOrBuilder extends
 
   /**
    * <pre>
-   * The token's `email`; empty where it has none.
+   * The token's `email`; empty if the token has none.
    * </pre>
    *
    * <code>string email = 2 [json_name = "email"];</code>
@@ -41,7 +41,7 @@ public interface ParticipantOrBuilder extends
   java.lang.String getEmail();
   /**
    * <pre>
-   * The token's `email`; empty where it has none.
+   * The token's `email`; empty if the token has none.
    * </pre>
    *
    * <code>string email = 2 [json_name = "email"];</code>

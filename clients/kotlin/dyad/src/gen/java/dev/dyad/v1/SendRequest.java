@@ -7,7 +7,7 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * What a browser sends. Without frames it answers a heartbeat.
+ * What a browser sends. A request without frames answers a heartbeat.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.SendRequest}
@@ -93,8 +93,8 @@ public  final class SendRequest extends
   private com.google.protobuf.Internal.ProtobufList<dev.dyad.v1.Frame> frames_;
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -105,8 +105,8 @@ public  final class SendRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -117,8 +117,8 @@ public  final class SendRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -129,8 +129,8 @@ public  final class SendRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -141,8 +141,8 @@ public  final class SendRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -161,8 +161,8 @@ public  final class SendRequest extends
 
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -175,8 +175,8 @@ public  final class SendRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -188,8 +188,8 @@ public  final class SendRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -202,8 +202,8 @@ public  final class SendRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -216,8 +216,8 @@ public  final class SendRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -227,8 +227,8 @@ public  final class SendRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -323,7 +323,7 @@ public  final class SendRequest extends
 
   /**
    * <pre>
-   * What a browser sends. Without frames it answers a heartbeat.
+   * What a browser sends. A request without frames answers a heartbeat.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.SendRequest}
@@ -410,8 +410,8 @@ public  final class SendRequest extends
 
     /**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -423,8 +423,8 @@ public  final class SendRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -434,8 +434,8 @@ public  final class SendRequest extends
       return instance.getFramesCount();
     }/**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -446,8 +446,8 @@ public  final class SendRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -460,8 +460,8 @@ public  final class SendRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -475,8 +475,8 @@ public  final class SendRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -488,8 +488,8 @@ public  final class SendRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -502,8 +502,8 @@ public  final class SendRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -516,8 +516,8 @@ public  final class SendRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -531,8 +531,8 @@ public  final class SendRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -545,8 +545,8 @@ public  final class SendRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -558,8 +558,8 @@ public  final class SendRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. Have one Send under way at a time: calls
-     * in parallel may overtake each other.
+     * Processed in this order. Have only one Send in flight: parallel requests
+     * may overtake each other.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>

@@ -32,8 +32,8 @@ public interface SendRequestOrBuilder extends
 
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -42,8 +42,8 @@ public interface SendRequestOrBuilder extends
       getFramesList();
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>
@@ -51,8 +51,8 @@ public interface SendRequestOrBuilder extends
   dev.dyad.v1.Frame getFrames(int index);
   /**
    * <pre>
-   * Taken in the order they stand. Have one Send under way at a time: calls
-   * in parallel may overtake each other.
+   * Processed in this order. Have only one Send in flight: parallel requests
+   * may overtake each other.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 2 [json_name = "frames"];</code>

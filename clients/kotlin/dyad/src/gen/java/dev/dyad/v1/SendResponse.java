@@ -7,7 +7,7 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * The frames were taken in. What they lead to comes down Listen.
+ * The frames were received. Their answers arrive on Listen.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.SendResponse}
@@ -105,7 +105,7 @@ public  final class SendResponse extends
 
   /**
    * <pre>
-   * The frames were taken in. What they lead to comes down Listen.
+   * The frames were received. Their answers arrive on Listen.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.SendResponse}

@@ -7,7 +7,7 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * An SDP offer or answer (RFC 8829); which of the two, the event says.
+ * An SDP offer or answer (RFC 8829). The event says which of the two it is.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.SessionDescription}
@@ -25,8 +25,8 @@ public  final class SessionDescription extends
   private java.lang.String sdp_;
   /**
    * <pre>
-   * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-   * changed on the way.
+   * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+   * reads, checks or changes it.
    * </pre>
    *
    * <code>string sdp = 1 [json_name = "sdp"];</code>
@@ -38,8 +38,8 @@ public  final class SessionDescription extends
   }
   /**
    * <pre>
-   * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-   * changed on the way.
+   * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+   * reads, checks or changes it.
    * </pre>
    *
    * <code>string sdp = 1 [json_name = "sdp"];</code>
@@ -52,8 +52,8 @@ public  final class SessionDescription extends
   }
   /**
    * <pre>
-   * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-   * changed on the way.
+   * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+   * reads, checks or changes it.
    * </pre>
    *
    * <code>string sdp = 1 [json_name = "sdp"];</code>
@@ -67,8 +67,8 @@ public  final class SessionDescription extends
   }
   /**
    * <pre>
-   * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-   * changed on the way.
+   * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+   * reads, checks or changes it.
    * </pre>
    *
    * <code>string sdp = 1 [json_name = "sdp"];</code>
@@ -79,8 +79,8 @@ public  final class SessionDescription extends
   }
   /**
    * <pre>
-   * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-   * changed on the way.
+   * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+   * reads, checks or changes it.
    * </pre>
    *
    * <code>string sdp = 1 [json_name = "sdp"];</code>
@@ -178,7 +178,7 @@ public  final class SessionDescription extends
 
   /**
    * <pre>
-   * An SDP offer or answer (RFC 8829); which of the two, the event says.
+   * An SDP offer or answer (RFC 8829). The event says which of the two it is.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.SessionDescription}
@@ -196,8 +196,8 @@ public  final class SessionDescription extends
 
     /**
      * <pre>
-     * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-     * changed on the way.
+     * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+     * reads, checks or changes it.
      * </pre>
      *
      * <code>string sdp = 1 [json_name = "sdp"];</code>
@@ -209,8 +209,8 @@ public  final class SessionDescription extends
     }
     /**
      * <pre>
-     * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-     * changed on the way.
+     * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+     * reads, checks or changes it.
      * </pre>
      *
      * <code>string sdp = 1 [json_name = "sdp"];</code>
@@ -223,8 +223,8 @@ public  final class SessionDescription extends
     }
     /**
      * <pre>
-     * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-     * changed on the way.
+     * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+     * reads, checks or changes it.
      * </pre>
      *
      * <code>string sdp = 1 [json_name = "sdp"];</code>
@@ -239,8 +239,8 @@ public  final class SessionDescription extends
     }
     /**
      * <pre>
-     * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-     * changed on the way.
+     * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+     * reads, checks or changes it.
      * </pre>
      *
      * <code>string sdp = 1 [json_name = "sdp"];</code>
@@ -253,8 +253,8 @@ public  final class SessionDescription extends
     }
     /**
      * <pre>
-     * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-     * changed on the way.
+     * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+     * reads, checks or changes it.
      * </pre>
      *
      * <code>string sdp = 1 [json_name = "sdp"];</code>

@@ -12,8 +12,8 @@ public interface SessionDescriptionOrBuilder extends
 
   /**
    * <pre>
-   * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-   * changed on the way.
+   * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+   * reads, checks or changes it.
    * </pre>
    *
    * <code>string sdp = 1 [json_name = "sdp"];</code>
@@ -22,8 +22,8 @@ public interface SessionDescriptionOrBuilder extends
   java.lang.String getSdp();
   /**
    * <pre>
-   * The `sdp` of the RTCSessionDescription. Opaque: never read, checked or
-   * changed on the way.
+   * The `sdp` of the RTCSessionDescription. It is opaque: the server never
+   * reads, checks or changes it.
    * </pre>
    *
    * <code>string sdp = 1 [json_name = "sdp"];</code>

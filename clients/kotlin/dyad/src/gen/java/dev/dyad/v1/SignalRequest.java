@@ -7,7 +7,7 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * What a participant sends on its stream. Without frames it answers a
+ * What a participant sends on its stream. A request without frames answers a
  * heartbeat.
  * </pre>
  *
@@ -26,8 +26,8 @@ public  final class SignalRequest extends
   private com.google.protobuf.Internal.ProtobufList<dev.dyad.v1.Frame> frames_;
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -38,8 +38,8 @@ public  final class SignalRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -50,8 +50,8 @@ public  final class SignalRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -62,8 +62,8 @@ public  final class SignalRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -74,8 +74,8 @@ public  final class SignalRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -94,8 +94,8 @@ public  final class SignalRequest extends
 
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -108,8 +108,8 @@ public  final class SignalRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -121,8 +121,8 @@ public  final class SignalRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -135,8 +135,8 @@ public  final class SignalRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -149,8 +149,8 @@ public  final class SignalRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -160,8 +160,8 @@ public  final class SignalRequest extends
   }
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -256,7 +256,7 @@ public  final class SignalRequest extends
 
   /**
    * <pre>
-   * What a participant sends on its stream. Without frames it answers a
+   * What a participant sends on its stream. A request without frames answers a
    * heartbeat.
    * </pre>
    *
@@ -275,8 +275,8 @@ public  final class SignalRequest extends
 
     /**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -288,8 +288,8 @@ public  final class SignalRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -299,8 +299,8 @@ public  final class SignalRequest extends
       return instance.getFramesCount();
     }/**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -311,8 +311,8 @@ public  final class SignalRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -325,8 +325,8 @@ public  final class SignalRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -340,8 +340,8 @@ public  final class SignalRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -353,8 +353,8 @@ public  final class SignalRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -367,8 +367,8 @@ public  final class SignalRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -381,8 +381,8 @@ public  final class SignalRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -396,8 +396,8 @@ public  final class SignalRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -410,8 +410,8 @@ public  final class SignalRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -423,8 +423,8 @@ public  final class SignalRequest extends
     }
     /**
      * <pre>
-     * Taken in the order they stand. A sender that is idle sends one frame at
-     * once; what gathers while a write is under way goes together in the next.
+     * Processed in this order. An idle sender sends a frame at once. Frames that
+     * accumulate during a write go out together in the next message.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>

@@ -12,8 +12,8 @@ public interface SignalRequestOrBuilder extends
 
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -22,8 +22,8 @@ public interface SignalRequestOrBuilder extends
       getFramesList();
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -31,8 +31,8 @@ public interface SignalRequestOrBuilder extends
   dev.dyad.v1.Frame getFrames(int index);
   /**
    * <pre>
-   * Taken in the order they stand. A sender that is idle sends one frame at
-   * once; what gathers while a write is under way goes together in the next.
+   * Processed in this order. An idle sender sends a frame at once. Frames that
+   * accumulate during a write go out together in the next message.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>

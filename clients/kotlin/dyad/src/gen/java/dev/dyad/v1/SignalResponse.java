@@ -7,8 +7,8 @@ package dev.dyad.v1;
 
 /**
  * <pre>
- * What the server sends on a participant's stream. Without frames it is a
- * heartbeat, to be answered by any SignalRequest.
+ * What the server sends on a participant's stream. A response without frames is
+ * a heartbeat; answer it with any SignalRequest.
  * </pre>
  *
  * Protobuf type {@code dyad.v1.SignalResponse}
@@ -26,7 +26,7 @@ public  final class SignalResponse extends
   private com.google.protobuf.Internal.ProtobufList<dev.dyad.v1.Frame> frames_;
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -37,7 +37,7 @@ public  final class SignalResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -48,7 +48,7 @@ public  final class SignalResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -59,7 +59,7 @@ public  final class SignalResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -70,7 +70,7 @@ public  final class SignalResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -89,7 +89,7 @@ public  final class SignalResponse extends
 
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -102,7 +102,7 @@ public  final class SignalResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -114,7 +114,7 @@ public  final class SignalResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -127,7 +127,7 @@ public  final class SignalResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -140,7 +140,7 @@ public  final class SignalResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -150,7 +150,7 @@ public  final class SignalResponse extends
   }
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -245,8 +245,8 @@ public  final class SignalResponse extends
 
   /**
    * <pre>
-   * What the server sends on a participant's stream. Without frames it is a
-   * heartbeat, to be answered by any SignalRequest.
+   * What the server sends on a participant's stream. A response without frames is
+   * a heartbeat; answer it with any SignalRequest.
    * </pre>
    *
    * Protobuf type {@code dyad.v1.SignalResponse}
@@ -264,7 +264,7 @@ public  final class SignalResponse extends
 
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -276,7 +276,7 @@ public  final class SignalResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -286,7 +286,7 @@ public  final class SignalResponse extends
       return instance.getFramesCount();
     }/**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -297,7 +297,7 @@ public  final class SignalResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -310,7 +310,7 @@ public  final class SignalResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -324,7 +324,7 @@ public  final class SignalResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -336,7 +336,7 @@ public  final class SignalResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -349,7 +349,7 @@ public  final class SignalResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -362,7 +362,7 @@ public  final class SignalResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -376,7 +376,7 @@ public  final class SignalResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -389,7 +389,7 @@ public  final class SignalResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -401,7 +401,7 @@ public  final class SignalResponse extends
     }
     /**
      * <pre>
-     * To be taken in the order they stand.
+     * Process them in this order.
      * </pre>
      *
      * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>

@@ -12,7 +12,7 @@ public interface SignalResponseOrBuilder extends
 
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -21,7 +21,7 @@ public interface SignalResponseOrBuilder extends
       getFramesList();
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>
@@ -29,7 +29,7 @@ public interface SignalResponseOrBuilder extends
   dev.dyad.v1.Frame getFrames(int index);
   /**
    * <pre>
-   * To be taken in the order they stand.
+   * Process them in this order.
    * </pre>
    *
    * <code>repeated .dyad.v1.Frame frames = 1 [json_name = "frames"];</code>

@@ -5,23 +5,28 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
 /**
  * <pre>
  * Signaling between the two participants of a call.
- * Every call carries the app's own JWT in the metadata `authorization: Bearer
- * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
- * resume) and then speaks for that connection until it ends, past the token's
- * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
- * client with a new token resumes and loses nothing.
- * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
- * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
- * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
- * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
- * is negative, another connection of the same user has the seat: do not come
- * back.
- * One user, one seat: a user that enters a room in which it already sits takes
- * its own seat, and the older stream ends with ABORTED. The newest wins.
- * A message without frames is a heartbeat. The server sends one where it has
- * sent or heard nothing for a while (10 s); a participant answers with any
- * message, an empty one will do. Who has numbered a frame and then sends
- * nothing for its lease (25 s) is treated as a broken connection.
+ * Every stream and every request carries the app's own JWT in the metadata
+ * `authorization: Bearer &lt;token&gt;`. The server checks it when a connection opens
+ * (Signal, Listen, every resume). The token is then good for that connection
+ * until it ends, even after the token's `exp`. A server can be configured to
+ * end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+ * then resumes and loses nothing.
+ * The gRPC status that a stream or a request ends with says what to do next:
+ * - UNAUTHENTICATED: reconnect with a new token.
+ * - PERMISSION_DENIED: do not reconnect.
+ * - NOT_FOUND: open a new session with Listen.
+ * - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+ * - DEADLINE_EXCEEDED: reconnect if you want to.
+ * - ABORTED: join the room again.
+ * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+ * If that trailer is negative, another connection of the same user has the
+ * seat: do not reconnect.
+ * One user has one seat in a room. If a user enters a room again, the newest
+ * connection takes the seat, and the older stream ends with ABORTED.
+ * A message without frames is a heartbeat. The server sends one when it has
+ * sent or received nothing for a while (10 s). The participant answers with any
+ * message; an empty one is enough. A participant that has numbered a frame and
+ * then sends nothing for its lease (25 s) counts as a broken connection.
  * </pre>
  */
 @io.grpc.stub.annotations.GrpcGenerated
@@ -184,23 +189,28 @@ public final class SignalingGrpc {
   /**
    * <pre>
    * Signaling between the two participants of a call.
-   * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
-   * resume) and then speaks for that connection until it ends, past the token's
-   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-   * client with a new token resumes and loses nothing.
-   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-   * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-   * is negative, another connection of the same user has the seat: do not come
-   * back.
-   * One user, one seat: a user that enters a room in which it already sits takes
-   * its own seat, and the older stream ends with ABORTED. The newest wins.
-   * A message without frames is a heartbeat. The server sends one where it has
-   * sent or heard nothing for a while (10 s); a participant answers with any
-   * message, an empty one will do. Who has numbered a frame and then sends
-   * nothing for its lease (25 s) is treated as a broken connection.
+   * Every stream and every request carries the app's own JWT in the metadata
+   * `authorization: Bearer &lt;token&gt;`. The server checks it when a connection opens
+   * (Signal, Listen, every resume). The token is then good for that connection
+   * until it ends, even after the token's `exp`. A server can be configured to
+   * end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+   * then resumes and loses nothing.
+   * The gRPC status that a stream or a request ends with says what to do next:
+   * - UNAUTHENTICATED: reconnect with a new token.
+   * - PERMISSION_DENIED: do not reconnect.
+   * - NOT_FOUND: open a new session with Listen.
+   * - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+   * - DEADLINE_EXCEEDED: reconnect if you want to.
+   * - ABORTED: join the room again.
+   * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+   * If that trailer is negative, another connection of the same user has the
+   * seat: do not reconnect.
+   * One user has one seat in a room. If a user enters a room again, the newest
+   * connection takes the seat, and the older stream ends with ABORTED.
+   * A message without frames is a heartbeat. The server sends one when it has
+   * sent or received nothing for a while (10 s). The participant answers with any
+   * message; an empty one is enough. A participant that has numbered a frame and
+   * then sends nothing for its lease (25 s) counts as a broken connection.
    * </pre>
    */
   public interface AsyncService {
@@ -217,8 +227,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers, where grpc-web has no bidirectional streams: what Signal
-     * answers. The first response carries the session id that ties Send to it.
+     * For browsers, because grpc-web has no bidirectional streams. Carries what
+     * Signal sends to the client. The first response has the session id that
+     * every Send names.
      * </pre>
      */
     default void listen(dev.dyad.v1.ListenRequest request,
@@ -228,9 +239,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers: what Signal takes. Replies come down Listen. Its token is the
-     * one that opened the session, even when it has expired since, or any good
-     * one of the same `sub`.
+     * For browsers. Carries what Signal receives from the client. Answers arrive
+     * on Listen. The token is the one that opened the session, even if it has
+     * expired since, or any valid token with the same `sub`.
      * </pre>
      */
     default void send(dev.dyad.v1.SendRequest request,
@@ -243,23 +254,28 @@ public final class SignalingGrpc {
    * Base class for the server implementation of the service Signaling.
    * <pre>
    * Signaling between the two participants of a call.
-   * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
-   * resume) and then speaks for that connection until it ends, past the token's
-   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-   * client with a new token resumes and loses nothing.
-   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-   * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-   * is negative, another connection of the same user has the seat: do not come
-   * back.
-   * One user, one seat: a user that enters a room in which it already sits takes
-   * its own seat, and the older stream ends with ABORTED. The newest wins.
-   * A message without frames is a heartbeat. The server sends one where it has
-   * sent or heard nothing for a while (10 s); a participant answers with any
-   * message, an empty one will do. Who has numbered a frame and then sends
-   * nothing for its lease (25 s) is treated as a broken connection.
+   * Every stream and every request carries the app's own JWT in the metadata
+   * `authorization: Bearer &lt;token&gt;`. The server checks it when a connection opens
+   * (Signal, Listen, every resume). The token is then good for that connection
+   * until it ends, even after the token's `exp`. A server can be configured to
+   * end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+   * then resumes and loses nothing.
+   * The gRPC status that a stream or a request ends with says what to do next:
+   * - UNAUTHENTICATED: reconnect with a new token.
+   * - PERMISSION_DENIED: do not reconnect.
+   * - NOT_FOUND: open a new session with Listen.
+   * - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+   * - DEADLINE_EXCEEDED: reconnect if you want to.
+   * - ABORTED: join the room again.
+   * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+   * If that trailer is negative, another connection of the same user has the
+   * seat: do not reconnect.
+   * One user has one seat in a room. If a user enters a room again, the newest
+   * connection takes the seat, and the older stream ends with ABORTED.
+   * A message without frames is a heartbeat. The server sends one when it has
+   * sent or received nothing for a while (10 s). The participant answers with any
+   * message; an empty one is enough. A participant that has numbered a frame and
+   * then sends nothing for its lease (25 s) counts as a broken connection.
    * </pre>
    */
   public static abstract class SignalingImplBase
@@ -274,23 +290,28 @@ public final class SignalingGrpc {
    * A stub to allow clients to do asynchronous rpc calls to service Signaling.
    * <pre>
    * Signaling between the two participants of a call.
-   * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
-   * resume) and then speaks for that connection until it ends, past the token's
-   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-   * client with a new token resumes and loses nothing.
-   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-   * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-   * is negative, another connection of the same user has the seat: do not come
-   * back.
-   * One user, one seat: a user that enters a room in which it already sits takes
-   * its own seat, and the older stream ends with ABORTED. The newest wins.
-   * A message without frames is a heartbeat. The server sends one where it has
-   * sent or heard nothing for a while (10 s); a participant answers with any
-   * message, an empty one will do. Who has numbered a frame and then sends
-   * nothing for its lease (25 s) is treated as a broken connection.
+   * Every stream and every request carries the app's own JWT in the metadata
+   * `authorization: Bearer &lt;token&gt;`. The server checks it when a connection opens
+   * (Signal, Listen, every resume). The token is then good for that connection
+   * until it ends, even after the token's `exp`. A server can be configured to
+   * end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+   * then resumes and loses nothing.
+   * The gRPC status that a stream or a request ends with says what to do next:
+   * - UNAUTHENTICATED: reconnect with a new token.
+   * - PERMISSION_DENIED: do not reconnect.
+   * - NOT_FOUND: open a new session with Listen.
+   * - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+   * - DEADLINE_EXCEEDED: reconnect if you want to.
+   * - ABORTED: join the room again.
+   * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+   * If that trailer is negative, another connection of the same user has the
+   * seat: do not reconnect.
+   * One user has one seat in a room. If a user enters a room again, the newest
+   * connection takes the seat, and the older stream ends with ABORTED.
+   * A message without frames is a heartbeat. The server sends one when it has
+   * sent or received nothing for a while (10 s). The participant answers with any
+   * message; an empty one is enough. A participant that has numbered a frame and
+   * then sends nothing for its lease (25 s) counts as a broken connection.
    * </pre>
    */
   public static final class SignalingStub
@@ -319,8 +340,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers, where grpc-web has no bidirectional streams: what Signal
-     * answers. The first response carries the session id that ties Send to it.
+     * For browsers, because grpc-web has no bidirectional streams. Carries what
+     * Signal sends to the client. The first response has the session id that
+     * every Send names.
      * </pre>
      */
     public void listen(dev.dyad.v1.ListenRequest request,
@@ -331,9 +353,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers: what Signal takes. Replies come down Listen. Its token is the
-     * one that opened the session, even when it has expired since, or any good
-     * one of the same `sub`.
+     * For browsers. Carries what Signal receives from the client. Answers arrive
+     * on Listen. The token is the one that opened the session, even if it has
+     * expired since, or any valid token with the same `sub`.
      * </pre>
      */
     public void send(dev.dyad.v1.SendRequest request,
@@ -347,23 +369,28 @@ public final class SignalingGrpc {
    * A stub to allow clients to do synchronous rpc calls to service Signaling.
    * <pre>
    * Signaling between the two participants of a call.
-   * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
-   * resume) and then speaks for that connection until it ends, past the token's
-   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-   * client with a new token resumes and loses nothing.
-   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-   * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-   * is negative, another connection of the same user has the seat: do not come
-   * back.
-   * One user, one seat: a user that enters a room in which it already sits takes
-   * its own seat, and the older stream ends with ABORTED. The newest wins.
-   * A message without frames is a heartbeat. The server sends one where it has
-   * sent or heard nothing for a while (10 s); a participant answers with any
-   * message, an empty one will do. Who has numbered a frame and then sends
-   * nothing for its lease (25 s) is treated as a broken connection.
+   * Every stream and every request carries the app's own JWT in the metadata
+   * `authorization: Bearer &lt;token&gt;`. The server checks it when a connection opens
+   * (Signal, Listen, every resume). The token is then good for that connection
+   * until it ends, even after the token's `exp`. A server can be configured to
+   * end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+   * then resumes and loses nothing.
+   * The gRPC status that a stream or a request ends with says what to do next:
+   * - UNAUTHENTICATED: reconnect with a new token.
+   * - PERMISSION_DENIED: do not reconnect.
+   * - NOT_FOUND: open a new session with Listen.
+   * - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+   * - DEADLINE_EXCEEDED: reconnect if you want to.
+   * - ABORTED: join the room again.
+   * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+   * If that trailer is negative, another connection of the same user has the
+   * seat: do not reconnect.
+   * One user has one seat in a room. If a user enters a room again, the newest
+   * connection takes the seat, and the older stream ends with ABORTED.
+   * A message without frames is a heartbeat. The server sends one when it has
+   * sent or received nothing for a while (10 s). The participant answers with any
+   * message; an empty one is enough. A participant that has numbered a frame and
+   * then sends nothing for its lease (25 s) counts as a broken connection.
    * </pre>
    */
   public static final class SignalingBlockingV2Stub
@@ -393,8 +420,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers, where grpc-web has no bidirectional streams: what Signal
-     * answers. The first response carries the session id that ties Send to it.
+     * For browsers, because grpc-web has no bidirectional streams. Carries what
+     * Signal sends to the client. The first response has the session id that
+     * every Send names.
      * </pre>
      */
     @io.grpc.ExperimentalApi("https://github.com/grpc/grpc-java/issues/10918")
@@ -406,9 +434,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers: what Signal takes. Replies come down Listen. Its token is the
-     * one that opened the session, even when it has expired since, or any good
-     * one of the same `sub`.
+     * For browsers. Carries what Signal receives from the client. Answers arrive
+     * on Listen. The token is the one that opened the session, even if it has
+     * expired since, or any valid token with the same `sub`.
      * </pre>
      */
     public dev.dyad.v1.SendResponse send(dev.dyad.v1.SendRequest request) throws io.grpc.StatusException {
@@ -421,23 +449,28 @@ public final class SignalingGrpc {
    * A stub to allow clients to do limited synchronous rpc calls to service Signaling.
    * <pre>
    * Signaling between the two participants of a call.
-   * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
-   * resume) and then speaks for that connection until it ends, past the token's
-   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-   * client with a new token resumes and loses nothing.
-   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-   * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-   * is negative, another connection of the same user has the seat: do not come
-   * back.
-   * One user, one seat: a user that enters a room in which it already sits takes
-   * its own seat, and the older stream ends with ABORTED. The newest wins.
-   * A message without frames is a heartbeat. The server sends one where it has
-   * sent or heard nothing for a while (10 s); a participant answers with any
-   * message, an empty one will do. Who has numbered a frame and then sends
-   * nothing for its lease (25 s) is treated as a broken connection.
+   * Every stream and every request carries the app's own JWT in the metadata
+   * `authorization: Bearer &lt;token&gt;`. The server checks it when a connection opens
+   * (Signal, Listen, every resume). The token is then good for that connection
+   * until it ends, even after the token's `exp`. A server can be configured to
+   * end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+   * then resumes and loses nothing.
+   * The gRPC status that a stream or a request ends with says what to do next:
+   * - UNAUTHENTICATED: reconnect with a new token.
+   * - PERMISSION_DENIED: do not reconnect.
+   * - NOT_FOUND: open a new session with Listen.
+   * - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+   * - DEADLINE_EXCEEDED: reconnect if you want to.
+   * - ABORTED: join the room again.
+   * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+   * If that trailer is negative, another connection of the same user has the
+   * seat: do not reconnect.
+   * One user has one seat in a room. If a user enters a room again, the newest
+   * connection takes the seat, and the older stream ends with ABORTED.
+   * A message without frames is a heartbeat. The server sends one when it has
+   * sent or received nothing for a while (10 s). The participant answers with any
+   * message; an empty one is enough. A participant that has numbered a frame and
+   * then sends nothing for its lease (25 s) counts as a broken connection.
    * </pre>
    */
   public static final class SignalingBlockingStub
@@ -455,8 +488,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers, where grpc-web has no bidirectional streams: what Signal
-     * answers. The first response carries the session id that ties Send to it.
+     * For browsers, because grpc-web has no bidirectional streams. Carries what
+     * Signal sends to the client. The first response has the session id that
+     * every Send names.
      * </pre>
      */
     public java.util.Iterator<dev.dyad.v1.ListenResponse> listen(
@@ -467,9 +501,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers: what Signal takes. Replies come down Listen. Its token is the
-     * one that opened the session, even when it has expired since, or any good
-     * one of the same `sub`.
+     * For browsers. Carries what Signal receives from the client. Answers arrive
+     * on Listen. The token is the one that opened the session, even if it has
+     * expired since, or any valid token with the same `sub`.
      * </pre>
      */
     public dev.dyad.v1.SendResponse send(dev.dyad.v1.SendRequest request) {
@@ -482,23 +516,28 @@ public final class SignalingGrpc {
    * A stub to allow clients to do ListenableFuture-style rpc calls to service Signaling.
    * <pre>
    * Signaling between the two participants of a call.
-   * Every call carries the app's own JWT in the metadata `authorization: Bearer
-   * &lt;token&gt;`. It is checked when a connection opens (Signal, Listen, every
-   * resume) and then speaks for that connection until it ends, past the token's
-   * `exp` too. A server told so ends the connection with UNAUTHENTICATED then; a
-   * client with a new token resumes and loses nothing.
-   * What ends a call is its gRPC status: UNAUTHENTICATED (come back with a new
-   * token), PERMISSION_DENIED (do not), NOT_FOUND (listen again),
-   * RESOURCE_EXHAUSTED (slower), DEADLINE_EXCEEDED (if you want), ABORTED (join
-   * again), UNAVAILABLE (after the trailer `retry-after-ms`). Where that trailer
-   * is negative, another connection of the same user has the seat: do not come
-   * back.
-   * One user, one seat: a user that enters a room in which it already sits takes
-   * its own seat, and the older stream ends with ABORTED. The newest wins.
-   * A message without frames is a heartbeat. The server sends one where it has
-   * sent or heard nothing for a while (10 s); a participant answers with any
-   * message, an empty one will do. Who has numbered a frame and then sends
-   * nothing for its lease (25 s) is treated as a broken connection.
+   * Every stream and every request carries the app's own JWT in the metadata
+   * `authorization: Bearer &lt;token&gt;`. The server checks it when a connection opens
+   * (Signal, Listen, every resume). The token is then good for that connection
+   * until it ends, even after the token's `exp`. A server can be configured to
+   * end the connection at `exp` with UNAUTHENTICATED. A client with a new token
+   * then resumes and loses nothing.
+   * The gRPC status that a stream or a request ends with says what to do next:
+   * - UNAUTHENTICATED: reconnect with a new token.
+   * - PERMISSION_DENIED: do not reconnect.
+   * - NOT_FOUND: open a new session with Listen.
+   * - RESOURCE_EXHAUSTED: reconnect, and send less or read faster.
+   * - DEADLINE_EXCEEDED: reconnect if you want to.
+   * - ABORTED: join the room again.
+   * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
+   * If that trailer is negative, another connection of the same user has the
+   * seat: do not reconnect.
+   * One user has one seat in a room. If a user enters a room again, the newest
+   * connection takes the seat, and the older stream ends with ABORTED.
+   * A message without frames is a heartbeat. The server sends one when it has
+   * sent or received nothing for a while (10 s). The participant answers with any
+   * message; an empty one is enough. A participant that has numbered a frame and
+   * then sends nothing for its lease (25 s) counts as a broken connection.
    * </pre>
    */
   public static final class SignalingFutureStub
@@ -516,9 +555,9 @@ public final class SignalingGrpc {
 
     /**
      * <pre>
-     * For browsers: what Signal takes. Replies come down Listen. Its token is the
-     * one that opened the session, even when it has expired since, or any good
-     * one of the same `sub`.
+     * For browsers. Carries what Signal receives from the client. Answers arrive
+     * on Listen. The token is the one that opened the session, even if it has
+     * expired since, or any valid token with the same `sub`.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<dev.dyad.v1.SendResponse> send(
