@@ -111,6 +111,9 @@ async def node(
     try:
         yield dyad
     finally:
+        # The timers of a participant that is still here would keep it in memory.
+        for participant in tuple(dyad.hub):
+            dyad.hub.end(participant, dyad.hub.going())
         await dyad.stop()
 
 

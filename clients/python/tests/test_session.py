@@ -224,7 +224,7 @@ class Cuts(RuleBasedStateMachine):
         if frames:
             frames[-1].ack = self.server.ack()
             if not frames[0].seq:
-                frames[0].ack = self.server.taken_in
+                frames[0].ack = self.server.received
             self.wire.back.append(frames)
 
     @rule()
