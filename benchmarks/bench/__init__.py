@@ -1,0 +1,1 @@
+"""`make bench`: Dyad beside its peers, in one run; docs/performance.md tells what it prints."""

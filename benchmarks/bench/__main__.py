@@ -1,0 +1,215 @@
+"""Dyad beside its peers: CPU, latency and memory of the same calls, in interleaved rounds.
+
+Run: make bench [ROUNDS=5] [ONLY=dyad,nestjs-ws] [MEASURE=call,frame]
+or:  python -m benchmarks.bench --help
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.bench import machine, plots, prepare, servers
+from benchmarks.bench.generator import Generator, LoadError
+from benchmarks.bench.measures import MEASURES, Bench, Measure
+from benchmarks.bench.report import table
+from benchmarks.bench.results import Results
+from benchmarks.bench.servers import BUILD, PEERS, ROOT, Running, Server, StartError
+
+_FIRST_ROUND = 0
+_BAR = 30
+
+
+class Progress:
+    """A bar on standard error, or a line for each step where that is no terminal."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._done = 0
+        self._began = time.monotonic()
+
+    def step(self, what: str) -> None:
+        """Say what comes now."""
+        part = self._done / self._steps
+        seconds = time.monotonic() - self._began
+        text = f"{part:4.0%} {seconds:5.0f} s  {what}"
+        if sys.stderr.isatty():
+            bar = "█" * round(part * _BAR)
+            print(f"\r\x1b[K{bar:░<{_BAR}} {text}", end="", file=sys.stderr, flush=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+        self._done += 1
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each measurement")
+    parser.add_argument("--only", default="", help="servers to measure, separated by commas")
+    parser.add_argument("--measure", default="", help=f"what to measure; of {','.join(MEASURES)}")
+    parser.add_argument(
+        "--python",
+        default="/usr/bin/python3",
+        help="interpreter of the Python servers; its build shows in every figure",
+    )
+    parser.add_argument(
+        "--here",
+        action="store_true",
+        help="use the Python that runs this as it is, instead of an environment of --python",
+    )
+    parser.add_argument(
+        "--server-path", default=str(ROOT / "server"), help="the folder `server` to measure as dyad"
+    )
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER [OPTION...]",
+        help="another folder `server` to measure beside, and options of `dyad serve` for it",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=BUILD / "result", help="folder of the table, plots and JSON"
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny rounds: it works, no figures")
+    return parser.parse_args(given)
+
+
+def _builders() -> dict[str, Callable[[], None]]:
+    """What each server needs to have built."""
+    nestjs = prepare.node(PEERS / "nestjs")
+    return {
+        "bare-go": prepare.go(PEERS / "bare_go", "bare_go"),
+        "nestjs-ws": nestjs,
+        "nestjs": nestjs,
+        "peerjs": prepare.node(PEERS / "peerjs"),
+    }
+
+
+def _choose(known: Sequence[Server], names: str) -> list[Server]:
+    """The servers of these names, in their own order."""
+    if not names:
+        return list(known)
+    wanted = names.split(",")
+    if unknown := set(wanted) - {one.name for one in known}:
+        raise SystemExit(
+            f"No server is called {', '.join(sorted(unknown))}. "
+            f"There are {', '.join(one.name for one in known)}."
+        )
+    return [one for one in known if one.name in wanted]
+
+
+def _chosen_measures(names: str) -> list[Measure]:
+    if not names:
+        return list(MEASURES.values())
+    wanted = names.split(",")
+    if unknown := set(wanted) - set(MEASURES):
+        raise SystemExit(
+            f"No measurement is called {', '.join(sorted(unknown))}. "
+            f"There are {', '.join(MEASURES)}."
+        )
+    return [MEASURES[one] for one in MEASURES if one in wanted]
+
+
+def _start(stack: ExitStack, chosen: Sequence[Server], results: Results) -> list[Running]:
+    """Build and start the servers; note which cannot be."""
+    logs = BUILD / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    builders = _builders()
+    started = []
+    for server in chosen:
+        print(f"== {server.title}", file=sys.stderr, flush=True)
+        try:
+            builders.get(server.name, lambda: None)()
+            log = stack.enter_context((logs / f"{server.name}.log").open("wb"))
+            started.append(stack.enter_context(Running(server, log)))
+        except (prepare.MissingError, StartError, OSError) as error:
+            results.missing[server.title] = str(error)
+    return started
+
+
+def _measure(
+    bench: Bench, running: Sequence[Running], measures: Sequence[Measure], rounds: int
+) -> Results:
+    """All rounds, interleaved: in each, every server is measured once by every measurement."""
+    results = Results()
+    plan = [
+        (number, measure, one)
+        for number in range(rounds)
+        for measure in measures
+        if number == _FIRST_ROUND or not measure.once
+        for one in running
+        if one.server.shares or not measure.shares
+    ]
+    progress = Progress(len(plan))
+    for number, measure, one in plan:
+        server = one.server
+        progress.step(f"round {number + 1} of {rounds}: {measure.title}, {server.title}")
+        try:
+            figures = measure.run(bench, one)
+        except (LoadError, OSError, ZeroDivisionError) as error:
+            results.add(measure.name, server.name, None)
+            results.missing[f"{server.title}, {measure.title}, round {number + 1}"] = str(error)
+        else:
+            results.add(measure.name, server.name, figures)
+    progress.end()
+    return results
+
+
+def _write(folder: Path, text: str, described: dict[str, str], results: Results) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.md").write_text(text)
+    raw = {"machine": described, "rounds": results.rounds, "missing": results.missing}
+    (folder / "result.json").write_text(json.dumps(raw, indent=1, ensure_ascii=False))
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Measure, print the table, and write it with plots and raw figures."""
+    options = _arguments(given)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    node = shutil.which("node") or "node"
+    print("== The load generator", file=sys.stderr, flush=True)
+    try:
+        prepare.go(ROOT / "benchmarks" / "load", "load")()
+        python = Path(sys.executable) if options.here else prepare.python(options.python)
+    except prepare.MissingError as error:
+        print(f"Nothing can be measured: {error}.", file=sys.stderr)
+        return 1
+    known = servers.every(python, node, Path(options.server_path))
+    extra = []
+    for one in options.against:
+        name, _, source = one.partition("=")
+        extra.append(servers.dyad(name, f"Dyad, {name}", source, python))
+    # What is measured against is always there.
+    chosen = _choose(known, options.only) + extra
+    missing = Results()
+    described = machine.describe(python, node)
+    with ExitStack() as stack:
+        running = _start(stack, chosen, missing)
+        generator = stack.enter_context(Generator(BUILD / "load"))
+        bench = Bench(generator, quick=options.quick)
+        results = _measure(bench, running, _chosen_measures(options.measure), options.rounds)
+    results.missing = missing.missing | results.missing
+    text = "\n".join(f"{what}: {value}  " for what, value in described.items())
+    text += "\n\n" + table(results, chosen, chosen[0].name)
+    _write(options.output, text, described, results)
+    print(text)
+    if (reason := plots.draw(results, chosen, options.output)) is not None:
+        print(f"No plots: {reason}.", file=sys.stderr)
+    print(f"{options.output} has the table, the plots and result.json.", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The servers that Dyad is measured beside, as their users write them."""
