@@ -18,10 +18,9 @@ SECRET = secrets.token_hex(32)
 Serve = Callable[..., AbstractAsyncContextManager[Server]]
 Connect = Callable[..., End]
 # Most tests wait most of the time. Those that keep a CPU busy are in groups (`xdist_group`), and
-# only one test of a group runs at a time. With three workers for each of two CPUs the load was
-# 16, and deadlines of the server ran out. With three workers in total, the CPUs were idle for a
-# third of the time.
-_MORE_WORKERS = 2
+# only one test of a group runs at a time. With four workers on two CPUs the load was 30, and
+# deadlines of the server ran out.
+_MORE_WORKERS = 1
 # The groups that take minutes, in the order in which they start: the longest first.
 _GROUPS = ("kotlin", "crowd", "browser resume", "browser page", "browser interop", "busy")
 _LONGEST_ID = 40
@@ -35,7 +34,7 @@ hypothesis.settings.load_profile("any machine")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """How many workers `pytest -n auto` starts: two more than there are usable CPUs."""
+    """How many workers `pytest -n auto` starts: one more than there are usable CPUs."""
     return len(os.sched_getaffinity(0)) + _MORE_WORKERS
 
 

@@ -1,6 +1,7 @@
 """Never more than two in a room, and both agree on it, while networks and Redis fail."""
 
 import asyncio
+import math
 import os
 import random
 import secrets
@@ -31,17 +32,47 @@ SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
 CLIENTS = 30
 ROOMS = 10
 READY_SECONDS = 10.0
+SETTLE_SECONDS = 3.0
+BEAT_SECONDS = 0.05
+LATE_SECONDS = 0.5
+"""A node has a second more than it needs to notice that Redis has forgotten."""
 WAYS: dict[str, tuple[Way, ...]] = {"away": (), "mute": (Way.OUT,), "deaf": (Way.BACK,)}
 FAULTS = ("flush", "cut", "abandoned", *WAYS)
 # A node checks every 8 s whether its peers are still there.
 AGREED_SECONDS = 12.0
 
 
+class Pulse:
+    """Notices when this process got no CPU."""
+
+    def __init__(self) -> None:
+        self._beat_at = asyncio.get_running_loop().time()
+        self._missed_at = -math.inf
+
+    async def beat(self) -> None:
+        while True:
+            self._look()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    @property
+    def missed(self) -> bool:
+        """Whether a beat was late, so recently that the nodes may still be affected."""
+        return self._look() - self._missed_at < 2 * SETTLE_SECONDS
+
+    def _look(self) -> float:
+        now = asyncio.get_running_loop().time()
+        if now - self._beat_at > LATE_SECONDS:
+            self._missed_at = now
+        self._beat_at = now
+        return now
+
+
 class Crowd:
     """Clients that join and leave rooms; records who is inside, by what they were told."""
 
-    def __init__(self, here: Party) -> None:
+    def __init__(self, here: Party, pulse: "Pulse") -> None:
         self._here = here
+        self._pulse = pulse
         self._rooms = [str(uuid.uuid4()) for _ in range(ROOMS)]
         self.inside: dict[str, set[Guest]] = {room: set() for room in self._rooms}
         self.peers: dict[Guest, str] = {}
@@ -76,7 +107,8 @@ class Crowd:
         # A guest on a node without Redis may not know yet that its seat is lost; a guest
         # with an unread event may just have been told so.
         counted = [each for each in inside if each.node.broker.ready and each.heard.empty()]
-        assert len(counted) <= 2, [(each.id, each.node.broker.node) for each in counted]
+        # All nodes are in this process. If it was frozen, the last to ask Redis knows last.
+        assert len(counted) <= 2 or self._pulse.missed, f"STORM_SEED={SEED}: {counted}"
 
     async def _stay(self, guest: Guest, seconds: float) -> None:
         """Receive its events; leave after so many seconds, unless the test is over before."""
@@ -146,10 +178,12 @@ async def _stall(node: Node, seconds: float, *ways: Way, new: bool = True) -> No
 @pytest.mark.xdist_group("crowd")
 @pytest.mark.timeout(900)
 async def test_never_more_than_two_are_in_a_room_and_in_the_end_both_name_each_other() -> None:
-    async with party(settle_seconds=3.0) as here:
-        crowd = Crowd(here)
+    async with party(settle_seconds=SETTLE_SECONDS) as here:
+        pulse = Pulse()
+        crowd = Crowd(here, pulse)
         async with asyncio.TaskGroup() as clients_at_once:
             clients = [clients_at_once.create_task(crowd.come_and_go(n)) for n in range(CLIENTS)]
+            clients.append(clients_at_once.create_task(pulse.beat()))
             faults = await break_it(here, SECONDS)
             async with within(READY_SECONDS):
                 await until(lambda: all(node.broker.ready for node in here.nodes))
