@@ -76,7 +76,9 @@ def _project(folder: Path) -> dict[str, Any]:
 
 def _python() -> list[str]:
     server, client = _project(ROOT), _project(ROOT / "clients" / "python")
-    extras = ",".join(extra for extra in server["optional-dependencies"] if extra != "dev")
+    extras = ",".join(
+        extra for extra in server["optional-dependencies"] if extra not in {"dev", "bench"}
+    )
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "requirements.txt"
         report, log = _run(

@@ -4,7 +4,7 @@ Run: python -m benchmarks.simulate [--participants 1000000]
 
 The simulation draws calls at random. It puts each participant on a node, and each
 room on a Redis server by the hash of its id. Then it adds up the load of each, with
-the costs that `benchmarks.capacity` and `benchmarks.nodes` measured. The table shows
+the costs that `make bench` and `benchmarks.nodes` measured. The table shows
 which limit is reached first, and how evenly the hash spreads the rooms.
 """
 

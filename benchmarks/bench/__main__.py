@@ -1,12 +1,13 @@
 """Dyad beside its peers: CPU, latency and memory of the same calls, in interleaved rounds.
 
-Run: make bench [ROUNDS=5] [ONLY=dyad,nestjs-ws] [MEASURE=call,frame]
+Run: make bench [ROUNDS=3] [ONLY=dyad,nestjs-ws] [MEASURE=call,frame]
 or:  python -m benchmarks.bench --help
 """
 
 import argparse
 import json
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -56,7 +57,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each measurement")
     parser.add_argument("--only", default="", help="servers to measure, separated by commas")
     parser.add_argument("--measure", default="", help=f"what to measure; of {','.join(MEASURES)}")
     parser.add_argument(
@@ -93,6 +94,10 @@ def _builders() -> dict[str, Callable[[], None]]:
         "bare-go": prepare.go(PEERS / "bare_go", "bare_go"),
         "nestjs-ws": nestjs,
         "nestjs": nestjs,
+        "nestjs-browser": nestjs,
+        "centrifugo": prepare.go(
+            PEERS / "centrifugo", "centrifugo", "github.com/centrifugal/centrifugo/v6"
+        ),
         "peerjs": prepare.node(PEERS / "peerjs"),
     }
 
@@ -124,16 +129,13 @@ def _chosen_measures(names: str) -> list[Measure]:
 
 def _start(stack: ExitStack, chosen: Sequence[Server], results: Results) -> list[Running]:
     """Build and start the servers; note which cannot be."""
-    logs = BUILD / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
     builders = _builders()
     started = []
     for server in chosen:
         print(f"== {server.title}", file=sys.stderr, flush=True)
         try:
             builders.get(server.name, lambda: None)()
-            log = stack.enter_context((logs / f"{server.name}.log").open("wb"))
-            started.append(stack.enter_context(Running(server, log)))
+            started.append(stack.enter_context(Running(server)))
         except (prepare.MissingError, StartError, OSError) as error:
             results.missing[server.title] = str(error)
     return started
@@ -150,7 +152,7 @@ def _measure(
         for measure in measures
         if number == _FIRST_ROUND or not measure.once
         for one in running
-        if one.server.shares or not measure.shares
+        if measure.applies(one.server)
     ]
     progress = Progress(len(plan))
     for number, measure, one in plan:
@@ -177,6 +179,8 @@ def _write(folder: Path, text: str, described: dict[str, str], results: Results)
 def main(given: Sequence[str] | None = None) -> int:
     """Measure, print the table, and write it with plots and raw figures."""
     options = _arguments(given)
+    # As Ctrl-C: what was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     BUILD.mkdir(parents=True, exist_ok=True)
     node = shutil.which("node") or "node"
     print("== The load generator", file=sys.stderr, flush=True)
@@ -190,8 +194,8 @@ def main(given: Sequence[str] | None = None) -> int:
     extra = []
     for one in options.against:
         name, _, source = one.partition("=")
-        extra.append(servers.dyad(name, f"Dyad, {name}", source, python))
-    # What is measured against is always there.
+        part = servers.dyad_part(source, python)
+        extra.append(Server(name, f"Dyad, {name}", "grpc", [part]))
     chosen = _choose(known, options.only) + extra
     missing = Results()
     described = machine.describe(python, node)
@@ -202,7 +206,7 @@ def main(given: Sequence[str] | None = None) -> int:
         results = _measure(bench, running, _chosen_measures(options.measure), options.rounds)
     results.missing = missing.missing | results.missing
     text = "\n".join(f"{what}: {value}  " for what, value in described.items())
-    text += "\n\n" + table(results, chosen, chosen[0].name)
+    text += "\n\n" + table(results, chosen)
     _write(options.output, text, described, results)
     print(text)
     if (reason := plots.draw(results, chosen, options.output)) is not None:

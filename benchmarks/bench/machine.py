@@ -18,10 +18,15 @@ def _said(command: Sequence[str]) -> str:
 
 _BUILD = """
 import platform, sys, sysconfig
-flags = " ".join(str(sysconfig.get_config_var(name)) for name in ("CONFIG_ARGS", "PY_CFLAGS"))
-found = [flag for flag in ("-O0", "-O1", "-O2", "-O3", "--enable-optimizations", "--with-lto")
-         if flag in flags.replace("'", " ").split() or flag in flags]
-print(platform.python_version(), sys.base_prefix, *found)
+optimized = [one for one in ("--enable-optimizations", "--with-lto")
+             if one in sysconfig.get_config_var("CONFIG_ARGS")]
+print(platform.python_version(), "of", sys.base_prefix, sysconfig.get_config_var("OPT"), *optimized)
+"""
+_PACKAGES = """
+import importlib.metadata
+wanted = ("grpcio", "protobuf", "uvloop", "python-socketio", "uvicorn")
+found = {one.metadata["Name"].lower(): one.version for one in importlib.metadata.distributions()}
+print(", ".join(f"{name} {found[name]}" for name in wanted if name in found))
 """
 
 
@@ -35,17 +40,13 @@ def describe(python: Path, node: str) -> dict[str, str]:
         ),
         platform.machine(),
     )
-    packages = ("grpcio", "protobuf", "uvloop", "python-socketio", "uvicorn")
-    versions = (
-        f"import importlib.metadata as m; print(*(f'{{p}} {{m.version(p)}}' for p in {packages}))"
-    )
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": f"{cpu}, {os.cpu_count()} cores",
         "kernel": platform.release(),
         "load at the start": " ".join(f"{value:.1f}" for value in os.getloadavg()),
         "Python": _said([str(python), "-c", _BUILD]),
-        "Python packages": _said([str(python), "-c", versions]),
+        "Python packages": _said([str(python), "-c", _PACKAGES]),
         "Node.js": _said([node, "--version"]),
         "Go": _said(["go", "version"]),
         "commit": _said(["git", "describe", "--always", "--dirty"]),

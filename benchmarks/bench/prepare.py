@@ -65,19 +65,21 @@ def python(interpreter: str) -> Path:
     return program
 
 
-def go(source: Path, name: str) -> Callable[[], None]:
-    """A step that builds a Go program of this project."""
-    return lambda: _run(source.name, ["go", "build", "-o", str(BUILD / name), "."], source)
+def go(source: Path, name: str, package: str = ".") -> Callable[[], None]:
+    """A step that builds a Go program of this project, or a pinned one of another."""
+    return lambda: _run(source.name, ["go", "build", "-o", str(BUILD / name), package], source)
 
 
 def node(folder: Path) -> Callable[[], None]:
     """A step that installs and builds a peer on Node.js."""
 
     def build() -> None:
-        if (folder / "node_modules" / ".ready").exists():
+        lock = (folder / "package-lock.json").read_text()
+        ready = folder / "node_modules" / ".ready"
+        if ready.exists() and ready.read_text() == lock:
             return
         _run(folder.name, ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], folder)
         _run(folder.name, ["npm", "run", "--silent", "--if-present", "build"], folder)
-        (folder / "node_modules" / ".ready").touch()
+        ready.write_text(lock)
 
     return build

@@ -8,13 +8,15 @@ from benchmarks.bench.servers import Server
 
 # Of a core: what has less to do than this was not saturated.
 _SATURATED = 0.85
+# More of a core than this, and the generator may be what limits.
+_LIMITS = 0.9
 
 
-def table(results: Results, servers: Iterable[Server], to: str) -> str:
-    """A table in Markdown. `to` is the server that all others are compared with."""
+def table(results: Results, servers: Iterable[Server]) -> str:
+    """A table in Markdown. The first server in each block is compared with the others."""
     servers = list(servers)
     blocks = [
-        "\n".join(_block(results, servers, to, measure))
+        "\n".join(_block(results, servers, measure))
         for measure in MEASURES.values()
         if measure.name in results.rounds
     ]
@@ -25,45 +27,66 @@ def table(results: Results, servers: Iterable[Server], to: str) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _block(results: Results, servers: list[Server], to: str, measure: Measure) -> Iterator[str]:
-    yield f"| {measure.title} | {measure.unit} | {to} / it | target | notes |"
-    yield "| --- | ---: | ---: | ---: | --- |"
+def _block(results: Results, servers: list[Server], measure: Measure) -> Iterator[str]:
+    """The lines of one measurement."""
+    # What each server is compared by: this measurement, or the one that takes its place.
+    found: dict[str, str] = {}
     for server in servers:
-        values = results.values(measure.name, server.name, measure.figure)
-        if not values:
-            continue
-        seen = spread(values)
-        ratio = target = ""
-        if server.name != to:
-            ratios = results.ratios(measure.name, to, server.name, measure.figure)
-            if ratios:
-                of = spread(ratios)
-                ratio = f"{of.median:.2f} ({of.least:.2f} to {of.greatest:.2f})"
+        for name in (measure.name, measure.instead):
+            if results.values(name, server.name, measure.figure):
+                found.setdefault(server.name, name)
+    shown = [one for one in servers if one.name in found]
+    first = shown[0] if shown else None
+    of = f"{first.title} / it" if first else ""
+    yield f"| {measure.title} | {measure.unit} | {of} | target | notes |"
+    yield "| --- | ---: | ---: | ---: | --- |"
+    for server in shown:
+        name = found[server.name]
+        seen = spread(results.values(name, server.name, measure.figure))
+        ratio = ""
+        bound = BOUNDS.get((measure.name, measure.figure))
+        if first is not None and server is not first:
+            base = (found[first.name], first.name)
+            ratios = results.ratios(base, (name, server.name), measure.figure)
+            ratio = _ratio(ratios) if ratios else ""
             bound = TARGETS.get((measure.name, server.name))
-        else:
-            bound = BOUNDS.get((measure.name, measure.figure))
-        if bound is not None:
-            target = f"≤ {bound:g}"
-        notes = ", ".join(_notes(results, measure, server))
-        yield f"| {server.title} | {_plain(seen.median)} | {ratio} | {target} | {notes} |"
+        target = "" if bound is None else f"≤ {bound:g}"
+        notes = list(_notes(results, MEASURES[name], server))
+        if name != measure.name:
+            notes.append(MEASURES[name].title)
+        cells = (server.title, _plain(seen.median), ratio, target, ", ".join(notes))
+        yield f"| {' | '.join(cells)} |"
+
+
+def _ratio(ratios: list[float]) -> str:
+    of = spread(ratios)
+    return f"{of.median:.2f} ({of.least:.2f} to {of.greatest:.2f})"
 
 
 def _notes(results: Results, measure: Measure, server: Server) -> Iterator[str]:
-    def median(figure: str) -> float | None:
-        values = results.values(measure.name, server.name, figure)
-        return spread(values).median if values else None
-
-    if measure.figure == "p99_ms" and (p50 := median("p50_ms")) is not None:
-        yield f"p50 {_plain(p50)} ms"
-    if (rate := median("frames_per_second")) is not None:
-        yield f"{rate:,.0f} frames/s"
-    if (cpu := median("cpu_us_per_second")) is not None:
-        yield f"{cpu:.0f} µs of CPU a second"
-    if lost := median("lost"):
-        yield f"{lost:.0f} lost"
-    busy = median("server_busy")
-    if measure.name == "frame" and busy is not None and busy < _SATURATED:
-        yield f"not saturated: {busy:.0%} of a core"
+    """What the figure alone does not tell."""
+    medians = {
+        figure: spread(values).median
+        for figure in results.figures(measure.name, server.name)
+        if (values := results.values(measure.name, server.name, figure))
+    }
+    shown = {
+        "p50_ms": lambda value: f"p50 {_plain(value)} ms",
+        "frames_per_second": lambda value: f"{value:,.0f} frames/s",
+        "cpu_us_per_second": lambda value: f"{value:.0f} µs of CPU a second",
+        "few_ms": lambda value: f"{_plain(value)} ms beside 10",
+        "many_ms": lambda value: f"{_plain(value)} ms beside 10,000",
+    }
+    for figure, value in medians.items():
+        # Latency is told where it is measured, not where a server is saturated.
+        if figure in shown and (figure != "p50_ms" or measure.figure == "p99_ms"):
+            yield shown[figure](value)
+        elif figure.startswith("of it "):
+            yield f"{_plain(value)} {measure.unit} {figure}"
+    if measure.name == "frame" and medians.get("server_busy", 1) < _SATURATED:
+        yield f"not saturated: {medians['server_busy']:.0%} of a core"
+    if medians.get("generator_busy", 0) > _LIMITS:
+        yield f"the load generator took {medians['generator_busy']:.0%} of a core"
 
 
 def _plain(value: float) -> str:

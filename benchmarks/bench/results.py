@@ -35,17 +35,29 @@ class Results:
 
     def values(self, measure: str, server: str, figure: str) -> list[float]:
         """One figure of all rounds that succeeded."""
-        found = self.rounds.get(measure, {}).get(server, [])
-        return [one[figure] for one in found if one is not None and figure in one]
-
-    def ratios(self, measure: str, server: str, to: str, figure: str) -> list[float]:
-        """The figure of `server` in each round, divided by that of `to` in the same round."""
-        of = self.rounds.get(measure, {})
         return [
-            one[figure] / other[figure]
-            for one, other in zip(of.get(server, []), of.get(to, []), strict=False)
-            if one is not None and other is not None and other.get(figure)
+            one[figure] for one in self._of(measure, server) if one is not None and figure in one
         ]
+
+    def figures(self, measure: str, server: str) -> list[str]:
+        """The names of the figures of a measurement."""
+        found = self._of(measure, server)
+        return list(dict.fromkeys(name for one in found if one is not None for name in one))
+
+    def ratios(self, one: tuple[str, str], other: tuple[str, str], figure: str) -> list[float]:
+        """A figure in each round, divided by another in the same round.
+
+        Both are named by measure and server.
+        """
+        pairs = zip(self._of(*one), self._of(*other), strict=False)
+        return [
+            this[figure] / that[figure]
+            for this, that in pairs
+            if this is not None and that is not None and that.get(figure)
+        ]
+
+    def _of(self, measure: str, server: str) -> list[Figures | None]:
+        return self.rounds.get(measure, {}).get(server, [])
 
 
 # docs/performance.md: Dyad's figure divided by this peer's, at most.
@@ -54,6 +66,7 @@ TARGETS: Mapping[tuple[str, str], float] = {
     ("call", "nestjs"): 0.5,
     ("call", "python-socketio"): 0.35,
     ("call", "peerjs"): 1.8,
+    ("shared", "peerjs"): 1.0,
     ("call", "bare-aio"): 1.15,
     ("frame", "bare-aio"): 1.15,
 }
@@ -63,4 +76,5 @@ BOUNDS: Mapping[tuple[str, str], float] = {
     ("p50", "p99_ms"): 3.0,
     ("idle-1k", "kib"): 36.0,
     ("idle-10k", "kib"): 36.0,
+    ("growth", "ratio"): 1.05,
 }

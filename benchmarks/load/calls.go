@@ -9,7 +9,7 @@ import (
 // users counts, so that each participant of a run is a user of its own.
 var users atomic.Uint64
 
-// pair is two participants who have met in a room.
+// pair is two participants who have met in a room, or one who waits in it.
 type pair struct {
 	number         uint64
 	caller, callee participant
@@ -49,9 +49,31 @@ func (p *pair) join(greets bool) error {
 	return nil
 }
 
+func (p *pair) ends() []participant {
+	if p.callee == nil {
+		return []participant{p.caller}
+	}
+	return []participant{p.caller, p.callee}
+}
+
 func (p *pair) abort() {
-	p.caller.abort()
-	p.callee.abort()
+	for _, end := range p.ends() {
+		end.abort()
+	}
+}
+
+// wait connects one participant, who waits in a room of its own.
+func wait(dialer dialer) (*pair, error) {
+	number := users.Add(1)
+	caller, err := dialer.connect(fmt.Sprintf("caller-%d", number))
+	if err != nil {
+		return nil, fmt.Errorf("connecting: %w", err)
+	}
+	if _, err := caller.join(""); err != nil {
+		caller.abort()
+		return nil, fmt.Errorf("joining: %w", err)
+	}
+	return &pair{number: number, caller: caller}, nil
 }
 
 // negotiate is an offer with its candidates one way, an answer with its

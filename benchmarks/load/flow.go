@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync/atomic"
 	"time"
 )
 
@@ -119,51 +118,4 @@ func (w *way) arrivals(sent <-chan time.Time, failed <-chan error) ([]time.Durat
 		number++
 	}
 	return took, nil
-}
-
-// idlers are pairs that only answer heartbeats.
-type idlers struct {
-	pairs []*pair
-	// stopping says that what ends is meant to end.
-	stopping atomic.Bool
-	// lost counts participants whose connection ended by itself.
-	lost atomic.Int64
-}
-
-// beatEvery is how often PeerJS' client sends a heartbeat.
-const beatEvery = 5 * time.Second
-
-func (i *idlers) add(pairs []*pair) {
-	i.pairs = append(i.pairs, pairs...)
-	for _, one := range pairs {
-		for _, end := range []participant{one.caller, one.callee} {
-			go i.listen(end)
-			if heart, ok := end.(beating); ok {
-				go i.beat(heart)
-			}
-		}
-	}
-}
-
-func (i *idlers) listen(end participant) {
-	_, err := end.receive()
-	if err != nil && !i.stopping.Load() {
-		i.lost.Add(1)
-	}
-}
-
-func (i *idlers) beat(heart beating) {
-	// Not all at the same time.
-	time.Sleep(rand.N(beatEvery))
-	for heart.beat() == nil && !i.stopping.Load() {
-		time.Sleep(beatEvery)
-	}
-}
-
-// close drops the connections, some at a time: after many, a server has work.
-func (i *idlers) close() {
-	i.stopping.Store(true)
-	for _, one := range i.pairs {
-		one.abort()
-	}
 }

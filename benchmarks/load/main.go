@@ -30,7 +30,9 @@ type command struct {
 	// Talk says whether calls exchange descriptions and candidates.
 	Talk bool `json:"talk"`
 	// Idle says that opened pairs only answer heartbeats.
-	Idle    bool    `json:"idle"`
+	Idle bool `json:"idle"`
+	// Lone says that each opened pair lacks its callee.
+	Lone    bool    `json:"lone"`
 	Seconds float64 `json:"seconds"`
 	Rate    float64 `json:"rate"`
 	Window  int     `json:"window"`
@@ -131,11 +133,15 @@ func open(order command, groups map[string]*group) error {
 		one = &group{dialer: to, idlers: &idlers{}}
 		groups[order.Group] = one
 	}
+	connect := meet
+	if order.Lone {
+		connect = wait
+	}
 	added := make([]*pair, order.Count)
 	err := together(order.AtOnce, func(index int) error {
 		for ; index < order.Count; index += order.AtOnce {
 			var err error
-			if added[index], err = meet(one.dialer); err != nil {
+			if added[index], err = connect(one.dialer); err != nil {
 				return err
 			}
 		}
@@ -145,7 +151,7 @@ func open(order command, groups map[string]*group) error {
 		switch {
 		case each == nil:
 		case order.Idle:
-			one.idlers.add([]*pair{each})
+			one.idlers.add(each)
 		default:
 			one.pairs = append(one.pairs, each)
 		}

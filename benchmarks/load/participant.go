@@ -43,6 +43,12 @@ type beating interface {
 	beat() error
 }
 
+// leaving is a participant whose seat is kept for a while, unless it leaves first.
+type leaving interface {
+	// leave asks to leave the room; the answer comes out of receive.
+	leave() error
+}
+
 // server is what to connect to.
 type server struct {
 	// Protocol names one of the dialers below.
@@ -58,8 +64,7 @@ type server struct {
 
 // dialer connects participants to one server.
 type dialer interface {
-	// connect returns a participant of this user; greets says whether it hears
-	// that its peer has joined.
+	// connect returns a participant of this user.
 	connect(user string) (participant, error)
 	// greets says whether the one who waits in a room is told who joined it.
 	greets() bool
@@ -77,6 +82,10 @@ func dial(to server, shared bool) (dialer, error) {
 		return dialGRPC(to, shared)
 	case "socket.io", "socket.io-polling":
 		return &socketIODialer{to}, nil
+	case "grpc-web":
+		return &grpcWebDialer{to}, nil
+	case "centrifugo":
+		return &centrifugoDialer{to}, nil
 	case "peerjs":
 		return &peerJSDialer{to}, nil
 	default:

@@ -6,7 +6,7 @@ gRPC's new listener costs more here: without it, a call takes 16 % less CPU and 
 less (grpcio 1.85). gRPC is about to remove such experiments one by one. A version that does
 not know this one logs "Unknown experiment" when it starts, and is slower; nothing else
 changes. `tests/unit/grpc_api/test_options.py` notices it: then delete this setting, and
-measure again with `python -m benchmarks.capacity`.
+measure again with `make bench ONLY=dyad`.
 """
 
 import os
