@@ -16,9 +16,9 @@ from dyad.stream import open_stream
 from dyad.tokens import Token
 from dyad.v1 import signaling_pb2 as pb
 
-# Past this many events not yet iterated over, the stream is not read on.
+# With this many events waiting for the app, reading from the stream stops.
 _INBOX_EVENTS: Final = 1024
-# How long the end of `async with` waits for the last frames to go out.
+# How long leaving `async with` waits until the last frames are written.
 _CLOSE_SECONDS: Final = 1.0
 _GIVE_UP_SECONDS: Final = 60.0
 
@@ -35,24 +35,24 @@ def connect(
     Args:
         target: the server, as gRPC names it: `host:port`.
         token: the app's JWT, or a function (it may be async) that gives one;
-            it is asked before each try to come back.
-        credentials: TLS, as by `grpc.ssl_channel_credentials()`; None: plain text.
-        give_up_after: how many seconds to try to come back after a loss.
+            it is called before each attempt to reconnect.
+        credentials: TLS, such as `grpc.ssl_channel_credentials()`; None: plain text.
+        give_up_after: for how many seconds to try to reconnect after a loss.
     """
     return Connection(target, token, credentials, give_up_after)
 
 
 class Connection:
-    """What `connect` gives.
+    """A connection to the server, as returned by `connect`.
 
-    Iterating over it yields the events of the call. That stops after `leave`,
-    and raises `Ended` when the connection ends otherwise. In a resumable room
-    a connection that breaks is no end: it comes back by itself, and says so by
-    `Reconnecting` and `Reconnected`.
+    Iterating over it yields the events of the call. The iteration stops after
+    `leave`, and raises `Ended` if the connection ends in any other way. In a
+    resumable room a broken connection reconnects by itself, and reports that
+    with `Reconnecting` and `Reconnected`.
 
     Leaving the `async with` block without `leave` looks to the peer like a
-    lost connection: a resumable room holds the seat for the server's grace
-    time, and only then the peer is told.
+    lost connection: in a resumable room the seat stays reserved for the
+    server's grace time, and the peer is told only after that.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Connection:
             partial(open_stream, target, credentials),
             token,
             give_up_after,
-            take_in=self._take_in,
+            receive=self._receive,
             lost=self._lost,
             back=self._back,
             gone=self._gone,
@@ -75,10 +75,10 @@ class Connection:
         self._left = False
         self._closing = False
         self._end: Ended | None = None
-        # What awaits an answer, by its number.
+        # The frames that await an answer, by number.
         self._asked: dict[int, tuple[pb.Frame, asyncio.Future[pb.Frame]]] = {}
         self._inbox: deque[Event] = deque()
-        self._news = asyncio.Event()  # Iterating has something to look at.
+        self._news = asyncio.Event()  # Wakes the iteration.
 
     async def __aenter__(self) -> Self:
         token = await tokens.current(self._token)
@@ -105,34 +105,34 @@ class Connection:
         """Create a room and enter it.
 
         Args:
-            resumable: have the seat held if the connection breaks, and come back to it.
+            resumable: keep the seat reserved if the connection breaks, and resume it.
 
         Raises:
-            Refused: the server would not.
+            Refused: the server refused it.
             Ended: the connection ended first.
         """
         return await self._enter("", resumable=resumable)
 
     async def join(self, room_id: str, *, resumable: bool = True) -> Room:
-        """Enter a room that there is.
+        """Enter an existing room.
 
         Args:
-            room_id: which one.
-            resumable: have the seat held if the connection breaks, and come back to it.
+            room_id: the room's UUID.
+            resumable: keep the seat reserved if the connection breaks, and resume it.
 
         Raises:
-            Refused: there is no such room, or two are in it already.
+            Refused: the room does not exist or is full.
             Ended: the connection ended first.
         """
         return await self._enter(room_id, resumable=resumable)
 
     async def leave(self) -> None:
-        """Hang up; returns when the server knows, or has let the seat go by itself.
+        """Hang up; returns when the server confirms it, or the seat is gone anyway.
 
-        The connection may enter another room.
+        The connection may then enter another room.
 
         Raises:
-            Refused: there is no room to leave.
+            Refused: this connection is in no room.
             Ended: the connection ended first.
         """
         frame = pb.Frame(room_id=self._room(), leave_room=pb.LeaveRoom())
@@ -146,31 +146,28 @@ class Connection:
         """Send the peer an SDP offer.
 
         Raises:
-            Refused: not in a room. What the server refuses comes as an event.
+            Refused: not in a room. A refusal by the server arrives as an event.
             Ended: the connection is over.
         """
-        description = pb.SessionDescription(sdp=sdp)
-        await self._send(pb.Frame(room_id=self._room(), offer=description))
+        await self._send(pb.Frame(offer=pb.SessionDescription(sdp=sdp)))
 
     async def send_answer(self, sdp: str) -> None:
         """Send the peer an SDP answer.
 
         Raises:
-            Refused: not in a room. What the server refuses comes as an event.
+            Refused: not in a room. A refusal by the server arrives as an event.
             Ended: the connection is over.
         """
-        description = pb.SessionDescription(sdp=sdp)
-        await self._send(pb.Frame(room_id=self._room(), answer=description))
+        await self._send(pb.Frame(answer=pb.SessionDescription(sdp=sdp)))
 
     async def send_candidate(self, candidate: Candidate) -> None:
-        """Send the peer an ICE candidate; an empty one means that all were sent.
+        """Send the peer an ICE candidate; an empty one means that there are no more.
 
         Raises:
-            Refused: not in a room. What the server refuses comes as an event.
+            Refused: not in a room. A refusal by the server arrives as an event.
             Ended: the connection is over.
         """
-        ice = wire.ice_candidate(candidate)
-        await self._send(pb.Frame(room_id=self._room(), ice_candidate=ice))
+        await self._send(pb.Frame(ice_candidate=wire.ice_candidate(candidate)))
 
     def __aiter__(self) -> Self:
         return self
@@ -200,7 +197,9 @@ class Connection:
 
     async def _ask(self, frame: pb.Frame) -> pb.Frame:
         """Send a frame and await the server's answer to it."""
-        self._put(frame)
+        if self._end is not None:
+            raise self._end
+        self._link.put(frame)
         reply: asyncio.Future[pb.Frame] = asyncio.get_running_loop().create_future()
         self._asked[frame.seq] = frame, reply
         self._note_inbox()
@@ -216,18 +215,14 @@ class Connection:
         return answer
 
     async def _send(self, frame: pb.Frame) -> None:
-        """Send a frame; waits only while too much is under way."""
-        self._put(frame)
+        """Send a frame to the room; wait only while too much is unacknowledged."""
+        frame.room_id = self._room()
+        self._link.put(frame)
         while self._end is None and self._link.session.full:
             self._link.may_put.clear()
             await self._link.may_put.wait()
         if self._end is not None:
             raise self._end
-
-    def _put(self, frame: pb.Frame) -> None:
-        if self._end is not None:
-            raise self._end
-        self._link.put(frame)
 
     def _tell(self, event: Event) -> None:
         self._inbox.append(event)
@@ -235,15 +230,15 @@ class Connection:
         self._note_inbox()
 
     def _note_inbox(self) -> None:
-        """Read on, or not; an answer is awaited even where nobody takes the events before it."""
+        """Read on or stop reading; a pending request must get its answer in any case."""
         if len(self._inbox) < _INBOX_EVENTS or self._asked:
             self._link.may_read.set()
         else:
             self._link.may_read.clear()
 
-    def _take_in(self, frame: pb.Frame) -> None:
+    def _receive(self, frame: pb.Frame) -> None:
         if frame.reply_to:
-            # What an acknowledgement says holds even where nobody awaits it.
+            # The answer counts even if its caller has been cancelled.
             if not frame.HasField("error"):
                 self._left = frame.HasField("leave_room")
                 self._news.set()
@@ -263,7 +258,7 @@ class Connection:
     def _back(self, frame: pb.Frame) -> None:
         resumed = frame.join_room.resumed
         if not resumed:
-            # A new session knows nothing of what awaits an answer: ask again.
+            # A new session does not know the pending requests: send them again.
             asked, self._asked = self._asked, {}
             for again, reply in asked.values():
                 self._link.put(again)
@@ -271,7 +266,7 @@ class Connection:
         self._tell(Reconnected(wire.room(frame), resumed))
 
     def _gone(self, end: Ended) -> None:
-        """Take note that the seat that was to be left is gone."""
+        """The seat is gone, so that leaving it has succeeded."""
         self._left = True
         asked, self._asked = self._asked, {}
         for frame, reply in asked.values():
@@ -285,7 +280,7 @@ class Connection:
         self._link.may_put.set()
 
     def _over(self, running: asyncio.Task[NoReturn]) -> None:
-        """Make the end known to all who wait for something."""
+        """Report the end to everything that waits."""
         failure = None if running.cancelled() else running.exception()
         if failure is not None and not isinstance(failure, Ended):
             self._end = Ended(grpc.StatusCode.INTERNAL, "The client failed.")

@@ -40,7 +40,7 @@ class Link:
         token: Token,
         give_up_after: float,
         *,
-        take_in: Callable[[pb.Frame], None],
+        receive: Callable[[pb.Frame], None],
         lost: Callable[[], None],
         back: Callable[[pb.Frame], None],
         gone: Callable[[Ended], None],
@@ -51,7 +51,7 @@ class Link:
             dial: opens a stream.
             token: the JWT for it.
             give_up_after: how many seconds to try to come back.
-            take_in: called with each frame to be acted on.
+            receive: called with each frame to act on.
             lost: called when the connection is lost, and tries to come back begin.
             back: called with the `join_room` that answers the try that led back.
             gone: called with an end after which the seat that was to be left is gone.
@@ -66,7 +66,7 @@ class Link:
         self._dial = dial
         self._token = token
         self._policy = ReconnectPolicy(give_up_after, new_tokens=not isinstance(token, str))
-        self._take_in = take_in
+        self._receive = receive
         self._lost = lost
         self._back = back
         self._gone = gone
@@ -221,7 +221,7 @@ class Link:
 
     def _arrived(self, session: Session, frame: pb.Frame) -> None:
         if self.connected:
-            self._take_in(frame)
+            self._receive(frame)
             return
         if frame.HasField("error"):
             refused = wire.refused(frame)
