@@ -16,9 +16,7 @@ func TestACutIsTheEndWithoutResume(t *testing.T) {
 	net := through(t, here.address)
 	alice, bob, _ := pair(t, net.address, here.address, dyad.WithoutResume())
 	net.cut()
-	if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrUnavailable) {
-		t.Errorf("it ended with %v", err)
-	}
+	alice.hearsEndFor(dyad.ErrUnavailable)
 	if heard := hears[dyad.PeerLeft](bob); heard.Reason != dyad.DepartureDisconnected {
 		t.Errorf("Bob heard %+v", heard)
 	}
@@ -30,9 +28,7 @@ func TestACutIsTheEndIfTheServerReservesNoSeat(t *testing.T) {
 	net := through(t, here.address)
 	alice, _, _ := pair(t, net.address, here.address)
 	net.cut()
-	if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrUnavailable) {
-		t.Errorf("it ended with %v", err)
-	}
+	alice.hearsEndFor(dyad.ErrUnavailable)
 }
 
 func TestEachTryAsksForAToken(t *testing.T) {
@@ -87,9 +83,7 @@ func TestClosingEndsTheReconnecting(t *testing.T) {
 	here := serve(t)
 	net := through(t, here.address)
 	alice, _, _ := pair(t, net.address, here.address)
-	net.refuse()
-	net.cut()
-	hears[dyad.Reconnecting](alice)
+	alice.loses(net)
 	began := time.Now()
 	alice.succeeds(alice.Close())
 	if took := time.Since(began); took > 2*time.Second {
@@ -105,10 +99,6 @@ func TestItGivesUpSomeTimeAfterTheLoss(t *testing.T) {
 	here := serve(t)
 	net := through(t, here.address)
 	alice, _, _ := pair(t, net.address, here.address, dyad.WithGiveUpAfter(time.Second))
-	net.refuse()
-	net.cut()
-	hears[dyad.Reconnecting](alice)
-	if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrUnavailable) {
-		t.Errorf("it ended with %v", err)
-	}
+	alice.loses(net)
+	alice.hearsEndFor(dyad.ErrUnavailable)
 }

@@ -3,6 +3,7 @@ package dyad_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -174,6 +175,14 @@ func (e *end) hearsOffer(sdp string) {
 	}
 }
 
+// loses cuts the connection through net, and keeps it down until net.accept.
+func (e *end) loses(net *network) {
+	e.t.Helper()
+	net.refuse()
+	net.cut()
+	hears[dyad.Reconnecting](e)
+}
+
 // leavesOver hangs up while the network is down, and succeeds once it is up again.
 func (e *end) leavesOver(net *network) {
 	e.t.Helper()
@@ -228,6 +237,14 @@ func (e *end) hearsEnd() error {
 		e.t.Fatalf("heard %#v, not the end", event)
 	}
 	return err
+}
+
+// hearsEndFor checks that the events end with an error that is cause.
+func (e *end) hearsEndFor(cause error) {
+	e.t.Helper()
+	if err := e.hearsEnd(); !errors.Is(err, cause) {
+		e.t.Errorf("it ended with %v", err)
+	}
 }
 
 // pair returns Alice, who created a room, and Bob, who joined it, each through
