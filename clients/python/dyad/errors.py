@@ -1,7 +1,7 @@
 """Everything that can go wrong, as one small tree.
 
-`Refused` is one frame that came to nothing; the call goes on. `Ended` is the
-end of the connection, and which kind of `Ended` says whether to come back.
+`Refused` means that the server refused one frame; the call goes on. `Ended`
+means that the connection is over, and its class says whether to connect again.
 """
 
 import enum
@@ -11,7 +11,7 @@ import grpc
 
 
 class DyadError(Exception):
-    """Any failure of Dyad's own."""
+    """The base of all errors of this package."""
 
 
 class Refusal(enum.IntEnum):
@@ -26,12 +26,12 @@ class Refusal(enum.IntEnum):
 
     @classmethod
     def _missing_(cls, _value: object) -> "Refusal":
-        """Read what only a newer server says as not said."""
+        """Read a value that only a newer server knows as UNSPECIFIED."""
         return cls.UNSPECIFIED
 
 
 class Refused(DyadError):  # noqa: N818 - it names what happened to the frame
-    """A frame was refused, and nothing came of it. The call goes on.
+    """The server refused a frame, which had no effect. The call goes on.
 
     Raised where an answer is awaited (`create`, `join`, `leave`); an event
     where none is (`send_offer`, `send_answer`, `send_candidate`).
@@ -58,10 +58,10 @@ class Ended(DyadError):  # noqa: N818 - it names what happened to the call
     Attributes:
         code: the gRPC status it ended with.
         message: for the person reading the log.
-        should_retry: whether to come back just like that.
-        retry_after: how many seconds to wait before that, where the server
-            said so. Add some jitter.
-        final: whether the server said not to come back, because the same user
+        should_retry: whether to connect again without any change.
+        retry_after: how many seconds to wait before that, if the server said
+            so. Add some jitter.
+        final: whether the server said not to reconnect, because the same user
             has the seat on another connection.
     """
 
@@ -86,7 +86,7 @@ class Ended(DyadError):  # noqa: N818 - it names what happened to the call
 
 
 class Unauthenticated(Ended):
-    """No token, or one that does not hold. Come back with a new one."""
+    """The token is missing or not valid. Connect again with a new one."""
 
 
 class Forbidden(Ended):
@@ -94,13 +94,13 @@ class Forbidden(Ended):
 
 
 class Overloaded(Ended):
-    """More than a limit allows: too large, too fast, or not read. Come back slower."""
+    """A limit was exceeded: too large, too fast, or not read. Slow down, then reconnect."""
 
     should_retry = True
 
 
 class TimedOut(Ended):
-    """No room was entered in time, or nobody else came."""
+    """No room was entered in time, or no peer joined in time."""
 
 
 class TakenOver(Ended):
@@ -112,7 +112,7 @@ class TakenOver(Ended):
 
 
 class Unavailable(Ended):
-    """The server is going away or out of reach. Come back after `retry_after`."""
+    """The server is going away or out of reach. Reconnect after `retry_after`."""
 
     should_retry = True
 
@@ -137,8 +137,8 @@ def ended(code: grpc.StatusCode, message: str, retry_after_ms: str | None = None
     Args:
         code: the status.
         message: its details.
-        retry_after_ms: the trailer of that name, where there was one; a
-            negative one says not to come back.
+        retry_after_ms: the trailer of that name, if there was one; a negative
+            value says not to reconnect.
     """
     try:
         retry_after = None if retry_after_ms is None else int(retry_after_ms) / 1000

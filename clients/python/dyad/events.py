@@ -8,11 +8,11 @@ from dyad.errors import Refused
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Somebody in a room, as the app's token names them.
+    """A user in a room, as named by the app's token.
 
     Attributes:
         user_id: the token's `sub`.
-        email: the token's `email`; empty where it has none.
+        email: the token's `email`; empty if it has none.
     """
 
     user_id: str
@@ -25,7 +25,7 @@ class Room:
 
     Attributes:
         room_id: what the other participant needs to join.
-        peer: who was there already; None: nobody.
+        peer: the participant already there; None: the room was empty.
         polite: the role in the W3C's "perfect negotiation".
     """
 
@@ -41,19 +41,19 @@ class Departure(enum.IntEnum):
     LEFT = 1
     """They hung up."""
     DISCONNECTED = 2
-    """Their connection ended without that."""
+    """Their connection ended without a hang-up."""
     REPLACED = 3
-    """They lost the state of the call: they join again, and the two negotiate anew."""
+    """They lost the state of the call: they join again, and the two negotiate again."""
 
     @classmethod
     def _missing_(cls, _value: object) -> "Departure":
-        """Read what only a newer server says as not said."""
+        """Read a value that only a newer server knows as UNSPECIFIED."""
         return cls.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True)
 class PeerJoined:
-    """Somebody came into the room."""
+    """The peer joined the room."""
 
     participant: Participant
 
@@ -105,7 +105,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Reconnecting:
-    """The connection broke, and tries to come back begin. What is sent meanwhile waits."""
+    """The connection broke, and the client is reconnecting. Frames sent meanwhile wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ class Reconnected:
 
     Attributes:
         room: as it is now.
-        resumed: nothing is lost, and the peer noticed nothing. False: what was
-            under way may be, and the two negotiate anew.
+        resumed: nothing was lost, and the peer noticed nothing. False: frames
+            under way may be lost, and the two negotiate again.
     """
 
     room: Room

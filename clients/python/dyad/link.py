@@ -14,7 +14,7 @@ from dyad.stream import Dial, Stream
 from dyad.tokens import Token
 from dyad.v1 import signaling_pb2 as pb
 
-# How long a try to come back may go without an answer.
+# How long one attempt to reconnect waits for an answer.
 _TRY_SECONDS: Final = 8.0
 # The server sends something at least every 10 s. A proxy that answers pings for
 # a server that is gone does not.
@@ -24,14 +24,14 @@ _BEAT_SECONDS: Final = 10.0
 
 
 class Link:
-    """Carries a session, and comes back with it where that is possible.
+    """Carries a session, and reconnects it if possible.
 
     Attributes:
-        session: what is said; another one after a return without the seat.
+        session: the current session; a new one if the seat could not be resumed.
         connected: whether the session has a stream, as far as is known.
-        leaving: whether all that is still wanted is to leave.
+        leaving: whether the app only waits to leave.
         may_read: cleared by the owner while too much waits for the app.
-        may_put: cleared by the owner where it waits until `session` is not full.
+        may_put: cleared by the owner while it waits until `session` is not full.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class Link:
         Args:
             dial: opens a stream.
             token: the JWT for it.
-            give_up_after: how many seconds to try to come back.
+            give_up_after: for how many seconds to try to reconnect.
             receive: called with each frame to act on.
-            lost: called when the connection is lost, and tries to come back begin.
-            back: called with the `join_room` that answers the try that led back.
-            gone: called with an end after which the seat that was to be left is gone.
+            lost: called when the connection is lost and reconnecting begins.
+            back: called with the server's `join_room` after a reconnect.
+            gone: called with the end of a connection whose seat is gone while leaving.
         """
         self.session = Session()
         self.connected = True
@@ -81,7 +81,7 @@ class Link:
         self._to_write.set()
 
     def close(self) -> None:
-        """Say no more once what waits is written."""
+        """Finish the stream once all waiting frames are written."""
         self._closing = True
         self._to_write.set()
         self.may_read.set()
@@ -99,7 +99,7 @@ class Link:
                 continue
             if self._closing or not self.session.resume_token:
                 raise end
-            progress = self.session.acknowledged + self.session.taken_in
+            progress = self.session.acknowledged + self.session.received
             again: Try | None = self._policy.broke(end, progress=progress, now=_now())
             self._disconnected()
             while again is not None:
@@ -134,7 +134,7 @@ class Link:
         return await self._carry(self.session, token)
 
     async def _try(self, how: How) -> Ended:
-        """Come back, or not; how the stream ended."""
+        """Try once to reconnect; return how the stream ended."""
         if how is How.RESUME:
             session = self.session
             session.cut()
@@ -159,13 +159,13 @@ class Link:
         except (Ended, TimeoutError):
             raise
         except Exception as failure:
-            # The network that is gone may be the one that it needs too.
+            # The function may need the same network that is down.
             raise ended(
                 grpc.StatusCode.UNAVAILABLE, "The function that gives the token failed."
             ) from failure
 
     async def _carry(self, session: Session, token: str) -> Ended:
-        """Carry `session` on one stream; how that ended."""
+        """Carry `session` on one stream; return how that ended."""
         self._beat_due = False
         async with self._dial(token) as stream:
             writing = asyncio.create_task(self._write(stream, session), name="dyad-write")
@@ -186,10 +186,10 @@ class Link:
                 request = pb.SignalRequest()
             if request is not None:
                 if not await stream.write(request):
-                    # However much waits for the app, the reader shall know.
+                    # The reader must notice the end, even if many events wait.
                     self.may_read.set()
                     return
-                # A write under way as a heartbeat came is the answer to it.
+                # A write under way when a heartbeat came answers it.
                 self._beat_due = False
                 self._note_space()
             elif self._closing:
@@ -244,7 +244,7 @@ class Link:
 
 
 async def _hear(stream: Stream) -> pb.SignalResponse | None:
-    """The next message; None: the server ended the call, and all is well.
+    """The next message; None: the server ended the stream with OK.
 
     Raises:
         Ended: it ended otherwise, or the server has fallen silent.

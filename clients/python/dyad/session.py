@@ -1,7 +1,7 @@
-"""This side of a session: numbers in, numbers out, and what the server may still lack.
+"""This side of a session: numbers in, numbers out, and the frames the server may still lack.
 
-Plain state, without I/O: the link asks it what to write next, and tells it what
-came. It knows nothing of the streams that carry it, one after another.
+Plain state, without I/O: the link asks it what to write next, and reports
+what arrived. It knows nothing of the streams that carry it, one after another.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ import grpc
 from dyad.errors import ended
 from dyad.v1 import signaling_pb2 as pb
 
-# What may stand unacknowledged, and what is acknowledged at the latest; docs/protocol.md.
+# The bounds of unacknowledged frames, and when an acknowledgement is due; docs/protocol.md.
 UNACKED_FRAMES: Final = 256
 UNACKED_BYTES: Final = 256 * 1024
 ACK_FRAMES: Final = 32
@@ -21,7 +21,7 @@ ACK_BYTES: Final = 32 * 1024
 
 # What goes into one message; a larger frame goes alone.
 _MESSAGE_BYTES: Final = 200 * 1024
-# What a frame takes in a message beside itself: its tag, its length, its `ack`.
+# What a frame adds to a message besides its own bytes: its tag, its length, its `ack`.
 _FRAME_OVERHEAD: Final = 24
 
 
@@ -33,11 +33,11 @@ class Session:
     after a `cut`.
 
     Attributes:
-        taken_in: the highest number taken in from the server.
-        acknowledged: the highest number that the server said it has taken in.
-        room_id: where the server seated it; empty: nowhere.
-        resume_token: gives the seat back; empty: none is held.
-        resuming: whether the seat was asked for again and no answer has come.
+        received: the highest number received from the server.
+        acknowledged: the highest number that the server has acknowledged.
+        room_id: the room it is in; empty: none.
+        resume_token: resumes the seat; empty: there is no seat to resume.
+        resuming: whether a resume awaits its answer.
     """
 
     __slots__ = (
@@ -52,34 +52,34 @@ class Session:
         "_written",
         "_written_bytes",
         "acknowledged",
+        "received",
         "resume_token",
         "resuming",
         "room_id",
-        "taken_in",
     )
 
     def __init__(self) -> None:
-        self.taken_in = 0
+        self.received = 0
         self.acknowledged = 0
         self.resume_token = ""
         self.resuming = False
         self.room_id = ""
         self._asked = False
         self._keeping = False
-        # Of the frames kept, which stand in order, the first so many are written.
+        # Of the frames kept, in order, the first `_written` are written.
         self._last = 0
         self._kept: deque[tuple[pb.Frame, int]] = deque()
         self._kept_bytes = 0
         self._written = 0
         self._written_bytes = 0
-        # Of the frames taken in, those up to here are acknowledged.
+        # The received frames up to this number are acknowledged.
         self._told = 0
         self._untold_bytes = 0
         self._owes_ack = False
 
     @property
     def full(self) -> bool:
-        """Whether so much is kept that whoever adds to it should wait."""
+        """Whether so much is kept that adding more should wait."""
         return len(self._kept) > UNACKED_FRAMES or self._kept_bytes > UNACKED_BYTES
 
     def put(self, frame: pb.Frame) -> int:
@@ -107,7 +107,7 @@ class Session:
         if not frames and not self._ack_due():
             return None
         request = pb.SignalRequest(frames=frames or [pb.Frame()])
-        request.frames[-1].ack = self._told = self.taken_in
+        request.frames[-1].ack = self._told = self.received
         self._untold_bytes = 0
         self._owes_ack = False
         return request
@@ -116,24 +116,24 @@ class Session:
         """Take note of a frame from the server.
 
         Returns:
-            Whether it is to be acted on; otherwise it was before.
+            Whether to act on it; False: it is a repeat.
 
         Raises:
-            TakenOver: a frame is missing, or the seat was not given back.
+            TakenOver: a frame is missing, or the seat was not resumed.
         """
         if self.resuming:
             self._take_up(frame)
             return True
         self._note_ack(frame.ack)
-        if frame.seq and frame.seq <= self.taken_in:
+        if frame.seq and frame.seq <= self.received:
             return False
-        if frame.seq > self.taken_in + 1:
+        if frame.seq > self.received + 1:
             raise ended(
                 grpc.StatusCode.ABORTED,
-                f"Number {frame.seq} came from the server; number {self.taken_in + 1} was next.",
+                f"Number {frame.seq} came from the server; number {self.received + 1} was next.",
             )
         if frame.seq:
-            self.taken_in = frame.seq
+            self.received = frame.seq
             self._untold_bytes += frame.ByteSize()
         if frame.reply_to and frame.WhichOneof("event") in ("join_room", "leave_room"):
             self.room_id = frame.room_id if frame.HasField("join_room") else ""
@@ -142,7 +142,7 @@ class Session:
         return True
 
     def cut(self) -> None:
-        """Take note that the stream broke: `take` begins another one by asking for the seat."""
+        """Take note that the stream broke: `take` begins the next one with a resume."""
         self.resuming = True
         self._asked = False
 
@@ -151,12 +151,12 @@ class Session:
             return None
         self._asked = True
         join_room = pb.JoinRoom(resumable=True, resume_token=self.resume_token)
-        frame = pb.Frame(room_id=self.room_id, ack=self.taken_in, join_room=join_room)
+        frame = pb.Frame(room_id=self.room_id, ack=self.received, join_room=join_room)
         return pb.SignalRequest(frames=[frame])
 
     def _take_up(self, answer: pb.Frame) -> None:
         if not answer.join_room.resumed:
-            raise ended(grpc.StatusCode.ABORTED, "The seat was not given back.")
+            raise ended(grpc.StatusCode.ABORTED, "The server did not resume the seat.")
         self.resuming = False
         self.resume_token = answer.join_room.resume_token
         self._note_ack(answer.ack)
@@ -179,7 +179,7 @@ class Session:
         return frames
 
     def _may_stand(self, size: int) -> bool:
-        """Whether so much more may stand unacknowledged; one frame always may."""
+        """Whether so many more bytes may be unacknowledged; one frame always may."""
         return not self._written or (
             self._written < UNACKED_FRAMES and self._written_bytes + size <= UNACKED_BYTES
         )
@@ -187,7 +187,7 @@ class Session:
     def _ack_due(self) -> bool:
         return (
             self._owes_ack
-            or self.taken_in - self._told >= ACK_FRAMES
+            or self.received - self._told >= ACK_FRAMES
             or self._untold_bytes >= ACK_BYTES
         )
 
@@ -198,7 +198,7 @@ class Session:
             self._forget(min(ack - first + 1, self._written))
 
     def _forget(self, count: int) -> None:
-        """Drop the first so many of the frames kept."""
+        """Drop the first `count` of the frames kept."""
         for _ in range(min(count, len(self._kept))):
             _, size = self._kept.popleft()
             self._kept_bytes -= size

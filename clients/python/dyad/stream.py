@@ -12,7 +12,7 @@ from dyad.errors import Ended, ended
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
 
-# A server that froze, or a network that went, is noticed within 8 seconds.
+# A frozen server or a lost network is noticed within 8 seconds.
 # `keepalive_timeout_ms` alone has no effect; `ping_timeout_ms` has.
 _OPTIONS: Final = (
     ("grpc.keepalive_time_ms", 5_000),
@@ -73,7 +73,7 @@ class Stream:
         self._responses: AsyncIterator[pb.SignalResponse] = aiter(self._call)
 
     async def read(self) -> pb.SignalResponse | None:
-        """The next message; None: the server ended the call, and all is well.
+        """The next message; None: the server ended the stream with OK.
 
         Raises:
             Ended: it ended otherwise.
@@ -114,7 +114,7 @@ class Stream:
         self._call.cancel()
 
     async def _settled(self) -> Ended | None:
-        """How the call, which is over, ended; None: all is well."""
+        """How the call, which is over, ended; None: with OK."""
         until = asyncio.get_running_loop().time() + _SETTLE_SECONDS
         while not self._outcome.done():
             if asyncio.get_running_loop().time() > until:
@@ -128,8 +128,8 @@ class Stream:
 
         A write that meets the end of its call puts a status of its own in its
         place (https://github.com/grpc/grpc/issues/36066). Where that comes
-        after, this was called before; where it comes before, nobody tells of
-        the true one, and `_settled` looks for it.
+        after, this was called before; where it comes before, the true one is
+        not reported, and `_settled` looks for it.
         """
         code, details = _at_once(call.code()), _at_once(call.details())
         if self._outcome.done() or (code, details) == _MADE_UP:
@@ -150,4 +150,4 @@ def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
         coroutine.send(None)
     except StopIteration as done:
         return cast("T", done.value)
-    raise RuntimeError("The call is done, and yet its status is not there.")
+    raise RuntimeError("The call is done, but its status is missing.")

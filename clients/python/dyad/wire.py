@@ -1,4 +1,4 @@
-"""Where the contract's frames and this client's values meet."""
+"""Convert between the contract's frames and this client's values."""
 
 from collections.abc import Callable
 from typing import Final
@@ -19,21 +19,21 @@ from dyad.v1 import signaling_pb2 as pb
 
 
 def event(frame: pb.Frame) -> Event | None:
-    """What a frame from the server tells; None where this client does not know it."""
+    """The event of a frame from the server; None: this client does not know it."""
     kind = frame.WhichOneof("event")
     read = None if kind is None else _EVENTS.get(kind)
     return None if read is None else read(frame)
 
 
 def room(frame: pb.Frame) -> Room:
-    """The room that a `join_room` acknowledgement speaks of."""
+    """The room in a `join_room` acknowledgement."""
     joined = frame.join_room
     peer = _participant(joined.peer) if joined.HasField("peer") else None
     return Room(frame.room_id, peer, joined.polite)
 
 
 def refused(frame: pb.Frame) -> Refused:
-    """The refusal that an `error` frame speaks of."""
+    """The refusal in an `error` frame."""
     return Refused(Refusal(frame.error.code), frame.error.message)
 
 

@@ -53,7 +53,7 @@ def say(event: str, **rest: object) -> None:
 
 
 class Side:
-    """Does what the scenario says, prints what it takes in, and checks it."""
+    """Does what the scenario says, prints what it receives, and checks it."""
 
     def __init__(self, connection: dyad.Connection, role: Role) -> None:
         self.connection = connection
@@ -73,31 +73,31 @@ class Side:
         return room
 
     async def hears_join(self) -> None:
-        """Take in that the other one came."""
+        """Receive the other side's join."""
         joined = await self._hears(dyad.PeerJoined)
         say("peer_joined", peer=joined.participant.user_id)
 
     async def hears_offer(self) -> None:
-        """Take in the other one's offer."""
+        """Receive the other side's offer."""
         offer = await self._hears(dyad.Offer)
         say("offer", n=1, sdp=offer.sdp)
         self._same("the offer", offer.sdp, sdp(self.peer, "offer"))
 
     async def hears_answer(self) -> None:
-        """Take in the other one's answer."""
+        """Receive the other side's answer."""
         answer = await self._hears(dyad.Answer)
         say("answer", n=1, sdp=answer.sdp)
         self._same("the answer", answer.sdp, sdp(self.peer, "answer"))
 
     async def hears_candidates(self) -> None:
-        """Take in all of the other one's candidates."""
+        """Receive all of the other side's candidates."""
         for n, due in enumerate(candidates(self.peer), start=1):
             heard = await self._hears(dyad.Candidate)
             say("candidate", n=n, candidate=heard.candidate)
             self._same(f"candidate {n}", _fields(heard), _fields(due))
 
     async def hears_leave(self) -> None:
-        """Take in that the other one hung up."""
+        """Receive the other side's hang-up."""
         left = await self._hears(dyad.PeerLeft)
         say("peer_left", reason=left.reason.name)
         self._same("the reason", left.reason, dyad.Departure.LEFT)
