@@ -28,7 +28,7 @@ export function withoutToken(hash: string): string {
     .join("&");
 }
 
-/** What a person sends to whoever is to join: never the token. */
+/** What a person sends to the other participant: never the token. */
 export function invitation(page: Location, roomId: string): string {
   return `${page.origin}${page.pathname}#room=${encodeURIComponent(roomId)}`;
 }

@@ -61,7 +61,7 @@ export function showInvitation(address: string | undefined): void {
   invitationRow.hidden = address === undefined;
 }
 
-/** A link can name any server, and whoever connects gives that their token. */
+/** A link can name any server, and connecting gives that server the token. */
 export function warnOfServer(address: string | undefined): void {
   serverNote.textContent = `This link uses the server ${address}: connect only if you trust it with your token.`;
   serverNote.hidden = address === undefined;

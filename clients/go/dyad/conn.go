@@ -13,7 +13,7 @@ import (
 const (
 	// Past this many bytes not yet written, sending waits.
 	outboxBytes = 1 << 20
-	// How long Close waits for the last frames to go out.
+	// How long Close waits until the last frames are written.
 	closeTimeout = time.Second
 )
 
@@ -27,14 +27,14 @@ type Conn struct {
 	over        chan struct{}
 
 	mu sync.Mutex
-	// changed is closed and made anew whenever something below changes.
+	// changed is closed and replaced whenever something below changes.
 	changed chan struct{}
 	session *session
 	inbox   []waiting
-	// inboxBytes is how much the frames took that inbox tells of.
+	// inboxBytes is the size of the frames behind inbox.
 	inboxBytes int
 	replies    map[uint64]*reply
-	// leaving is the answer to a leave_room that is on its way; nil: none is.
+	// leaving is the reply to a leave_room under way; nil: there is none.
 	leaving *reply
 	// left: it has taken effect.
 	left, closing bool
@@ -48,7 +48,7 @@ type waiting struct {
 	size  int
 }
 
-// reply is what comes of a frame that the server answers: one of the two.
+// reply is the outcome of a frame that the server answers: one of the two.
 type reply struct {
 	frame *dyadv1.Frame
 	err   error
@@ -60,7 +60,7 @@ func (c *Conn) Create(ctx context.Context) (Room, error) {
 	return c.enter(ctx, "")
 }
 
-// Join enters a room that there is. The error is *[Refused] ([ErrRoomNotFound],
+// Join enters an existing room. The error is *[Refused] ([ErrRoomNotFound],
 // [ErrRoomFull]), *[Ended], [ErrClosed] or ctx's.
 func (c *Conn) Join(ctx context.Context, roomID string) (Room, error) {
 	return c.enter(ctx, roomID)
@@ -77,8 +77,8 @@ func (c *Conn) enter(ctx context.Context, roomID string) (Room, error) {
 }
 
 // Leave hangs up, and returns when the server knows. [Conn.Events] then ends;
-// the connection may enter another room. The error is *[Refused] (there is no
-// room to leave), *[Ended], [ErrClosed] or ctx's.
+// the connection may enter another room. The error is *[Refused] (this
+// connection is in no room), *[Ended], [ErrClosed] or ctx's.
 func (c *Conn) Leave(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,7 +97,7 @@ func (c *Conn) Leave(ctx context.Context) error {
 
 // SendOffer sends the peer an SDP offer. It does not wait unless 1 MiB waits to
 // be written already. The error is *[Refused] (not in a room), *[Ended],
-// [ErrClosed] or ctx's; what the server refuses comes as an event.
+// [ErrClosed] or ctx's; a refusal by the server arrives as an event.
 func (c *Conn) SendOffer(ctx context.Context, sdp string) error {
 	return c.send(ctx, func(roomID string) *dyadv1.Frame { return offer(roomID, sdp) })
 }
@@ -108,7 +108,7 @@ func (c *Conn) SendAnswer(ctx context.Context, sdp string) error {
 }
 
 // SendCandidate sends the peer an ICE candidate, as [Conn.SendOffer] does; an
-// empty one means that all candidates were sent.
+// empty one means that there are no more.
 func (c *Conn) SendCandidate(ctx context.Context, candidate Candidate) error {
 	return c.send(ctx, func(roomID string) *dyadv1.Frame { return iceCandidate(roomID, candidate) })
 }
@@ -214,7 +214,7 @@ func (c *Conn) room() (string, error) {
 	return c.session.roomID, nil
 }
 
-// wait lets go of mu until ready says so or ctx ends. Hold mu.
+// wait releases mu until ready returns true or ctx ends. Hold mu.
 func (c *Conn) wait(ctx context.Context, ready func() bool) error {
 	for !ready() {
 		changed := c.changed
@@ -230,7 +230,7 @@ func (c *Conn) wait(ctx context.Context, ready func() bool) error {
 	return nil
 }
 
-// notify lets all who wait look again. Hold mu.
+// notify wakes everything that waits for a change. Hold mu.
 func (c *Conn) notify() {
 	close(c.changed)
 	c.changed = make(chan struct{})

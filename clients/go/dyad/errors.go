@@ -18,13 +18,13 @@ type Refusal int32
 const (
 	// ErrInvalidFrame: the frame breaks the contract.
 	ErrInvalidFrame Refusal = iota + 1
-	// ErrRoomNotFound: there is no such room, or no longer.
+	// ErrRoomNotFound: the room does not exist, or no longer.
 	ErrRoomNotFound
-	// ErrRoomFull: two are in the room already.
+	// ErrRoomFull: the room has two participants already.
 	ErrRoomFull
 	// ErrNotInRoom: this connection is not in that room.
 	ErrNotInRoom
-	// ErrPeerAbsent: nobody else is in the room to receive this.
+	// ErrPeerAbsent: there is no peer in the room to receive this.
 	ErrPeerAbsent
 )
 
@@ -48,7 +48,7 @@ func (r Refusal) String() string {
 
 func (r Refusal) Error() string { return "dyad: refused: " + r.String() }
 
-// Refused says that a frame was refused and nothing came of it. The call goes
+// Refused says that the server refused a frame, which had no effect. The call goes
 // on. It is an error where an answer is awaited ([Conn.Create], [Conn.Join],
 // [Conn.Leave]), and an [Event] where none is.
 type Refused struct {
@@ -75,7 +75,7 @@ var (
 	// ErrOverloaded: the client exceeded a limit: a frame too large, too many
 	// frames, or events not read. Connect again, and send less.
 	ErrOverloaded = errors.New("dyad: overloaded")
-	// ErrTimedOut: no room was entered in time, or nobody else came.
+	// ErrTimedOut: no room was entered in time, or no peer joined in time.
 	ErrTimedOut = errors.New("dyad: timed out")
 	// ErrTakenOver: another connection of the same user took the seat (RetryAfter
 	// is negative), or the two ends can no longer be kept in step.

@@ -6,11 +6,11 @@ import "fmt"
 // [Answer], [Candidate], *[Refused], [Reconnecting] or [Reconnected].
 type Event interface{ event() }
 
-// A Participant is somebody in a room, as the app's token names them.
+// A Participant is a user in a room, as named by the app's token.
 type Participant struct {
 	// UserID is the token's sub.
 	UserID string
-	// Email is the token's email; empty where it has none.
+	// Email is the token's email; empty if it has none.
 	Email string
 }
 
@@ -18,13 +18,13 @@ type Participant struct {
 type Room struct {
 	// ID is what the other participant needs to join.
 	ID string
-	// Peer is who was there already; nil: nobody.
+	// Peer is the participant already there; nil: the room was empty.
 	Peer *Participant
 	// Polite is the role in the W3C's "perfect negotiation".
 	Polite bool
 }
 
-// PeerJoined says that somebody came into the room.
+// PeerJoined says that the peer joined the room.
 type PeerJoined struct{ Participant Participant }
 
 // PeerLeft says that the peer is gone.
@@ -90,7 +90,7 @@ const (
 	DepartureUnspecified Departure = iota
 	// DepartureLeft: they hung up.
 	DepartureLeft
-	// DepartureDisconnected: their connection ended without that.
+	// DepartureDisconnected: their connection ended without a hang-up.
 	DepartureDisconnected
 	// DepartureReplaced: they lost the state of the call and join again:
 	// negotiate again.

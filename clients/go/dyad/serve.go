@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// More events than this may not wait for the app. Reading no further would leave
-// heartbeats unanswered, so it is the connection that ends.
+// More events than this may not wait for the app. If reading stopped, heartbeats
+// would go unanswered, so the connection ends instead.
 const inboxBytes = 1 << 20
 
 // serve reads and writes until the stream is over, and says how it ended.
@@ -75,7 +75,7 @@ func (c *Conn) takeIn(frames []*dyadv1.Frame) *Ended {
 	return c.arrive(frames)
 }
 
-// arrive takes in what is new among frames. Hold mu.
+// arrive processes the frames that are new. Hold mu.
 func (c *Conn) arrive(frames []*dyadv1.Frame) *Ended {
 	for _, frame := range frames {
 		fresh, end := c.session.arrive(frame)
@@ -96,10 +96,10 @@ func (c *Conn) arrive(frames []*dyadv1.Frame) *Ended {
 	return nil
 }
 
-// tell passes on what a frame says to whom it concerns. Hold mu.
+// tell passes a frame to its caller, or to the app as an event. Hold mu.
 func (c *Conn) tell(frame *dyadv1.Frame) {
 	if frame.GetReplyTo() != 0 {
-		// What an acknowledgement says holds even where nobody awaits it.
+		// The answer counts even if its caller has been cancelled.
 		switch {
 		case frame.GetJoinRoom() != nil:
 			c.session.entered(frame)
@@ -124,7 +124,7 @@ func (c *Conn) tell(frame *dyadv1.Frame) {
 	}
 }
 
-// put holds an event for the app. Hold mu.
+// put queues an event for the app. Hold mu.
 func (c *Conn) put(event Event, size int) {
 	c.inbox = append(c.inbox, waiting{event, size})
 	c.inboxBytes += size

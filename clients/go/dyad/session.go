@@ -13,12 +13,12 @@ const (
 	// A side acknowledges at the latest after this much; docs/protocol.md.
 	ackFrames = 32
 	ackBytes  = 32 << 10
-	// More than this may not stand unacknowledged.
+	// More than this may not be unacknowledged.
 	unackedFrames = 256
 	unackedBytes  = 256 << 10
 	// A message gathers at most this much; a larger frame goes alone.
 	messageBytes = 200 << 10
-	// What a frame takes in a message beside itself: its tag, its length, its ack.
+	// What a frame adds to a message besides its own bytes: its tag, its length, its ack.
 	frameOverhead = 24
 )
 
@@ -40,7 +40,7 @@ type session struct {
 	writtenBytes int
 	// waitingBytes is how much is not yet written.
 	waitingBytes int
-	// takenIn is the highest number taken in from the server.
+	// takenIn is the highest number received from the server.
 	takenIn      uint64
 	ackSent      uint64
 	takenInBytes int
@@ -54,7 +54,7 @@ type outbound struct {
 	size  int
 }
 
-// put numbers a frame and holds it for the next take. It returns the number,
+// put numbers a frame and keeps it for the next take. It returns the number,
 // which the server's reply_to will name.
 func (s *session) put(frame *dyadv1.Frame) uint64 {
 	s.last++
@@ -126,7 +126,7 @@ func (s *session) ackDue() bool {
 }
 
 // arrive takes note of an inbound frame's number and ack. It returns whether
-// the frame is to be taken in; otherwise it was before.
+// to act on the frame; if not, it is a repeat.
 func (s *session) arrive(frame *dyadv1.Frame) (bool, *Ended) {
 	if end := s.acknowledged(frame.GetAck()); end != nil {
 		return false, end
@@ -158,7 +158,7 @@ func (s *session) acknowledged(ack uint64) *Ended {
 	return nil
 }
 
-// forget lets go of the first n frames, which are written.
+// forget drops the first n frames, which are written.
 func (s *session) forget(n int) {
 	for _, gone := range s.frames[:n] {
 		s.writtenBytes -= gone.size

@@ -29,8 +29,8 @@ interface Asked {
 /**
  * A session with the server: ask for a room, say things, iterate over what happens.
  *
- * A connection that breaks while in a room is made again, as docs/protocol.md
- * says; `reconnecting` and `reconnected` tell. The iteration ends after
+ * A connection that breaks while in a room reconnects, as docs/protocol.md
+ * says; the events `reconnecting` and `reconnected` report it. The iteration ends after
  * `close()`, and throws a DyadError when the session was ended by anything
  * else. There is one stream of events, so iterate once.
  */
@@ -62,7 +62,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
     return this.#enter("", options);
   }
 
-  /** Joins the room that somebody created. */
+  /** Joins an existing room. */
   async join(roomId: string, options?: EnterOptions): Promise<Room> {
     return this.#enter(roomId, options);
   }
@@ -182,7 +182,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
     this.#room = room;
     this.#events.put({ type: "reconnected", room, resumed: join.resumed });
     if (!join.resumed) {
-      // The new session knows nothing of what somebody waits for.
+      // The new session does not know the pending requests.
       const asked = [...this.#asked.values()];
       this.#asked.clear();
       asked.forEach((one) => this.#asked.set(this.#carrier.put(one.frame), one));
@@ -196,7 +196,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
     this.#over = failure ?? new DyadError("closed", "This connection is closed.");
     this.#room = undefined;
     for (const { frame, resolve, reject } of this.#asked.values()) {
-      // A session that is over sits nowhere.
+      // A session that is over is in no room.
       if (frame.event.case === "leaveRoom") resolve(undefined);
       else reject(this.#over);
     }

@@ -9,7 +9,7 @@ export type ErrorCode =
   | "deadline_exceeded" | "aborted" | "taken_over" | "unavailable" | "lost" | "closed" | "protocol"
   | "invalid_frame" | "room_not_found" | "room_full" | "not_in_room" | "peer_absent" | "refused";
 
-/** Any failure of this library's own. Its message is one plain sentence. */
+/** The base of all errors of this library. Its message is one plain sentence. */
 export class DyadError extends Error {
   override readonly name = "DyadError";
 
@@ -69,7 +69,7 @@ export function ended(reason: unknown): DyadError {
     : new DyadError("protocol", `This is no Dyad server, or a very different one: ${status.rawMessage}`);
 }
 
-/** The connection is gone and nobody said why. */
+/** The connection is gone for an unknown reason. */
 export function lost(): DyadError {
   return new DyadError("lost", "The connection to the server was lost.", true);
 }

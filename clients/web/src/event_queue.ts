@@ -1,4 +1,4 @@
-/** Holds values until they are asked for, in order; then the end, or what went wrong. */
+/** Keeps values in order until they are asked for; then the end, or the failure. */
 export class EventQueue<T> {
   readonly #values: T[] = [];
   #over: { readonly failure: Error | undefined } | undefined;
@@ -9,7 +9,7 @@ export class EventQueue<T> {
     this.#wake();
   }
 
-  /** No more will come; with a failure, whoever asks is told after the last value. */
+  /** No more will come; a failure is thrown after the last value. */
   end(failure: Error | undefined): void {
     this.#over ??= { failure };
     this.#wake();

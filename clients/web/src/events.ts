@@ -10,7 +10,7 @@ import {
   LeaveRoom_Reason,
 } from "./gen/dyad/v1/signaling_pb.js";
 
-/** Somebody in a room, as the app's token names them. */
+/** A user in a room, as named by the app's token. */
 export interface Participant {
   readonly userId: string;
   /** Empty where the token has none. */
@@ -24,7 +24,7 @@ export interface Room {
   readonly roomId: string;
   /** The role in the W3C's "perfect negotiation". */
   readonly polite: boolean;
-  /** Who was there already; undefined: nobody was. */
+  /** The participant already there; undefined: the room was empty. */
   readonly peer: Participant | undefined;
 }
 
@@ -36,11 +36,11 @@ export type ConnectionEvent =
   | { readonly type: "answer"; readonly sdp: string }
   | { readonly type: "candidate"; readonly candidate: RTCIceCandidateInit }
   | { readonly type: "error"; readonly error: DyadError }
-  /** The connection broke and is being made again; what is said meanwhile is kept. */
+  /** The connection broke and the client is reconnecting; frames sent meanwhile wait. */
   | { readonly type: "reconnecting" }
   /**
-   * It is there again. `resumed`: nothing was lost. Else the seat is a new one,
-   * what was under way is lost, and the two negotiate anew.
+   * The client has reconnected. `resumed`: nothing was lost. Otherwise the seat is
+   * new, frames under way are lost, and the two negotiate again.
    */
   | { readonly type: "reconnected"; readonly room: Room; readonly resumed: boolean };
 

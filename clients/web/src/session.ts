@@ -23,10 +23,10 @@ interface Kept<F> {
 }
 
 /**
- * One participant's numbers in and out, and what the server may still lack.
+ * One participant's numbers in and out, and the frames the server may still lack.
  *
- * Plain state, without I/O: whoever carries the frames asks it for the next
- * batch. What goes out comes out of `take` in the order it went into `put`;
+ * Plain state, without I/O: the carrier asks it for the next batch of
+ * frames. What goes out comes out of `take` in the order it went into `put`;
  * with `keep`, it is kept until it is acknowledged, and comes out again after
  * a `rewind`.
  */
@@ -42,7 +42,7 @@ export class Session<F extends Numbered> {
   #unacknowledgedBytes = 0;
   #answerDue = false;
 
-  /** The highest number taken in from the server. */
+  /** The highest number received from the server. */
   get takenIn(): bigint {
     return this.#takenIn;
   }
@@ -52,7 +52,7 @@ export class Session<F extends Numbered> {
     return this.#takenIn + this.#last - BigInt(this.#kept.length);
   }
 
-  /** Whether the server is to be told what was taken in, also by a frame that says nothing else. */
+  /** Whether an acknowledgement is due, if need be in a frame that carries nothing else. */
   get ackDue(): boolean {
     return (
       this.#answerDue ||
@@ -118,7 +118,7 @@ export class Session<F extends Numbered> {
     return "new";
   }
 
-  /** Forgets what the server has taken in: all up to `seq`. */
+  /** Forgets the frames that the server has received: all up to `seq`. */
   acknowledged(seq: bigint): void {
     const index = this.#kept.findIndex(({ frame }) => frame.seq > seq);
     const done = Math.min(index === -1 ? this.#kept.length : index, this.#written);
@@ -129,7 +129,7 @@ export class Session<F extends Numbered> {
   }
 
   /**
-   * Goes on over another connection with a server that has taken in all up to
+   * Continues over another connection with a server that has received all up to
    * `seq`: the rest comes out of `take` again, and an answer is due.
    *
    * False when that was never sent, or is no longer kept.

@@ -80,7 +80,7 @@ func (c *call) run(ctx context.Context) error {
 			if event.Reason != dyad.DepartureReplaced {
 				return nil
 			}
-			// The peer has lost the call and comes again: begin anew.
+			// The peer has lost the call and joined again: start over.
 			err = c.begin()
 		case *dyad.Refused:
 			fmt.Println(event)

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/code"
 )
 
-// side is one side of the call: it prints what it takes in, and ends the
+// side is one side of the call: it prints what it receives, and ends the
 // program where that is not what the script says.
 type side struct {
 	*dyad.Conn
@@ -102,7 +102,7 @@ func (s *side) hearsCandidates() {
 	}
 }
 
-// hears takes in the next event, which must be an E.
+// hears receives the next event, which must be an E.
 func hears[E dyad.Event](s *side) {
 	for {
 		event, err, ok := s.next()
@@ -174,7 +174,7 @@ type line map[string]any
 
 // say prints a line; standard output is not buffered.
 func say(said line) {
-	// If it cannot be printed, nobody is there to hear of that.
+	// If it cannot be printed, that cannot be reported either.
 	_ = json.NewEncoder(os.Stdout).Encode(said)
 }
 

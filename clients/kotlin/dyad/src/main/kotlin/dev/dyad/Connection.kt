@@ -28,7 +28,7 @@ import kotlinx.coroutines.flow.update
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeoutOrNull
 
-/** How long `close` waits for the last frames to go out. */
+/** How long `close` waits until the last frames are written. */
 private val CLOSE = 1.seconds
 
 /** How long a try to reconnect waits for its answer. */
@@ -113,7 +113,7 @@ internal constructor(
     /**
      * Hang up; returns when the server knows.
      *
-     * @throws Refused there is no room to leave.
+     * @throws Refused this connection is in no room.
      * @throws Ended the connection ended first.
      */
     public suspend fun leave() {
@@ -123,7 +123,7 @@ internal constructor(
     /**
      * Send the peer an SDP offer. Waits only while too much is not written yet.
      *
-     * @throws Refused not in a room. What the server refuses comes as an event.
+     * @throws Refused not in a room. A refusal by the server arrives as an event.
      * @throws Ended the connection is over.
      */
     public suspend fun sendOffer(sdp: String): Unit = send { setOffer(description(sdp)) }
@@ -131,7 +131,7 @@ internal constructor(
     /**
      * Send the peer an SDP answer. Waits only while too much is not written yet.
      *
-     * @throws Refused not in a room. What the server refuses comes as an event.
+     * @throws Refused not in a room. A refusal by the server arrives as an event.
      * @throws Ended the connection is over.
      */
     public suspend fun sendAnswer(sdp: String): Unit = send { setAnswer(description(sdp)) }
@@ -141,7 +141,7 @@ internal constructor(
      *
      * Waits only while too much is not written yet.
      *
-     * @throws Refused not in a room. What the server refuses comes as an event.
+     * @throws Refused not in a room. A refusal by the server arrives as an event.
      * @throws Ended the connection is over.
      */
     public suspend fun sendCandidate(candidate: Candidate): Unit = send {

@@ -3,7 +3,7 @@ package dev.dyad
 import io.grpc.Status
 import kotlin.time.Duration
 
-/** Any failure of Dyad's own. */
+/** The base of all errors of this library. */
 public sealed class DyadException(message: String, cause: Throwable? = null) :
     Exception(message, cause)
 
@@ -15,21 +15,21 @@ public enum class Refusal(internal val number: Int) {
     /** The frame breaks the contract. */
     INVALID_FRAME(1),
 
-    /** There is no such room, or no longer. */
+    /** The room does not exist, or no longer. */
     ROOM_NOT_FOUND(2),
 
-    /** Two are in the room already. */
+    /** The room has two participants already. */
     ROOM_FULL(3),
 
     /** You are not in that room. */
     NOT_IN_ROOM(4),
 
-    /** Nobody else is in the room to receive this. */
+    /** There is no peer in the room to receive this. */
     PEER_ABSENT(5),
 }
 
 /**
- * A frame was refused, and nothing came of it. The call goes on.
+ * The server refused a frame, which had no effect. The call goes on.
  *
  * Thrown where an answer is awaited (`create`, `join`, `leave`); an event where none is
  * (`sendOffer`, `sendAnswer`, `sendCandidate`).
@@ -56,14 +56,14 @@ internal constructor(
     public val retryAfter: Duration? = null,
     cause: Throwable? = null,
 ) : DyadException("$code: $sentence", cause) {
-    /** Whether no return by itself is allowed, whatever the code says. */
+    /** Whether the client must not reconnect by itself, whatever the code says. */
     internal val isFinal: Boolean = retryAfter?.isNegative() == true
 
     /** Whether to connect again, with nothing else changed. */
     public val shouldRetry: Boolean = shouldRetry && !isFinal
 }
 
-/** No token, or one that does not hold. Come back with a new one. */
+/** The token is missing or not valid. Connect again with a new one. */
 public class Unauthenticated
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
     Ended(Status.Code.UNAUTHENTICATED, sentence, false, retryAfter, cause)
@@ -72,12 +72,12 @@ internal constructor(sentence: String, retryAfter: Duration? = null, cause: Thro
 public class Forbidden internal constructor(sentence: String, cause: Throwable? = null) :
     Ended(Status.Code.PERMISSION_DENIED, sentence, cause = cause)
 
-/** More than a limit allows: too large, too fast, or not read. Come back slower. */
+/** A limit was exceeded: too large, too fast, or not read. Slow down, then reconnect. */
 public class Overloaded
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
     Ended(Status.Code.RESOURCE_EXHAUSTED, sentence, true, retryAfter, cause)
 
-/** No room was entered in time, or nobody else came. */
+/** No room was entered in time, or no peer joined in time. */
 public class TimedOut
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
     Ended(Status.Code.DEADLINE_EXCEEDED, sentence, false, retryAfter, cause)
@@ -90,7 +90,7 @@ public class TakenOver
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
     Ended(Status.Code.ABORTED, sentence, false, retryAfter, cause)
 
-/** The server is going away or out of reach. Come back after `retryAfter`. */
+/** The server is going away or out of reach. Reconnect after `retryAfter`. */
 public class Unavailable
 internal constructor(
     sentence: String,

@@ -1,10 +1,10 @@
 package dev.dyad
 
 /**
- * Somebody in a room, as the app's token names them.
+ * A user in a room, as named by the app's token.
  *
  * @property userId the token's `sub`.
- * @property email the token's `email`; empty where it has none.
+ * @property email the token's `email`; empty if it has none.
  */
 public data class Participant(val userId: String, val email: String = "")
 
@@ -12,7 +12,7 @@ public data class Participant(val userId: String, val email: String = "")
  * A room that was entered.
  *
  * @property roomId what the other participant needs to join.
- * @property peer who was there already; null: nobody.
+ * @property peer the participant already there; null: the room was empty.
  * @property polite the role in the W3C's "perfect negotiation".
  */
 public data class Room(val roomId: String, val peer: Participant?, val polite: Boolean)
@@ -25,17 +25,17 @@ public enum class Departure(internal val number: Int) {
     /** They hung up. */
     LEFT(1),
 
-    /** Their connection ended without that. */
+    /** Their connection ended without a hang-up. */
     DISCONNECTED(2),
 
-    /** They lost the state of the call: they join again, and the two negotiate anew. */
+    /** They lost the state of the call: they join again, and the two negotiate again. */
     REPLACED(3),
 }
 
 /** What happens in a call: what [Connection.events] emits. */
 public sealed interface Event
 
-/** Somebody came into the room. */
+/** The peer joined the room. */
 public data class PeerJoined(val participant: Participant) : Event
 
 /** The peer is gone. */
@@ -73,7 +73,7 @@ public data object Reconnecting : Event
  * The connection is back.
  *
  * @property room where this participant is.
- * @property resumed nothing was lost. Otherwise the call begins anew: what was under way is lost,
+ * @property resumed nothing was lost. Otherwise the call starts over: frames under way are lost,
  *   and the two negotiate again.
  */
 public data class Reconnected(val room: Room, val resumed: Boolean) : Event

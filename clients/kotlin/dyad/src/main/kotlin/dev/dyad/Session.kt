@@ -6,14 +6,14 @@ import dev.dyad.v1.SignalRequest
 /** Past this, frames that wait go out in more than one message. */
 private const val MESSAGE_BYTES = 200 * 1024
 
-/** What a frame takes in a message beside itself: its tag, its length, its `ack`. */
+/** What a frame adds to a message besides its own bytes: its tag, its length, its `ack`. */
 internal const val FRAME_OVERHEAD = 24
 
 /** Acknowledge at the latest after this much (docs/protocol.md). */
 private const val ACK_FRAMES = 32
 private const val ACK_BYTES = 32 * 1024
 
-/** Let no more than this stand unacknowledged (docs/protocol.md). */
+/** Let no more than this be unacknowledged (docs/protocol.md). */
 private const val UNACKNOWLEDGED_FRAMES = 256
 private const val UNACKNOWLEDGED_BYTES = 256 * 1024
 
@@ -40,7 +40,7 @@ internal class Session {
     private var interrupted = false
     private var resumable = false
 
-    /** The highest number taken in from the server; the `ack` to send. */
+    /** The highest number received from the server; the `ack` to send. */
     var takenIn: Long = 0
         private set
 
@@ -54,7 +54,7 @@ internal class Session {
     var waitingBytes: Int = 0
         private set
 
-    /** Number [frame] and hold it for the next [take]; returns its number. */
+    /** Number [frame] and keep it for the next [take]; returns its number. */
     fun put(frame: Frame.Builder): Long {
         val kept = Kept(frame.setSeq(next).build())
         if (kept.frame.hasJoinRoom()) resumable = kept.frame.joinRoom.resumable
@@ -109,7 +109,7 @@ internal class Session {
     /**
      * Take note of the numbers of a frame from the server.
      *
-     * @return whether it is to be taken in; otherwise it was before.
+     * @return whether to act on it; false: it is a repeat.
      * @throws TakenOver a frame in between is missing.
      */
     fun arrive(frame: Frame): Boolean {
@@ -133,7 +133,7 @@ internal class Session {
         interrupted = true
     }
 
-    /** Go on where the server is: it has taken in all up to [acknowledged]. */
+    /** Continue after [acknowledged], the last number the server received. */
     fun resume(acknowledged: Long) {
         acknowledged(acknowledged)
         while (unacknowledged.isNotEmpty()) {

@@ -10,8 +10,8 @@ import kotlinx.coroutines.CompletableDeferred
 private const val OUTBOX_BYTES = 1024 * 1024
 
 /**
- * More events than this may not wait to be collected. Reading no further would leave heartbeats
- * unanswered, so it is the connection that ends.
+ * More events than this may not wait to be collected. If reading stopped, heartbeats would
+ * go unanswered, so the connection ends instead.
  */
 private const val INBOX_BYTES = 1024 * 1024
 
@@ -96,7 +96,7 @@ internal class Signaling(private val policy: ReconnectPolicy) {
 
     /** Send [frame] to the peer. */
     fun send(frame: Frame.Builder) {
-        // Joining again begins the call anew: this belongs to the one before.
+        // Joining again starts a new call: this frame belongs to the old one.
         if (!policy.rejoining) session.put(frame)
     }
 
@@ -162,7 +162,7 @@ internal class Signaling(private val policy: ReconnectPolicy) {
 
     /** Act on what answers a frame of this side's; false: it is an event for the app. */
     private fun takeInAnswer(frame: Frame): Boolean {
-        // What an acknowledgement says holds even where nobody awaits it.
+        // The answer counts even if its caller has been cancelled.
         if (frame.replyTo == leaveSeq) leaveSeq = null
         if (frame.hasJoinRoom()) enter(frame)
         else if (frame.hasLeaveRoom()) leave()

@@ -4,7 +4,7 @@ import dev.dyad.v1.Frame
 import dev.dyad.v1.IceCandidate
 import dev.dyad.v1.Participant as WireParticipant
 
-/** What a frame from the server tells; null where this client does not know it. */
+/** The event of a frame from the server; null: this client does not know it. */
 internal fun Frame.toEvent(): Event? =
     when (eventCase) {
         Frame.EventCase.JOIN_ROOM -> PeerJoined(sender.toParticipant())
@@ -22,11 +22,11 @@ internal fun Frame.toEvent(): Event? =
         null -> null
     }
 
-/** The room that a `join_room` to the one who joined speaks of. */
+/** The room in the `join_room` that answers this participant's own. */
 internal fun Frame.toRoom(): Room =
     Room(roomId, if (joinRoom.hasPeer()) joinRoom.peer.toParticipant() else null, joinRoom.polite)
 
-/** The refusal that an `error` speaks of. */
+/** The refusal in an `error`. */
 internal fun Frame.toRefused(): Refused =
     Refused(
         Refusal.entries.find { it.number == error.codeValue } ?: Refusal.UNSPECIFIED,

@@ -29,10 +29,10 @@ internal class Cable(private val serverPort: Int) : AutoCloseable {
         }
     }
 
-    /** Break what is connected; what connects anew gets through. */
+    /** Break open connections; new connections get through. */
     fun cut(): Unit = lines.forEach(::drop)
 
-    /** Break what is connected, and what connects anew, until [mend]. */
+    /** Break open connections, and new connections too, until [mend]. */
     fun cutForGood() {
         isCut = true
         cut()
@@ -78,7 +78,7 @@ internal class Cable(private val serverPort: Int) : AutoCloseable {
         } catch (_: IOException) {
             // Cut.
         }
-        // Nobody hears of an end on the other side of a network that is gone.
+        // While the network is down, the other side does not learn of an end.
         if (!line.silent) drop(line)
     }
 

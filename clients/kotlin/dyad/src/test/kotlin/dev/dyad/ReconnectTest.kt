@@ -17,7 +17,7 @@ import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Test
 
 internal class ReconnectTest {
-    // Long enough to come back in on a busy machine, and short enough to wait for its end.
+    // Long enough to reconnect on a busy machine, and short enough to wait for its end.
     private val server = Server("--resume-grace", "3")
     private val cable = Cable(server.port)
 

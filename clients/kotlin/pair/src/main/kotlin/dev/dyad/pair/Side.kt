@@ -40,7 +40,7 @@ internal class Side(private val connection: Connection, private val out: PrintSt
             }
         }
 
-    /** Hang up, when all that the scenario lets the other side send was taken in. */
+    /** Hang up after receiving everything that the scenario lets the other side send. */
     suspend fun leave() {
         connection.leave()
         print("left")
