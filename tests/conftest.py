@@ -23,6 +23,8 @@ Connect = Callable[..., End]
 _MORE_WORKERS = 1
 # The groups that take minutes, in the order in which they start: the longest first.
 _GROUPS = ("kotlin", "crowd", "browser resume", "browser page", "browser interop", "busy")
+# Measures how long calls wait, so it starts when little else runs.
+_LAST_GROUP = "attacks"
 _LONGEST_ID = 40
 
 
@@ -39,14 +41,17 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start long tests first, so that the last test to end is a short one."""
+    """Start long tests first, so that the tests that end last are short."""
     items.sort(key=_place)
 
 
 def _place(item: pytest.Item) -> int:
-    group = item.get_closest_marker("xdist_group")
-    if group and group.args[0] in _GROUPS:
-        return _GROUPS.index(group.args[0])
+    marker = item.get_closest_marker("xdist_group")
+    group = marker.args[0] if marker else ""
+    if group in _GROUPS:
+        return _GROUPS.index(group)
+    if group == _LAST_GROUP:
+        return len(_GROUPS) + 2
     return len(_GROUPS) + (item.get_closest_marker("long") is None)
 
 

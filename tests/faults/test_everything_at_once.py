@@ -23,7 +23,7 @@ MEMORY = 320 * 1024 * 1024
 to begin, each with 20 KiB and up to 16 KiB of headers; the rest is for everything else."""
 
 
-@pytest.mark.xdist_group("busy")
+@pytest.mark.xdist_group("attacks")
 @pytest.mark.timeout(300)
 async def test_every_attack_at_once_slows_and_ends_no_other_call() -> None:
     metrics_port = free_port()
