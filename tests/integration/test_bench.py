@@ -6,12 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.needs import needs
+from tests.support.needs import ROOT, needs
 from tests.support.process import command
 
-
 # On a new machine, Go compiles gRPC first.
-@pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(900)
+
+
+async def test_the_load_generator_notices_frames_that_are_lost_changed_or_out_of_order() -> None:
+    needs("go")
+    folder = str(ROOT / "benchmarks" / "load")
+    async with command("go", "-C", folder, "test", "-timeout", "60s", ".") as tests:
+        status = await tests.process.wait()
+    assert status == 0, tests.said
+
+
 async def test_the_benchmark_measures_whole_calls_and_frames_and_loses_none(tmp_path: Path) -> None:
     needs("go")
     options = ["--quick", "--here", "--rounds", "1", "--only", "dyad"]

@@ -1,0 +1,66 @@
+from benchmarks.bench import processes
+from benchmarks.bench.report import table
+from benchmarks.bench.results import Results
+from benchmarks.bench.servers import Server
+
+DYAD = Server("dyad", "Dyad", "grpc", [])
+NESTJS = Server("nestjs-ws", "NestJS, WebSocket only", "socket.io", [])
+PEERJS = Server("peerjs", "PeerJS server", "peerjs", [])
+
+
+def measured() -> Results:
+    results = Results()
+    for dyad, nestjs in ((2.0, 4.0), (3.0, 4.0), (9.0, 10.0)):
+        results.add("call", "dyad", {"cpu_ms": dyad})
+        results.add("call", "nestjs-ws", {"cpu_ms": nestjs})
+        results.add("shared", "dyad", {"cpu_ms": dyad / 2})
+    return results
+
+
+def row(text: str, title: str) -> str:
+    (found,) = [line for line in text.splitlines() if line.startswith(f"| {title} |")]
+    return found
+
+
+def test_a_ratio_is_the_median_of_the_ratios_of_each_round_and_its_target_stands_beside() -> None:
+    block = table(measured(), [DYAD, NESTJS]).split("\n\n", maxsplit=1)[0]
+    assert row(block, "Dyad") == "| Dyad | 3 |  |  |  |"
+    assert row(block, "NestJS, WebSocket only").startswith(
+        "| NestJS, WebSocket only | 4 | 0.75 (0.50 to 0.90) | ≤ 0.65 |"
+    )
+
+
+def test_a_round_that_failed_is_in_no_ratio() -> None:
+    results = measured()
+    results.rounds["call"]["nestjs-ws"][0] = None
+    ratios = results.ratios(("call", "dyad"), ("call", "nestjs-ws"), "cpu_ms")
+    assert ratios == [0.75, 0.9]
+
+
+def test_what_cannot_share_a_connection_is_compared_by_its_calls_with_own_connections() -> None:
+    shared = table(measured(), [DYAD, NESTJS]).split("\n\n")[1]
+    found = row(shared, "NestJS, WebSocket only")
+    assert "0.38 (0.25 to 0.45)" in found
+    assert "own connections" in found
+
+
+def test_what_is_missing_is_a_row_that_says_why() -> None:
+    results = measured()
+    results.missing["PeerJS server"] = "npm is not on this machine"
+    text = table(results, [DYAD, NESTJS, PEERJS])
+    assert row(text, "PeerJS server") == "| PeerJS server | npm is not on this machine |"
+
+
+def test_a_server_that_was_not_saturated_is_marked() -> None:
+    results = Results()
+    results.add("frame", "dyad", {"cpu_us": 20.0, "server_busy": 0.5, "generator_busy": 0.95})
+    found = row(table(results, [DYAD]), "Dyad")
+    assert "not saturated: 50% of a core" in found
+    assert "the load generator took 95% of a core" in found
+
+
+def test_the_cpu_of_a_process_counts_and_never_falls() -> None:
+    pids = processes.tree(1)
+    assert pids[0] == 1
+    before = processes.cpu_seconds([1])
+    assert processes.cpu_seconds([1]) >= before >= 0
