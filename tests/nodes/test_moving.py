@@ -25,11 +25,11 @@ def token(guest: Guest) -> str:
     return store(guest).keys.token(guest.id, guest.member.user_id)
 
 
-async def hand_off(guest: Guest, state: SeatState) -> bool | None:
+async def hand_off(guest: Guest, state: SeatState, grace_ms: int = _MINUTE_MS) -> bool | None:
     """Hand off in Redis what the guest's node has detached."""
     snapshot = SEAT.pack(state)
     return await guest.node.ask(
-        store(guest).hand_off(guest.room, guest.id, [token(guest)], snapshot, _MINUTE_MS)
+        store(guest).hand_off(guest.room, guest.id, [token(guest)], snapshot, grace_ms)
     )
 
 
@@ -221,3 +221,19 @@ async def test_a_claim_awaits_only_its_own_member() -> None:
             links.send((alice.id, bob.id), node, messages.Left(Departure.LEFT))
             link = links._out[alice.id, bob.id]  # noqa: SLF001 - the same
             await until(lambda: not link.kept, PATIENCE)
+
+
+async def test_a_room_lives_as_long_as_a_handed_off_seat_whatever_its_peer_does() -> None:
+    async with party() as here:
+        alice, bob = await here.pair(0, 1)
+        assert await hand_off(alice, detach(alice), 10 * _MINUTE_MS)
+        bob.resume()
+        assert isinstance(await bob.told(), Joined)
+        # The peer leaves, and joins again.
+        bob.leave()
+        assert isinstance(await bob.told(), Left)
+        again = here.guest("bob", 1, bob.room)
+        again.enter()
+        assert isinstance(await again.told(), Joined)
+        async with Redis(port=here.redis.port) as redis:
+            assert await redis.pttl(store(alice).keys.room(alice.room)) > 9 * _MINUTE_MS

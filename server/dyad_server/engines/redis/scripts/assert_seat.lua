@@ -23,17 +23,11 @@ if peer and peer.id ~= peer_id then
     return {'out of sync'}
   end
 end
-local existed = redis.call('EXISTS', KEYS[1]) == 1
 member.node, member.term, member.peer = node, term, peer_id
 put_seat(polite, member)
 if tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0') < tonumber(epoch) then
   redis.call('HSET', KEYS[1], 'epoch', epoch)
 end
--- GT treats a key without a lifetime as if it lived longer.
-if existed then
-  redis.call('PEXPIRE', KEYS[1], room_ms, 'GT')
-else
-  redis.call('PEXPIRE', KEYS[1], room_ms)
-end
+keep_room_for(room_ms)
 redis.call('DEL', handed_off_key(member.id))
 return {'ok'}

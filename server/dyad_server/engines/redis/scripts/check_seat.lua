@@ -7,7 +7,7 @@ local id, user, room_ms = ARGV[6], ARGV[7], ARGV[8]
 if not in_good_standing() then return {'again'} end
 local polite, seat = seat_of(id)
 if polite and seat.node == node then
-  redis.call('PEXPIRE', KEYS[1], room_ms)
+  keep_room_for(room_ms)
   return {'ok'}
 end
 for _, polite in ipairs({'0', '1'}) do

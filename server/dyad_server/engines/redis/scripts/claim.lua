@@ -18,7 +18,7 @@ if polite and (claimed_by == claim or is_handed_off(seat)) then
   redis.call('HSET', KEYS[2], 'claim', claim)
   seat.node, seat.term = node, term
   put_seat(polite, seat)
-  redis.call('PEXPIRE', KEYS[1], room_ms)
+  keep_room_for(room_ms)
   return {'ok', term, snapshot, text(seat_at(other(polite)))}
 end
 local nodes = {'nodes'}

@@ -61,5 +61,5 @@ if peer then
   put_seat(other(mine), peer)
 end
 local epoch = next_epoch()
-redis.call('PEXPIRE', KEYS[1], room_ms)
+keep_room_for(room_ms)
 return {'ok', term, mine, epoch, text(peer), text(evicted)}

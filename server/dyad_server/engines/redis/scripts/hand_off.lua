@@ -12,7 +12,7 @@ if seat.node ~= node then
 end
 seat.node, seat.term = '', ''
 put_seat(polite, seat)
-redis.call('PEXPIRE', KEYS[1], room_ms)
+keep_room_for(room_ms)
 redis.call('SET', handed_off_key(id), '1', 'PX', handed_off_ms)
 for n = 2, #KEYS do
   redis.call('DEL', KEYS[n])

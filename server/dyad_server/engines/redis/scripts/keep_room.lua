@@ -9,5 +9,5 @@ local answer = {'ok'}
 for n = first_id, #ARGV do
   if not seat_of(ARGV[n]) then answer[#answer + 1] = ARGV[n] end
 end
-redis.call('PEXPIRE', KEYS[1], room_ms, 'GT')
+keep_room_for(room_ms)
 return answer

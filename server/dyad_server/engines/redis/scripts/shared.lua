@@ -82,4 +82,10 @@ local function next_epoch()
   return epoch
 end
 
+-- Let the room live for at least so long: a seat that was handed off may need longer.
+local function keep_room_for(ms)
+  redis.call('PEXPIRE', KEYS[1], ms, 'NX')
+  redis.call('PEXPIRE', KEYS[1], ms, 'GT')
+end
+
 local function text(seat) return seat and cjson.encode(seat) or '' end
