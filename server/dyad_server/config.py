@@ -57,17 +57,24 @@ class Config:
     log_level: str = setting("info", "debug, info, warning or error")
     max_frame_bytes: int = setting(65536, "most bytes in a frame", most=2**28)
     max_token_bytes: int = setting(6144, "most bytes in a token", most=15 * 1024)
-    max_waiting_bytes: int = setting(262144, "most bytes that may wait for a participant")
-    max_waiting_frames: int = setting(256, "most frames that may wait for a reserved seat")
-    max_frames_per_second: int = setting(100, "most frames a user may send, averaged over 5 s")
+    max_waiting_bytes: int = setting(
+        262144, "most bytes kept for a participant that reads slowly or is disconnected"
+    )
+    max_waiting_frames: int = setting(
+        256, "most frames kept for a participant that is disconnected"
+    )
+    max_frames_per_second: int = setting(
+        100, "most frames a user may send per second, averaged over 5 s"
+    )
     max_bytes_per_second: int = setting(
         32768,
-        "most bytes a user may send, averaged over 5 s; --max-waiting-bytes must grow with it",
+        "most bytes a user may send per second, averaged over 5 s; if you raise it, raise "
+        "--max-waiting-bytes too",
     )
     max_opens_per_second: float = setting(
         5.0,
-        "most streams a user may open in a second; at once, twice --max-streams-per-user "
-        "or 10, whichever is more",
+        "most streams a user may open per second on average; in a burst twice "
+        "--max-streams-per-user, and at least 10",
     )
     max_streams: int = setting(10000, "most participants at the same time")
     max_streams_per_user: int = setting(
@@ -76,7 +83,8 @@ class Config:
     max_streams_per_address: int = setting(1000, "most participants of one address")
     max_connections_per_address: int = setting(
         2000,
-        "most network connections of one address, except trusted proxies; never over half of all",
+        "most network connections from one address (trusted proxies are exempt), and never more "
+        "than half of all",
     )
     trusted_proxies: str = setting(
         _LOOPBACK,
@@ -84,7 +92,7 @@ class Config:
     )
     trusted_hops: int = setting(
         0,
-        "number of proxies in front that are trusted, wherever they are; 0 uses --trusted-proxies",
+        "number of trusted proxies in front, at any address; 0: use --trusted-proxies",
         most=bounds.MOST_HOPS,
     )
     write_timeout: float = setting(5.0, "time limit for a write to a client that does not read")

@@ -60,4 +60,4 @@ class Unavailable(Ended):
 
 
 class Draining(Unavailable):
-    """This server is stopping; another server, or its successor, can go on."""
+    """This server is stopping; another one, or this one after its restart, can continue."""

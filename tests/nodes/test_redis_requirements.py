@@ -42,7 +42,7 @@ async def test_a_right_that_is_missing_is_noticed_at_the_start() -> None:
     async with redis_server("--user", "poor", "on", ">poor", "~dyad:*", "-@all", "+info") as redis:
         status, said = await serve_to_the_end(f"redis://poor:poor@127.0.0.1:{redis.port}")
     assert status == 2
-    assert "it refuses the user, the password or a right (NoPermissionError)" in said
+    assert "wrong user, wrong password, or a missing right (NoPermissionError)" in said
     assert "Traceback" not in said
 
 
@@ -73,7 +73,7 @@ async def test_redis_over_tls_is_checked_and_used(tmp_path: Path) -> None:
             assert "listening" in served.command.said
         status, said = await serve_to_the_end(f"{secure}?ssl_ca_certs={foreign.cert}")
     assert status == 2
-    assert "Redis does not serve" in said
+    assert "The certificate of Redis is not trusted" in said
 
 
 async def test_a_redis_that_may_evict_rooms_is_warned_of() -> None:

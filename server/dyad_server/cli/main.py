@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument(
         "--ttl", type=int, default=3600, metavar="SECONDS", help="lifetime; default 3600"
     )
-    token.add_argument("--room", default="", metavar="TEXT", help="the only room that it admits to")
+    token.add_argument(
+        "--room", default="", metavar="TEXT", help="the room that the token is limited to"
+    )
     token.add_argument("--jwt-secret", metavar="TEXT", help="instead of DYAD_JWT_SECRET")
     token.add_argument("--jwt-secret-file", metavar="FILE", help="file with that secret")
     show = commands.add_parser(

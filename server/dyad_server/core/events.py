@@ -138,7 +138,7 @@ _SENTENCES = {
     Refusal.ROOM_NOT_FOUND: "There is no such room, or no longer.",
     Refusal.ROOM_FULL: "Two are in the room already.",
     Refusal.NOT_IN_ROOM: "You are not in that room.",
-    Refusal.PEER_ABSENT: "Nobody else is in the room to receive this.",
+    Refusal.PEER_ABSENT: "The peer is not in the room, so nobody can receive this.",
 }
 
 

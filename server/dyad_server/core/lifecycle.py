@@ -100,7 +100,7 @@ class Lifecycle:
 
     def await_peer(self, participant: Participant) -> None:
         """End a participant that stays alone in its room for too long."""
-        self._wait(participant, self._limits.lone_timeout, "Nobody else came in time.")
+        self._wait(participant, self._limits.lone_timeout, "Nobody else joined the room in time.")
 
     def _wait(self, participant: Participant, seconds: float, sentence: str) -> None:
         failure = OutOfTime(sentence)

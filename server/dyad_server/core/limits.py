@@ -18,7 +18,7 @@ class Limits:
         heartbeat: for a message sent or received; then a heartbeat is sent.
         lease: for a message received; then the connection counts as broken.
         resume_grace: for a participant whose connection broke; 0: seats are not reserved.
-        drain_spread: over which clients reconnect that are sent away.
+        drain_spread: over which the clients of a drained server spread their reconnects.
         max_waiting_bytes: kept for a client that reads slowly, or is disconnected.
         max_waiting_frames: the same in frames, for a participant that may resume.
         max_frames_per_second: of one user, over all its connections.

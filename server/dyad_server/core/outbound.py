@@ -51,7 +51,7 @@ class Outbound:
                 participant.unseat()
                 self._lifecycle.end(participant, Unavailable(UNREACHABLE))
             case OutOfSync():
-                sentence = "The two ends can no longer be kept in step."
+                sentence = "The two ends are out of sync: join again."
                 self._lifecycle.end(participant, SeatLost(sentence))
             case Left() if participant.connection is None:
                 # It hung up by a `Send` that came after its `Listen` had broken.
@@ -70,7 +70,9 @@ class Outbound:
         if connection is not None:
             connection.outlet.wake()
         if not fits:
-            self._lifecycle.end(participant, Overloaded("Too much waits to be read."))
+            self._lifecycle.end(
+                participant, Overloaded("Too much is waiting for this client to read it.")
+            )
 
     def _step(self, participant: Participant, output: Output) -> None:
         match output.event:

@@ -101,7 +101,7 @@ class Reconnect:
                 self._registry.disconnect(before, Replaced(RESUMED))
         if not owner.session.rewind(ack):
             self._lifecycle.end(owner)
-            sentence = "What is missing is kept no longer: join again."
+            sentence = "The missing frames are no longer kept: join again."
             self._lifecycle.end(fresh, SeatLost(sentence))
             return
         # The session that this connection began with ends without a word.

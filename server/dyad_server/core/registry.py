@@ -88,7 +88,7 @@ class Registry:
         if stale and (connection is None or not compare_digest(connection.token, stale)):
             raise Unauthenticated("The token has expired.")
         if connection is None or connection.participant.identity.user_id != user_id:
-            raise SessionNotFound("There is no such session: listen again.")
+            raise SessionNotFound("There is no such session: open a new one with Listen.")
         return connection
 
     def allows(self, user_id: str, frames: int, size: int) -> bool:

@@ -53,10 +53,10 @@ class Requests:
         session = participant.session
         arrival = session.arrive(what.seq, what.size)
         if what.ack and not session.acknowledged(what.ack):
-            event = Invalid(f"Nothing was sent under number {what.ack}.")
+            event = Invalid(f"The server has sent no frame with number {what.ack}.")
         elif arrival is Arrival.GAP:
             expected = session.received + 1
-            event = Invalid(f"The frame is number {what.seq}; number {expected} is next.")
+            event = Invalid(f"The frame has number {what.seq}, but number {expected} was expected.")
         elif arrival is Arrival.DUPLICATE:
             event = Acknowledge()
         self._act(participant, what, event)

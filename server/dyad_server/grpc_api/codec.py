@@ -38,7 +38,7 @@ def read(packed: bytes) -> Input:
     try:
         frame = pb.Frame.FromString(packed)
     except DecodeError:
-        return Input(0, 0, len(packed), Invalid("The frame cannot be read."))
+        return Input(0, 0, len(packed), Invalid("The frame cannot be decoded."))
     if len(frame.room_id) > bounds.ROOM_ID_CHARACTERS:
         # The refusal would repeat it, and wait in memory until it is read.
         event: Event = Invalid("The room_id is longer than a UUID.")

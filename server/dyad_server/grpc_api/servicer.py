@@ -115,7 +115,7 @@ class SignalingServicer:
     @contextmanager
     def _counted(self, account: str) -> Iterator[None]:
         if self._calls.full(account):
-            raise Overloaded("Too many calls of this user are under way.")
+            raise Overloaded("This user has too many requests under way.")
         self._calls.take(account)
         try:
             yield

@@ -12,7 +12,7 @@ def _is_for_operators(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(_NOT_FOR_OPERATORS)
 
 
-# What gRPC logs at any client's will.
+# Messages of gRPC that any client can cause.
 _NOT_FOR_OPERATORS = (
     # A header that is not UTF-8, in full: it may be a token.
     "Invalid encoding on",

@@ -67,7 +67,9 @@ class Supervisor:
                 ended = self._await_end()
                 early = early + 1 if ended else 0
             if early:
-                raise ConfigError("The workers end as soon as they start; the log above says why.")
+                raise ConfigError(
+                    "The workers end as soon as they start. See the log above for the reason."
+                )
         finally:
             self._drain()
             for number, handler in before.items():

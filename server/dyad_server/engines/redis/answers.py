@@ -64,7 +64,7 @@ class Claimed:
 
     Attributes:
         term: the node's term in which Redis gave it.
-        snapshot: what the node before left: see `messages.HandedOff`.
+        snapshot: what the node before left: see `snapshot.Snapshot`.
         peer: on the other seat.
     """
 

@@ -34,7 +34,7 @@ _CLUSTER = (
 )
 
 
-_REDIS_REFUSES = "Redis does not serve: it refuses the user, the password or a right"
+_REDIS_REFUSES = "Redis refuses this node: wrong user, wrong password, or a missing right"
 _SENTINEL_REFUSES = (
     "A Sentinel refuses its login: give it as ?sentinel_password=… (and sentinel_username=…) in "
     "--redis. The login before the @ is for Redis."
@@ -119,7 +119,7 @@ async def explain(client: Any, error: Exception) -> ConfigError | None:
                 if client.connection_pool.service_name not in masters:
                     return ConfigError(_NO_SERVICE)
     if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError):
-        return ConfigError("Redis does not serve: its certificate is not to be trusted.")
+        return ConfigError("The certificate of Redis is not trusted.")
     if isinstance(error, _REFUSALS):
         return ConfigError(f"{_REDIS_REFUSES} ({type(error).__name__}).")
     return None

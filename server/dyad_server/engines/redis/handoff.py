@@ -123,7 +123,7 @@ class RedisHandoff:
             try:
                 await self._claim(claim, then)
             except Exception:
-                log.exception("a claim failed")
+                log.exception("bringing a participant from another node failed")
                 then(Unavailable(UNREACHABLE))
             finally:
                 self._claims.give_back(user_id)

@@ -51,7 +51,7 @@ class Mailbox:
                 found = await self._client.xread(
                     {self._key: self.last_id}, count=bounds.READ_ENTRIES, block=bounds.READ_BLOCK_MS
                 )
-            except Exception as error:  # noqa: BLE001 - or the node would be deaf for ever
+            except Exception as error:  # noqa: BLE001 - or the node would never receive again
                 self._fell(error)
                 await self.begin_again()
                 await asyncio.sleep(bounds.RETRY_SECONDS)
@@ -82,5 +82,5 @@ class Mailbox:
         try:
             self._deliver(fields[ENTRY])
         except Exception:
-            # An entry that fails must not make the node deaf.
-            log.exception("an entry of another node was not understood")
+            # An entry that fails must not stop the node from receiving.
+            log.exception("handling an inbox entry of another node failed")

@@ -92,7 +92,7 @@ class PeerLinks:
                 self._hear_one(node, message, heard)
             except Exception:
                 # A message that fails must not harm the others.
-                log.exception("a message of another node failed")
+                log.exception("handling a message of another node failed")
         for pair, number in heard.items():
             self._post.post(node, Ack(*pair, number))
 
@@ -227,7 +227,7 @@ class PeerLinks:
         except NotUnderstood as error:
             what = error.what
         except Exception:
-            log.exception("a message of a peer failed")
+            log.exception("handling a message of a peer failed")
             what = "its effect"
         if what:
             # Not received, or it would be lost without a word.

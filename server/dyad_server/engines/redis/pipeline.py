@@ -67,7 +67,7 @@ class Call:
                 self.then(answer)
             except Exception:
                 # An answer that fails must not silence the node.
-                log.exception("an answer of redis was not understood")
+                log.exception("handling an answer of redis failed")
 
 
 class Pipeline:

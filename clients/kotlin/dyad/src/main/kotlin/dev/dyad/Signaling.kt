@@ -10,8 +10,8 @@ import kotlinx.coroutines.CompletableDeferred
 private const val OUTBOX_BYTES = 1024 * 1024
 
 /**
- * More events than this may not wait to be collected. If reading stopped, heartbeats would
- * go unanswered, so the connection ends instead.
+ * More events than this may not wait to be collected. If reading stopped, heartbeats would go
+ * unanswered, so the connection ends instead.
  */
 private const val INBOX_BYTES = 1024 * 1024
 
