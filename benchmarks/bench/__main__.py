@@ -151,7 +151,8 @@ def _measure(
         for number in range(rounds)
         for measure in measures
         if number == _FIRST_ROUND or not measure.once
-        for one in running
+        # In another order each round, so that none always follows the same neighbour.
+        for one in [*running[number % len(running) :], *running[: number % len(running)]]
         if measure.applies(one.server)
     ]
     progress = Progress(len(plan))
@@ -201,6 +202,9 @@ def main(given: Sequence[str] | None = None) -> int:
     described = machine.describe(python, node)
     with ExitStack() as stack:
         running = _start(stack, chosen, missing)
+        if not running:
+            print(f"No server could be started: {missing.missing}", file=sys.stderr)
+            return 1
         generator = stack.enter_context(Generator(BUILD / "load"))
         bench = Bench(generator, quick=options.quick)
         results = _measure(bench, running, _chosen_measures(options.measure), options.rounds)

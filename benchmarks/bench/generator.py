@@ -28,11 +28,15 @@ class Load:
 
 
 class Generator:
-    """Runs the load generator while the context lasts."""
+    """Runs the load generator while the context lasts, and again if it gave up."""
 
     def __init__(self, program: Path) -> None:
-        self._process = subprocess.Popen(
-            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        self._program = program
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def __enter__(self) -> Self:
@@ -59,6 +63,8 @@ class Generator:
         Raises:
             LoadError: It failed; the sentence says how.
         """
+        if self._process.poll() is not None:
+            self._process = self._start()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         began = time.monotonic()

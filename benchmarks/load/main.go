@@ -48,6 +48,10 @@ type result struct {
 	Flow *flow   `json:"flow,omitempty"`
 }
 
+// patience is how long a command may take beyond the time it was given: then
+// something that was due never came.
+const patience = 90 * time.Second
+
 // group is pairs that stay open.
 type group struct {
 	dialer dialer
@@ -65,7 +69,13 @@ func main() {
 		answer := result{}
 		if err == nil {
 			before, began := cpuSeconds(), time.Now()
+			limit := patience + time.Duration(order.Seconds*float64(time.Second))
+			stuck := time.AfterFunc(limit, func() {
+				_ = answers.Encode(result{Error: fmt.Sprintf("something that was due did not come within %v", limit)})
+				os.Exit(1)
+			})
 			err = carryOut(order, groups, &answer)
+			stuck.Stop()
 			answer.Seconds, answer.CPU = time.Since(began).Seconds(), cpuSeconds()-before
 		}
 		if err != nil {
