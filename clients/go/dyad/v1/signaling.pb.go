@@ -721,8 +721,9 @@ type JoinRoom struct {
 	// room was empty.
 	Peer *Participant `protobuf:"bytes,3,opt,name=peer,proto3" json:"peer,omitempty"`
 	// From the server: the role in the W3C's "perfect negotiation". The
-	// participant who created the room is impolite, and the participant who
-	// joined it is polite. These roles never change.
+	// participant who created the room is impolite, and its peer is polite. A
+	// participant keeps its role when its peer changes: a newcomer takes the role
+	// that is free.
 	Polite bool `protobuf:"varint,4,opt,name=polite,proto3" json:"polite,omitempty"`
 	// From the server: the seat was resumed, and no frame is lost.
 	Resumed       bool `protobuf:"varint,5,opt,name=resumed,proto3" json:"resumed,omitempty"`

@@ -337,8 +337,9 @@ export type JoinRoom = Message<"dyad.v1.JoinRoom"> & {
 
   /**
    * From the server: the role in the W3C's "perfect negotiation". The
-   * participant who created the room is impolite, and the participant who
-   * joined it is polite. These roles never change.
+   * participant who created the room is impolite, and its peer is polite. A
+   * participant keeps its role when its peer changes: a newcomer takes the role
+   * that is free.
    *
    * @generated from field: bool polite = 4;
    */

@@ -218,8 +218,9 @@ public  final class JoinRoom extends
   /**
    * <pre>
    * From the server: the role in the W3C's "perfect negotiation". The
-   * participant who created the room is impolite, and the participant who
-   * joined it is polite. These roles never change.
+   * participant who created the room is impolite, and its peer is polite. A
+   * participant keeps its role when its peer changes: a newcomer takes the role
+   * that is free.
    * </pre>
    *
    * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -232,8 +233,9 @@ public  final class JoinRoom extends
   /**
    * <pre>
    * From the server: the role in the W3C's "perfect negotiation". The
-   * participant who created the room is impolite, and the participant who
-   * joined it is polite. These roles never change.
+   * participant who created the room is impolite, and its peer is polite. A
+   * participant keeps its role when its peer changes: a newcomer takes the role
+   * that is free.
    * </pre>
    *
    * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -246,8 +248,9 @@ public  final class JoinRoom extends
   /**
    * <pre>
    * From the server: the role in the W3C's "perfect negotiation". The
-   * participant who created the room is impolite, and the participant who
-   * joined it is polite. These roles never change.
+   * participant who created the room is impolite, and its peer is polite. A
+   * participant keeps its role when its peer changes: a newcomer takes the role
+   * that is free.
    * </pre>
    *
    * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -599,8 +602,9 @@ public  final class JoinRoom extends
     /**
      * <pre>
      * From the server: the role in the W3C's "perfect negotiation". The
-     * participant who created the room is impolite, and the participant who
-     * joined it is polite. These roles never change.
+     * participant who created the room is impolite, and its peer is polite. A
+     * participant keeps its role when its peer changes: a newcomer takes the role
+     * that is free.
      * </pre>
      *
      * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -613,8 +617,9 @@ public  final class JoinRoom extends
     /**
      * <pre>
      * From the server: the role in the W3C's "perfect negotiation". The
-     * participant who created the room is impolite, and the participant who
-     * joined it is polite. These roles never change.
+     * participant who created the room is impolite, and its peer is polite. A
+     * participant keeps its role when its peer changes: a newcomer takes the role
+     * that is free.
      * </pre>
      *
      * <code>bool polite = 4 [json_name = "polite"];</code>
@@ -629,8 +634,9 @@ public  final class JoinRoom extends
     /**
      * <pre>
      * From the server: the role in the W3C's "perfect negotiation". The
-     * participant who created the room is impolite, and the participant who
-     * joined it is polite. These roles never change.
+     * participant who created the room is impolite, and its peer is polite. A
+     * participant keeps its role when its peer changes: a newcomer takes the role
+     * that is free.
      * </pre>
      *
      * <code>bool polite = 4 [json_name = "polite"];</code>
