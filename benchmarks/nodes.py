@@ -9,15 +9,14 @@ separately, because all nodes share it.
 
 import argparse
 import asyncio
-import os
 import secrets
 import statistics
 import time
-from pathlib import Path
 
 import dyad
 from dyad_server.auth.mint import mint
 
+from benchmarks.bench.processes import cpu_seconds
 from tests.support.process import dyad_serve
 from tests.support.redis import redis_server
 
@@ -26,13 +25,6 @@ PAIRS = 10
 # As in a real call: a few candidates at a time, and then the other side's.
 BURST = 5
 CANDIDATE = dyad.Candidate("candidate:1 1 udp 2122260223 192.0.2.1 50000 typ host")
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_seconds(pid: int) -> float:
-    """The CPU time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 async def pair(here: str, there: str, frames: int) -> None:
@@ -55,10 +47,12 @@ async def pair(here: str, there: str, frames: int) -> None:
 
 async def measure(ports: tuple[int, int], pids: list[int], frames: int) -> list[float]:
     """The CPU of a frame in each process, in microseconds, for pairs that use these ports."""
-    before = [cpu_seconds(pid) for pid in pids]
+    before = [cpu_seconds([pid]) for pid in pids]
     here, there = (f"127.0.0.1:{port}" for port in ports)
     await asyncio.gather(*(pair(here, there, frames // PAIRS) for _ in range(PAIRS)))
-    return [(cpu_seconds(pid) - was) / frames * 1e6 for pid, was in zip(pids, before, strict=True)]
+    return [
+        (cpu_seconds([pid]) - was) / frames * 1e6 for pid, was in zip(pids, before, strict=True)
+    ]
 
 
 async def main(rounds: int, frames: int) -> None:

@@ -10,9 +10,10 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.bench import machine, plots, prepare, servers
 from benchmarks.bench.generator import Generator, LoadError
@@ -23,6 +24,8 @@ from benchmarks.bench.servers import BUILD, PEERS, ROOT, Running, Server, StartE
 
 _FIRST_ROUND = 0
 _BAR = 30
+
+T = TypeVar("T")
 
 
 class Progress:
@@ -102,29 +105,14 @@ def _builders() -> dict[str, Callable[[], None]]:
     }
 
 
-def _choose(known: Sequence[Server], names: str) -> list[Server]:
-    """The servers of these names, in their own order."""
-    if not names:
-        return list(known)
-    wanted = names.split(",")
-    if unknown := set(wanted) - {one.name for one in known}:
+def _choose(kind: str, known: Mapping[str, T], names: str) -> list[T]:
+    """Those of these names, in their own order; all where there are no names."""
+    wanted = names.split(",") if names else known.keys()
+    if unknown := set(wanted) - known.keys():
         raise SystemExit(
-            f"No server is called {', '.join(sorted(unknown))}. "
-            f"There are {', '.join(one.name for one in known)}."
+            f"No {kind} is called {', '.join(sorted(unknown))}. There are {', '.join(known)}."
         )
-    return [one for one in known if one.name in wanted]
-
-
-def _chosen_measures(names: str) -> list[Measure]:
-    if not names:
-        return list(MEASURES.values())
-    wanted = names.split(",")
-    if unknown := set(wanted) - set(MEASURES):
-        raise SystemExit(
-            f"No measurement is called {', '.join(sorted(unknown))}. "
-            f"There are {', '.join(MEASURES)}."
-        )
-    return [MEASURES[one] for one in MEASURES if one in wanted]
+    return [one for name, one in known.items() if name in wanted]
 
 
 def _start(stack: ExitStack, chosen: Sequence[Server], results: Results) -> list[Running]:
@@ -191,13 +179,14 @@ def main(given: Sequence[str] | None = None) -> int:
     except prepare.MissingError as error:
         print(f"Nothing can be measured: {error}.", file=sys.stderr)
         return 1
-    known = servers.every(python, node, Path(options.server_path))
+    known = {one.name: one for one in servers.every(python, node, Path(options.server_path))}
     extra = []
     for one in options.against:
         name, _, source = one.partition("=")
         part = servers.dyad_part(source, python)
         extra.append(Server(name, f"Dyad, {name}", "grpc", [part]))
-    chosen = _choose(known, options.only) + extra
+    chosen = _choose("server", known, options.only) + extra
+    measures = _choose("measurement", MEASURES, options.measure)
     missing = Results()
     described = machine.describe(python, node)
     with ExitStack() as stack:
@@ -207,7 +196,7 @@ def main(given: Sequence[str] | None = None) -> int:
             return 1
         generator = stack.enter_context(Generator(BUILD / "load"))
         bench = Bench(generator, quick=options.quick)
-        results = _measure(bench, running, _chosen_measures(options.measure), options.rounds)
+        results = _measure(bench, running, measures, options.rounds)
     results.missing = missing.missing | results.missing
     text = "\n".join(f"{what}: {value}  " for what, value in described.items())
     text += "\n\n" + table(results, chosen)

@@ -9,7 +9,7 @@ import (
 // users counts, so that each participant of a run is a user of its own.
 var users atomic.Uint64
 
-// pair is two participants who have met in a room, or one who waits in it.
+// pair is two participants who have met in a room, or a participant who waits there alone.
 type pair struct {
 	number         uint64
 	caller, callee participant

@@ -73,8 +73,6 @@ type grpcParticipant struct {
 	own     *grpc.ClientConn
 	call    dyadv1.Signaling_SignalClient
 	cancel  context.CancelFunc
-	// queue holds what else came in the message that was read last.
-	queue []*dyadv1.Frame
 	// writing: the reader writes too, heartbeats and acknowledgements.
 	writing sync.Mutex
 }
@@ -84,13 +82,6 @@ func (p *grpcParticipant) write(frame *dyadv1.Frame) error {
 	defer p.writing.Unlock()
 	p.session.number(frame)
 	return p.call.Send(&dyadv1.SignalRequest{Frames: []*dyadv1.Frame{frame}})
-}
-
-// say writes what has no number.
-func (p *grpcParticipant) say(message *dyadv1.SignalRequest) error {
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	return p.call.Send(message)
 }
 
 func (p *grpcParticipant) join(room string) (string, error) {
@@ -115,36 +106,24 @@ func (p *grpcParticipant) receive() (event, error) {
 	return eventOf(frame)
 }
 
-// next returns the next frame that carries an event.
 func (p *grpcParticipant) next() (*dyadv1.Frame, error) {
-	for {
-		for len(p.queue) > 0 {
-			frame := p.queue[0]
-			p.queue = p.queue[1:]
-			due, err := p.session.takeIn(frame)
-			if err != nil {
-				return nil, err
-			}
-			if due != nil {
-				if err := p.say(&dyadv1.SignalRequest{Frames: []*dyadv1.Frame{due}}); err != nil {
-					return nil, p.reason(err)
-				}
-			}
-			if frame.GetEvent() != nil {
-				return frame, nil
-			}
-		}
-		message, err := p.call.Recv()
-		if err != nil {
-			return nil, err
-		}
-		p.queue = message.GetFrames()
-		if len(p.queue) == 0 { // A heartbeat.
-			if err := p.say(&dyadv1.SignalRequest{}); err != nil {
-				return nil, p.reason(err)
-			}
-		}
+	return p.session.next(p.read, p.answer)
+}
+
+func (p *grpcParticipant) read() ([]*dyadv1.Frame, error) {
+	message, err := p.call.Recv()
+	return message.GetFrames(), err
+}
+
+// answer writes an acknowledgement, or nothing for a heartbeat; neither has a number.
+func (p *grpcParticipant) answer(due *dyadv1.Frame) error {
+	message := &dyadv1.SignalRequest{}
+	if due != nil {
+		message.Frames = []*dyadv1.Frame{due}
 	}
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	return p.reason(p.call.Send(message))
 }
 
 func (p *grpcParticipant) leave() error { return p.write(leaveFrame()) }

@@ -67,7 +67,6 @@ type grpcWebParticipant struct {
 	cancel    context.CancelFunc
 	listen    io.ReadCloser
 	id        string
-	queue     []*dyadv1.Frame
 
 	// One Send is under way at a time; what gathers meanwhile goes in the next.
 	mutex   sync.Mutex
@@ -199,40 +198,22 @@ func (p *grpcWebParticipant) unary(request *dyadv1.SendRequest) error {
 }
 
 func (p *grpcWebParticipant) next() (*dyadv1.Frame, error) {
-	for {
-		for len(p.queue) > 0 {
-			frame := p.queue[0]
-			p.queue = p.queue[1:]
-			due, err := p.session.takeIn(frame)
-			if err != nil {
-				return nil, err
-			}
-			if due != nil {
-				if err := p.write(due, false); err != nil {
-					return nil, err
-				}
-			}
-			if frame.GetEvent() != nil {
-				return frame, nil
-			}
-		}
-		message, err := p.message()
-		if err != nil {
-			p.mutex.Lock()
-			defer p.mutex.Unlock()
-			if p.failed != nil {
-				err = p.failed
-			}
-			return nil, err
-		}
-		p.queue = message.GetFrames()
-		if len(p.queue) == 0 { // A heartbeat.
-			if err := p.write(nil, false); err != nil {
-				return nil, err
-			}
+	return p.session.next(p.read, p.answer)
+}
+
+func (p *grpcWebParticipant) read() ([]*dyadv1.Frame, error) {
+	message, err := p.message()
+	if err != nil {
+		p.mutex.Lock()
+		defer p.mutex.Unlock()
+		if p.failed != nil {
+			err = p.failed
 		}
 	}
+	return message.GetFrames(), err
 }
+
+func (p *grpcWebParticipant) answer(due *dyadv1.Frame) error { return p.write(due, false) }
 
 func (p *grpcWebParticipant) join(room string) (string, error) {
 	p.session.enter(room)

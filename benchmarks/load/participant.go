@@ -66,7 +66,7 @@ type server struct {
 type dialer interface {
 	// connect returns a participant of this user.
 	connect(user string) (participant, error)
-	// greets says whether the one who waits in a room is told who joined it.
+	// greets says whether a participant who waits in a room is told who joined it.
 	greets() bool
 	close()
 }

@@ -23,9 +23,11 @@ type session struct {
 	mutex      sync.Mutex
 	room       string
 	sent       uint64
-	takenIn    uint64
+	received   uint64
 	ackSent    uint64
 	bytesSince int
+	// queue holds what else came in the message that was read last.
+	queue []*dyadv1.Frame
 }
 
 // number makes a frame the next one of this session.
@@ -33,8 +35,8 @@ func (s *session) number(frame *dyadv1.Frame) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.sent++
-	frame.Seq, frame.Ack, frame.RoomId = s.sent, s.takenIn, s.room
-	s.ackSent, s.bytesSince = s.takenIn, 0
+	frame.Seq, frame.Ack, frame.RoomId = s.sent, s.received, s.room
+	s.ackSent, s.bytesSince = s.received, 0
 }
 
 func (s *session) enter(room string) {
@@ -43,23 +45,58 @@ func (s *session) enter(room string) {
 	s.room = room
 }
 
-// takeIn checks a frame's number. It returns the acknowledgement that is due, if any.
-func (s *session) takeIn(frame *dyadv1.Frame) (*dyadv1.Frame, error) {
+// receive checks a frame's number. It returns the acknowledgement that is due, if any.
+func (s *session) receive(frame *dyadv1.Frame) (*dyadv1.Frame, error) {
 	if s.bare || frame.GetSeq() == 0 {
 		return nil, nil
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	if frame.GetSeq() != s.takenIn+1 {
-		return nil, fmt.Errorf("number %d came; %d was due", frame.GetSeq(), s.takenIn+1)
+	if frame.GetSeq() != s.received+1 {
+		return nil, fmt.Errorf("number %d came; %d was due", frame.GetSeq(), s.received+1)
 	}
-	s.takenIn++
+	s.received++
 	s.bytesSince += proto.Size(frame)
-	if s.takenIn-s.ackSent < ackFrames && s.bytesSince < ackBytes {
+	if s.received-s.ackSent < ackFrames && s.bytesSince < ackBytes {
 		return nil, nil
 	}
-	s.ackSent, s.bytesSince = s.takenIn, 0
-	return &dyadv1.Frame{Ack: s.takenIn}, nil
+	s.ackSent, s.bytesSince = s.received, 0
+	return &dyadv1.Frame{Ack: s.received}, nil
+}
+
+// next returns the next frame that carries an event. It reads messages with read,
+// and answers them with answer: an acknowledgement, or nil for a heartbeat.
+func (s *session) next(
+	read func() ([]*dyadv1.Frame, error), answer func(*dyadv1.Frame) error,
+) (*dyadv1.Frame, error) {
+	for {
+		for len(s.queue) > 0 {
+			frame := s.queue[0]
+			s.queue = s.queue[1:]
+			due, err := s.receive(frame)
+			if err != nil {
+				return nil, err
+			}
+			if due != nil {
+				if err := answer(due); err != nil {
+					return nil, err
+				}
+			}
+			if frame.GetEvent() != nil {
+				return frame, nil
+			}
+		}
+		frames, err := read()
+		if err != nil {
+			return nil, err
+		}
+		s.queue = frames
+		if len(frames) == 0 {
+			if err := answer(nil); err != nil {
+				return nil, err
+			}
+		}
+	}
 }
 
 // entered reads the answer to join_room, which is the first frame sent.
