@@ -14,7 +14,7 @@ MOST_SECONDS = LARGEST_NUMBER // 1000
 FILE_BYTES = 65536
 """The largest key, certificate or secret; a wrong path may name a file of any size."""
 LARGEST_PORT = 65535
-"""TCP has no more."""
+"""The largest port number that TCP has."""
 MOST_HOPS = 16
 """More proxies than any deployment has; also the most that are read from a header."""
 LONGEST_HEARTBEAT_SECONDS = 10

@@ -107,8 +107,8 @@ func (c *Conn) SendAnswer(ctx context.Context, sdp string) error {
 	return c.send(ctx, func(roomID string) *dyadv1.Frame { return answer(roomID, sdp) })
 }
 
-// SendCandidate sends the peer an ICE candidate, as [Conn.SendOffer] does; an
-// empty one means that there are no more.
+// SendCandidate sends the peer an ICE candidate, as [Conn.SendOffer] does.
+// An empty candidate means that no more candidates will follow.
 func (c *Conn) SendCandidate(ctx context.Context, candidate Candidate) error {
 	return c.send(ctx, func(roomID string) *dyadv1.Frame { return iceCandidate(roomID, candidate) })
 }

@@ -161,7 +161,7 @@ class Connection:
         await self._send(pb.Frame(answer=pb.SessionDescription(sdp=sdp)))
 
     async def send_candidate(self, candidate: Candidate) -> None:
-        """Send the peer an ICE candidate; an empty one means that there are no more.
+        """Send the peer an ICE candidate. An empty candidate means that no more will follow.
 
         Raises:
             Refused: not in a room. A refusal by the server arrives as an event.

@@ -9,7 +9,7 @@ export class EventQueue<T> {
     this.#wake();
   }
 
-  /** No more will come; a failure is thrown after the last value. */
+  /** Ends the queue. After the last value, a failure is thrown. */
   end(failure: Error | undefined): void {
     this.#over ??= { failure };
     this.#wake();

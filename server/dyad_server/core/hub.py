@@ -48,7 +48,7 @@ class Hub:
         lifecycle: ends them, and reserves their seats.
         handoff: the way to the other nodes, if there are any.
         clock: of this server.
-        draining: whether it opens no more connections.
+        draining: whether it refuses new connections.
     """
 
     def __init__(

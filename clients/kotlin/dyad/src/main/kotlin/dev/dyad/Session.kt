@@ -13,7 +13,7 @@ internal const val FRAME_OVERHEAD = 24
 private const val ACK_FRAMES = 32
 private const val ACK_BYTES = 32 * 1024
 
-/** Let no more than this be unacknowledged (docs/protocol.md). */
+/** The most frames and bytes that may be unacknowledged (docs/protocol.md). */
 private const val UNACKNOWLEDGED_FRAMES = 256
 private const val UNACKNOWLEDGED_BYTES = 256 * 1024
 
