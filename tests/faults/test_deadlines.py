@@ -16,12 +16,13 @@ REQUESTS = 1000
 async def test_requests_with_a_deadline_in_the_past_write_nothing_to_the_log(path: str) -> None:
     async with dyad_serve(SECRET) as served:
         async with connected(served.port) as http2:
-            for stream in range(1, 2 * REQUESTS, 2):
+            streams = range(1, 2 * REQUESTS, 2)
+            for stream in streams:
                 http2.write(
                     http2.headers(stream, ("grpc-timeout", "1n"), path=path),
                     DataFrame(stream, message(b""), flags=["END_STREAM"]),
                 )
             await http2.drain()
-            for stream in range(1, 2 * REQUESTS, 2):
+            for stream in streams:
                 await http2.ended(stream)
         assert "ERROR" not in served.command.said

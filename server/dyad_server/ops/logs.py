@@ -8,10 +8,6 @@ from dyad_server.errors import Ended
 log = logging.getLogger("dyad")
 
 
-def _is_for_operators(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith(_NOT_FOR_OPERATORS)
-
-
 # Messages of gRPC that any client can cause.
 _NOT_FOR_OPERATORS = (
     # A header that is not UTF-8, in full: it may be a token.
@@ -19,6 +15,12 @@ _NOT_FOR_OPERATORS = (
     # A traceback, for a client that leaves while it is answered.
     "ExecuteBatchError raised in core",
 )
+
+
+def _is_for_operators(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_NOT_FOR_OPERATORS)
+
+
 logging.getLogger("grpc._cython.cygrpc").addFilter(_is_for_operators)
 
 
