@@ -64,20 +64,20 @@ func TestACallFromTheRoomToTheHangUp(t *testing.T) {
 	}
 	again := alice.joins(created.ID)
 	if again.Peer == nil || again.Peer.UserID != "bob" {
-		t.Errorf("Alice came back to %+v", again)
+		t.Errorf("Alice rejoined %+v", again)
 	}
 }
 
-func TestARefusalSaysWhich(t *testing.T) {
+func TestARefusalHasItsCode(t *testing.T) {
 	here := serve(t)
 	alice, bob, roomID := pair(t, here.address, here.address)
 	carol := dial(t, here.address, "carol")
 	_, err := carol.Join(carol.ctx, roomID)
 	if said := "dyad: refused: ROOM_FULL: "; !errors.Is(err, dyad.ErrRoomFull) || !strings.HasPrefix(err.Error(), said) {
-		t.Errorf("a third one in the room: %v", err)
+		t.Errorf("a third participant in the room: %v", err)
 	}
 	if _, err := carol.Join(carol.ctx, nowhere); !errors.Is(err, dyad.ErrRoomNotFound) {
-		t.Errorf("a room that is not there: %v", err)
+		t.Errorf("a room that does not exist: %v", err)
 	}
 	if err := carol.SendOffer(carol.ctx, "v=0"); !errors.Is(err, dyad.ErrNotInRoom) {
 		t.Errorf("an offer without a room: %v", err)
@@ -89,14 +89,14 @@ func TestARefusalSaysWhich(t *testing.T) {
 	hears[dyad.PeerLeft](alice)
 	alice.succeeds(alice.SendOffer(alice.ctx, "v=0"))
 	if refused := hears[*dyad.Refused](alice); refused.Code != dyad.ErrPeerAbsent {
-		t.Errorf("an offer to nobody: %v", refused)
+		t.Errorf("an offer without a peer: %v", refused)
 	}
-	// None of it has ended a call.
+	// No connection has ended.
 	carol.joins(roomID)
 	hears[dyad.PeerJoined](alice)
 }
 
-func TestATokenThatDoesNotHoldEndsTheConnection(t *testing.T) {
+func TestAnInvalidTokenEndsTheConnection(t *testing.T) {
 	here := serve(t)
 	for _, bad := range []string{"nonsense", "", "a.b.c"} {
 		alice := dialWith(t, here.address, dyad.Token(bad))
@@ -112,14 +112,14 @@ func TestATokenThatDoesNotHoldEndsTheConnection(t *testing.T) {
 	if _, err := dyad.Dial(t.Context(), here.address, dyad.Token("a\nb")); !errors.Is(err, dyad.ErrUnauthenticated) {
 		t.Errorf("a token of two lines: %v", err)
 	}
-	failure := errors.New("nobody is signed in")
+	failure := errors.New("the user is not signed in")
 	source := func(context.Context) (string, error) { return "", failure }
 	if _, err := dyad.Dial(t.Context(), here.address, source); !errors.Is(err, failure) {
 		t.Errorf("no token: %v", err)
 	}
 }
 
-func TestAServerOutOfReachIsToldByDial(t *testing.T) {
+func TestDialReportsAServerOutOfReach(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestAServerOutOfReachIsToldByDial(t *testing.T) {
 	}
 }
 
-func TestAContextEndsTheWaitAndNotTheConnection(t *testing.T) {
+func TestAContextEndsTheMethodAndNotTheConnection(t *testing.T) {
 	here := serve(t)
 	alice, bob, _ := pair(t, here.address, here.address)
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -198,8 +198,8 @@ func TestClosingLeavesNothingRunning(t *testing.T) {
 	}
 }
 
-// A write that meets the end of its call knows nothing of why it ended.
-func TestTheServersStatusIsToldAlsoToWhoIsWriting(t *testing.T) {
+// A write on a stream that has ended does not learn why it ended.
+func TestAnAppThatIsSendingLearnsTheServersStatus(t *testing.T) {
 	here := serve(t, "--max-frame-bytes", "4096")
 	for range 20 {
 		alice, bob, _ := pair(t, here.address, here.address, dyad.WithoutResume())
@@ -220,7 +220,7 @@ func TestTheServersStatusIsToldAlsoToWhoIsWriting(t *testing.T) {
 	}
 }
 
-func TestSeveralMaySendAtOnce(t *testing.T) {
+func TestSeveralGoroutinesMaySendAtOnce(t *testing.T) {
 	here := serve(t)
 	alice, bob, _ := pair(t, here.address, here.address)
 	var senders sync.WaitGroup
@@ -239,7 +239,7 @@ func TestSeveralMaySendAtOnce(t *testing.T) {
 	senders.Wait()
 }
 
-func TestMoreThanMayStandUnacknowledgedArrivesToo(t *testing.T) {
+func TestMoreFramesThanMayBeUnacknowledgedAllArrive(t *testing.T) {
 	here := serve(t, "--max-frames-per-second", "10000", "--max-waiting-frames", "10000",
 		"--max-waiting-bytes", "10000000")
 	alice, bob, _ := pair(t, here.address, here.address)
@@ -254,7 +254,7 @@ func TestMoreThanMayStandUnacknowledgedArrivesToo(t *testing.T) {
 	}
 }
 
-func TestItSpeaksTLS(t *testing.T) {
+func TestAConnectionMayUseTLS(t *testing.T) {
 	certificate, key, pool := selfSigned(t)
 	here := serve(t, "--tls-cert", certificate, "--tls-key", key)
 	secure := dyad.WithTransportCredentials(tlsWith(&tls.Config{RootCAs: pool}))
@@ -263,6 +263,6 @@ func TestItSpeaksTLS(t *testing.T) {
 	stranger := dyad.WithTransportCredentials(tlsWith(&tls.Config{}))
 	_, err := dyad.Dial(t.Context(), "localhost:"+here.port(), dyad.Token("x"), stranger)
 	if !errors.Is(err, dyad.ErrUnavailable) || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("a certificate of nobody: %v", err)
+		t.Errorf("a certificate that is not trusted: %v", err)
 	}
 }

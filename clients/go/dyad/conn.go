@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// Past this many bytes not yet written, sending waits.
+	// While this many bytes wait to be written, sending blocks.
 	outboxBytes = 1 << 20
 	// How long Close waits until the last frames are written.
 	closeTimeout = time.Second
 )
 
-// Conn is a participant's connection: enter a room, negotiate, hang up. Its
-// methods may be called from several goroutines; Events from one at a time.
+// Conn is a participant's connection: enter a room, negotiate, hang up. Several
+// goroutines may use its methods, but only one at a time may use Events.
 type Conn struct {
 	dialer      dialer
 	resumable   bool
@@ -31,14 +31,14 @@ type Conn struct {
 	changed chan struct{}
 	session *session
 	inbox   []waiting
-	// inboxBytes is the size of the frames behind inbox.
+	// inboxBytes is the size of the frames that inbox holds as events.
 	inboxBytes int
 	replies    map[uint64]*reply
-	// leaving is the reply to a leave_room under way; nil: there is none.
+	// leaving is the reply that Leave waits for, or nil.
 	leaving *reply
-	// left: it has taken effect.
+	// left says whether Leave has succeeded, closing whether Close was called.
 	left, closing bool
-	// end is why the connection is over; nil: it is not.
+	// end is the error that ended the connection, or nil.
 	end error
 }
 
@@ -48,7 +48,7 @@ type waiting struct {
 	size  int
 }
 
-// reply is the outcome of a frame that the server answers: one of the two.
+// reply is the outcome of a frame that the server answers. One of the two is set.
 type reply struct {
 	frame *dyadv1.Frame
 	err   error
@@ -76,9 +76,10 @@ func (c *Conn) enter(ctx context.Context, roomID string) (Room, error) {
 	return roomOf(frame), nil
 }
 
-// Leave hangs up, and returns when the server knows. [Conn.Events] then ends;
-// the connection may enter another room. The error is *[Refused] (this
-// connection is in no room), *[Ended], [ErrClosed] or ctx's.
+// Leave hangs up. It returns when the server has acknowledged that, or has released
+// the seat anyway. [Conn.Events] then ends, and the connection may enter another
+// room. The error is *[Refused] (this connection is in no room), *[Ended],
+// [ErrClosed] or ctx's.
 func (c *Conn) Leave(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,9 +96,9 @@ func (c *Conn) Leave(ctx context.Context) error {
 	return err
 }
 
-// SendOffer sends the peer an SDP offer. It does not wait unless 1 MiB waits to
-// be written already. The error is *[Refused] (not in a room), *[Ended],
-// [ErrClosed] or ctx's; a refusal by the server arrives as an event.
+// SendOffer sends the peer an SDP offer. It returns at once, unless 1 MiB already
+// waits to be written. The error is *[Refused] (not in a room), *[Ended],
+// [ErrClosed] or ctx's. A refusal by the server arrives as an event.
 func (c *Conn) SendOffer(ctx context.Context, sdp string) error {
 	return c.send(ctx, func(roomID string) *dyadv1.Frame { return offer(roomID, sdp) })
 }
@@ -113,9 +114,9 @@ func (c *Conn) SendCandidate(ctx context.Context, candidate Candidate) error {
 	return c.send(ctx, func(roomID string) *dyadv1.Frame { return iceCandidate(roomID, candidate) })
 }
 
-// Events yields what happens in the call. It ends after Leave and after Close;
-// otherwise its last pair is an error: an *[Ended], or ctx's. One that broke
-// off at ctx's end may be begun again: no event is lost.
+// Events yields the events of the call. It ends after Leave and after Close.
+// Otherwise its last pair is an error: an *[Ended], or ctx's. After the end of ctx,
+// another Events continues where this one stopped: no event is lost.
 func (c *Conn) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for {
@@ -127,8 +128,8 @@ func (c *Conn) Events(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// Close ends the connection. Without Leave before it, that looks to the peer
-// like a lost connection. The error is always nil.
+// Close ends the connection. Without a Leave before, the peer sees a lost
+// connection. The error is always nil.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	c.closing = true
@@ -143,7 +144,7 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// next returns the next event; neither event nor error: there will be none.
+// next returns the next event. With neither event nor error, there are no more.
 func (c *Conn) next(ctx context.Context) (Event, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,7 +164,7 @@ func (c *Conn) next(ctx context.Context) (Event, error) {
 	}
 }
 
-// ask sends a frame and waits for the server's answer to it. Hold mu.
+// ask sends a frame and waits for the server's answer to it. c.mu must be held.
 func (c *Conn) ask(ctx context.Context, frame *dyadv1.Frame, answer *reply) (*dyadv1.Frame, error) {
 	if c.end != nil {
 		return nil, c.end
@@ -203,7 +204,7 @@ func (c *Conn) send(ctx context.Context, frame func(roomID string) *dyadv1.Frame
 	return nil
 }
 
-// room returns the id of the room that this connection is in. Hold mu.
+// room returns the id of the room that this connection is in. c.mu must be held.
 func (c *Conn) room() (string, error) {
 	if c.end != nil {
 		return "", c.end
@@ -214,7 +215,7 @@ func (c *Conn) room() (string, error) {
 	return c.session.roomID, nil
 }
 
-// wait releases mu until ready returns true or ctx ends. Hold mu.
+// wait releases c.mu until ready returns true or ctx ends. c.mu must be held.
 func (c *Conn) wait(ctx context.Context, ready func() bool) error {
 	for !ready() {
 		changed := c.changed
@@ -230,7 +231,7 @@ func (c *Conn) wait(ctx context.Context, ready func() bool) error {
 	return nil
 }
 
-// notify wakes everything that waits for a change. Hold mu.
+// notify wakes every goroutine that waits for a change. c.mu must be held.
 func (c *Conn) notify() {
 	close(c.changed)
 	c.changed = make(chan struct{})

@@ -1,8 +1,8 @@
 // Package dyad is the Go client of Dyad: 1:1 call signaling for WebRTC.
 //
-// It carries offers, answers and ICE candidates between two participants; the
-// WebRTC itself is up to the app. The client reconnects by itself and loses
-// nothing; [Reconnecting] and [Reconnected] report it.
+// It carries offers, answers and ICE candidates between two participants. The
+// WebRTC itself is up to the app. The client reconnects by itself and loses no
+// frame. [Reconnecting] and [Reconnected] report that.
 package dyad
 
 import (
@@ -14,8 +14,8 @@ import (
 
 const giveUpAfter = time.Minute
 
-// A TokenSource gives the app's JWT. It is asked each time a stream is opened,
-// and must not return one that is about to expire.
+// A TokenSource returns the app's JWT. The client calls it each time it opens a
+// stream. It must not return a token that is about to expire.
 type TokenSource func(ctx context.Context) (string, error)
 
 // Token is the source of one JWT that never changes.
@@ -26,14 +26,14 @@ func Token(jwt string) TokenSource {
 // An Option changes what [Dial] does.
 type Option func(*Conn)
 
-// WithTransportCredentials speaks TLS, as by [credentials.NewTLS]. Without it,
-// [Dial] speaks plain text.
+// WithTransportCredentials uses TLS, with the result of [credentials.NewTLS].
+// Without it, [Dial] uses plain text.
 func WithTransportCredentials(transport credentials.TransportCredentials) Option {
 	return func(c *Conn) { c.dialer.credentials = transport }
 }
 
-// WithoutResume does not ask the server to hold the seat when the connection
-// breaks: that ends it, and the peer is told at once.
+// WithoutResume does not ask the server to reserve the seat. If the network
+// connection breaks, the [Conn] is over, and the peer is told at once.
 func WithoutResume() Option {
 	return func(c *Conn) { c.resumable = false }
 }
@@ -48,8 +48,8 @@ func WithGiveUpAfter(duration time.Duration) Option {
 // connection then lives until [Conn.Close].
 //
 // The target is the server, as gRPC names it: host:port. The error is an
-// *[Ended], ctx's, or what the token source returned; a token that the server
-// does not take is told by the first call on the connection.
+// *[Ended], ctx's, or the token source's. If the server rejects the token, the
+// first method of the connection returns that error.
 func Dial(ctx context.Context, target string, token TokenSource, options ...Option) (*Conn, error) {
 	c := &Conn{
 		dialer:      dialer{target: target, token: token},

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// ErrClosed is what using a connection after [Conn.Close] comes to.
+// ErrClosed is the error of a connection that is used after [Conn.Close].
 var ErrClosed = errors.New("dyad: the connection is closed")
 
 // A Refusal is why a frame was refused; the numbers are the contract's.
@@ -18,13 +18,13 @@ type Refusal int32
 const (
 	// ErrInvalidFrame: the frame breaks the contract.
 	ErrInvalidFrame Refusal = iota + 1
-	// ErrRoomNotFound: the room does not exist, or no longer.
+	// ErrRoomNotFound: the room does not exist, or not any more.
 	ErrRoomNotFound
 	// ErrRoomFull: the room has two participants already.
 	ErrRoomFull
 	// ErrNotInRoom: this connection is not in that room.
 	ErrNotInRoom
-	// ErrPeerAbsent: there is no peer in the room to receive this.
+	// ErrPeerAbsent: there is no peer in the room to receive the frame.
 	ErrPeerAbsent
 )
 
@@ -54,7 +54,7 @@ func (r Refusal) Error() string { return "dyad: refused: " + r.String() }
 type Refused struct {
 	// Code is for the program.
 	Code Refusal
-	// Message is for the person reading its log.
+	// Message is for the person who reads the log.
 	Message string
 }
 
@@ -65,7 +65,7 @@ func (r *Refused) Error() string {
 // Unwrap returns the code, for errors.Is.
 func (r *Refused) Unwrap() error { return r.Code }
 
-// What kind of end an [Ended] is, for errors.Is.
+// The kinds of [Ended], for errors.Is.
 var (
 	// ErrUnauthenticated: no token, or a bad or expired one. Connect again with
 	// a new token.
@@ -78,10 +78,10 @@ var (
 	// ErrTimedOut: no room was entered in time, or no peer joined in time.
 	ErrTimedOut = errors.New("dyad: timed out")
 	// ErrTakenOver: another connection of the same user took the seat (RetryAfter
-	// is negative), or the two ends can no longer be kept in step.
+	// is negative), or client and server are out of sync.
 	ErrTakenOver = errors.New("dyad: taken over")
-	// ErrUnavailable: the server is going away or out of reach. Connect again
-	// after RetryAfter.
+	// ErrUnavailable: the server is stopping or out of reach. Connect again after
+	// RetryAfter.
 	ErrUnavailable = errors.New("dyad: unavailable")
 )
 
@@ -92,7 +92,7 @@ var kinds = map[codes.Code]error{
 	codes.DeadlineExceeded:  ErrTimedOut,
 	codes.Aborted:           ErrTakenOver,
 	codes.Unavailable:       ErrUnavailable,
-	// What a network or a proxy makes of a connection that it drops.
+	// Networks and proxies that drop a connection cause these.
 	codes.Canceled: ErrUnavailable,
 	codes.Internal: ErrUnavailable,
 	codes.Unknown:  ErrUnavailable,
@@ -102,7 +102,7 @@ var kinds = map[codes.Code]error{
 type Ended struct {
 	// Code is the gRPC status it ended with.
 	Code codes.Code
-	// Message is for the person reading the log.
+	// Message is for the person who reads the log.
 	Message string
 	// RetryAfter is how long the server asks to wait before connecting again, or
 	// 0. Add some jitter. Negative: do not connect again unless the user asks
@@ -121,10 +121,10 @@ func (e *Ended) Error() string {
 	return text
 }
 
-// Is says whether target is the kind of this end.
+// Is reports whether target is the kind of this end.
 func (e *Ended) Is(target error) bool { return kinds[e.Code] == target }
 
-// Unwrap returns the refusal, where there was one.
+// Unwrap returns the refusal, if there was one.
 func (e *Ended) Unwrap() error {
 	if e.Refused == nil {
 		return nil
@@ -132,10 +132,10 @@ func (e *Ended) Unwrap() error {
 	return e.Refused
 }
 
-// replaced says whether another session of the same user has taken the seat.
+// replaced reports whether another session of the same user has taken the seat.
 func (e *Ended) replaced() bool { return e.Code == codes.Aborted && e.RetryAfter < 0 }
 
-// Retryable says whether to connect again with a new [Dial], with nothing else
+// Retryable reports whether to connect again with a new [Dial], with nothing else
 // changed.
 func (e *Ended) Retryable() bool {
 	kind := kinds[e.Code]

@@ -2,8 +2,8 @@ package dyad
 
 import "fmt"
 
-// An Event is what happens in a call: a [PeerJoined], [PeerLeft], [Offer],
-// [Answer], [Candidate], *[Refused], [Reconnecting] or [Reconnected].
+// An Event is something that happened in a call: a [PeerJoined], [PeerLeft],
+// [Offer], [Answer], [Candidate], *[Refused], [Reconnecting] or [Reconnected].
 type Event interface{ event() }
 
 // A Participant is a user in a room, as named by the app's token.
@@ -14,13 +14,13 @@ type Participant struct {
 	Email string
 }
 
-// A Room is one that was entered.
+// A Room is a room that this participant has entered.
 type Room struct {
 	// ID is what the other participant needs to join.
 	ID string
-	// Peer is the participant already there; nil: the room was empty.
+	// Peer is the participant already there, or nil if the room was empty.
 	Peer *Participant
-	// Polite is the role in the W3C's "perfect negotiation".
+	// Polite is this participant's role in the W3C's "perfect negotiation".
 	Polite bool
 }
 
@@ -45,23 +45,23 @@ type Answer struct {
 	Sender Participant
 }
 
-// A Candidate is an ICE candidate, to send or received: the W3C's
-// RTCIceCandidateInit. Nil is absent, which differs from empty and from 0.
+// A Candidate is an ICE candidate, sent or received: the W3C's RTCIceCandidateInit.
+// Nil means absent, which differs from empty and from 0.
 type Candidate struct {
-	// Candidate is the candidate-attribute; empty: no more will follow.
+	// Candidate is the candidate-attribute. Empty means that no more will follow.
 	Candidate string
 	// SDPMid is the mid of the media description it belongs to.
 	SDPMid *string
-	// SDPMLineIndex is that one's index, from 0.
+	// SDPMLineIndex is the index of that media description, from 0.
 	SDPMLineIndex *uint32
 	// UsernameFragment is the ICE username fragment of its generation.
 	UsernameFragment *string
-	// Sender is who it came from; of no effect on one to send.
+	// Sender is the participant who sent it. Sending ignores it.
 	Sender Participant
 }
 
-// Reconnecting says that the connection broke and the client is reconnecting.
-// Frames sent meanwhile wait.
+// Reconnecting says that the connection broke and the client is reconnecting. Frames
+// that the app sends meanwhile wait.
 type Reconnecting struct{ Cause *Ended }
 
 // Reconnected says that the client is in the room again.
@@ -86,14 +86,14 @@ func (Reconnected) event()  {}
 type Departure int32
 
 const (
-	// DepartureUnspecified is the reason that only a newer server knows.
+	// DepartureUnspecified: the reason is one that only a newer server knows.
 	DepartureUnspecified Departure = iota
 	// DepartureLeft: they hung up.
 	DepartureLeft
 	// DepartureDisconnected: their connection ended without a hang-up.
 	DepartureDisconnected
-	// DepartureReplaced: they lost the state of the call and join again:
-	// negotiate again.
+	// DepartureReplaced: they lost the state of the call and join again. Negotiate
+	// again.
 	DepartureReplaced
 )
 

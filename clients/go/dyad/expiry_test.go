@@ -10,7 +10,8 @@ import (
 	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
-// expiring returns a token whose exp is so many seconds away; it holds for 30 more.
+// expiring returns a token that expires in so many seconds. The server accepts it for
+// 30 seconds more.
 func expiring(t *testing.T, sub, seconds string) string {
 	t.Helper()
 	out, err := run(t, "token", "--sub", sub, "--ttl", seconds).Output()

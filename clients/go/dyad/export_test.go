@@ -2,7 +2,7 @@ package dyad
 
 import "context"
 
-// AwaitLeaving waits until a Leave has begun that is not answered yet.
+// AwaitLeaving waits until a Leave waits for its answer.
 func (c *Conn) AwaitLeaving(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

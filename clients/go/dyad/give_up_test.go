@@ -10,7 +10,7 @@ import (
 	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
-func TestACutIsTheEndWithoutResume(t *testing.T) {
+func TestWithoutResumeABrokenConnectionIsOver(t *testing.T) {
 	t.Parallel()
 	here := serve(t)
 	net := through(t, here.address)
@@ -22,7 +22,7 @@ func TestACutIsTheEndWithoutResume(t *testing.T) {
 	}
 }
 
-func TestACutIsTheEndIfTheServerReservesNoSeat(t *testing.T) {
+func TestABrokenConnectionIsOverIfTheServerReservesNoSeat(t *testing.T) {
 	t.Parallel()
 	here := serve(t, "--resume-grace", "0")
 	net := through(t, here.address)
@@ -78,7 +78,7 @@ func TestASecondRefusedTokenIsFinal(t *testing.T) {
 	}
 }
 
-func TestClosingEndsTheReconnecting(t *testing.T) {
+func TestClosingEndsTheAttemptsToReconnect(t *testing.T) {
 	t.Parallel()
 	here := serve(t)
 	net := through(t, here.address)
@@ -94,7 +94,7 @@ func TestClosingEndsTheReconnecting(t *testing.T) {
 	}
 }
 
-func TestItGivesUpSomeTimeAfterTheLoss(t *testing.T) {
+func TestItGivesUpAfterTheTimeThatTheAppChose(t *testing.T) {
 	t.Parallel()
 	here := serve(t)
 	net := through(t, here.address)

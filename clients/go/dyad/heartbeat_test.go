@@ -30,7 +30,7 @@ func TestHeartbeatsAreAnsweredWhileTheAppTakesNoEvents(t *testing.T) {
 	for n := range sent {
 		bob.succeeds(bob.SendCandidate(bob.ctx, candidate("bob", n)))
 	}
-	// The last one is taken in, and nobody has taken the first.
+	// Alice's client receives all frames while her app has taken no event yet.
 	bob.succeeds(bob.SendOffer(bob.ctx, "v=0"))
 	way.hearsAnswers(t, 5)
 	for n := range sent {
@@ -43,7 +43,7 @@ func TestHeartbeatsAreAnsweredWhileTheAppTakesNoEvents(t *testing.T) {
 
 func TestASilentServerIsNoticedBehindAProxyThatAnswersPings(t *testing.T) {
 	t.Parallel()
-	// The server notices nothing for a long time, so that Alice is the first to.
+	// With a long lease the server notices nothing, so Alice must.
 	here := serve(t, "--lease", "600", "--resume-grace", "600")
 	way := relayed(t, here.address)
 	alice, bob, _ := pair(t, way.address, here.address)
@@ -72,7 +72,7 @@ func TestAnAppThatTakesNoEventsEndsItsConnection(t *testing.T) {
 		bob.succeeds(bob.SendOffer(bob.ctx, offer))
 	}
 	hears[dyad.PeerLeft](bob)
-	// What came is there to be taken all the same, and then the end.
+	// The events that arrived can still be taken. After them comes the end.
 	for range 18 {
 		hears[dyad.Offer](alice)
 	}

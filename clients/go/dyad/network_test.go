@@ -29,7 +29,7 @@ func through(t *testing.T, target string) *network {
 	return n
 }
 
-// accept lets who connects connect, on the same port as before.
+// accept accepts connections, on the same port as before.
 func (n *network) accept() {
 	listener, err := net.Listen("tcp", n.address)
 	if err != nil {
@@ -56,7 +56,7 @@ func (n *network) refuse() {
 	_ = n.listener.Close()
 }
 
-// route lets who connects from now on come out elsewhere.
+// route connects later connections to another target.
 func (n *network) route(target string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -7,7 +7,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// The longest wait before each try. The last one stands for all that follow.
+// The longest wait before the first try, the second, and so on. The last one is also
+// for all later tries.
 var longestWaits = []time.Duration{
 	100 * time.Millisecond,
 	250 * time.Millisecond,
@@ -17,7 +18,7 @@ var longestWaits = []time.Duration{
 	4 * time.Second,
 }
 
-// A stream that lasted this long was no failed try, even if it carried no frame.
+// A stream that lasted this long was a success, even if no frame got through.
 const steady = 5 * time.Second
 
 // reconnectPolicy decides whether, when and how to reconnect, by the table in
@@ -26,26 +27,27 @@ const steady = 5 * time.Second
 type reconnectPolicy struct {
 	// random gives a number from 0 to less than 1.
 	random func() float64
-	// giveUpAfter is counted from the loss of the connection.
+	// giveUpAfter counts from the loss of the connection.
 	giveUpAfter time.Duration
-	// rejoins says that the seat is lost: the next try, if there is one, joins
-	// again, as a new session.
+	// rejoins says whether the seat is lost. The next try then joins again, in a
+	// new session.
 	rejoins  bool
 	tries    int
 	denied   bool
 	deadline time.Time
-	// connectedAt is when a try last succeeded, and progress what had got
-	// through when the connection last broke.
+	// connectedAt is when a try last succeeded. progress is the session's progress
+	// when the connection last broke.
 	connectedAt time.Time
 	progress    uint64
 	cause       *Ended
-	// final is the end to report should the resume be refused; nil: join again.
+	// final is the end to report if the resume is refused. If it is nil, the
+	// client joins again instead.
 	final *Ended
 }
 
-// broke takes note of the end of a connection with a resumable seat. progress
-// differs from the last one if any frame got through since. It returns how long
-// to wait before the next try, or the end if there is none.
+// broke decides what follows the end of a connection with a resumable seat. progress
+// grows with each frame that got through, in either direction. broke returns how long
+// to wait before the next try, or the final error if there is none.
 func (p *reconnectPolicy) broke(end *Ended, progress uint64, now time.Time) (time.Duration, *Ended) {
 	if progress != p.progress || now.Sub(p.connectedAt) >= steady {
 		p.tries, p.denied = 0, false
@@ -56,8 +58,8 @@ func (p *reconnectPolicy) broke(end *Ended, progress uint64, now time.Time) (tim
 	return p.next(end, now)
 }
 
-// failed takes note of a try that failed: with an *[Ended] if the stream ended,
-// a *[Refused] if the join was refused, or an error of the app's token source.
+// failed decides what follows a try that failed: with an *[Ended] if the stream
+// ended, a *[Refused] if the join was refused, or an error of the app's token source.
 func (p *reconnectPolicy) failed(failure error, now time.Time) (time.Duration, *Ended) {
 	var refused *Refused
 	if errors.As(failure, &refused) {
@@ -82,7 +84,7 @@ func (p *reconnectPolicy) failed(failure error, now time.Time) (time.Duration, *
 	return p.wait(end, end.RetryAfter, now)
 }
 
-// connected takes note that a try succeeded.
+// connected records that a try succeeded.
 func (p *reconnectPolicy) connected(now time.Time) { p.connectedAt = now }
 
 func (p *reconnectPolicy) next(end *Ended, now time.Time) (time.Duration, *Ended) {

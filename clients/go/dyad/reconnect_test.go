@@ -79,7 +79,7 @@ func TestANewTokenIsTriedOnce(t *testing.T) {
 	}
 }
 
-func TestAnAppWithoutATokenIsAskedAgain(t *testing.T) {
+func TestAnAppThatCouldNotGetATokenIsAskedAgain(t *testing.T) {
 	policy := always(1)
 	policy.broke(ended(codes.Unavailable), 1, start)
 	if wait, final := policy.failed(errors.New("no network"), start); final != nil || wait != 250*time.Millisecond {
@@ -131,7 +131,7 @@ func TestANegativeRetryAfterIsFinalWhateverTheStatus(t *testing.T) {
 		told := &Ended{Code: code, RetryAfter: -time.Millisecond}
 		policy := always(0)
 		if _, final := policy.broke(told, 1, start); final != told {
-			t.Errorf("%s: it came back", code)
+			t.Errorf("%s: it reconnected", code)
 		}
 		if told.Retryable() {
 			t.Errorf("%s: the app is told to connect again", code)
@@ -170,7 +170,7 @@ func TestWaitsGrowWhenEachNewStreamBreaksAtOnce(t *testing.T) {
 		now = now.Add(wait)
 		policy.connected(now)
 	}
-	// A frame got through before the fourth.
+	// A frame got through before the fourth break.
 	want := []time.Duration{100, 250, 500, 100}
 	for i, wait := range waits {
 		if wait != want[i]*time.Millisecond {

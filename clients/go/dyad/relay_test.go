@@ -13,19 +13,19 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// relay is a gRPC proxy before the server: like Envoy, it answers HTTP/2 pings
-// by itself, for a server that it no longer reaches too.
+// relay is a gRPC proxy in front of the server. Like Envoy, it answers HTTP/2 pings
+// itself, even if it no longer reaches the server.
 type relay struct {
 	dyadv1.UnimplementedSignalingServer
 	address string
 	server  dyadv1.SignalingClient
-	// answers has something for each message without frames that went to the server.
+	// answers gets an item for each message without frames that goes to the server.
 	answers chan struct{}
 
 	mu sync.Mutex
-	// hung is closed when what is relayed now is to go nowhere any more.
+	// hung is closed by hang. It belongs to the streams that are open now.
 	hung chan struct{}
-	// leaving is called before a leave_room goes on to the server.
+	// leaving is called before a leave_room is relayed to the server.
 	leaving func()
 }
 
@@ -55,7 +55,7 @@ func relayed(t *testing.T, target string) *relay {
 	return r
 }
 
-// hearsAnswers waits until so many heartbeats more were answered.
+// hearsAnswers waits until count more heartbeats have been answered.
 func (r *relay) hearsAnswers(t *testing.T, count int) {
 	t.Helper()
 	late := time.After(patience)
@@ -68,8 +68,8 @@ func (r *relay) hearsAnswers(t *testing.T, count int) {
 	}
 }
 
-// hang lets nothing through any more on the streams that are open, in either
-// direction and without ending them. Streams opened later get through.
+// hang makes the open streams relay nothing more, in either direction, without
+// ending them. Streams that are opened later work.
 func (r *relay) hang() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,7 +77,7 @@ func (r *relay) hang() {
 	r.hung = make(chan struct{})
 }
 
-// beforeLeave has something done before a leave_room goes on to the server.
+// beforeLeave lets act run before a leave_room is relayed to the server.
 func (r *relay) beforeLeave(act func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -121,7 +121,7 @@ func (r *relay) Signal(near grpc.BidiStreamingServer[dyadv1.SignalRequest, dyadv
 					leaving()
 				}
 			}
-			// An error means that the call is over, and so says the next read.
+			// An error means that the stream is over, and the next read reports that.
 			_ = far.Send(request)
 		}
 	}()

@@ -24,7 +24,7 @@ func TestACutLosesNothing(t *testing.T) {
 			alice.succeeds(alice.SendCandidate(alice.ctx, candidate("alice", round*each+n)))
 			bob.succeeds(bob.SendCandidate(bob.ctx, candidate("bob", round*each+n)))
 		}
-		// Bob is not told of the cut, and lacks nothing.
+		// Bob does not notice the cut, and nothing is missing.
 		for n := range each {
 			heard := hears[dyad.Candidate](bob)
 			if want := candidate("alice", round*each+n).Candidate; heard.Candidate != want {
@@ -95,13 +95,13 @@ func TestAHangUpAfterTheGraceTimeSucceeds(t *testing.T) {
 	if err := alice.hearsEnd(); err != nil {
 		t.Errorf("Alice left, and heard %v", err)
 	}
-	// She has not sat down again in order to leave.
+	// She did not take a seat again in order to leave, so there is one for Carol.
 	carol := dial(t, here.address, "carol")
 	carol.joins(roomID)
 	hears[dyad.PeerJoined](bob)
 }
 
-func TestAfterTheGraceTimeItIsANewSession(t *testing.T) {
+func TestAfterTheGraceTimeTheClientJoinsAgainInANewSession(t *testing.T) {
 	t.Parallel()
 	here := serve(t, "--resume-grace", "1")
 	net := through(t, here.address)
@@ -129,7 +129,7 @@ func TestAfterTheGraceTimeItIsANewSession(t *testing.T) {
 	}
 }
 
-func TestItEndsIfTheRoomIsGoneToo(t *testing.T) {
+func TestTheConnectionEndsIfTheRoomIsGoneToo(t *testing.T) {
 	t.Parallel()
 	here := serve(t, "--resume-grace", "0.2")
 	net := through(t, here.address)

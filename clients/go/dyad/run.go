@@ -63,8 +63,8 @@ func (c *Conn) reconnect(ctx context.Context, policy *reconnectPolicy, end *Ende
 	}
 }
 
-// startOver lets a Leave whose seat is lost succeed, and opens a stream for a new
-// session once there is a frame to send. Hold mu.
+// startOver is for a Leave whose seat is lost: it lets Leave succeed, and opens a
+// stream for a new session once there is a frame to send. c.mu must be held.
 func (c *Conn) startOver(ctx context.Context, end *Ended) (*stream, error) {
 	c.leaving.frame = leaveRoom(c.session.roomID)
 	c.abandon(end, c.leaving)
@@ -82,27 +82,27 @@ func (c *Conn) startOver(ctx context.Context, end *Ended) (*stream, error) {
 	s, err := c.dialer.open(ctx)
 	var ended *Ended
 	if err != nil && !errors.As(err, &ended) {
-		return nil, &Ended{Code: codes.Unavailable, Message: "The app gave no token."}
+		return nil, &Ended{Code: codes.Unavailable, Message: "The app could not get a token."}
 	}
 	return s, err
 }
 
-// pause waits, unless Close is called. Hold mu.
+// pause waits, but no longer than until Close. c.mu must be held.
 func (c *Conn) pause(ctx context.Context, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	// The timeout is what it waits for.
+	// The error only says that the time is over.
 	_ = c.wait(ctx, func() bool { return c.closing })
 }
 
-// try opens a stream and resumes the session on it, or joins again. Hold mu.
+// try opens a stream and resumes the session on it, or joins again. c.mu must be held.
 func (c *Conn) try(ctx context.Context, policy *reconnectPolicy) (*stream, error) {
-	going := c.session
-	request := going.resumeRequest()
+	next := c.session
+	request := next.resumeRequest()
 	if policy.rejoins {
-		going = &session{}
-		going.put(joinRoom(c.session.roomID, true))
-		request = going.take()
+		next = &session{}
+		next.put(joinRoom(c.session.roomID, true))
+		request = next.take()
 	}
 	c.mu.Unlock()
 	s, frames, err := c.dialer.enter(ctx, request)
@@ -110,20 +110,20 @@ func (c *Conn) try(ctx context.Context, policy *reconnectPolicy) (*stream, error
 	if err != nil {
 		return nil, err
 	}
-	if err := c.carryOn(going, frames, policy.cause); err != nil {
+	if err := c.carryOn(next, frames, policy.cause); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// carryOn carries on with a session, the old one or a new one, after the server's
-// answer to its first message. frames is never empty. Hold mu.
-func (c *Conn) carryOn(going *session, frames []*dyadv1.Frame, cause *Ended) error {
+// carryOn continues with the session next, the old one or a new one. frames are the
+// server's answer to its first message, and never empty. c.mu must be held.
+func (c *Conn) carryOn(next *session, frames []*dyadv1.Frame, cause *Ended) error {
 	answer := frames[0]
-	resumed := going == c.session
+	resumed := next == c.session
 	if resumed {
-		if end := going.resume(answer); end != nil {
+		if end := next.resume(answer); end != nil {
 			return end
 		}
 		frames = frames[1:]
@@ -131,7 +131,7 @@ func (c *Conn) carryOn(going *session, frames []*dyadv1.Frame, cause *Ended) err
 		if answer.GetError() != nil {
 			return refusedOf(answer.GetError())
 		}
-		c.begin(going, cause)
+		c.begin(next, cause)
 	}
 	c.put(Reconnected{roomOf(answer), resumed}, 0)
 	defer c.notify()
@@ -141,7 +141,7 @@ func (c *Conn) carryOn(going *session, frames []*dyadv1.Frame, cause *Ended) err
 	return nil
 }
 
-// begin replaces the session that is lost by a new one. Hold mu.
+// begin replaces the lost session with a new one. c.mu must be held.
 func (c *Conn) begin(fresh *session, cause *Ended) {
 	c.abandon(cause, c.leaving)
 	if c.leaving != nil {
@@ -175,7 +175,7 @@ func (d *dialer) enter(
 	}
 }
 
-// finish reports the end to every call that waits.
+// finish reports the end to every method that waits.
 func (c *Conn) finish(end error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -188,7 +188,8 @@ func (c *Conn) finish(end error) {
 	close(c.over)
 }
 
-// abandon fails every reply that this session still waits for, except one. Hold mu.
+// abandon fails every reply that this session still waits for, except one. c.mu must
+// be held.
 func (c *Conn) abandon(err error, except *reply) {
 	for _, answer := range c.replies {
 		if answer != except {

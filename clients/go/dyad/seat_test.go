@@ -8,8 +8,8 @@ import (
 	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
-// isReplaced checks how a connection ends whose seat the same user took with
-// another one.
+// isReplaced checks the end of a connection after the same user took its seat with
+// another connection.
 func isReplaced(t *testing.T, err error) {
 	t.Helper()
 	var ended *dyad.Ended
@@ -21,8 +21,8 @@ func isReplaced(t *testing.T, err error) {
 	}
 }
 
-// displaced returns a laptop behind a network that is down, the phone that took
-// its seat meanwhile, and their peer.
+// displaced returns a laptop whose network is down, the phone that took its seat
+// meanwhile, and their peer.
 func displaced(t *testing.T) (laptop, phone, bob *end, net *network) {
 	t.Helper()
 	here := serve(t)
@@ -67,7 +67,7 @@ func TestAHangUpAfterTheSeatWasTakenSucceeds(t *testing.T) {
 	t.Parallel()
 	laptop, phone, bob, net := displaced(t)
 	laptop.leavesOver(net)
-	// It left for itself only.
+	// Its leave_room did not end the phone's seat.
 	phone.offers("v=0")
 	bob.hearsOffer("v=0")
 	if err := laptop.hearsEnd(); err != nil {
@@ -86,7 +86,7 @@ func TestAHangUpAfterTheSeatWasTakenSucceeds(t *testing.T) {
 	}
 }
 
-func TestAHangUpThatMeetsTheEndOfAReplacedSeatHasLeft(t *testing.T) {
+func TestAHangUpSucceedsIfTheSeatIsTakenBeforeItArrives(t *testing.T) {
 	t.Parallel()
 	here := serve(t)
 	for name, options := range map[string][]dyad.Option{
@@ -128,7 +128,7 @@ func TestARoomIDInUpperCaseNamesTheSameRoom(t *testing.T) {
 	net.cut()
 	hears[dyad.Reconnecting](bob)
 	if back := hears[dyad.Reconnected](bob); !back.Resumed || back.Room.ID != roomID {
-		t.Errorf("Bob came back to %+v", back)
+		t.Errorf("Bob reconnected to %+v", back)
 	}
 	bob.succeeds(bob.SendOffer(bob.ctx, "v=0"))
 	hears[dyad.Offer](alice)

@@ -8,11 +8,11 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// More events than this may not wait for the app. If reading stopped, heartbeats
-// would go unanswered, so the connection ends instead.
+// If more events than this wait for the app, the connection ends. It cannot stop
+// reading instead, because then heartbeats would go unanswered.
 const inboxBytes = 1 << 20
 
-// serve reads and writes until the stream is over, and says how it ended.
+// serve reads and writes until the stream is over, and returns how it ended.
 func (c *Conn) serve(ctx context.Context, s *stream) *Ended {
 	defer context.AfterFunc(ctx, s.close)()
 	written := make(chan struct{})
@@ -59,13 +59,14 @@ func (c *Conn) read(s *stream) *Ended {
 		if end != nil {
 			return end
 		}
-		if end := c.takeIn(response.GetFrames()); end != nil {
+		if end := c.receive(response.GetFrames()); end != nil {
 			return end
 		}
 	}
 }
 
-func (c *Conn) takeIn(frames []*dyadv1.Frame) *Ended {
+// receive processes a message from the server.
+func (c *Conn) receive(frames []*dyadv1.Frame) *Ended {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.notify()
@@ -75,7 +76,7 @@ func (c *Conn) takeIn(frames []*dyadv1.Frame) *Ended {
 	return c.arrive(frames)
 }
 
-// arrive processes the frames that are new. Hold mu.
+// arrive processes the frames that are not repeats. c.mu must be held.
 func (c *Conn) arrive(frames []*dyadv1.Frame) *Ended {
 	for _, frame := range frames {
 		fresh, end := c.session.arrive(frame)
@@ -83,23 +84,24 @@ func (c *Conn) arrive(frames []*dyadv1.Frame) *Ended {
 			return end
 		}
 		if fresh {
-			c.tell(frame)
+			c.deliver(frame)
 		}
 	}
 	if c.inboxBytes > inboxBytes {
 		return &Ended{
 			Code:       codes.ResourceExhausted,
-			Message:    "The app took no events until 1 MiB of them waited.",
+			Message:    "The app left 1 MiB of events waiting.",
 			RetryAfter: -1,
 		}
 	}
 	return nil
 }
 
-// tell passes a frame to its caller, or to the app as an event. Hold mu.
-func (c *Conn) tell(frame *dyadv1.Frame) {
+// deliver passes a frame to the method that waits for it, or to the app as an event.
+// c.mu must be held.
+func (c *Conn) deliver(frame *dyadv1.Frame) {
 	if frame.GetReplyTo() != 0 {
-		// The answer counts even if its caller has been cancelled.
+		// The answer counts even if the method no longer waits.
 		switch {
 		case frame.GetJoinRoom() != nil:
 			c.session.entered(frame)
@@ -124,7 +126,7 @@ func (c *Conn) tell(frame *dyadv1.Frame) {
 	}
 }
 
-// put queues an event for the app. Hold mu.
+// put queues an event for the app. c.mu must be held.
 func (c *Conn) put(event Event, size int) {
 	c.inbox = append(c.inbox, waiting{event, size})
 	c.inboxBytes += size

@@ -10,42 +10,45 @@ import (
 )
 
 const (
-	// A side acknowledges at the latest after this much; docs/protocol.md.
+	// A side acknowledges after this much at the latest (docs/protocol.md).
 	ackFrames = 32
 	ackBytes  = 32 << 10
-	// More than this may not be unacknowledged.
+	// The most that may be unacknowledged (docs/protocol.md).
 	unackedFrames = 256
 	unackedBytes  = 256 << 10
-	// A message gathers at most this much; a larger frame goes alone.
+	// The most that goes into one message. A larger frame has a message of its own.
 	messageBytes = 200 << 10
 	// What a frame adds to a message besides its own bytes: its tag, its length, its ack.
 	frameOverhead = 24
 )
 
-// session is one participant's session: numbers out and in, what waits to be
-// written, what the server may still lack, and the seat to resume. Plain
-// state without I/O: it knows nothing of the stream that carries it, so it can
-// go on over another one.
+// session is one participant's session: the numbers sent and received, the frames
+// that wait to be written or to be acknowledged, and the seat to resume. It is plain
+// state without I/O. It does not know the stream that carries it, so it can continue
+// on another stream.
 type session struct {
 	roomID string
-	// token resumes the seat; empty: there is no seat to resume.
+	// token resumes the seat. It is empty if there is no seat to resume.
 	token string
-	// keeps says that what is written is kept until it is acknowledged.
+	// keeps says whether written frames are kept until they are acknowledged.
 	keeps bool
-	last  uint64
-	// frames are those not yet acknowledged, or unless keeps not yet written;
-	// the first written of them are written.
+	// last is the number of the newest frame.
+	last uint64
+	// frames are not yet acknowledged or, without keeps, not yet written. The
+	// first `written` of them have been written.
 	frames       []outbound
 	written      int
 	writtenBytes int
-	// waitingBytes is how much is not yet written.
+	// waitingBytes is the size of the frames that are not yet written.
 	waitingBytes int
-	// takenIn is the highest number received from the server.
-	takenIn      uint64
-	ackSent      uint64
-	takenInBytes int
-	ackOwed      bool
-	// answerOwed says that a heartbeat came which no message has answered yet.
+	// received is the highest number received from the server. ackSent is the last
+	// acknowledgement that was sent, and bytesSinceAck the size of the frames
+	// received after it.
+	received      uint64
+	ackSent       uint64
+	bytesSinceAck int
+	ackOwed       bool
+	// answerOwed says whether a heartbeat has not been answered yet.
 	answerOwed bool
 }
 
@@ -62,13 +65,13 @@ func (s *session) put(frame *dyadv1.Frame) uint64 {
 	size := proto.Size(frame) + frameOverhead
 	s.frames = append(s.frames, outbound{frame, size})
 	s.waitingBytes += size
-	// What the server makes of it is not known yet; entered says.
+	// Until the server answers, the seat may turn out to be resumable.
 	s.keeps = s.keeps || frame.GetJoinRoom().GetResumable()
 	return frame.Seq
 }
 
-// take returns what may be written now, in order; nil: nothing. What is under
-// way elsewhere must be written first: taking changes its frames.
+// take returns the next message to write, or nil if nothing may be written now. The
+// write of the message before must be over, because take may change its frames.
 func (s *session) take() *dyadv1.SignalRequest {
 	var frames []*dyadv1.Frame
 	size := 0
@@ -99,34 +102,34 @@ func (s *session) take() *dyadv1.SignalRequest {
 			return nil
 		}
 	}
-	frames[len(frames)-1].Ack = s.takenIn
-	s.ackSent, s.takenInBytes, s.ackOwed = s.takenIn, 0, false
+	frames[len(frames)-1].Ack = s.received
+	s.ackSent, s.bytesSinceAck, s.ackOwed = s.received, 0, false
 	return &dyadv1.SignalRequest{Frames: frames}
 }
 
-// heartbeat takes note of a heartbeat: the next message answers it, whatever it
-// carries.
+// heartbeat records that a heartbeat arrived. The next message answers it, whatever
+// that message carries.
 func (s *session) heartbeat() { s.answerOwed = true }
 
-// wrote takes note that what take returned is written: it answers the heartbeats
-// that came meanwhile.
+// wrote records that the message from take was written. It has also answered the
+// heartbeats that arrived during the write.
 func (s *session) wrote() { s.answerOwed = false }
 
 func (s *session) mayWrite(next outbound) bool {
 	if !s.keeps {
 		return true
 	}
-	// Below ackBytes the server need not acknowledge: waiting might never end.
+	// Below ackBytes the server need not acknowledge, so the wait might never end.
 	return s.written < unackedFrames &&
 		(s.writtenBytes < ackBytes || s.writtenBytes+next.size <= unackedBytes)
 }
 
 func (s *session) ackDue() bool {
-	return s.keeps && (s.ackOwed || s.takenIn-s.ackSent >= ackFrames || s.takenInBytes >= ackBytes)
+	return s.keeps && (s.ackOwed || s.received-s.ackSent >= ackFrames || s.bytesSinceAck >= ackBytes)
 }
 
-// arrive takes note of an inbound frame's number and ack. It returns whether
-// to act on the frame; if not, it is a repeat.
+// arrive records the number and the ack of a frame from the server. It returns false
+// if the frame is a repeat, to be ignored.
 func (s *session) arrive(frame *dyadv1.Frame) (bool, *Ended) {
 	if end := s.acknowledged(frame.GetAck()); end != nil {
 		return false, end
@@ -134,13 +137,13 @@ func (s *session) arrive(frame *dyadv1.Frame) (bool, *Ended) {
 	switch seq := frame.GetSeq(); {
 	case seq == 0:
 		return true, nil
-	case seq <= s.takenIn:
+	case seq <= s.received:
 		return false, nil
-	case seq > s.takenIn+1:
-		return false, outOfStep("Number %d came from the server; number %d was next.", seq, s.takenIn+1)
+	case seq > s.received+1:
+		return false, outOfSync("The server sent frame %d, but frame %d was next.", seq, s.received+1)
 	default:
-		s.takenIn = seq
-		s.takenInBytes += proto.Size(frame)
+		s.received = seq
+		s.bytesSinceAck += proto.Size(frame)
 		return true, nil
 	}
 }
@@ -148,7 +151,7 @@ func (s *session) arrive(frame *dyadv1.Frame) (bool, *Ended) {
 func (s *session) acknowledged(ack uint64) *Ended {
 	unwritten := len(s.frames) - s.written
 	if ack > s.last-uint64(unwritten) {
-		return outOfStep("The server acknowledged number %d, which was not sent.", ack)
+		return outOfSync("The server acknowledged frame %d, which was never sent.", ack)
 	}
 	n := 0
 	for n < s.written && s.frames[n].frame.GetSeq() <= ack {
@@ -158,7 +161,7 @@ func (s *session) acknowledged(ack uint64) *Ended {
 	return nil
 }
 
-// forget drops the first n frames, which are written.
+// forget drops the first n frames, which have been written.
 func (s *session) forget(n int) {
 	for _, gone := range s.frames[:n] {
 		s.writtenBytes -= gone.size
@@ -167,55 +170,55 @@ func (s *session) forget(n int) {
 	s.written -= n
 }
 
-// entered takes note of the answer to a join_room: the acknowledgement, or an
-// error.
+// entered records the answer to a join_room: an acknowledgement or an error.
 func (s *session) entered(frame *dyadv1.Frame) {
 	if frame.GetJoinRoom() != nil {
 		s.roomID = frame.GetRoomId()
 		s.token = frame.GetJoinRoom().GetResumeToken()
 	}
 	if s.token == "" {
-		s.keepNoMore()
+		s.stopKeeping()
 	}
 }
 
-// exited takes note of the acknowledgement of a leave_room.
+// exited records the acknowledgement of a leave_room.
 func (s *session) exited() {
 	s.roomID = ""
 	s.token = ""
-	s.keepNoMore()
+	s.stopKeeping()
 }
 
-func (s *session) keepNoMore() {
+func (s *session) stopKeeping() {
 	s.keeps = false
 	s.forget(s.written)
 }
 
-// progress grows with each frame that got through, either way.
+// progress grows with each frame that got through, in either direction.
 func (s *session) progress() uint64 {
-	return s.takenIn + s.last - uint64(len(s.frames))
+	return s.received + s.last - uint64(len(s.frames))
 }
 
-// resumeRequest is the first message on a new stream. Nothing else may go with it.
+// resumeRequest returns the first message on a new stream. Nothing else may be sent
+// until the server has answered it.
 func (s *session) resumeRequest() *dyadv1.SignalRequest {
 	frame := joinRoom(s.roomID, true)
 	frame.GetJoinRoom().ResumeToken = s.token
-	frame.Ack = s.takenIn
+	frame.Ack = s.received
 	return &dyadv1.SignalRequest{Frames: []*dyadv1.Frame{frame}}
 }
 
-// resume takes note of the answer to resumeRequest: what the server lacks comes out
-// of take again. Nothing may be under way on the old stream any more.
+// resume applies the answer to resumeRequest: take returns the frames that the server
+// lacks again. The writes on the old stream must be over.
 func (s *session) resume(frame *dyadv1.Frame) *Ended {
 	join := frame.GetJoinRoom()
 	if frame.GetSeq() != 0 || !join.GetResumed() {
-		return outOfStep("The server answered a join_room that resumes by something else.")
+		return outOfSync("The server did not resume the seat.")
 	}
 	if end := s.acknowledged(frame.GetAck()); end != nil {
 		return end
 	}
 	if frame.GetAck()+uint64(len(s.frames)) != s.last {
-		return outOfStep("The server lacks number %d, which it acknowledged before.", frame.GetAck()+1)
+		return outOfSync("The server lacks frame %d, which it had acknowledged.", frame.GetAck()+1)
 	}
 	s.token = join.GetResumeToken()
 	for _, again := range s.frames[:s.written] {
@@ -226,6 +229,6 @@ func (s *session) resume(frame *dyadv1.Frame) *Ended {
 	return nil
 }
 
-func outOfStep(format string, arguments ...any) *Ended {
+func outOfSync(format string, arguments ...any) *Ended {
 	return &Ended{Code: codes.Aborted, Message: fmt.Sprintf(format, arguments...)}
 }

@@ -58,7 +58,7 @@ func TestFramesNotWrittenYetWaitForTheResume(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatLosesAFrameResumesNothing(t *testing.T) {
+func TestAWrongAnswerResumesNothing(t *testing.T) {
 	for _, answer := range []*dyadv1.Frame{
 		resumed(0),         // It acknowledged number 1 before.
 		resumed(9),         // Number 9 was never sent.
@@ -69,7 +69,7 @@ func TestAnAnswerThatLosesAFrameResumesNothing(t *testing.T) {
 		s.put(offer("room", "v=0"))
 		s.take()
 		if end := s.resume(answer); end == nil {
-			t.Errorf("%v was taken up", answer)
+			t.Errorf("%v was accepted", answer)
 		}
 	}
 }
@@ -99,8 +99,8 @@ func TestAfterLeavingThereIsNothingToResume(t *testing.T) {
 	}
 }
 
-// A server that loses the second half of every so many messages still gets all.
-func TestNothingIsLostHoweverOftenItBreaks(t *testing.T) {
+// The stream breaks in the middle of every first, second, … or 40th message.
+func TestNothingIsLostHoweverOftenTheStreamBreaks(t *testing.T) {
 	const sent = 60
 	want := make([]uint64, sent)
 	for i := range want {

@@ -8,8 +8,8 @@ import (
 	dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
 )
 
-// seated returns a session that holds a resumable seat: its number 1 was the
-// join_room, and number 1 of the server's the answer to it.
+// seated returns a session with a resumable seat. Each side has sent its frame 1: the
+// join_room and its answer.
 func seated(t *testing.T) *session {
 	t.Helper()
 	s := &session{}
@@ -92,14 +92,14 @@ func TestOnlyTheLastFrameOfAMessageCarriesTheAck(t *testing.T) {
 func TestADuplicateFrameIsIgnored(t *testing.T) {
 	s := seated(t)
 	if fresh, end := s.arrive(acknowledgement(1)); fresh || end != nil {
-		t.Errorf("number 1 was taken in twice: %v, %v", fresh, end)
+		t.Errorf("number 1 was received twice: %v, %v", fresh, end)
 	}
 }
 
 func TestAGapEndsTheSession(t *testing.T) {
 	s := seated(t)
 	if _, end := s.arrive(&dyadv1.Frame{Seq: 3}); end == nil {
-		t.Error("number 3 was taken in after number 1")
+		t.Error("number 3 was received after number 1")
 	}
 }
 

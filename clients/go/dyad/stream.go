@@ -20,36 +20,36 @@ import (
 )
 
 const (
-	// A server that froze, or a network that went silent, is noticed within 13
-	// seconds. gRPC for Go pings no earlier than after 10, whatever one asks.
+	// A frozen server or a silent network is noticed within 13 seconds. gRPC for Go
+	// pings after 10 seconds at the earliest, even if a shorter time is set.
 	pingAfter   = 10 * time.Second
 	pingTimeout = 3 * time.Second
-	// A server that sends nothing for so long, not even a heartbeat, is gone: a
-	// proxy in between may answer pings for it.
+	// A server that sends nothing for this long, not even a heartbeat, is gone.
+	// Pings do not notice that if a proxy in between answers them.
 	silenceTimeout = 25 * time.Second
 	// How long one try to connect may take.
 	connectTimeout = 5 * time.Second
 )
 
-// dialer opens streams, each over a connection of its own: gRPC's waits before
-// connecting again are not those of docs/protocol.md.
+// dialer opens streams. Each stream has a gRPC connection of its own, because gRPC
+// itself does not reconnect after the waits of docs/protocol.md.
 type dialer struct {
 	target      string
 	token       TokenSource
 	credentials credentials.TransportCredentials
 }
 
-// stream is one Signal call: the only place that knows how gRPC behaves. Have
-// one read under way at a time, and one write.
+// stream is one Signal stream. No other type knows how gRPC behaves. At most one read
+// and one write may be under way.
 type stream struct {
 	connection *grpc.ClientConn
-	call       dyadv1.Signaling_SignalClient
-	// lifetime ends with close.
+	rpc        dyadv1.Signaling_SignalClient
+	// lifetime is cancelled by close.
 	lifetime context.Context
 	cancel   context.CancelFunc
 }
 
-// open opens a stream. When ctx ends, so does the opening, but not the stream.
+// open opens a stream. The end of ctx ends only the opening, not the open stream.
 // The error is an *[Ended], ctx's, or the token source's.
 func (d *dialer) open(ctx context.Context) (*stream, error) {
 	token, err := d.token(ctx)
@@ -59,7 +59,7 @@ func (d *dialer) open(ctx context.Context) (*stream, error) {
 	if !fitsHeader(token) {
 		return nil, &Ended{
 			Code:    codes.Unauthenticated,
-			Message: "The token has characters that no header may have.",
+			Message: "The token has characters that a header must not have.",
 		}
 	}
 	transport := d.credentials
@@ -80,10 +80,10 @@ func (d *dialer) open(ctx context.Context) (*stream, error) {
 	}
 	lifetime, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	opening := context.AfterFunc(ctx, cancel)
-	call, err := dyadv1.NewSignalingClient(connection).Signal(
+	rpc, err := dyadv1.NewSignalingClient(connection).Signal(
 		metadata.AppendToOutgoingContext(lifetime, "authorization", "Bearer "+token),
 	)
-	s := &stream{connection, call, lifetime, cancel}
+	s := &stream{connection, rpc, lifetime, cancel}
 	if !opening() {
 		s.close()
 		return nil, ctx.Err()
@@ -95,11 +95,11 @@ func (d *dialer) open(ctx context.Context) (*stream, error) {
 	return s, nil
 }
 
-// read returns the next message. It must always be under way: only it learns
-// how the call ended, or that the server has fallen silent.
+// read returns the next message. A read must always be under way: only read learns
+// how the stream ended, or that the server has fallen silent.
 func (s *stream) read() (*dyadv1.SignalResponse, *Ended) {
 	silence := time.AfterFunc(silenceTimeout, s.cancel)
-	response, err := s.call.Recv()
+	response, err := s.rpc.Recv()
 	inTime := silence.Stop()
 	switch {
 	case err == nil:
@@ -110,25 +110,25 @@ func (s *stream) read() (*dyadv1.SignalResponse, *Ended) {
 			Message: fmt.Sprintf("The server sent nothing for %s.", silenceTimeout),
 		}
 	default:
-		return nil, endedOf(err, s.call.Trailer())
+		return nil, endedOf(err, s.rpc.Trailer())
 	}
 }
 
-// write sends a message. False: the call is over, and only read knows why.
+// write sends a message. It returns false if the stream is over; read returns why.
 func (s *stream) write(request *dyadv1.SignalRequest) bool {
-	return s.call.Send(request) == nil
+	return s.rpc.Send(request) == nil
 }
 
 // finish tells the server that no more will be written.
 func (s *stream) finish() {
-	// It cannot fail but where the call is over, and read tells that.
-	_ = s.call.CloseSend()
+	// It fails only if the stream is over, and read reports that.
+	_ = s.rpc.CloseSend()
 }
 
-// close ends the call here and now.
+// close ends the stream at once.
 func (s *stream) close() {
 	s.cancel()
-	// Closing twice is all that can go wrong.
+	// The only possible error is that it was closed before.
 	_ = s.connection.Close()
 }
 
@@ -141,10 +141,10 @@ func fitsHeader(token string) bool {
 	return true
 }
 
-// endedOf returns the error for how a call ended.
+// endedOf returns the error for the end of a stream.
 func endedOf(err error, trailer metadata.MD) *Ended {
 	if errors.Is(err, io.EOF) {
-		return &Ended{Code: codes.OK, Message: "The server ended the call."}
+		return &Ended{Code: codes.OK, Message: "The server ended the stream."}
 	}
 	said := status.Convert(err)
 	end := &Ended{Code: said.Code(), Message: said.Message()}

@@ -25,8 +25,8 @@ const (
 	patience = 2 * time.Minute
 )
 
-// program is the real server's command; a test that needs it skips without it,
-// and in CI fails.
+// program returns the path of the real server's command. If it is missing, the test
+// is skipped, but fails in CI.
 func program(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("TEST_DYAD")
@@ -35,18 +35,18 @@ func program(t *testing.T) string {
 	}
 	if _, err := os.Stat(path); err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatalf("%s is not here: make test sets it up", path)
+			t.Fatalf("%s does not exist: make test installs it", path)
 		}
-		t.Skipf("%s is not here: make test sets it up", path)
+		t.Skipf("%s does not exist: make test installs it", path)
 	}
 	return path
 }
 
-// run returns the server's command with its arguments, yet to be started.
+// run returns the server's command with its arguments. It is not started yet.
 func run(t *testing.T, arguments ...string) *exec.Cmd {
 	t.Helper()
 	command := exec.Command(program(t), arguments...)
-	// The server refuses variables that are no settings of its own.
+	// The server refuses DYAD_ variables that it does not know.
 	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return strings.HasPrefix(variable, "DYAD_")
 	})
@@ -64,7 +64,7 @@ var listening = regexp.MustCompile(`listening address=\S+:(\d+)`)
 
 func serve(t *testing.T, options ...string) *server {
 	t.Helper()
-	// Making these takes a while, and who has connected has to join in time.
+	// Making a token takes a while, and a client that has connected must join soon.
 	token(t, "alice")
 	token(t, "bob")
 	command := run(t, append([]string{"serve", "--port", "0"}, options...)...)
@@ -120,7 +120,7 @@ func token(t *testing.T, sub string) string {
 	return shared.token[sub]
 }
 
-// end is a participant as a test writes one: what is wrong fails the test.
+// end is a participant. Its methods fail the test if something goes wrong.
 type end struct {
 	*dyad.Conn
 	t    *testing.T
@@ -175,7 +175,7 @@ func (e *end) hearsOffer(sdp string) {
 	}
 }
 
-// loses cuts the connection through net, and keeps it down until net.accept.
+// loses cuts the connection through net. It stays down until net.accept.
 func (e *end) loses(net *network) {
 	e.t.Helper()
 	net.refuse()
@@ -211,7 +211,7 @@ func hears[E dyad.Event](e *end) E {
 	heard, ok := event.(E)
 	if !ok {
 		if broke, ok := event.(dyad.Reconnecting); ok {
-			e.t.Fatalf("the connection broke (%v), where %T was to be heard", broke.Cause, heard)
+			e.t.Fatalf("the connection broke (%v) before %T was heard", broke.Cause, heard)
 		}
 		e.t.Fatalf("heard %#v, not %T", event, heard)
 	}
@@ -229,7 +229,7 @@ func nextOf[E dyad.Event](e *end) (E, bool) {
 	return heard, ok
 }
 
-// hearsEnd returns what the events end with; nil after Leave and Close.
+// hearsEnd returns the error that the events end with, or nil after Leave and Close.
 func (e *end) hearsEnd() error {
 	e.t.Helper()
 	event, err, ok := e.next()
@@ -239,7 +239,7 @@ func (e *end) hearsEnd() error {
 	return err
 }
 
-// hearsEndFor checks that the events end with an error that is cause.
+// hearsEndFor checks that the events end with cause.
 func (e *end) hearsEndFor(cause error) {
 	e.t.Helper()
 	if err := e.hearsEnd(); !errors.Is(err, cause) {

@@ -20,8 +20,8 @@ func tlsWith(config *tls.Config) credentials.TransportCredentials {
 	return credentials.NewTLS(config)
 }
 
-// selfSigned makes a certificate for localhost: its file, its key's, and a pool
-// that trusts it.
+// selfSigned makes a certificate for localhost. It returns the certificate's file, the
+// key's file, and a pool that trusts the certificate.
 func selfSigned(t *testing.T) (certificateFile, keyFile string, pool *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -2,8 +2,8 @@ package dyad
 
 import dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
 
-// eventOf returns what a frame from the server tells; nil where this client
-// does not know it.
+// eventOf returns the event of a frame from the server, or nil if this client does
+// not know it.
 func eventOf(frame *dyadv1.Frame) Event {
 	sender := participantOf(frame.GetSender())
 	switch event := frame.GetEvent().(type) {
@@ -25,7 +25,7 @@ func eventOf(frame *dyadv1.Frame) Event {
 	}
 }
 
-// roomOf returns the room that an acknowledged join_room speaks of.
+// roomOf returns the room in a join_room acknowledgement.
 func roomOf(frame *dyadv1.Frame) Room {
 	room := Room{ID: frame.GetRoomId(), Polite: frame.GetJoinRoom().GetPolite()}
 	if peer := frame.GetJoinRoom().GetPeer(); peer != nil {
@@ -72,7 +72,7 @@ func iceCandidate(roomID string, candidate Candidate) *dyadv1.Frame {
 	return &dyadv1.Frame{RoomId: roomID, Event: &dyadv1.Frame_IceCandidate{IceCandidate: ice}}
 }
 
-// copied keeps what the frame says from changing while it waits.
+// copied returns a copy, so that the app cannot change a frame that waits.
 func copied[T any](value *T) *T {
 	if value == nil {
 		return nil

@@ -9,16 +9,16 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// call is one peer connection after the other, driven by the events of a Dyad
-// connection.
+// call drives a peer connection by the events of a Dyad connection, and then the
+// next one.
 type call struct {
 	ctx        context.Context
 	connection *dyad.Conn
 	polite     bool
 	pictures   *counter
 	peer       *webrtc.PeerConnection
-	// held are candidates that came before the remote description.
-	held         []webrtc.ICECandidateInit
+	// early are candidates that arrived before the remote description.
+	early        []webrtc.ICECandidateInit
 	ignoredOffer bool
 }
 
@@ -29,17 +29,17 @@ func newCall(
 	return c, c.begin()
 }
 
-// begin makes a peer connection, in the place of the one before.
+// begin makes a peer connection that replaces the last one.
 func (c *call) begin() error {
 	c.close()
 	var settings webrtc.SettingEngine
-	// Both sides may be on one machine that has nothing else.
+	// Both sides may be on one machine that has only the loopback interface.
 	settings.SetIncludeLoopbackCandidate(true)
 	peer, err := webrtc.NewAPI(webrtc.WithSettingEngine(settings)).NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		return err
 	}
-	c.peer, c.held, c.ignoredOffer = peer, nil, false
+	c.peer, c.early, c.ignoredOffer = peer, nil, false
 	peer.OnICECandidate(c.found)
 	peer.OnTrack(c.pictures.count)
 	connected, connect := context.WithCancel(context.Background())
@@ -54,7 +54,7 @@ func (c *call) begin() error {
 
 func (c *call) close() {
 	if c.peer != nil {
-		// It is over either way.
+		// It is no longer used, whether this fails or not.
 		_ = c.peer.Close()
 	}
 }
@@ -80,7 +80,7 @@ func (c *call) run(ctx context.Context) error {
 			if event.Reason != dyad.DepartureReplaced {
 				return nil
 			}
-			// The peer has lost the call and joined again: start over.
+			// The peer has lost the state of the call and joined again: start over.
 			err = c.begin()
 		case *dyad.Refused:
 			fmt.Println(event)
@@ -113,8 +113,8 @@ func (c *call) offer() error {
 }
 
 func (c *call) answer(sdp string) error {
-	// Both offered at once: the polite one gives way. The polite side of this
-	// program never makes an offer, so it has none to take back.
+	// If both sides offer at once, the polite side gives way. The polite side of
+	// this program never makes an offer, so it has none to take back.
 	c.ignoredOffer = c.peer.SignalingState() != webrtc.SignalingStateStable && !c.polite
 	if c.ignoredOffer {
 		return nil
@@ -138,10 +138,10 @@ func (c *call) describe(kind webrtc.SDPType, sdp string) error {
 		return err
 	}
 	c.ignoredOffer = false
-	for _, candidate := range c.held {
+	for _, candidate := range c.early {
 		c.add(candidate)
 	}
-	c.held = nil
+	c.early = nil
 	return nil
 }
 
@@ -158,7 +158,7 @@ func (c *call) candidate(event dyad.Candidate) {
 	switch {
 	case c.ignoredOffer:
 	case c.peer.RemoteDescription() == nil:
-		c.held = append(c.held, candidate)
+		c.early = append(c.early, candidate)
 	default:
 		c.add(candidate)
 	}
@@ -166,12 +166,12 @@ func (c *call) candidate(event dyad.Candidate) {
 
 func (c *call) add(candidate webrtc.ICECandidateInit) {
 	if err := c.peer.AddICECandidate(candidate); err != nil {
-		// Others may do.
-		fmt.Println("passed over a candidate that pion cannot use")
+		// Another candidate may work.
+		fmt.Println("ignored a candidate that pion cannot use")
 	}
 }
 
-// found sends a candidate of this side; nil: there are no more.
+// found sends a candidate of this side. It is nil after the last one.
 func (c *call) found(candidate *webrtc.ICECandidate) {
 	var sent dyad.Candidate
 	if candidate != nil {

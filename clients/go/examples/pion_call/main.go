@@ -4,7 +4,7 @@
 //	go run . -target localhost:50051 -token "$TOKEN"
 //	go run . -target localhost:50051 -token "$OTHER" -room ID
 //
-// The first creates a room and prints its id; the second joins it. Each sends
+// The first command creates a room and prints its id. The second joins it. Each sends
 // generated pictures and counts those it receives. A browser may be either side.
 package main
 
@@ -47,7 +47,7 @@ func main() {
 	}
 }
 
-// place places the call; it returns how many pictures came.
+// place places the call. It returns how many pictures were received.
 func place(
 	ctx context.Context, target, token, roomID string, frames int64, options []dyad.Option,
 ) (int64, error) {
@@ -75,7 +75,7 @@ func place(
 	if err := call.run(negotiating); err != nil && !errors.Is(err, context.Canceled) {
 		return call.pictures.received.Load(), err
 	}
-	// Interrupted, too, it hangs up.
+	// Hang up, even if the user interrupted the program.
 	err = connection.Leave(context.WithoutCancel(ctx))
 	return call.pictures.received.Load(), err
 }

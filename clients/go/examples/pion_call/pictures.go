@@ -17,8 +17,8 @@ import (
 //go:embed pulse.ivf
 var pulse []byte
 
-// send shows the pulse to the peer over and over, from when it is connected
-// until ctx ends or the peer connection does.
+// send shows the pulse to the peer again and again, from when the peer is connected
+// until ctx or the peer connection ends.
 func send(ctx context.Context, peer *webrtc.PeerConnection, connected context.Context) error {
 	codec := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8}
 	track, err := webrtc.NewTrackLocalStaticSample(codec, "video", "pulse")
@@ -33,7 +33,7 @@ func send(ctx context.Context, peer *webrtc.PeerConnection, connected context.Co
 	go func() {
 		defer end()
 		for {
-			// What the peer reports goes through the interceptors by being read.
+			// The interceptors see the peer's reports only when they are read.
 			if _, _, err := sender.ReadRTCP(); err != nil {
 				return
 			}
@@ -91,7 +91,7 @@ func read(film []byte) (pictures [][]byte, duration time.Duration, err error) {
 	}
 }
 
-// counter counts the pictures that come, and says when they are enough.
+// counter counts the pictures received, and calls enough after the wanted number.
 type counter struct {
 	received atomic.Int64
 	wanted   int64

@@ -1,6 +1,6 @@
 """Makes pulse.ivf: two seconds of VP8, of one shade that goes from black to white and back.
 
-A key frame each second, so that who comes late sees something soon. Needs PyAV.
+It has a key frame each second, so that a late viewer sees a picture soon. Needs PyAV.
 """  # noqa: INP001 - a program, not a package
 
 from pathlib import Path

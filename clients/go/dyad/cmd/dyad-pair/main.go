@@ -1,5 +1,5 @@
-// Dyad-pair is one side of a scripted call, to be paired with another client's:
-// clients/INTEROP.md says what it does and prints.
+// Dyad-pair plays one side of a scripted call. The other side is another client's
+// dyad-pair. clients/INTEROP.md says what it does and prints.
 package main
 
 import (

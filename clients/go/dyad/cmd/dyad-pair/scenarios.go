@@ -8,10 +8,10 @@ import (
 	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
-// In the scenario cut, the time between one candidate and the next.
+// The time between two candidates in the scenario cut.
 const pause = 10 * time.Millisecond
 
-// What each side does, by scenario and role, in the room given.
+// What a side does, by its scenario and role. The room is the callee's.
 var plays = map[string]func(s *side, roomID string){
 	"call caller":     func(s *side, _ string) { calls(s, 0) },
 	"call callee":     func(s *side, roomID string) { isCalled(s, roomID, 0) },
@@ -95,5 +95,5 @@ func unexpected(err error) error {
 	if err == nil {
 		return errors.New("the server let it in")
 	}
-	return fmt.Errorf("another end than the one due: %w", err)
+	return fmt.Errorf("an unexpected error: %w", err)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
-// How many candidates each side has; the end of candidates comes after them.
+// How many candidates each side sends. The end of candidates comes after them.
 const candidates = 200
 
 func description(role, kind string) string {

@@ -14,8 +14,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/code"
 )
 
-// side is one side of the call: it prints what it receives, and ends the
-// program where that is not what the script says.
+// side is one side of the call. It prints what it receives, and ends the program if
+// that is not what the script says.
 type side struct {
 	*dyad.Conn
 	ctx                       context.Context
@@ -37,7 +37,7 @@ func enter(ctx context.Context, role, target, token string) *side {
 	return s
 }
 
-// must ends the program unless all is well.
+// must ends the program if there is an error.
 func (s *side) must(err error) {
 	if err == nil {
 		return
@@ -68,7 +68,7 @@ func (s *side) join(roomID string) {
 	say(joined)
 }
 
-// leave hangs up; there must be nothing that the script has not heard.
+// leave hangs up. No event may be left that the script has not received.
 func (s *side) leave() {
 	s.must(s.Leave(s.ctx))
 	for event, err, ok := s.next(); ok; event, err, ok = s.next() {
@@ -81,8 +81,8 @@ func (s *side) leave() {
 	say(line{"event": "left"})
 }
 
-// trickle sends all candidates, with a pause between one and the next; the
-// channel says when it is done.
+// trickle sends all candidates, with a pause after each. The channel says when it
+// is done.
 func (s *side) trickle(pause time.Duration) <-chan error {
 	done := make(chan error, 1)
 	go func() {
@@ -121,7 +121,7 @@ func hears[E dyad.Event](s *side) {
 	}
 }
 
-// passing says whether an event may come at any time.
+// passing reports whether an event may come at any time.
 func passing(event dyad.Event) bool {
 	switch event.(type) {
 	case dyad.Reconnecting, dyad.Reconnected:
@@ -131,7 +131,7 @@ func passing(event dyad.Event) bool {
 	}
 }
 
-// print prints an event, and checks that it says what the script does.
+// print prints an event, and checks it against the script.
 func (s *side) print(event dyad.Event) {
 	switch event := event.(type) {
 	case dyad.PeerJoined:
