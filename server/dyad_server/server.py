@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import grpc
 
 from dyad_server import bounds
-from dyad_server.app import Dyad
 from dyad_server.auth.bounds import KEYS_PATIENCE_SECONDS
+from dyad_server.composition import Dyad
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
 from dyad_server.grpc_api import health, servicer

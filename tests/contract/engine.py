@@ -12,7 +12,7 @@ from dyad_server.core.events import Event, Joined, Member, Output, PeerJoined
 from dyad_server.core.ports import Broker
 from dyad_server.engines.memory import MemoryBroker
 from dyad_server.engines.redis.engine import RedisBroker
-from dyad_server.engines.redis.membership import Membership
+from dyad_server.engines.redis.fleet_membership import FleetMembership
 from dyad_server.ops.clock import LoopClock
 
 from tests.support.needs import needs
@@ -69,7 +69,9 @@ async def engine(kind: str) -> AsyncIterator[Engine]:
         else:
             needs("redis-server")
             redis = await stack.enter_async_context(redis_server())
-            membership = functools.partial(Membership, redis.url, LoopClock(), settle_seconds=0)
+            membership = functools.partial(
+                FleetMembership, redis.url, LoopClock(), settle_seconds=0
+            )
             here.nodes = [
                 RedisBroker(membership, here.deliver) for _ in range(int(kind.partition(" ")[2]))
             ]

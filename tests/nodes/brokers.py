@@ -21,7 +21,7 @@ from dyad_server.core.events import (
     Refused,
 )
 from dyad_server.engines.redis.engine import MakeMembership, RedisBroker
-from dyad_server.engines.redis.membership import Membership
+from dyad_server.engines.redis.fleet_membership import FleetMembership
 from dyad_server.engines.redis.store import Keys, Script
 from dyad_server.ops.clock import LoopClock
 
@@ -183,7 +183,7 @@ async def party(*, settle_seconds: float = 0) -> AsyncIterator[Party]:
             network = await stack.enter_async_context(Proxy(redis.port))
             url = redis.through(network.port)
             membership = functools.partial(
-                Membership, url, LoopClock(), settle_seconds=settle_seconds
+                FleetMembership, url, LoopClock(), settle_seconds=settle_seconds
             )
             here.add_node(membership, network)
         for node in here.nodes:

@@ -7,7 +7,7 @@ from dyad_server.core.events import (
     PeerLeft,
 )
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.answers import OnNode, Verdict
+from dyad_server.engines.redis.script_answers import OnNode, Verdict
 from redis.asyncio import Redis
 
 from tests.nodes.brokers import entered, exchange, isolate, party

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from dyad_server.app import Dyad
+from dyad_server.composition import Dyad
 from dyad_server.config import Config
 from dyad_server.core.commands import Enter, Identity, Input
 from dyad_server.core.participant import Connection

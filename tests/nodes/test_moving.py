@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from dyad_server.core.events import Departure, Joined, Left, OutOfSync, PeerJoined, PeerLeft
 from dyad_server.engines.redis import messages
-from dyad_server.engines.redis.answers import Claimed, Verdict
+from dyad_server.engines.redis.script_answers import Claimed, Verdict
 from dyad_server.engines.redis.snapshot import SEAT, SeatState
 from dyad_server.engines.redis.store import Store
 from redis.asyncio import Redis
@@ -217,7 +217,7 @@ async def test_a_claim_awaits_only_its_own_member() -> None:
             assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)
             # The node must acknowledge a message for a member that is gone, or it is sent forever.
             node = here.nodes[1].broker.node
-            links = here.nodes[0].broker._pairing.links  # noqa: SLF001 - there is no event for it
+            links = here.nodes[0].broker._members.links  # noqa: SLF001 - there is no event for it
             links.send((alice.id, bob.id), node, messages.Left(Departure.LEFT))
             link = links._out[alice.id, bob.id]  # noqa: SLF001 - the same
             await until(lambda: not link.kept, PATIENCE)

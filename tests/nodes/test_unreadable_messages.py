@@ -1,4 +1,4 @@
-"""Entries and messages in a node's mailbox that it cannot read."""
+"""Entries and messages in a node's inbox that it cannot read."""
 
 import msgpack
 import pytest
@@ -24,7 +24,7 @@ from tests.nodes.brokers import exchange, party
     ],
     ids=["no msgpack", "no messages", "no list", "messages of unknown members"],
 )
-async def test_an_unreadable_mailbox_entry_does_not_stop_a_node(
+async def test_an_unreadable_inbox_entry_does_not_stop_a_node(
     entry: dict[FieldT, EncodableT],
 ) -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:

@@ -15,7 +15,7 @@ import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.core.events import Departure, Joined, OutOfSync, PeerJoined, PeerLeft
 from dyad_server.engines.redis import peer_links
-from dyad_server.engines.redis.codec import Form, Map
+from dyad_server.engines.redis.message_codec import Form, Map
 from dyad_server.engines.redis.messages import (
     ANSWER,
     ENTRY,
@@ -104,7 +104,7 @@ async def test_a_kind_that_the_peers_node_does_not_know_ends_that_pair_and_no_ot
         assert seat is not None
         assert seat.peer is not None
         alice.say("before")
-        broker._pairing.send(seat, seat.peer, Later())  # type: ignore[arg-type]  # noqa: SLF001
+        broker._members.send(seat, seat.peer, Later())  # type: ignore[arg-type]  # noqa: SLF001
         alice.say("too late")
         assert await alice.told() == OutOfSync()
         assert await bob.told() == said(alice, "before")

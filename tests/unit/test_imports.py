@@ -22,8 +22,8 @@ RULES: dict[str, set[str]] = {
     "engines": {"core", "errors"},
     "grpc_api": {"auth", "bounds", "config", "core", "errors", "setting"},
     "ops": {"config", "core", "errors", "grpc_environment"},
-    "several_nodes": {"core", "engines", "grpc_api"},
-    "app": {
+    "redis_composition": {"core", "engines", "grpc_api"},
+    "composition": {
         "auth",
         "config",
         "core",
@@ -32,9 +32,18 @@ RULES: dict[str, set[str]] = {
         "grpc_api",
         "grpc_environment",
         "ops",
-        "several_nodes",
+        "redis_composition",
     },
-    "server": {"app", "auth", "bounds", "config", "errors", "grpc_api", "grpc_environment", "ops"},
+    "server": {
+        "auth",
+        "bounds",
+        "composition",
+        "config",
+        "errors",
+        "grpc_api",
+        "grpc_environment",
+        "ops",
+    },
     "embedding": {"config", "grpc_environment", "server"},
     "cli": {"auth", "bounds", "config", "errors", "grpc_api", "ops", "server", "setting"},
 }
@@ -109,7 +118,7 @@ def test_only_the_composition_root_knows_an_engine() -> None:
         for module, path in MODULES.items()
         if any(package(name) == "engines" for name in imported_modules(path))
     }
-    assert knows - {"engines"} == {"app", "several_nodes"}
+    assert knows - {"engines"} == {"composition", "redis_composition"}
 
 
 def test_the_architecture_page_has_these_rules() -> None:

@@ -11,15 +11,15 @@ from dyad_server.core import bounds
 from dyad_server.core.clock import Clock, Timer
 from dyad_server.core.commands import Identity, Input
 from dyad_server.core.events import Output
+from dyad_server.core.frame_handler import FrameHandler
 from dyad_server.core.heartbeats import Heartbeats
 from dyad_server.core.lifecycle import Lifecycle
 from dyad_server.core.limits import Limits
-from dyad_server.core.outbound import Outbound
+from dyad_server.core.output_delivery import OutputDelivery
 from dyad_server.core.participant import Connection, Outlet, Participant
 from dyad_server.core.ports import Broker, Handoff, Observer
 from dyad_server.core.reconnect import Reconnect
 from dyad_server.core.registry import Registry
-from dyad_server.core.requests import Requests
 from dyad_server.core.states import State
 from dyad_server.errors import (
     Draining,
@@ -77,9 +77,9 @@ class Hub:
         self.lifecycle = Lifecycle(broker, registry, limits, observer, clock)
         claim = self.handoff.claim if self.handoff else None
         reconnect = Reconnect(broker, registry, self.lifecycle, observer, claim)
-        self._outbound = Outbound(registry, self.lifecycle, reconnect, observer)
-        self._requests = Requests(
-            broker, registry, self.lifecycle, reconnect, self._outbound, limits
+        self._outputs = OutputDelivery(registry, self.lifecycle, reconnect, observer)
+        self._frame_handler = FrameHandler(
+            broker, registry, self.lifecycle, reconnect, self._outputs, limits
         )
         self.draining = False
         self._spread = SPREAD_SECONDS
@@ -136,9 +136,9 @@ class Hub:
             self._tick_in(self._heartbeats.tick_seconds)
         return connection
 
-    def find(self, session_id: str, user_id: str, stale: bytes = b"") -> Connection:
+    def find(self, connection_id: str, user_id: str, stale: bytes = b"") -> Connection:
         """See `Registry.find`."""
-        return self.registry.find(session_id, user_id, stale)
+        return self.registry.find(connection_id, user_id, stale)
 
     def end_at(self, connection: Connection, until: float) -> None:
         """Close a connection when its token expires, at `until` in Unix seconds."""
@@ -206,11 +206,11 @@ class Hub:
     def receive(self, connection: Connection, what: Input) -> None:
         """Act on a frame, unless its connection no longer counts."""
         if self.hears(connection):
-            self._requests.receive(connection, what)
+            self._frame_handler.receive(connection, what)
 
     def deliver(self, output: Output) -> None:
         """See `ports.Deliver`."""
-        self._outbound.deliver(output)
+        self._outputs.deliver(output)
 
     # Other nodes.
 

@@ -6,9 +6,9 @@ from typing import Protocol
 from dyad_server.core import bounds
 from dyad_server.core.clock import Timer
 from dyad_server.core.commands import Identity
+from dyad_server.core.connection_ids import new_connection_id
 from dyad_server.core.events import Member, Output
 from dyad_server.core.session import Session
-from dyad_server.core.session_ids import new_session_id
 from dyad_server.core.states import GONE, State, Step, after
 from dyad_server.errors import Ended
 
@@ -30,7 +30,7 @@ class Connection:
     """A `Signal` or `Listen` stream.
 
     Attributes:
-        id: the session id that `Send` gives; only its client knows it.
+        id: the `session_id` that `Send` gives; only its client knows it.
         address: the client's.
         token: the digest of the token that opened the connection. That token may
             speak for it until it ends, even when expired; empty: no token may.
@@ -60,7 +60,7 @@ class Connection:
     def __init__(
         self, participant: "Participant", outlet: Outlet, address: str, token: bytes, node: str
     ) -> None:
-        self.id = new_session_id(node)
+        self.id = new_connection_id(node)
         self.participant = participant
         self.outlet = outlet
         self.address = address

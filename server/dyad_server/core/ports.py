@@ -105,16 +105,16 @@ class Handoff(Protocol):
             Whether the seat was kept; if not, the peer is told that it is free.
         """
 
-    def elsewhere(self, session_id: str) -> bool:
-        """Whether another node has this session."""
+    def elsewhere(self, connection_id: str) -> bool:
+        """Whether another node has this connection."""
 
-    async def send(self, user_id: str, stale: bytes, session_id: str, message: bytes) -> None:
-        """Forward a serialized `SendRequest` to the node of its session.
+    async def send(self, user_id: str, stale: bytes, connection_id: str, message: bytes) -> None:
+        """Forward a serialized `SendRequest` to the node of its connection.
 
         Args:
             user_id: the sender.
             stale: as in `Registry.find`.
-            session_id: the session that the message is for.
+            connection_id: the message's `session_id`.
             message: the message.
 
         Raises:

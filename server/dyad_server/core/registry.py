@@ -71,11 +71,11 @@ class Registry:
         """The participant with this member id."""
         return self._participants.get(member_id)
 
-    def find(self, session_id: str, user_id: str, stale: bytes = b"") -> Connection:
+    def find(self, connection_id: str, user_id: str, stale: bytes = b"") -> Connection:
         """The connection with this id.
 
         Args:
-            session_id: the id.
+            connection_id: the id.
             user_id: the user who must have opened it.
             stale: empty if that user's token is valid. Else its digest: a token that
                 is no longer valid must have opened this very connection.
@@ -84,7 +84,7 @@ class Registry:
             SessionNotFound: there is no such connection, or it is another user's.
             Unauthenticated: the token is no longer valid, and did not open it.
         """
-        connection = self._connections.get(session_id)
+        connection = self._connections.get(connection_id)
         if stale and (connection is None or not compare_digest(connection.token, stale)):
             raise Unauthenticated("The token has expired.")
         if connection is None or connection.participant.identity.user_id != user_id:

@@ -43,7 +43,7 @@ RENEW_SECONDS = 1.0
 """How often a lease is renewed. Others believe a node gone 1.75 s after its lease is missing
 (`MISSING_MS` in shared.lua): a healthy node renews it before that."""
 PROBE_SECONDS = 1.0
-"""How often a node sends itself a message, to see that its mailbox works."""
+"""How often a node sends itself a message, to see that its inbox works."""
 PROBE_LATE_SECONDS = 3.0
 """When a probe that has not arrived means that a connection is stuck."""
 SETTLE_SECONDS = 3.0
@@ -99,7 +99,7 @@ REMEMBER_SECONDS = 30.0
 """How long a sender is remembered after its receiver is gone. Longer than `LAST_WORDS_SECONDS`,
 or it would be received twice."""
 
-# Mailboxes.
+# Inboxes.
 
 READ_ENTRIES = 256
 """Entries that are read at once."""

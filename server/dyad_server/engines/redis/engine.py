@@ -23,17 +23,17 @@ from dyad_server.core.events import (
 )
 from dyad_server.core.ports import Deliver
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.answers import Claimed, Entered, Freed, Verdict
-from dyad_server.engines.redis.membership import Membership
+from dyad_server.engines.redis.fleet_membership import FleetMembership
+from dyad_server.engines.redis.local_members import LocalMembers
 from dyad_server.engines.redis.messages import Answer, Ask
-from dyad_server.engines.redis.pairing import Pairing
 from dyad_server.engines.redis.peer_links import Inbound
 from dyad_server.engines.redis.reconcile import Reconciler
+from dyad_server.engines.redis.script_answers import Claimed, Entered, Freed, Verdict
 from dyad_server.engines.redis.seats import Peer, Seat
 from dyad_server.engines.redis.snapshot import SeatState
 
 Notify = Callable[[], None]
-MakeMembership = Callable[[Callable[[str, Inbound], None], Notify, Notify], Membership]
+MakeMembership = Callable[[Callable[[str, Inbound], None], Notify, Notify], FleetMembership]
 # From a node: a question, or an answer.
 Asked = Callable[[str, Ask | Answer], None]
 
@@ -62,7 +62,7 @@ class RedisBroker:
         self.membership = make_membership(self._hear, self._renewed, self._expired)
         self._store = self.membership.store
         self._clock = self.membership.clock
-        self._pairing = Pairing(
+        self._members = LocalMembers(
             self.membership,
             self._clock,
             deliver,
@@ -70,8 +70,8 @@ class RedisBroker:
             forgotten=self._forgotten,
             holds=self._holds,
         )
-        self._seats = self._pairing.seats
-        self._reconciler = Reconciler(self.membership, self._pairing)
+        self._seats = self._members.seats
+        self._reconciler = Reconciler(self.membership, self._members)
         self._asked = asked
 
     @property
@@ -122,7 +122,7 @@ class RedisBroker:
         """See `Broker.resume`."""
         seat = self._seats.get(member_id)
         if seat is None or seat.room_id != room_id or not seat.seated:
-            self._pairing.deliver(Output(member_id, room_id, 0, OutOfSync()))
+            self._members.deliver(Output(member_id, room_id, 0, OutOfSync()))
             return
 
         def answered(answer: Verdict | None) -> None:
@@ -132,12 +132,12 @@ class RedisBroker:
             match answer:
                 case Verdict.OTHER if self.ready:
                     # Its user has just taken the seat, on another node.
-                    self._pairing.evict(member_id)
+                    self._members.evict(member_id)
                 case Verdict.NONE if self.ready:
-                    self._pairing.tell_out_of_sync(seat)
+                    self._members.tell_out_of_sync(seat)
                 case _:
                     peer = seat.peer.member if seat.peer else None
-                    self._pairing.tell(seat, Joined(peer, seat.polite, resumed=True))
+                    self._members.tell(seat, Joined(peer, seat.polite, resumed=True))
 
         script = self._store.check_seat(room_id, member_id, seat.member.user_id)
         self.membership.ask(script, answered, bounds.ANSWER_SECONDS if self.membership.up else 0.0)
@@ -162,10 +162,10 @@ class RedisBroker:
         elif seat.peer is None:
             self._refuse(room_id, member_id, reply_to, Refusal.PEER_ABSENT)
         else:
-            self._pairing.relay(seat, seat.peer, payload)
+            self._members.relay(seat, seat.peer, payload)
 
     def _refuse(self, room_id: str, member_id: str, reply_to: int, code: Refusal) -> None:
-        self._pairing.deliver(refuse(member_id, room_id, reply_to, code))
+        self._members.deliver(refuse(member_id, room_id, reply_to, code))
 
     # Entering.
 
@@ -204,14 +204,14 @@ class RedisBroker:
                 # It may have a seat by now, which no participant uses.
                 self._free(seat, Departure.DISCONNECTED)
             if not seat.abandoned:
-                self._pairing.deliver(_refusal(seat, reply_to, answer))
+                self._members.deliver(_refusal(seat, reply_to, answer))
         while seat.waiting:
             seat.waiting.popleft()()
-        self._pairing.links.seated(seat.member.id)
+        self._members.links.seated(seat.member.id)
 
     def _seat(self, seat: Seat, reply_to: int, entered: Entered) -> None:
         seat.give(polite=entered.polite, epoch=entered.epoch, peer=entered.peer)
-        self._pairing.announce_join(seat, reply_to, entered.evicted)
+        self._members.announce_join(seat, reply_to, entered.evicted)
         self._reconciler.assert_late(seat, entered.term)
 
     # Leaving.
@@ -221,13 +221,13 @@ class RedisBroker:
 
         def freed(answer: Freed | Verdict | None) -> None:
             if reason is Departure.LEFT:
-                self._pairing.tell(seat, Left(), reply_to)
+                self._members.tell(seat, Left(), reply_to)
             if answer is Verdict.MOVED:
                 return
             # A peer may have joined at the last moment, before this node heard of it.
             there = answer.peer if isinstance(answer, Freed) else None
             for peer in {p.member.id: p for p in (seat.peer, there) if p}.values():
-                self._pairing.announce_leave(seat, peer, reason)
+                self._members.announce_leave(seat, peer, reason)
 
         patience = bounds.ANSWER_SECONDS if self.membership.up and self.membership.holds else 0.0
         script = self._store.leave(seat.room_id, seat.member.id)
@@ -239,7 +239,7 @@ class RedisBroker:
         self.membership.check()
         if not self.membership.holds:
             return
-        self._pairing.links.hear(node, messages)
+        self._members.links.hear(node, messages)
         for message in messages:
             if isinstance(message, Ask | Answer):
                 self._asked(node, message)
@@ -266,8 +266,8 @@ class RedisBroker:
         return self._seats.expect(member_id)
 
     def detach(self, member_id: str) -> tuple[Seat, SeatState] | None:
-        """See `Pairing.detach`."""
-        return self._pairing.detach(member_id)
+        """See `LocalMembers.detach`."""
+        return self._members.detach(member_id)
 
     def release(self, seat: Seat) -> None:
         """Free a seat that was detached, and that no other node will adopt."""
@@ -278,7 +278,7 @@ class RedisBroker:
         self._free(Seat(member, room_id, peer=peer), Departure.DISCONNECTED)
 
     def adopt(self, member: Member, room_id: str, state: SeatState, claimed: Claimed) -> None:
-        """Take a seat that another node detached: see `Pairing.adopt`.
+        """Take a seat that another node detached: see `LocalMembers.adopt`.
 
         Args:
             member: whose.
@@ -286,7 +286,7 @@ class RedisBroker:
             state: from `detach`.
             claimed: what Redis answered to the claim.
         """
-        seat = self._pairing.adopt(member, room_id, state, claimed.peer)
+        seat = self._members.adopt(member, room_id, state, claimed.peer)
         self._reconciler.assert_late(seat, claimed.term)
 
 

@@ -1,6 +1,6 @@
 """What nodes do for each other: move participants, and forward a `Send` that landed here.
 
-A session id begins with the name of the node that gave it, so any node knows where to
+The id of a connection begins with the name of its node, so any node knows where to
 forward a `Send`. Which node has the participant of a resume token, Redis knows.
 """
 
@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dyad_server.core.connection_ids import node_of
 from dyad_server.core.events import Departure, Member
 from dyad_server.core.hub import Hub
 from dyad_server.core.lifecycle import SEAT_GONE
@@ -17,14 +18,13 @@ from dyad_server.core.limits import Quota
 from dyad_server.core.participant import Participant
 from dyad_server.core.ports import Found
 from dyad_server.core.reconnect import RESUMED, UNREACHABLE
-from dyad_server.core.session_ids import node_of
 from dyad_server.engines.redis import bounds, messages
-from dyad_server.engines.redis.answers import Claimed, OnNodes, Verdict, Waiting
-from dyad_server.engines.redis.codec import NotUnderstood
 from dyad_server.engines.redis.engine import RedisBroker
-from dyad_server.engines.redis.membership import NODE_NAME
+from dyad_server.engines.redis.fleet_membership import NODE_NAME
+from dyad_server.engines.redis.message_codec import NotUnderstood
 from dyad_server.engines.redis.messages import Answer, Ask, ClaimAnswer, ForwardedSend, SendAnswer
-from dyad_server.engines.redis.requests import Requests
+from dyad_server.engines.redis.node_questions import NodeQuestions
+from dyad_server.engines.redis.script_answers import Claimed, OnNodes, Verdict, Waiting
 from dyad_server.engines.redis.snapshot import SEAT, SNAPSHOT, pack, restore
 from dyad_server.errors import Ended, Replaced, SeatLost, Unavailable
 
@@ -72,30 +72,30 @@ class RedisHandoff:
         self._leaving: dict[str, asyncio.Future[bool]] = {}
         self._claims = Quota(bounds.CLAIMS_PER_USER)
         self._claiming = 0
-        self._requests = Requests(broker.membership, self._clock, self._answer_to)
+        self._questions = NodeQuestions(broker.membership, self._clock, self._answer_to)
 
     def asked(self, node: str, message: Ask | Answer) -> None:
         """Receive a question or an answer of a node."""
-        self._requests.heard(node, message)
+        self._questions.heard(node, message)
 
     async def stop(self) -> None:
         """See `Handoff.stop`.
 
         A seat that comes here as this node begins to drain is left for the next node.
         """
-        if self._requests.tasks:
-            await asyncio.wait(self._requests.tasks, timeout=bounds.FINISH_SECONDS)
+        if self._questions.tasks:
+            await asyncio.wait(self._questions.tasks, timeout=bounds.FINISH_SECONDS)
 
-    def elsewhere(self, session_id: str) -> bool:
+    def elsewhere(self, connection_id: str) -> bool:
         """See `Handoff.elsewhere`."""
-        node = node_of(session_id)
+        node = node_of(connection_id)
         # Redis is not asked for what is no node's name.
         return node != self._membership.node and NODE_NAME.fullmatch(node) is not None
 
-    async def send(self, user_id: str, stale: bytes, session_id: str, message: bytes) -> None:
+    async def send(self, user_id: str, stale: bytes, connection_id: str, message: bytes) -> None:
         """See `Handoff.send`."""
         question = ForwardedSend(user_id, stale, message)
-        answer = await self._requests.ask(node_of(session_id), question, bounds.SEND_SECONDS)
+        answer = await self._questions.ask(node_of(connection_id), question, bounds.SEND_SECONDS)
         if not isinstance(answer, SendAnswer):
             raise Unavailable("The node of this session does not answer.")
         if failure := messages.failure_of(answer):
@@ -129,7 +129,7 @@ class RedisHandoff:
                 self._claims.give_back(user_id)
                 self._claiming -= 1
 
-        self._requests.run(claiming())
+        self._questions.run(claiming())
 
     async def _claim(self, claim: _Claim, then: Found) -> None:
         """Adopt the participant; before that, have the node that has it hand it off."""
@@ -166,7 +166,7 @@ class RedisHandoff:
         question = messages.Claim(claim.token, claim.user_id, claim.room_id)
         denied = set()
         for node in nodes:
-            answer = await self._requests.ask(node, question, bounds.CLAIM_ANSWER_SECONDS)
+            answer = await self._questions.ask(node, question, bounds.CLAIM_ANSWER_SECONDS)
             if isinstance(answer, ClaimAnswer) and not answer.handed_off:
                 denied.add(node)
         return denied
@@ -227,7 +227,7 @@ class RedisHandoff:
         hub.adopt(participant, alone=seat.peer is None)
         self._broker.adopt(participant.member, claim.room_id, seat, claimed)
         if hub.draining:
-            self._requests.run(self._hand_off_again(participant))
+            self._questions.run(self._hand_off_again(participant))
         return participant
 
     async def _hand_off_again(self, participant: Participant) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dyad_server.core.events import Departure, Member
-from dyad_server.engines.redis.codec import Form, Map, NotUnderstood, kinds, record
+from dyad_server.engines.redis.message_codec import Form, Map, NotUnderstood, kinds, record
 from dyad_server.errors import (
     Draining,
     Ended,

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from dyad_server.core.clock import Clock
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.codec import NotUnderstood
+from dyad_server.engines.redis.message_codec import NotUnderstood
 from dyad_server.engines.redis.messages import (
     PEER,
     Ack,
@@ -18,7 +18,7 @@ from dyad_server.engines.redis.messages import (
     Relay,
     Unknown,
 )
-from dyad_server.engines.redis.peer_link import Incoming, Outgoing, Pair
+from dyad_server.engines.redis.reliable_link import Incoming, Outgoing, Pair
 from dyad_server.engines.redis.seats import Presence, Seats
 from dyad_server.engines.redis.snapshot import KeptState, LinkState
 

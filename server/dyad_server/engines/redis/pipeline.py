@@ -19,7 +19,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from dyad_server.core.clock import Clock, Timer
 from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.client import FAILURES, check, hang_up
-from dyad_server.engines.redis.codec import Map
+from dyad_server.engines.redis.message_codec import Map
 from dyad_server.engines.redis.messages import ENTRY, Entry
 from dyad_server.engines.redis.store import SCHEMA_ERROR, Script, Store, schema_sentence
 from dyad_server.errors import ConfigError

@@ -11,23 +11,23 @@ from functools import partial
 
 from dyad_server.core.events import Departure
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.answers import OnNode, Verdict
-from dyad_server.engines.redis.membership import Assertion, Membership
+from dyad_server.engines.redis.fleet_membership import Assertion, FleetMembership
+from dyad_server.engines.redis.local_members import LocalMembers
 from dyad_server.engines.redis.messages import Forgotten, Here
-from dyad_server.engines.redis.pairing import Pairing
+from dyad_server.engines.redis.script_answers import OnNode, Verdict
 from dyad_server.engines.redis.seats import Peer, Seat
 
 
 class Reconciler:
     """Looks after the seats of this node."""
 
-    def __init__(self, membership: Membership, pairing: Pairing) -> None:
-        """Look after the seats of `pairing`."""
+    def __init__(self, membership: FleetMembership, members: LocalMembers) -> None:
+        """Look after the seats of `members`."""
         self._membership = membership
         self._store = membership.store
         self._clock = membership.clock
-        self._pairing = pairing
-        self._seats = pairing.seats
+        self._members = members
+        self._seats = members.seats
         # The generation and the term in which all members of this node are
         # asserted, and how many still have to be.
         self._generation = ""
@@ -55,8 +55,8 @@ class Reconciler:
 
     def expired(self) -> None:
         """The lease may have run out, so others may sit where peers on other nodes did."""
-        for seat, _ in self._pairing.with_remote_peer():
-            self._pairing.tell_out_of_sync(seat)
+        for seat, _ in self._members.with_remote_peer():
+            self._members.tell_out_of_sync(seat)
 
     async def _tick(self) -> None:
         ticks = 0
@@ -72,7 +72,7 @@ class Reconciler:
             self._keep_rooms(ticks % bounds.KEEP_TICKS)
             if ticks % bounds.KEEP_TICKS == 0:
                 self._seats.forget()
-                self._pairing.links.forget()
+                self._members.links.forget()
 
     # Peers.
 
@@ -87,11 +87,11 @@ class Reconciler:
             silent: it has not acknowledged for too long.
             node_gone: the node that it was on is gone.
         """
-        pairing = self._pairing
+        members = self._members
 
         def found(answer: OnNode | Verdict | None) -> None:
             self._looking.discard(seat.member.id)
-            if seat.peer is not peer or not self._seats.has(seat) or pairing.is_here(peer):
+            if seat.peer is not peer or not self._seats.has(seat) or members.is_here(peer):
                 return
             peer.see(self._clock.monotonic(), absent=answer is Verdict.ABSENT)
             # Of a peer that is handed off or replaced, another node will speak.
@@ -99,12 +99,12 @@ class Reconciler:
                 case Verdict.FORGOTTEN:
                     self._seat_is_lost(seat)
                 case Verdict.GONE:
-                    pairing.peer_left(seat.member.id, seat.peer_id, Departure.DISCONNECTED)
+                    members.peer_left(seat.member.id, seat.peer_id, Departure.DISCONNECTED)
                 case OnNode(node, missing=False):
-                    if pairing.node_of(seat.peer_id, node) != peer.node:
-                        pairing.peer_moved(seat, seat.peer_id, node)
+                    if members.node_of(seat.peer_id, node) != peer.node:
+                        members.peer_moved(seat, seat.peer_id, node)
                     elif silent or (peer.suspect and peer.node):
-                        pairing.tell_out_of_sync(seat)
+                        members.tell_out_of_sync(seat)
 
         # Before that, the peer's node may not have asserted it yet.
         if self.ready and seat.member.id not in self._looking:
@@ -120,7 +120,7 @@ class Reconciler:
 
     def _resend(self) -> None:
         """Resend what is not acknowledged, and look for the peers that are silent."""
-        links = self._pairing.links
+        links = self._members.links
         for member_id, peer_id in links.resend():
             seat = self._seats.get(member_id)
             if seat is not None and seat.peer is not None and seat.peer_id == peer_id:
@@ -131,7 +131,7 @@ class Reconciler:
     def _watch_nodes(self) -> None:
         """See whether the nodes of peers are still there."""
         seats_by_node: dict[str, list[Seat]] = {}
-        for seat, peer in self._pairing.with_remote_peer():
+        for seat, peer in self._members.with_remote_peer():
             if peer.suspect or not peer.node or peer.absent_since is not None:
                 self.find_peer(seat, peer)
             else:
@@ -151,7 +151,7 @@ class Reconciler:
         for seat in self._seats:
             if not seat.seated or hash(seat.member.id) % bounds.KEEP_TICKS != turn:
                 continue
-            here = seat.peer is not None and self._pairing.is_here(seat.peer)
+            here = seat.peer is not None and self._members.is_here(seat.peer)
             if not here or not seat.polite:
                 # Where both are here, one of them keeps the room for both.
                 members = [seat.member.id, seat.peer_id] if here else [seat.member.id]
@@ -179,7 +179,7 @@ class Reconciler:
             self.assert_again(here)
         else:
             # Its node may not have noticed, and must before anyone looks for the peer.
-            self._pairing.send(seat, peer, Forgotten())
+            self._members.send(seat, peer, Forgotten())
 
     def assert_again(self, seat: Seat) -> None:
         """Assert one seat in Redis."""
@@ -220,17 +220,17 @@ class Reconciler:
             lease.regain(self._clock.monotonic())
 
     def _assertion(self, seat: Seat, done: Callable[[Verdict | None], None]) -> Assertion:
-        pairing = self._pairing
+        members = self._members
 
         def asserted(answer: Verdict | None) -> None:
             if self._seats.has(seat):
                 if answer is Verdict.REPLACED:
-                    pairing.evict(seat.member.id)
+                    members.evict(seat.member.id)
                 elif answer is Verdict.OUT_OF_SYNC:
-                    pairing.tell_out_of_sync(seat)
-                elif answer is Verdict.OK and seat.peer and not pairing.is_here(seat.peer):
+                    members.tell_out_of_sync(seat)
+                elif answer is Verdict.OK and seat.peer and not members.is_here(seat.peer):
                     # If the peer was told otherwise, its node answers that.
-                    pairing.send(seat, seat.peer, Here())
+                    members.send(seat, seat.peer, Here())
             done(answer)
 
         script = self._store.assert_seat(

@@ -11,7 +11,7 @@ from dyad_server.core import events
 from dyad_server.core.commands import Identity
 from dyad_server.core.events import Member, Output
 from dyad_server.core.participant import Participant
-from dyad_server.engines.redis.codec import Map, kinds, record, register
+from dyad_server.engines.redis.message_codec import Map, kinds, record, register
 from dyad_server.engines.redis.messages import VERSION
 
 

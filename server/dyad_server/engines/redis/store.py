@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from dyad_server.core.events import Member
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.answers import (
+from dyad_server.engines.redis.script_answers import (
     Claimed,
     Entered,
     Freed,

@@ -1,10 +1,10 @@
-"""Two members on two nodes, linked over mailboxes that a test controls."""
+"""Two members on two nodes, linked over inboxes that a test controls."""
 
 from collections import deque
 
 from dyad_server.core.events import Departure, Member
 from dyad_server.engines.redis import messages
-from dyad_server.engines.redis.codec import Map
+from dyad_server.engines.redis.message_codec import Map
 from dyad_server.engines.redis.messages import NODE, NodeMessage, PeerMessage, read_message
 from dyad_server.engines.redis.peer_links import PeerLinks
 from dyad_server.engines.redis.seats import Peer, Seat, Seats

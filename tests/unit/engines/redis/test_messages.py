@@ -6,7 +6,7 @@ from typing import Any
 import msgpack
 import pytest
 from dyad_server.engines.redis import messages, snapshot
-from dyad_server.engines.redis.codec import Form, NotUnderstood
+from dyad_server.engines.redis.message_codec import Form, NotUnderstood
 from dyad_server.engines.redis.messages import (
     ANSWER,
     ENDS,

@@ -1,4 +1,4 @@
-"""The links between members on two nodes, over mailboxes that lose and repeat."""
+"""The links between members on two nodes, over inboxes that lose and repeat."""
 
 import pytest
 from dyad_server.engines.redis.messages import read_message
@@ -31,7 +31,7 @@ def test_messages_are_received_in_order_and_then_no_longer_kept() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["deliver", "lose", "repeat", "swap", "say", "resend"])))
-def test_each_message_is_received_once_and_in_order_whatever_a_mailbox_does(
+def test_each_message_is_received_once_and_in_order_whatever_an_inbox_does(
     steps: list[str],
 ) -> None:
     one, two = both()

@@ -2,7 +2,7 @@
 
 import pytest
 from dyad_server.engines.redis import messages
-from dyad_server.engines.redis.codec import Map
+from dyad_server.engines.redis.message_codec import Map
 from dyad_server.engines.redis.messages import read_message
 from dyad_server.engines.redis.seats import Peer
 

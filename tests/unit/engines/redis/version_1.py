@@ -6,7 +6,7 @@ from dyad_server.core import events
 from dyad_server.core.commands import Identity
 from dyad_server.core.events import Departure, Member, Output, Refusal
 from dyad_server.engines.redis import messages, snapshot
-from dyad_server.engines.redis.codec import Form
+from dyad_server.engines.redis.message_codec import Form
 from dyad_server.engines.redis.messages import (
     ANSWER,
     ENTRY,

@@ -6,7 +6,7 @@ from dyad_server.core.commands import Acknowledge, Enter, Event, Input, Invalid,
 from dyad_server.core.events import Departure, Output, Refusal, Refused
 from dyad_server.core.lifecycle import Lifecycle
 from dyad_server.core.limits import Limits
-from dyad_server.core.outbound import Outbound
+from dyad_server.core.output_delivery import OutputDelivery
 from dyad_server.core.participant import Connection, Participant
 from dyad_server.core.ports import Broker
 from dyad_server.core.reconnect import Reconnect
@@ -16,7 +16,7 @@ from dyad_server.core.states import State
 from dyad_server.errors import Forbidden, Overloaded
 
 
-class Requests:
+class FrameHandler:
     """Acts on the frames of all participants."""
 
     def __init__(  # noqa: PLR0917 - the parts of the hub
@@ -25,15 +25,15 @@ class Requests:
         registry: Registry,
         lifecycle: Lifecycle,
         reconnect: Reconnect,
-        outbound: Outbound,
+        outputs: OutputDelivery,
         limits: Limits,
     ) -> None:
-        """Ask `broker`; `outbound` tells a participant that its frame was refused."""
+        """Ask `broker`; `outputs` tells a participant that its frame was refused."""
         self._broker = broker
         self._registry = registry
         self._lifecycle = lifecycle
         self._reconnect = reconnect
-        self._outbound = outbound
+        self._outputs = outputs
         self._may_resume = limits.resume_grace > 0
 
     def receive(self, connection: Connection, what: Input) -> None:
@@ -106,7 +106,7 @@ class Requests:
     def _refuse(self, participant: Participant, seq: int, sentence: str) -> None:
         room_id = "" if participant.state is State.ENTERING else participant.room_id
         refused = Refused(Refusal.INVALID_FRAME, sentence)
-        self._outbound.tell(participant, Output(participant.member.id, room_id, seq, refused))
+        self._outputs.tell(participant, Output(participant.member.id, room_id, seq, refused))
 
 
 def _is_uuid(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Composes what several nodes need; `app` imports it where Redis is configured."""
+"""Joins the engine in Redis to the hub; `composition` imports it where Redis is configured."""
 
 import functools
 
@@ -6,8 +6,8 @@ from dyad_server.core.clock import Clock
 from dyad_server.core.hub import Hub, MakeEngine
 from dyad_server.core.ports import Broker, Handoff
 from dyad_server.engines.redis.engine import RedisBroker
+from dyad_server.engines.redis.fleet_membership import FleetMembership
 from dyad_server.engines.redis.handoff import RedisHandoff
-from dyad_server.engines.redis.membership import Membership
 from dyad_server.engines.redis.messages import Answer, Ask
 from dyad_server.grpc_api.inbound import Inbound, Terms
 
@@ -22,7 +22,7 @@ def in_redis(url: str, prefix: str, grace: float, terms: Terms, clock: Clock) ->
         terms: of the `Send`s that other nodes forward.
         clock: of this server.
     """
-    make_membership = functools.partial(Membership, url, clock, prefix=f"{prefix}:")
+    make_membership = functools.partial(FleetMembership, url, clock, prefix=f"{prefix}:")
 
     def make(hub: Hub) -> tuple[Broker, Handoff]:
         def asked(node: str, message: Ask | Answer) -> None:

@@ -5,10 +5,10 @@ which are never compared with those of another node.
 """
 
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.answers import Renewal
+from dyad_server.engines.redis.script_answers import Renewal
 
 
-class Lease:
+class NodeLease:
     """Until when no other node believes that this one is gone.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Exactly once and in order, over a mailbox that may lose, repeat and forget.
+"""Exactly once and in order, over an inbox that may lose, repeat and forget.
 
 Plain state, without I/O. A link goes from one member to its peer on another node. Its
 sender keeps a message until the receiver has acknowledged it. Its receiver ignores
@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.codec import Map
+from dyad_server.engines.redis.message_codec import Map
 
 # (sender, receiver): the ids of two members.
 Pair = tuple[str, str]

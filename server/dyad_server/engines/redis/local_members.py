@@ -27,7 +27,7 @@ from dyad_server.engines.redis.seats import Peer, Seat, Seats
 from dyad_server.engines.redis.snapshot import PeerState, SeatState
 
 
-class Pairing:
+class LocalMembers:
     """Tells the members of this node about their peers, and their peers about them.
 
     Attributes:

@@ -1,26 +1,26 @@
 """The lease of a node: the node trusts it only while all other nodes do."""
 
-from dyad_server.engines.redis.answers import Renewal
 from dyad_server.engines.redis.bounds import LEASE_SECONDS
-from dyad_server.engines.redis.lease import Lease
+from dyad_server.engines.redis.node_lease import NodeLease
+from dyad_server.engines.redis.script_answers import Renewal
 
 ASKED, ANSWERED = 100.0, 100.4
 SETTLE = 3.0
 
 
-def leased(*, age: float = 60.0) -> Lease:
-    lease = Lease(SETTLE)
+def leased(*, age: float = 60.0) -> NodeLease:
+    lease = NodeLease(SETTLE)
     lease.renewed(ASKED, ANSWERED, Renewal("first", age, b""))
     return lease
 
 
-def has_lapsed(lease: Lease) -> bool:
+def has_lapsed(lease: NodeLease) -> bool:
     """This is a function because mypy assumes that an attribute keeps its value."""
     return lease.lapsed
 
 
 def test_a_node_without_a_lease_cannot_lose_it() -> None:
-    lease = Lease(SETTLE)
+    lease = NodeLease(SETTLE)
     assert not lease.holds(ASKED)
     assert not lease.ran_out(ASKED)
     assert not lease.fenced

@@ -21,7 +21,7 @@ from dyad_server.core.states import State
 from dyad_server.errors import Overloaded, Replaced, SeatLost, Unavailable
 
 
-class Outbound:
+class OutputDelivery:
     """Takes the outputs of the engine, in their order."""
 
     def __init__(

@@ -1,6 +1,6 @@
-"""This node as one of several on a Redis: its lease, its heartbeat, its mailbox.
+"""This node as one of several on a Redis: its lease, its probes, its inbox.
 
-Messages to other nodes may be lost or come twice: `peer_links` and `requests` repair that.
+Messages to other nodes may be lost or come twice: `peer_links` and `node_questions` repair that.
 """
 
 import asyncio
@@ -14,10 +14,8 @@ from typing import Any, TypeVar
 
 from dyad_server.core.clock import Clock
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.answers import Renewal, Verdict
 from dyad_server.engines.redis.client import FAILURES, connect, explain, hang_up
-from dyad_server.engines.redis.lease import Lease
-from dyad_server.engines.redis.mailbox import Mailbox
+from dyad_server.engines.redis.inbox_reader import InboxReader
 from dyad_server.engines.redis.messages import (
     ENTRY,
     NODE,
@@ -26,7 +24,9 @@ from dyad_server.engines.redis.messages import (
     Unknown,
     read_message,
 )
+from dyad_server.engines.redis.node_lease import NodeLease
 from dyad_server.engines.redis.pipeline import Call, Pipeline
+from dyad_server.engines.redis.script_answers import Renewal, Verdict
 from dyad_server.engines.redis.store import Script, Store
 from dyad_server.errors import ConfigError
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 Assertion = tuple[Script[Verdict], Callable[[Verdict | None], None]]
 
 
-class Membership:
+class FleetMembership:
     """A node among others.
 
     Attributes:
@@ -77,7 +77,7 @@ class Membership:
         """
         self.node = secrets.token_hex(bounds.NODE_BYTES)
         self.store = Store(prefix)
-        self.lease = Lease(settle_seconds)
+        self.lease = NodeLease(settle_seconds)
         self.clock = clock
         self._hear = hear
         self._renewed = renewed
@@ -88,7 +88,7 @@ class Membership:
             self._client, self.store, self.node, clock, opening=self._renewal, fell=self.hurry
         )
         inbox = self.store.keys.inbox(self.node)
-        self._mailbox = Mailbox(url, inbox, self._take, self._pipeline.fall)
+        self._inbox = InboxReader(url, inbox, self._take, self._pipeline.fall)
         self._hurry = asyncio.Event()
         self._probed = 0.0
         self._stopping = False
@@ -133,7 +133,7 @@ class Membership:
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self._pipeline.keep_asking(), name="dyad-redis-ask"),
-            loop.create_task(self._mailbox.keep_reading(), name="dyad-redis-read"),
+            loop.create_task(self._inbox.keep_reading(), name="dyad-redis-read"),
             loop.create_task(self._keep_beating(), name="dyad-redis-beat"),
         ]
         await asyncio.sleep(self.lease.unsettled_for(self.clock.monotonic()))
@@ -143,9 +143,9 @@ class Membership:
         # By a flag, as the pipeline does.
         self._stopping = True
         self._pipeline.stop(bounds.STOP_SECONDS)
-        self._mailbox.stop()
+        self._inbox.stop()
         self._hurry.set()
-        # Wakes the mailbox.
+        # Wakes the inbox.
         self.post(self.node, Probe())
         await asyncio.wait(self._tasks, timeout=bounds.STOP_SECONDS)
         for task in self._tasks:
@@ -225,8 +225,8 @@ class Membership:
                 self.lease.renewed(asked_at, self.clock.monotonic(), renewal)
                 self._renewed()
 
-        mailbox, store = self._mailbox, self.store
-        call = self._call(lambda: store.renew_lease(self.node, mailbox.last_id), renewed)
+        inbox, store = self._inbox, self.store
+        call = self._call(lambda: store.renew_lease(self.node, inbox.last_id), renewed)
         call.expect(self.clock, bounds.ROUND_TRIP_SECONDS)
         return call
 
@@ -260,7 +260,7 @@ class Membership:
                     self._probed = now
                     self._pipeline.fall(TimeoutError("probe"))
                     await hang_up(self._client)
-                    await self._mailbox.begin_again()
+                    await self._inbox.begin_again()
             if now >= renew_at:
                 renew_at = now + bounds.RENEW_SECONDS
                 self._pipeline.ask_first([self._renewal()])
@@ -268,7 +268,7 @@ class Membership:
     async def _close(self) -> None:
         await hang_up(self._client)
         await self._client.aclose()
-        await self._mailbox.close()
+        await self._inbox.close()
 
 
 def _same(script: Script[T]) -> Script[T]:

@@ -123,7 +123,7 @@ class Dyad:
 
 def _in_redis(config: Config, terms: Terms, clock: Clock) -> MakeEngine:
     try:
-        from dyad_server.several_nodes import in_redis  # noqa: PLC0415 - needs an extra
+        from dyad_server.redis_composition import in_redis  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
         raise ConfigError(
             "--redis needs more: in the checkout, pip install ./clients/python '.[redis]'."

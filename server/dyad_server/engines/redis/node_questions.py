@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from dyad_server.core.clock import Clock
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.codec import Map, NotUnderstood
+from dyad_server.engines.redis.message_codec import Map, NotUnderstood
 from dyad_server.engines.redis.messages import (
     ANSWER,
     QUESTION,
@@ -26,7 +26,7 @@ log = logging.getLogger("dyad.requests")
 AnswerTo = Callable[[Question], Awaitable[AnswerBody]]
 
 
-class Requests:
+class NodeQuestions:
     """Asks other nodes, and answers them. A question takes effect once."""
 
     def __init__(self, post: Post, clock: Clock, answer_to: AnswerTo) -> None:

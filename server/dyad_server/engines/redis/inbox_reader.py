@@ -12,7 +12,7 @@ from dyad_server.engines.redis.store import ENTRY
 log = logging.getLogger("dyad.membership")
 
 
-class Mailbox:
+class InboxReader:
     """The inbox of this node, read on a connection of its own.
 
     Attributes:
