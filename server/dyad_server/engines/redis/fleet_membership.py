@@ -5,7 +5,6 @@ Messages to other nodes may be lost or come twice: `peer_links` and `node_questi
 
 import asyncio
 import contextlib
-import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable
@@ -29,8 +28,6 @@ from dyad_server.engines.redis.pipeline import Call, Pipeline
 from dyad_server.engines.redis.script_answers import Renewal, Verdict
 from dyad_server.engines.redis.store import Script, Store
 from dyad_server.errors import ConfigError
-
-log = logging.getLogger("dyad.membership")
 
 NODE_NAME = re.compile(f"[0-9a-f]{{{2 * bounds.NODE_BYTES}}}")
 """What a node's name looks like."""

@@ -21,7 +21,7 @@ from dyad_server.core.reconnect import RESUMED, UNREACHABLE
 from dyad_server.engines.redis import bounds, messages
 from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.fleet_membership import NODE_NAME
-from dyad_server.engines.redis.message_codec import NotUnderstood
+from dyad_server.engines.redis.message_codec import NotUnderstood, log_not_understood
 from dyad_server.engines.redis.messages import Answer, Ask, ClaimAnswer, ForwardedSend, SendAnswer
 from dyad_server.engines.redis.node_questions import NodeQuestions
 from dyad_server.engines.redis.script_answers import Claimed, OnNodes, Verdict, Waiting
@@ -208,19 +208,13 @@ class RedisHandoff:
             seat = SEAT.read(snapshot.seat)
         except NotUnderstood as error:
             # Its peer is told when its node finds that the seat is free.
-            log.warning(
-                "a handed off seat was not understood what=%r",
-                error.what[: bounds.LOGGED_CHARACTERS],
-            )
+            log_not_understood("a handed off seat", error.what)
             self._broker.free(claim.room_id, member, claimed.peer)
             return SeatLost(SEAT_GONE)
         try:
             participant = restore(snapshot.participant, hub.registry.new)
         except NotUnderstood as error:
-            log.warning(
-                "a handed off participant was not understood what=%r",
-                error.what[: bounds.LOGGED_CHARACTERS],
-            )
+            log_not_understood("a handed off participant", error.what)
             self._broker.adopt(member, claim.room_id, seat, claimed)
             self._broker.leave(claim.room_id, member_id, Departure.DISCONNECTED, reply_to=0)
             return SeatLost(SEAT_GONE)

@@ -9,7 +9,7 @@ from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.client import connect, hang_up
 from dyad_server.engines.redis.store import ENTRY
 
-log = logging.getLogger("dyad.membership")
+log = logging.getLogger("dyad.inbox")
 
 
 class InboxReader:

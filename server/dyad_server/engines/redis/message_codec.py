@@ -5,6 +5,7 @@ default may be missing. A kind or a value that this version does not know raises
 `NotUnderstood`, so that the caller can answer it instead of losing it.
 """
 
+import logging
 import types
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -12,6 +13,10 @@ from enum import Enum
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgpack
+
+from dyad_server.engines.redis import bounds
+
+log = logging.getLogger("dyad.messages")
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
@@ -31,6 +36,11 @@ class NotUnderstood(Exception):  # noqa: N818 - it says what is wrong with the m
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.what = what
+
+
+def log_not_understood(subject: str, what: str) -> None:
+    """Log that a message was not understood, and `what` of it: see `NotUnderstood`."""
+    log.warning("%s was not understood what=%r", subject, what[: bounds.LOGGED_CHARACTERS])
 
 
 @dataclass(frozen=True, slots=True)

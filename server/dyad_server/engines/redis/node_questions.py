@@ -1,14 +1,13 @@
 """Questions from node to node, and their answers."""
 
 import asyncio
-import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from dyad_server.core.clock import Clock
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.message_codec import Map, NotUnderstood
+from dyad_server.engines.redis.message_codec import Map, NotUnderstood, log_not_understood
 from dyad_server.engines.redis.messages import (
     ANSWER,
     QUESTION,
@@ -19,9 +18,6 @@ from dyad_server.engines.redis.messages import (
     QuestionRejected,
 )
 from dyad_server.engines.redis.peer_links import Post
-
-log = logging.getLogger("dyad.requests")
-
 
 AnswerTo = Callable[[Question], Awaitable[AnswerBody]]
 
@@ -54,10 +50,7 @@ class NodeQuestions:
                 if done:
                     return ANSWER.read(answer.result())
         except NotUnderstood as error:
-            log.warning(
-                "an answer of another node was not understood what=%r",
-                error.what[: bounds.LOGGED_CHARACTERS],
-            )
+            log_not_understood("an answer of another node", error.what)
         finally:
             del self._waiting[request]
         return None
@@ -89,10 +82,7 @@ class NodeQuestions:
         try:
             answer = await self._answer_to(QUESTION.read(question))
         except NotUnderstood as error:
-            log.warning(
-                "a question of another node was not understood what=%r",
-                error.what[: bounds.LOGGED_CHARACTERS],
-            )
+            log_not_understood("a question of another node", error.what)
             answer = QuestionRejected()
         self._answers[request] = written = ANSWER.write(answer)
         self._post.post(node, Answer(request, written))

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from dyad_server.core.clock import Clock
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.message_codec import NotUnderstood
+from dyad_server.engines.redis.message_codec import NotUnderstood, log_not_understood
 from dyad_server.engines.redis.messages import (
     PEER,
     Ack,
@@ -110,10 +110,7 @@ class PeerLinks:
             case Rejected(sender, receiver, number, what):
                 self._rejected((sender, receiver), number, what)
             case Unknown(what, sender, receiver):
-                log.warning(
-                    "a message of another node was not understood what=%r",
-                    what[: bounds.LOGGED_CHARACTERS],
-                )
+                log_not_understood("a message of another node", what)
                 if sender and receiver:
                     self._post.post(node, Rejected(sender, receiver, 0, what))
 
@@ -255,8 +252,5 @@ class PeerLinks:
             return
         if number and (link is None or not link.take_back(number)):
             return
-        log.warning(
-            "the node of a peer does not understand a message what=%r",
-            what[: bounds.LOGGED_CHARACTERS],
-        )
+        log_not_understood("a message to the node of a peer", what)
         self._members.not_understood(*pair)
