@@ -15,10 +15,23 @@ FILE_BYTES = 65536
 """The largest key, certificate or secret; a wrong path may name a file of any size."""
 LARGEST_PORT = 65535
 """The largest port number that TCP has."""
+LARGEST_FRAME_BYTES = 2**28
+"""A message carries four such frames: its size is still a signed 32-bit number."""
+LARGEST_TOKEN_BYTES = 15 * 1024
+"""gRPC accepts 16 KiB of metadata: the token, and the headers of proxies."""
+PREFIX_CHARACTERS = 32
+"""The prefix is a part of each key and each command."""
+MOST_WORKERS = 1024
+"""More than any machine has cores for."""
 MOST_HOPS = 16
 """More proxies than any deployment has; also the most that are read from a header."""
+SHORTEST_HEARTBEAT_SECONDS = 0.1
+"""With less, a server would do little else; a test may want as little as this."""
 LONGEST_HEARTBEAT_SECONDS = 10
 """In a browser, 15 s of silence count as a broken connection."""
+SHORTEST_IDLE_SECONDS = 1.0
+"""In a few milliseconds no client can open a stream. Those of gRPC 1.85 then try again without a
+pause, until they have used up all memory."""
 REFUSED_PREFIX_BITS = {4: 8, 6: 16}
 """By IP version: a shorter prefix covers nearly all addresses, and no proxies can have it."""
 NARROW_PREFIX_BITS = {4: 24, 6: 64}
@@ -39,5 +52,5 @@ HEALTH_REPORT_SECONDS = 0.5
 """How often health checks learn whether rooms can be entered."""
 TOKENLESS_STOP_SECONDS = 1.0
 """How long a stop waits for streams that need no token: one that is not read never ends."""
-LAST_WORDS_SECONDS = 1.0
+LAST_STATUSES_SECONDS = 1.0
 """How long a stop waits for statuses to be written, when handing off has taken all the time."""

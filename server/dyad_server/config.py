@@ -43,7 +43,10 @@ class Config:
         "dyad", "prefix of all keys in Redis; each environment that shares it needs its own"
     )
     workers: int = setting(
-        1, "processes that share the port; more than one needs --redis", least=1, most=1024
+        1,
+        "processes that share the port; more than one needs --redis",
+        least=1,
+        most=bounds.MOST_WORKERS,
     )
     tls_cert: str = setting("", "PEM file with the server's certificate chain")
     tls_key: str = setting("", "PEM file with the private key of that certificate")
@@ -55,8 +58,8 @@ class Config:
         0, "port to serve Prometheus metrics on; 0 serves none", most=bounds.LARGEST_PORT
     )
     log_level: str = setting("info", "debug, info, warning or error")
-    max_frame_bytes: int = setting(65536, "most bytes in a frame", most=2**28)
-    max_token_bytes: int = setting(6144, "most bytes in a token", most=15 * 1024)
+    max_frame_bytes: int = setting(65536, "most bytes in a frame", most=bounds.LARGEST_FRAME_BYTES)
+    max_token_bytes: int = setting(6144, "most bytes in a token", most=bounds.LARGEST_TOKEN_BYTES)
     max_waiting_bytes: int = setting(
         262144, "most bytes kept for a participant that reads slowly or is disconnected"
     )
@@ -104,7 +107,7 @@ class Config:
     heartbeat: float = setting(
         10.0,
         "silence, in either direction, after which the server sends a heartbeat",
-        least=0.1,
+        least=bounds.SHORTEST_HEARTBEAT_SECONDS,
         most=bounds.LONGEST_HEARTBEAT_SECONDS,
     )
     lease: float = setting(
@@ -116,10 +119,10 @@ class Config:
     )
     keepalive_timeout: float = setting(3.0, "time limit for the answer to a ping")
     handshake_timeout: float = setting(10.0, "time limit for the TLS and HTTP/2 handshakes")
-    # In a few milliseconds no client can open a stream. Those of gRPC 1.85 then try again
-    # without a pause, until they have used up all memory.
     idle_timeout: float = setting(
-        60.0, "time limit for a network connection without streams", least=1.0
+        60.0,
+        "time limit for a network connection without streams",
+        least=bounds.SHORTEST_IDLE_SECONDS,
     )
     drain_timeout: float = setting(
         15.0, "time limit for handing off seats and ending streams at shutdown"
@@ -175,9 +178,10 @@ class Config:
             )
         if self.metrics_port and self.metrics_port + self.workers - 1 > bounds.LARGEST_PORT:
             raise ConfigError("--metrics-port is too high: each further worker uses the next port.")
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,32}", self.redis_prefix):
+        most = bounds.PREFIX_CHARACTERS
+        if not re.fullmatch(f"[A-Za-z0-9._-]{{1,{most}}}", self.redis_prefix):
             raise ConfigError(
-                "--redis-prefix is 1 to 32 letters, digits, dots, hyphens and underscores."
+                f"--redis-prefix is 1 to {most} letters, digits, dots, hyphens and underscores."
             )
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise ConfigError("--log-level is debug, info, warning or error.")

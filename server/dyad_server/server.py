@@ -141,7 +141,7 @@ class Server:
         deadline = clock.monotonic() + self._config.drain_timeout
         await self.dyad.drain()
         left = deadline - clock.monotonic()
-        await self._let_streams_end(max(bounds.LAST_WORDS_SECONDS, left))
+        await self._let_streams_end(max(bounds.LAST_STATUSES_SECONDS, left))
         await self._metrics.stop()
         await self.dyad.stop()
 

@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 
 from dyad_server.engines.redis.client import connect
-from dyad_server.engines.redis.pipeline import Call, Pipeline
+from dyad_server.engines.redis.pipeline import Pipeline, RedisCommand
 from dyad_server.engines.redis.store import Store
 from dyad_server.ops.clock import LoopClock
 
@@ -25,15 +25,15 @@ async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
             Store("dyad:"),
             "a",
             LoopClock(),
-            opening=lambda: Call(lambda _: None, lambda _: None),
+            opening=lambda: RedisCommand(lambda _: None, lambda _: None),
             fell=lambda: None,
         )
         await pipeline.load()
         asking = asyncio.create_task(pipeline.keep_asking())
         await redis.end()
-        call = Call(lambda pipe: pipe.exists("dyad:generation"), lambda _: None)
-        call.expect(LoopClock(), seconds=0.1, persist=60.0)
-        pipeline.ask(call)
+        command = RedisCommand(lambda pipe: pipe.exists("dyad:generation"), lambda _: None)
+        command.expect(LoopClock(), seconds=0.1, persist=60.0)
+        pipeline.ask(command)
         pipeline.stop(0.5)
         async with within(GIVEN_UP_SECONDS):
             await asyncio.wait({asking}, timeout=PATIENCE)
@@ -45,7 +45,7 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
     needs("redis-server")
     async with redis_server() as redis:
         client = connect(redis.url, 10.0)
-        opening = Call(lambda pipe: pipe.time(), lambda _: None)
+        opening = RedisCommand(lambda pipe: pipe.time(), lambda _: None)
         pipeline = Pipeline(
             client, Store("dyad:"), "a", LoopClock(), opening=lambda: opening, fell=lambda: None
         )
@@ -54,17 +54,17 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
         def answer(number: int, _: object) -> None:
             answered.append(number)
 
-        call = Call(lambda pipe: pipe.hset("dyad:node:b", "term", 1), lambda _: None)
-        call.expect(LoopClock(), 60)
-        pipeline.ask(call)
+        command = RedisCommand(lambda pipe: pipe.hset("dyad:node:b", "term", 1), lambda _: None)
+        command.expect(LoopClock(), 60)
+        pipeline.ask(command)
         for number in range(8):
-            call = Call(
+            command = RedisCommand(
                 lambda pipe: pipe.set("dyad:large", b"x" * 400_000),
                 partial(answer, number),
             )
-            call.size = 400_000
-            call.expect(LoopClock(), 60)
-            pipeline.ask(call)
+            command.size = 400_000
+            command.expect(LoopClock(), 60)
+            pipeline.ask(command)
         for _ in range(400):
             pipeline.post("b", {"kind": "x" * 40_000})
         await pipeline.flush()

@@ -31,8 +31,10 @@ class FakeClock:
     def unix_time(self) -> float:
         return self.now
 
-    def call_later(self, seconds: float, call: Callable[..., None], *arguments: Any) -> FakeTimer:
-        timer = FakeTimer(self.now + seconds, lambda: call(*arguments))
+    def call_later(
+        self, seconds: float, callback: Callable[..., None], *arguments: Any
+    ) -> FakeTimer:
+        timer = FakeTimer(self.now + seconds, lambda: callback(*arguments))
         self._timers[next(self._numbers)] = timer
         return timer
 

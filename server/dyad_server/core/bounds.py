@@ -13,7 +13,7 @@ OPENS_AT_ONCE = 10
 USERS_PER_STREAM = 2
 """The rates of a user are remembered for some time after its last stream."""
 KEYS_FORGOTTEN_AT_ONCE = 2
-"""Two for each new key: the table of a throttle shrinks, and no call takes long."""
+"""Two for each new key: the table of a throttle shrinks, and no check takes long."""
 
 # Sessions.
 

@@ -5,14 +5,14 @@ from typing import Any, Protocol
 
 
 class Timer(Protocol):
-    """A call that is due later."""
+    """Something that is due later."""
 
     def cancel(self) -> None:
-        """Do not call; harmless if it is too late."""
+        """Do not do it; harmless if it is too late."""
 
 
 class Clock(Protocol):
-    """The time, and calls at a later time."""
+    """The time, and timers."""
 
     def monotonic(self) -> float:
         """Seconds since some moment in the past; never set back."""
@@ -20,5 +20,5 @@ class Clock(Protocol):
     def unix_time(self) -> float:
         """Seconds since 1970, as tokens count them; an administrator may set it."""
 
-    def call_later(self, seconds: float, call: Callable[..., None], *arguments: Any) -> Timer:
-        """Call `call(*arguments)` after so many seconds."""
+    def call_later(self, seconds: float, callback: Callable[..., None], *arguments: Any) -> Timer:
+        """Call `callback(*arguments)` after so many seconds."""

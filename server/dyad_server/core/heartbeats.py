@@ -65,7 +65,7 @@ class Heartbeats:
         """Send the heartbeats that are due, and end the connections whose lease is over.
 
         Returns:
-            Seconds until the next call is due.
+            Seconds until the next tick is due.
         """
         last, self._ticked = self._ticked, self._number(now)
         if (self._ticked - last) * self.tick_seconds > self._heartbeat / 2:

@@ -40,7 +40,7 @@ class Hub:
 
     The requests of a participant take effect in the order in which they came, and
     it is told events in the order in which they happened. A participant that ends
-    frees its seat before the call that ended it returns. A participant that may
+    frees its seat before the method that ended it returns. A participant that may
     resume does not end with its connection: its seat is reserved for the grace time.
 
     Attributes:

@@ -14,7 +14,7 @@ from dyad_server.errors import Ended
 
 
 class Outlet(Protocol):
-    """The writing side of a connection. No call waits or raises."""
+    """The writing side of a connection. No method waits or raises."""
 
     def wake(self) -> None:
         """Write what waits in the session."""

@@ -23,7 +23,7 @@ class Broker(Protocol):
 
     Ordering:
 
-    - The requests of a member take effect in the order of the calls.
+    - The requests of a member take effect in the order in which they come.
     - The outputs of a room are delivered in one order, the same for all its members.
     - A newcomer's `Joined` is delivered before any output of its peer's.
 
@@ -31,7 +31,7 @@ class Broker(Protocol):
 
     - Every output is delivered exactly once, to the `Deliver` that the engine was
       made with.
-    - A call returns without waiting. Its outputs may be delivered before it returns,
+    - A method returns without waiting. Its outputs may be delivered before it returns,
       or after.
     """
 
@@ -44,7 +44,7 @@ class Broker(Protocol):
         """Whether rooms can be entered now."""
 
     async def start(self) -> None:
-        """Start, before any other call.
+        """Start, before anything else is asked.
 
         Raises:
             ConfigError: the engine cannot be reached, or is unfit.
@@ -123,7 +123,7 @@ class Handoff(Protocol):
 
 
 class Observer(Protocol):
-    """Logs or counts what happens. No call waits or raises."""
+    """Logs or counts what happens. No method waits or raises."""
 
     def opened(self, participants: int) -> None:
         """A participant was added; now there are so many."""

@@ -15,7 +15,7 @@ def in_memory(hub: Hub) -> tuple[Broker, None]:
 
 
 class MemoryBroker:
-    """A `Broker` whose outputs are all delivered before the call returns."""
+    """A `Broker` whose outputs are all delivered before the method returns."""
 
     def __init__(self, deliver: Deliver) -> None:
         """Hand outputs to `deliver`."""

@@ -14,7 +14,7 @@ class LoopClock:
         self.unix_time = time.time
 
     def call_later(
-        self, seconds: float, call: Callable[..., None], *arguments: Any
+        self, seconds: float, callback: Callable[..., None], *arguments: Any
     ) -> asyncio.TimerHandle:
         """See `Clock.call_later`."""
-        return asyncio.get_running_loop().call_later(seconds, call, *arguments)
+        return asyncio.get_running_loop().call_later(seconds, callback, *arguments)

@@ -17,6 +17,9 @@ ROOM_MS = 120_000
 """A room that no node keeps: longer than any outage of Redis that seats outlast."""
 INBOX_MS = 60_000
 """An inbox and a fence: longer than the lease of their node."""
+MISSING_MS = 1750
+"""When a lease that is missing means that its node is gone. Longer than `RENEW_SECONDS`: a healthy
+node renews its lease before that, even if Redis has lost it."""
 MISSING_LIFE_MS = 180_000
 """Since when a lease is missing: longer than the rooms of its node live."""
 GENERATION_MS = 3_600_000
@@ -30,8 +33,8 @@ ROUND_TRIP_SECONDS = 1.0
 """How long a round trip may take before its connection is given up."""
 RETRY_SECONDS = 0.1
 """The pause before the next try."""
-CALLS_AT_ONCE = 200
-"""Calls in a round trip: far fewer than take `ROUND_TRIP_SECONDS`."""
+COMMANDS_AT_ONCE = 200
+"""Commands in a round trip: far fewer than take `ROUND_TRIP_SECONDS`."""
 BYTES_AT_ONCE = 1024 * 1024
 """Bytes in a round trip, for the same reason."""
 
@@ -40,8 +43,7 @@ BYTES_AT_ONCE = 1024 * 1024
 NODE_BYTES = 8
 """A node's name: enough that no two nodes have the same."""
 RENEW_SECONDS = 1.0
-"""How often a lease is renewed. Others believe a node gone 1.75 s after its lease is missing
-(`MISSING_MS` in shared.lua): a healthy node renews it before that."""
+"""How often a lease is renewed."""
 PROBE_SECONDS = 1.0
 """How often a node sends itself a message, to see that its inbox works."""
 PROBE_LATE_SECONDS = 3.0
@@ -92,11 +94,11 @@ RESEND_SECONDS = 1.0
 SILENT_SECONDS = 7.0
 """When an unacknowledged message means that the peer is lost. Longer than `LEASE_SECONDS`, for
 its node may be gone; short enough that both members are told within 10 s."""
-LAST_WORDS_SECONDS = 20.0
+LAST_MESSAGES_SECONDS = 20.0
 """How long the last messages of a member that is gone are resent. Longer than a seat is
 reserved: a peer that reconnects may still lack them."""
 REMEMBER_SECONDS = 30.0
-"""How long a sender is remembered after its receiver is gone. Longer than `LAST_WORDS_SECONDS`,
+"""How long a sender is remembered after its receiver is gone. Longer than `LAST_MESSAGES_SECONDS`,
 or it would be received twice."""
 
 # Inboxes.

@@ -24,7 +24,7 @@ from dyad_server.engines.redis.messages import (
     read_message,
 )
 from dyad_server.engines.redis.node_lease import NodeLease
-from dyad_server.engines.redis.pipeline import Call, Pipeline
+from dyad_server.engines.redis.pipeline import Pipeline, RedisCommand
 from dyad_server.engines.redis.script_answers import Renewal, Verdict
 from dyad_server.engines.redis.store import Script, Store
 from dyad_server.errors import ConfigError
@@ -131,7 +131,7 @@ class FleetMembership:
         self._tasks = [
             loop.create_task(self._pipeline.keep_asking(), name="dyad-redis-ask"),
             loop.create_task(self._inbox.keep_reading(), name="dyad-redis-read"),
-            loop.create_task(self._keep_beating(), name="dyad-redis-beat"),
+            loop.create_task(self._keep_renewing(), name="dyad-redis-renew"),
         ]
         await asyncio.sleep(self.lease.unsettled_for(self.clock.monotonic()))
 
@@ -169,18 +169,18 @@ class FleetMembership:
             seconds: how long it waits for that.
             persist: for how much longer the script is repeated, for its effect.
         """
-        call = self._call(partial(_same, script), then, script.size)
-        call.expect(self.clock, seconds, persist)
-        self._pipeline.ask(call)
+        command = self._command(partial(_same, script), then, script.size)
+        command.expect(self.clock, seconds, persist)
+        self._pipeline.ask(command)
 
     def begin_term(self, assertions: Iterable[Assertion]) -> None:
         """Make void all seats of this node, except those asserted here."""
         self.lease.begin_term()
-        calls = [self._call(partial(_same, script), then) for script, then in assertions]
-        for call in calls:
-            call.expect(self.clock, bounds.LEASE_SECONDS)
+        commands = [self._command(partial(_same, script), then) for script, then in assertions]
+        for command in commands:
+            command.expect(self.clock, bounds.LEASE_SECONDS)
         # Before what was asked already: no other member may enter in between.
-        self._pipeline.ask_first([self._renewal(), *calls])
+        self._pipeline.ask_first([self._renewal(), *commands])
 
     def hurry(self) -> None:
         """Renew the lease now, because Redis may have forgotten."""
@@ -196,10 +196,10 @@ class FleetMembership:
         if node:
             self._pipeline.post(node, NODE.write(message))
 
-    def _call(
+    def _command(
         self, script_now: Callable[[], Script[T]], then: Callable[[T | None], None], size: int = 0
-    ) -> Call:
-        """The call that runs a script, as it and this node are when it is sent."""
+    ) -> RedisCommand:
+        """The command that runs a script, as it and this node are when it is sent."""
         read: Callable[[Any], T]
 
         def add(pipe: Any) -> None:
@@ -210,9 +210,11 @@ class FleetMembership:
             arguments = (*caller, pipeline.fence, *script.arguments)
             pipeline.run(pipe, script.name, script.keys, arguments)
 
-        return Call(add, lambda answer: then(None if answer is None else read(answer)), size)
+        return RedisCommand(
+            add, lambda answer: then(None if answer is None else read(answer)), size
+        )
 
-    def _renewal(self) -> Call:
+    def _renewal(self) -> RedisCommand:
         asked_at = self.clock.monotonic()
 
         def renewed(renewal: Renewal | None) -> None:
@@ -223,9 +225,9 @@ class FleetMembership:
                 self._renewed()
 
         inbox, store = self._inbox, self.store
-        call = self._call(lambda: store.renew_lease(self.node, inbox.last_id), renewed)
-        call.expect(self.clock, bounds.ROUND_TRIP_SECONDS)
-        return call
+        command = self._command(lambda: store.renew_lease(self.node, inbox.last_id), renewed)
+        command.expect(self.clock, bounds.ROUND_TRIP_SECONDS)
+        return command
 
     def _take(self, entry: bytes) -> None:
         read = ENTRY.unpack(entry)
@@ -238,7 +240,7 @@ class FleetMembership:
                 messages.append(message)
         self._hear(read.node, messages)
 
-    async def _keep_beating(self) -> None:
+    async def _keep_renewing(self) -> None:
         """Renew the lease, and see that messages of this node to itself come back."""
         now = probe_at = self.clock.monotonic()
         renew_at = now + bounds.RENEW_SECONDS

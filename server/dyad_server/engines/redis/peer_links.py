@@ -148,7 +148,7 @@ class PeerLinks:
             presence = self._members.seats.presence(pair[0])
             silent = link.silent_for(now)
             if presence is Presence.UNKNOWN and (
-                not link.kept or silent > bounds.LAST_WORDS_SECONDS
+                not link.kept or silent > bounds.LAST_MESSAGES_SECONDS
             ):
                 del self._out[pair]
                 continue

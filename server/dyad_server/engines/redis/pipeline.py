@@ -1,8 +1,8 @@
 """What a node asks of Redis: in order, and all that has gathered in one round trip.
 
 A node asks in the order in which things happened to it. After a connection has
-failed, its unanswered calls are repeated on the next one, in the same order: the
-scripts are idempotent. A call that is still on its way on the old connection has no
+failed, its unanswered commands are repeated on the next one, in the same order: the
+scripts are idempotent. A command that is still on its way on the old connection has no
 effect, because each connection has a fencing token of its own.
 """
 
@@ -30,10 +30,14 @@ Then = Callable[[Any], None]
 
 # The script that does not use shared.lua.
 _ALONE = "post"
+# The bounds that shared.lua uses by name.
+_BOUNDS = "".join(
+    f"local {name} = {getattr(bounds, name)}\n" for name in ("MISSING_MS", "MISSING_LIFE_MS")
+)
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class RedisCommand:
     """One question to Redis.
 
     Attributes:
@@ -86,7 +90,7 @@ class Pipeline:
         node: str,
         clock: Clock,
         *,
-        opening: Callable[[], Call],
+        opening: Callable[[], RedisCommand],
         fell: Callable[[], None],
     ) -> None:
         """Ask through `client`.
@@ -110,20 +114,20 @@ class Pipeline:
         self._opened = False
         self._reason = ""
         self._shas: dict[str, str] = {}
-        self._calls: deque[Call] = deque()
+        self._commands: deque[RedisCommand] = deque()
         self._messages: defaultdict[str, list[Map]] = defaultdict(list)
         self._wake = asyncio.Event()
         # When `keep_asking` gives up on a Redis that is away; None: never.
         self._give_up_at: float | None = None
 
-    def ask(self, call: Call) -> None:
+    def ask(self, command: RedisCommand) -> None:
         """Ask this after all that was asked before."""
-        self._calls.append(call)
+        self._commands.append(command)
         self._wake.set()
 
-    def ask_first(self, calls: Iterable[Call]) -> None:
+    def ask_first(self, commands: Iterable[RedisCommand]) -> None:
         """Ask these before all that was asked before."""
-        self._calls.extendleft(reversed(list(calls)))
+        self._commands.extendleft(reversed(list(commands)))
         self._wake.set()
 
     def post(self, node: str, message: Map) -> None:
@@ -142,7 +146,7 @@ class Pipeline:
         folder = resources.files(__package__).joinpath("scripts")
         files = [file for file in folder.iterdir() if file.name.endswith(".lua")]
         texts = {file.name.removesuffix(".lua"): file.read_text() for file in files}
-        shared = texts.pop("shared")
+        shared = _BOUNDS + texts.pop("shared")
         pipe = self._client.pipeline(transaction=False)
         for name, text in texts.items():
             pipe.script_load(text if name == _ALONE else shared + text)
@@ -157,7 +161,7 @@ class Pipeline:
             await self._wake.wait()
             self._wake.clear()
             try:
-                while self._calls or self._messages:
+                while self._commands or self._messages:
                     await self.flush()
                 if self._give_up_at is not None:
                     return
@@ -199,15 +203,19 @@ class Pipeline:
             self._opened = True
             self.ask_first([self._opening()])
 
-    def _next_calls(self, now: float) -> list[Call]:
-        calls: list[Call] = []
+    def _next_commands(self, now: float) -> list[RedisCommand]:
+        commands: list[RedisCommand] = []
         size = 0
-        while self._calls and len(calls) < bounds.CALLS_AT_ONCE and size < bounds.BYTES_AT_ONCE:
-            call = self._calls.popleft()
-            if call.timely(now):
-                calls.append(call)
-                size += call.size
-        return calls
+        while (
+            self._commands
+            and len(commands) < bounds.COMMANDS_AT_ONCE
+            and size < bounds.BYTES_AT_ONCE
+        ):
+            command = self._commands.popleft()
+            if command.timely(now):
+                commands.append(command)
+                size += command.size
+        return commands
 
     def _next_posts(self) -> Iterator[Script[None]]:
         """What is posted now: the messages to each node, in entries of a bounded size."""
@@ -230,27 +238,27 @@ class Pipeline:
         """
         await self._open()
         now = self._clock.monotonic()
-        calls = self._next_calls(now)
+        commands = self._next_commands(now)
         pipe = self._client.pipeline(transaction=False)
-        for call in calls:
-            call.add(pipe)
+        for command in commands:
+            command.add(pipe)
         for post in self._next_posts():
             self.run(pipe, post.name, post.keys, post.arguments)
         try:
             async with asyncio.timeout(bounds.ROUND_TRIP_SECONDS):
                 answers = await pipe.execute(raise_on_error=False)
         except Exception:
-            self.ask_first(calls)
+            self.ask_first(commands)
             raise
         wrong = [answer for answer in answers if isinstance(answer, Exception)]
         if not wrong and not self.up:
             log.info("redis is there")
             self.up = True
-        answered = list(zip(calls, answers, strict=False))
-        self.ask_first(call for call, answer in answered if isinstance(answer, Exception))
-        for call, answer in answered:
+        answered = list(zip(commands, answers, strict=False))
+        self.ask_first(command for command, answer in answered if isinstance(answer, Exception))
+        for command, answer in answered:
             if not isinstance(answer, Exception):
-                call.answer(answer)
+                command.answer(answer)
         if wrong:
             await self._refused(wrong)
 

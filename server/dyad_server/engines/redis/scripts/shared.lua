@@ -1,12 +1,8 @@
 -- The beginning of every script except post.lua.
 -- Every script's ARGV begins with: key prefix, generation, node, term, fencing token.
 -- Its own arguments follow, from ARGV[6] on. docs/redis.md lists keys and fields.
+-- MISSING_MS and MISSING_LIFE_MS are those of bounds.py: see `Pipeline.load`.
 local prefix, generation, node, term, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-
--- A node that has no lease for this long is gone: it renews its lease more often.
-local MISSING_MS = 1750
--- Longer than a room lives that no node keeps.
-local MISSING_LIFE_MS = 180000
 
 local function lease_key(name) return prefix .. 'node:' .. name end
 local function missing_key(name) return prefix .. 'missing:' .. name end
