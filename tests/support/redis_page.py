@@ -7,7 +7,8 @@ from tests.support.needs import ROOT
 
 PAGE = (ROOT / "docs" / "redis.md").read_text()
 _ROW = re.compile(
-    r"^\| `([a-z-]+)(?::[A-Z]+)?` \| (\w+) \| (.*) \| (\w+)(?: s)? \| (.*) \|$", re.MULTILINE
+    r"^\| `([a-z-]+)(?::[A-Z]+)?` \| (\w+) \| (.*) \| (\w+)(?: s)? \| (.*) \| (.*) \| (.*) \|$",
+    re.MULTILINE,
 )
 
 
@@ -21,6 +22,8 @@ class Row:
         fields: the fields of a hash, or of the entries of a stream.
         seconds: its longest lifetime; None for the grace time.
         writers: the scripts that write it.
+        extenders: the scripts that extend its life.
+        deleters: the scripts that delete it.
     """
 
     kind: str
@@ -28,6 +31,8 @@ class Row:
     fields: frozenset[str]
     seconds: int | None
     writers: frozenset[str]
+    extenders: frozenset[str]
+    deleters: frozenset[str]
 
 
 def named(text: str) -> frozenset[str]:
@@ -36,9 +41,9 @@ def named(text: str) -> frozenset[str]:
 
 
 def _row(found: re.Match[str]) -> Row:
-    kind, type_, value, life, writers = found.groups()
+    kind, type_, value, life, *scripts = found.groups()
     seconds = None if life == "grace" else int(life)
-    return Row(kind, type_, named(value), seconds, named(writers))
+    return Row(kind, type_, named(value), seconds, *map(named, scripts))
 
 
 ROWS = {row.kind: row for row in map(_row, _ROW.finditer(PAGE))}

@@ -128,6 +128,35 @@ def test_the_page_names_the_scripts_that_write_a_key(kind: str) -> None:
         assert ROWS[kind].writers == {"renew_lease"}
 
 
+# How the scripts name each kind of key.
+NAMES = {
+    "schema": r"KEYS\[6\]",
+    "generation": r"KEYS\[2\]",
+    "node": r"KEYS\[1\]",
+    "fence": r"KEYS\[5\]",
+    "missing": r"KEYS\[4\]",
+    "in": r"KEYS\[(?:2|3)\]",
+    "room": r"KEYS\[1\]",
+    "handed-off": r"handed_off_key\(",
+    "token": r"KEYS\[(?:n|2)\]",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(ROWS))
+def test_the_page_names_the_scripts_that_extend_the_life_of_a_key_or_delete_it(kind: str) -> None:
+    of_nodes = {"renew_lease", "post", "node_gone"}
+    texts = {
+        name: text
+        for name, text in LUA.items()
+        if (name in of_nodes) != (kind in ("room", "handed-off", "token"))
+        and (kind == "in" or name != "post")
+    }
+    extends = rf"call\('PEXPIRE', {NAMES[kind]}" + (r"|keep_room_for\(" if kind == "room" else "")
+    deletes = rf"call\('DEL', {NAMES[kind]}"
+    assert ROWS[kind].extenders == {name for name in texts if re.search(extends, texts[name])}
+    assert ROWS[kind].deleters == {name for name in texts if re.search(deletes, texts[name])}
+
+
 def test_the_page_quotes_the_sentence_about_the_schema() -> None:
     assert f"dyad: {schema_sentence('DYADSCHEMA 2', 'dyad:')}" in PAGE
     assert "schema" in named(PAGE)
