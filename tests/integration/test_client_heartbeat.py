@@ -91,7 +91,7 @@ async def test_a_heartbeat_is_answered_by_one_empty_message() -> None:
 async def test_a_client_whose_app_reads_no_events_still_sends_heartbeats(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(link, "_BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(link, "_UNREAD_SECONDS", 0.05)
     async with faked() as (fake, _):
         frames = [
             pb.Frame(room_id=ROOM, seq=seq, offer=pb.SessionDescription(sdp="v=0"))

@@ -1,6 +1,6 @@
 """The Python client of Dyad: 1:1 call signaling for WebRTC.
 
-It carries offers, answers and ICE candidates between two participants; the
+It carries offers, answers and ICE candidates between two participants. The
 WebRTC itself is up to the app.
 """
 

@@ -16,7 +16,7 @@ from dyad.stream import open_stream
 from dyad.tokens import Token
 from dyad.v1 import signaling_pb2 as pb
 
-# With this many events waiting for the app, reading from the stream stops.
+# Reading from the stream pauses while this many events wait for the app.
 _INBOX_EVENTS: Final = 1024
 # How long leaving `async with` waits until the last frames are written.
 _CLOSE_SECONDS: Final = 1.0
@@ -30,13 +30,14 @@ def connect(
     credentials: grpc.ChannelCredentials | None = None,
     give_up_after: float = _GIVE_UP_SECONDS,
 ) -> "Connection":
-    """A connection to the server, to be entered with `async with`.
+    """Return a connection to the server. Open it with `async with`.
 
     Args:
         target: the server, as gRPC names it: `host:port`.
-        token: the app's JWT, or a function (it may be async) that gives one;
-            it is called before each attempt to reconnect.
-        credentials: TLS, such as `grpc.ssl_channel_credentials()`; None: plain text.
+        token: the app's JWT, or a function (it may be async) that returns one.
+            The client calls it before each attempt to connect.
+        credentials: for TLS, such as `grpc.ssl_channel_credentials()`. None means
+            plain text.
         give_up_after: for how many seconds to try to reconnect after a loss.
     """
     return Connection(target, token, credentials, give_up_after)
@@ -46,13 +47,13 @@ class Connection:
     """A connection to the server, as returned by `connect`.
 
     Iterating over it yields the events of the call. The iteration stops after
-    `leave`, and raises `Ended` if the connection ends in any other way. In a
-    resumable room a broken connection reconnects by itself, and reports that
-    with `Reconnecting` and `Reconnected`.
+    `leave`, and raises `Ended` if the connection ends in any other way. If the
+    network connection breaks and the seat is resumable, the client reconnects by
+    itself. `Reconnecting` and `Reconnected` report that.
 
-    Leaving the `async with` block without `leave` looks to the peer like a
-    lost connection: in a resumable room the seat stays reserved for the
-    server's grace time, and the peer is told only after that.
+    To the peer, leaving the `async with` block without `leave` looks like a lost
+    connection: a resumable seat stays reserved for the server's grace time, and
+    the peer is told only after that.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Connection:
         self._left = False
         self._closing = False
         self._end: Ended | None = None
-        # The frames that await an answer, by number.
+        # The frames that wait for an answer, by number.
         self._asked: dict[int, tuple[pb.Frame, asyncio.Future[pb.Frame]]] = {}
         self._inbox: deque[Event] = deque()
         self._news = asyncio.Event()  # Wakes the iteration.
@@ -127,7 +128,7 @@ class Connection:
         return await self._enter(room_id, resumable=resumable)
 
     async def leave(self) -> None:
-        """Hang up; returns when the server confirms it, or the seat is gone anyway.
+        """Hang up. Returns when the server has acknowledged that, or has released the seat.
 
         The connection may then enter another room.
 
@@ -161,7 +162,7 @@ class Connection:
         await self._send(pb.Frame(answer=pb.SessionDescription(sdp=sdp)))
 
     async def send_candidate(self, candidate: Candidate) -> None:
-        """Send the peer an ICE candidate. An empty candidate means that no more will follow.
+        """Send the peer an ICE candidate. An empty one means that no more will follow.
 
         Raises:
             Refused: not in a room. A refusal by the server arrives as an event.
@@ -215,7 +216,7 @@ class Connection:
         return answer
 
     async def _send(self, frame: pb.Frame) -> None:
-        """Send a frame to the room; wait only while too much is unacknowledged."""
+        """Send a frame to the peer. Waits only while too much is unacknowledged."""
         frame.room_id = self._room()
         self._link.put(frame)
         while self._end is None and self._link.session.full:
@@ -230,7 +231,7 @@ class Connection:
         self._note_inbox()
 
     def _note_inbox(self) -> None:
-        """Read on or stop reading; a pending request must get its answer in any case."""
+        """Pause or continue reading. Never pause while a method waits for an answer."""
         if len(self._inbox) < _INBOX_EVENTS or self._asked:
             self._link.may_read.set()
         else:
@@ -238,7 +239,7 @@ class Connection:
 
     def _receive(self, frame: pb.Frame) -> None:
         if frame.reply_to:
-            # The answer counts even if its caller has been cancelled.
+            # The answer counts even if the method no longer waits.
             if not frame.HasField("error"):
                 self._left = frame.HasField("leave_room")
                 self._news.set()
@@ -258,7 +259,7 @@ class Connection:
     def _back(self, frame: pb.Frame) -> None:
         resumed = frame.join_room.resumed
         if not resumed:
-            # A new session does not know the pending requests: send them again.
+            # The new session does not know the frames that wait for an answer: send them again.
             asked, self._asked = self._asked, {}
             for again, reply in asked.values():
                 self._link.put(again)
@@ -266,7 +267,7 @@ class Connection:
         self._tell(Reconnected(wire.room(frame), resumed))
 
     def _gone(self, end: Ended) -> None:
-        """The seat is gone, so that leaving it has succeeded."""
+        """Let a pending `leave` succeed, because the seat is gone."""
         self._left = True
         asked, self._asked = self._asked, {}
         for frame, reply in asked.values():
@@ -280,7 +281,7 @@ class Connection:
         self._link.may_put.set()
 
     def _over(self, running: asyncio.Task[NoReturn]) -> None:
-        """Report the end to everything that waits."""
+        """Report the end to every method that waits."""
         failure = None if running.cancelled() else running.exception()
         if failure is not None and not isinstance(failure, Ended):
             self._end = Ended(grpc.StatusCode.INTERNAL, "The client failed.")

@@ -1,7 +1,7 @@
-"""Everything that can go wrong, as one small tree.
+"""All errors of this package.
 
-`Refused` means that the server refused one frame; the call goes on. `Ended`
-means that the connection is over, and its class says whether to connect again.
+`Refused` means that the server refused one frame: the call goes on. `Ended` means
+that the connection is over. Its class says whether to connect again.
 """
 
 import enum
@@ -33,12 +33,12 @@ class Refusal(enum.IntEnum):
 class Refused(DyadError):  # noqa: N818 - it names what happened to the frame
     """The server refused a frame, which had no effect. The call goes on.
 
-    Raised where an answer is awaited (`create`, `join`, `leave`); an event
-    where none is (`send_offer`, `send_answer`, `send_candidate`).
+    `create`, `join` and `leave` raise it. For `send_offer`, `send_answer` and
+    `send_candidate`, which wait for no answer, it is an event.
 
     Attributes:
         code: for the program.
-        message: for the person reading its log.
+        message: for the person who reads the log.
     """
 
     __match_args__ = ("code", "message")
@@ -52,15 +52,15 @@ class Refused(DyadError):  # noqa: N818 - it names what happened to the frame
         return f"{self.code.name}: {self.message}"
 
 
-class Ended(DyadError):  # noqa: N818 - it names what happened to the call
+class Ended(DyadError):  # noqa: N818 - it names what happened to the connection
     """The connection is over.
 
     Attributes:
         code: the gRPC status it ended with.
-        message: for the person reading the log.
-        should_retry: whether to connect again without any change.
-        retry_after: how many seconds to wait before that, if the server said
-            so. Add some jitter.
+        message: for the person who reads the log.
+        should_retry: whether to connect again, with nothing else changed.
+        retry_after: how many seconds the server asks to wait before that, or None.
+            Add some jitter.
         final: whether the server said not to reconnect, because the same user
             has the seat on another connection.
     """
@@ -94,7 +94,10 @@ class Forbidden(Ended):
 
 
 class Overloaded(Ended):
-    """A limit was exceeded: too large, too fast, or not read. Slow down, then reconnect."""
+    """The client exceeded a limit. Connect again, and send less.
+
+    It sent a frame that is too large or too many frames, or left events unread.
+    """
 
     should_retry = True
 
@@ -104,15 +107,15 @@ class TimedOut(Ended):
 
 
 class TakenOver(Ended):
-    """The seat was taken over, or the two ends can no longer be kept in step.
+    """The seat was taken over, or client and server are out of sync.
 
-    With `final`, the same user took the seat on another connection: another
-    tab or another device. Tell the person, and join again only if they ask to.
+    With `final`, another connection of the same user took the seat: another tab or
+    another device. Tell the user, and join again only if they ask for it.
     """
 
 
 class Unavailable(Ended):
-    """The server is going away or out of reach. Reconnect after `retry_after`."""
+    """The server is stopping or out of reach. Connect again after `retry_after`."""
 
     should_retry = True
 
@@ -124,7 +127,7 @@ _KINDS: Final[dict[grpc.StatusCode, type[Ended]]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: TimedOut,
     grpc.StatusCode.ABORTED: TakenOver,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
-    # What a network or a proxy makes of a connection that it drops.
+    # Networks and proxies that drop a connection cause these.
     grpc.StatusCode.CANCELLED: Unavailable,
     grpc.StatusCode.INTERNAL: Unavailable,
     grpc.StatusCode.UNKNOWN: Unavailable,
@@ -132,7 +135,7 @@ _KINDS: Final[dict[grpc.StatusCode, type[Ended]]] = {
 
 
 def ended(code: grpc.StatusCode, message: str, retry_after_ms: str | None = None) -> Ended:
-    """The error for a gRPC status.
+    """Return the error for a gRPC status.
 
     Args:
         code: the status.

@@ -1,4 +1,4 @@
-"""What happens in a call, as plain values. Personal data is not in their `repr`: it gets logged."""
+"""What happens in a call, as plain values. Their `repr` has no personal data: it gets logged."""
 
 import enum
 from dataclasses import dataclass, field
@@ -21,12 +21,12 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A room that was entered.
+    """A room that this participant has entered.
 
     Attributes:
         room_id: what the other participant needs to join.
-        peer: the participant already there; None: the room was empty.
-        polite: the role in the W3C's "perfect negotiation".
+        peer: the participant already there, or None if the room was empty.
+        polite: this participant's role in the W3C's "perfect negotiation".
     """
 
     room_id: str
@@ -43,7 +43,7 @@ class Departure(enum.IntEnum):
     DISCONNECTED = 2
     """Their connection ended without a hang-up."""
     REPLACED = 3
-    """They lost the state of the call: they join again, and the two negotiate again."""
+    """They lost the state of the call and join again. Negotiate again."""
 
     @classmethod
     def _missing_(cls, _value: object) -> "Departure":
@@ -84,16 +84,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An ICE candidate, to send or received: the W3C's RTCIceCandidateInit.
+    """An ICE candidate, sent or received: the W3C's RTCIceCandidateInit.
 
-    None is absent, which differs from empty and from 0.
+    None means absent, which differs from empty and from 0.
 
     Attributes:
-        candidate: the candidate-attribute; empty: no more will follow.
+        candidate: the candidate-attribute. Empty means that no more will follow.
         sdp_mid: the `mid` of the media description it belongs to.
-        sdp_m_line_index: that one's index, from 0.
+        sdp_m_line_index: the index of that media description, from 0.
         username_fragment: the ICE username fragment of its generation.
-        sender: who it came from; of no effect on one to send.
+        sender: the participant who sent it. Sending ignores it.
     """
 
     candidate: str = field(repr=False)
@@ -105,17 +105,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Reconnecting:
-    """The connection broke, and the client is reconnecting. Frames sent meanwhile wait."""
+    """The connection broke and the client is reconnecting. Frames sent meanwhile wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconnected:
-    """The connection is back.
+    """The client has reconnected, and is in the room again.
 
     Attributes:
-        room: as it is now.
-        resumed: nothing was lost, and the peer noticed nothing. False: frames
-            under way may be lost, and the two negotiate again.
+        room: that room, and who else is in it now.
+        resumed: whether no frame was lost. If not, this is a new session: frames under
+            way are lost. Negotiate again.
     """
 
     room: Room

@@ -1,4 +1,4 @@
-"""What keeps a session with the server, over one stream after another."""
+"""Carries a session with the server over one stream after another."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,23 +14,23 @@ from dyad.stream import Dial, Stream
 from dyad.tokens import Token
 from dyad.v1 import signaling_pb2 as pb
 
-# How long one attempt to reconnect waits for an answer.
+# How long one attempt to reconnect may take, after the app has returned a token.
 _TRY_SECONDS: Final = 8.0
-# The server sends something at least every 10 s. A proxy that answers pings for
-# a server that is gone does not.
+# The server sends something at least every 10 s. Pings do not show that a server is
+# gone if a proxy answers them.
 _SILENCE_SECONDS: Final = 25.0
-# How often to show that this side is there while what the server sends waits unread.
-_BEAT_SECONDS: Final = 10.0
+# How often to send something while the server's heartbeats wait unread.
+_UNREAD_SECONDS: Final = 10.0
 
 
 class Link:
     """Carries a session, and reconnects it if possible.
 
     Attributes:
-        session: the current session; a new one if the seat could not be resumed.
+        session: the current session. It is a new one if the seat could not be resumed.
         connected: whether the session has a stream, as far as is known.
-        leaving: whether the app only waits to leave.
-        may_read: cleared by the owner while too much waits for the app.
+        leaving: whether the app waits for its `leave`.
+        may_read: cleared by the owner while too many events wait for the app.
         may_put: cleared by the owner while it waits until `session` is not full.
     """
 
@@ -49,12 +49,12 @@ class Link:
 
         Args:
             dial: opens a stream.
-            token: the JWT for it.
+            token: the JWT for each stream, or a function that returns one.
             give_up_after: for how many seconds to try to reconnect.
             receive: called with each frame to act on.
-            lost: called when the connection is lost and reconnecting begins.
-            back: called with the server's `join_room` after a reconnect.
-            gone: called with the end of a connection whose seat is gone while leaving.
+            lost: called when the connection is lost, before the client reconnects.
+            back: called after a reconnect, with the server's `join_room`.
+            gone: called if the seat is lost while leaving, with the end of the connection.
         """
         self.session = Session()
         self.connected = True
@@ -72,7 +72,7 @@ class Link:
         self._gone = gone
         self._closing = False
         self._to_write = asyncio.Event()
-        self._beat_due = False  # The server waits to hear that this side is there.
+        self._answer_due = False  # Whether to send something, frames or not.
         self._patience = asyncio.Timeout(None)
 
     def put(self, frame: pb.Frame) -> None:
@@ -81,16 +81,19 @@ class Link:
         self._to_write.set()
 
     def close(self) -> None:
-        """Finish the stream once all waiting frames are written."""
+        """Finish the stream after all waiting frames."""
         self._closing = True
         self._to_write.set()
         self.may_read.set()
 
     async def run(self, token: str) -> NoReturn:
-        """Be on one stream after another, on the first with `token`.
+        """Carry the session over one stream after another, until it ends.
+
+        Args:
+            token: for the first stream.
 
         Raises:
-            Ended: the last end.
+            Ended: how the session ended.
         """
         end = await self._carry(self.session, token)
         while True:
@@ -112,13 +115,13 @@ class Link:
                 end = await self._start_over(end)
 
     async def _start_over(self, end: Ended) -> Ended:
-        """Be on a new stream once the app enters another room, after it left the one before.
+        """After the app has left, carry a new session once it enters another room.
 
         Args:
-            end: of the stream before.
+            end: how the last stream ended.
 
         Returns:
-            The end of the new stream, or `end` if there is none.
+            How the new stream ended, or `end` if there was none.
         """
         self.session = Session()
         self.connected = True
@@ -134,7 +137,7 @@ class Link:
         return await self._carry(self.session, token)
 
     async def _try(self, how: How) -> Ended:
-        """Try once to reconnect; return how the stream ended."""
+        """Try once to reconnect. Return how the stream ended."""
         if how is How.RESUME:
             session = self.session
             session.cut()
@@ -159,14 +162,12 @@ class Link:
         except (Ended, TimeoutError):
             raise
         except Exception as failure:
-            # The function may need the same network that is down.
-            raise ended(
-                grpc.StatusCode.UNAVAILABLE, "The function that gives the token failed."
-            ) from failure
+            # The app may need the same network, which is down.
+            raise ended(grpc.StatusCode.UNAVAILABLE, "The app could not get a token.") from failure
 
     async def _carry(self, session: Session, token: str) -> Ended:
-        """Carry `session` on one stream; return how that ended."""
-        self._beat_due = False
+        """Carry `session` on one stream. Return how the stream ended."""
+        self._answer_due = False
         async with self._dial(token) as stream:
             writing = asyncio.create_task(self._write(stream, session), name="dyad-write")
             try:
@@ -176,21 +177,21 @@ class Link:
             finally:
                 writing.cancel()
                 await asyncio.wait({writing})
-        return ended(grpc.StatusCode.OK, "The server ended the call.")
+        return ended(grpc.StatusCode.OK, "The server ended the stream.")
 
     async def _write(self, stream: Stream, session: Session) -> None:
         while True:
             self._to_write.clear()
             request = session.take()
-            if request is None and self._beat_due and self.connected:
+            if request is None and self._answer_due and self.connected:
                 request = pb.SignalRequest()
             if request is not None:
                 if not await stream.write(request):
-                    # The reader must notice the end, even if many events wait.
+                    # `_read` must notice the end, even if many events wait.
                     self.may_read.set()
                     return
-                # A write under way when a heartbeat came answers it.
-                self._beat_due = False
+                # This message has also answered a heartbeat that arrived during the write.
+                self._answer_due = False
                 self._note_space()
             elif self._closing:
                 await stream.finish()
@@ -201,7 +202,7 @@ class Link:
     async def _read(self, stream: Stream, session: Session) -> None:
         while (response := await _hear(stream)) is not None:
             if not response.frames:
-                self._beat_due = True
+                self._answer_due = True
             for frame in response.frames:
                 if session.arrive(frame):
                     self._arrived(session, frame)
@@ -211,12 +212,12 @@ class Link:
                 await self._pause()
 
     async def _pause(self) -> None:
-        """Leave the server's messages unread for a while; its heartbeats are among them."""
+        """Wait until the app takes events. Heartbeats wait unread too: send in their place."""
         try:
-            async with asyncio.timeout(_BEAT_SECONDS):
+            async with asyncio.timeout(_UNREAD_SECONDS):
                 await self.may_read.wait()
         except TimeoutError:
-            self._beat_due = True
+            self._answer_due = True
             self._to_write.set()
 
     def _arrived(self, session: Session, frame: pb.Frame) -> None:
@@ -226,7 +227,7 @@ class Link:
         if frame.HasField("error"):
             refused = wire.refused(frame)
             raise ended(
-                grpc.StatusCode.ABORTED, f"The seat is lost and the room is closed: {refused}"
+                grpc.StatusCode.ABORTED, f"The seat is lost, and joining again failed: {refused}"
             ) from refused
         self.session = session
         self.connected = True
@@ -244,16 +245,16 @@ class Link:
 
 
 async def _hear(stream: Stream) -> pb.SignalResponse | None:
-    """The next message; None: the server ended the stream with OK.
+    """Return the next message, or None if the server ended the stream with OK.
 
     Raises:
-        Ended: it ended otherwise, or the server has fallen silent.
+        Ended: the stream ended in another way, or the server has fallen silent.
     """
     try:
         async with asyncio.timeout(_SILENCE_SECONDS):
             return await stream.read()
     except TimeoutError:
-        sentence = f"Nothing came from the server for {_SILENCE_SECONDS:.0f} s."
+        sentence = f"The server sent nothing for {_SILENCE_SECONDS:.0f} s."
         raise ended(grpc.StatusCode.UNAVAILABLE, sentence) from None
 
 

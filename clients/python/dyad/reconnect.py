@@ -1,6 +1,6 @@
-"""Whether, when and how to reconnect: the table of docs/protocol.md.
+"""Decides whether, when and how to reconnect, by the table in docs/protocol.md.
 
-Decisions only, without I/O: the time and the random numbers are handed in.
+A state machine without I/O: the time and the random numbers are handed in.
 """
 
 import random
@@ -12,28 +12,28 @@ from typing import Final
 from dyad.errors import Ended, Overloaded, TakenOver, TimedOut, Unauthenticated, Unavailable
 
 # The longest wait before the first try, the second, and so on, in seconds. The last
-# one stands for all that follow.
+# one is also for all later tries.
 _WAITS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 # How much longer than `retry-after-ms` a wait may be, so that clients spread out.
 _RETRY_SPREAD: Final = 0.5
-# A stream that lasted this long was no failed try, even if it carried no frame.
+# A stream that lasted this long was a success, even if no frame got through.
 _STEADY_SECONDS: Final = 5.0
 
 
 class How(Enum):
     """How to reconnect."""
 
-    RESUME = "take the reserved seat again"
-    REJOIN = "begin a new session in the same room"
+    RESUME = "take back the reserved seat"
+    REJOIN = "join the room again, in a new session"
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """Reconnect once.
+    """One try to reconnect.
 
     Attributes:
-        how: in which way.
-        wait: how many seconds to wait before.
+        how: what to do on the new stream.
+        wait: how many seconds to wait first.
     """
 
     how: How
@@ -44,7 +44,7 @@ class ReconnectPolicy:
     """Decides on the next try each time a stream ends.
 
     Attributes:
-        deadline: when it gives up, in the seconds of the `now` handed in.
+        deadline: when to give up, on the clock of `now`.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class ReconnectPolicy:
         new_tokens: bool,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """Give up after `give_up_after` seconds.
+        """Start with no tries.
 
         Args:
-            give_up_after: counted from the loss of the connection.
-            new_tokens: whether the app gives a new token when one is refused.
-            chance: spreads the waits: random numbers from 0 to 1.
+            give_up_after: for how many seconds to try, from the loss of the connection.
+            new_tokens: whether the app returns a new token if one is refused.
+            chance: returns a random number from 0 to 1, which spreads the waits.
         """
         self.deadline = 0.0
         self._give_up_after = give_up_after
@@ -72,10 +72,10 @@ class ReconnectPolicy:
         self._connected_at = 0.0
 
     def broke(self, end: Ended, *, progress: int, now: float) -> Try:
-        """Return the try that follows when a connection broke.
+        """Return the try that follows the end of a connection with a resumable seat.
 
         Args:
-            end: what ended it.
+            end: how the connection ended.
             progress: grows with each frame that got through, in either direction.
             now: seconds.
 
@@ -91,16 +91,17 @@ class ReconnectPolicy:
         return self._again(How.RESUME, end, now)
 
     def failed(self, how: How, end: Ended, *, leaving: bool, now: float) -> Try | None:
-        """Return the try that follows when one failed.
+        """Return the try that follows a failed try.
 
         Args:
             how: what was tried.
-            end: what ended it.
-            leaving: whether the app only waits to leave.
+            end: how the try ended.
+            leaving: whether the app waits for its `leave`.
             now: seconds.
 
         Returns:
-            None if the seat was released, which is all that leaving wants.
+            The next try. None if the app was leaving and the seat is released:
+            then it has left.
 
         Raises:
             Ended: that end is final.
@@ -115,7 +116,7 @@ class ReconnectPolicy:
         return self._wait(How.REJOIN, end, now)
 
     def connected(self, *, now: float) -> None:
-        """Take note that a try succeeded."""
+        """Record that a try succeeded."""
         self._connected_at = now
 
     def _again(self, how: How, end: Ended, now: float) -> Try:

@@ -1,7 +1,7 @@
-"""This side of a session: numbers in, numbers out, and the frames the server may still lack.
+"""The client's side of a session: the numbers sent and received, and the frames to keep.
 
-Plain state, without I/O: the link asks it what to write next, and reports
-what arrived. It knows nothing of the streams that carry it, one after another.
+It is plain state without I/O. The link asks it what to write next, and reports what
+arrived. It does not know the streams that carry it, one after another.
 """
 
 from collections import deque
@@ -19,36 +19,35 @@ UNACKED_BYTES: Final = 256 * 1024
 ACK_FRAMES: Final = 32
 ACK_BYTES: Final = 32 * 1024
 
-# What goes into one message; a larger frame goes alone.
+# The most that goes into one message. A larger frame has a message of its own.
 _MESSAGE_BYTES: Final = 200 * 1024
 # What a frame adds to a message besides its own bytes: its tag, its length, its `ack`.
 _FRAME_OVERHEAD: Final = 24
 
 
 class Session:
-    """Numbers frames, gathers those that wait into messages, keeps what may be needed again.
+    """Numbers frames, puts them into messages, and keeps those that may be needed again.
 
-    A frame comes out of `take` once and is forgotten, unless its session is
-    resumable: then it is kept until it is acknowledged, and comes out again
-    after a `cut`.
+    `take` returns each frame once. In a resumable session the frame is kept until it
+    is acknowledged, and after a `cut` `take` returns it again.
 
     Attributes:
         received: the highest number received from the server.
         acknowledged: the highest number that the server has acknowledged.
-        room_id: the room it is in; empty: none.
-        resume_token: resumes the seat; empty: there is no seat to resume.
-        resuming: whether a resume awaits its answer.
+        room_id: the room with the seat, or empty.
+        resume_token: resumes the seat, or empty if there is no seat to resume.
+        resuming: whether a resume waits for its answer.
     """
 
     __slots__ = (
+        "_ack_sent",
         "_asked",
+        "_bytes_since_ack",
         "_keeping",
         "_kept",
         "_kept_bytes",
         "_last",
         "_owes_ack",
-        "_told",
-        "_untold_bytes",
         "_written",
         "_written_bytes",
         "acknowledged",
@@ -66,20 +65,20 @@ class Session:
         self.room_id = ""
         self._asked = False
         self._keeping = False
-        # Of the frames kept, in order, the first `_written` are written.
+        # The frames kept, in order. The first `_written` of them have been written.
         self._last = 0
         self._kept: deque[tuple[pb.Frame, int]] = deque()
         self._kept_bytes = 0
         self._written = 0
         self._written_bytes = 0
-        # The received frames up to this number are acknowledged.
-        self._told = 0
-        self._untold_bytes = 0
+        # The last acknowledgement that was sent.
+        self._ack_sent = 0
+        self._bytes_since_ack = 0
         self._owes_ack = False
 
     @property
     def full(self) -> bool:
-        """Whether so much is kept that adding more should wait."""
+        """Whether so much is kept that the app should wait before it sends more."""
         return len(self._kept) > UNACKED_FRAMES or self._kept_bytes > UNACKED_BYTES
 
     def put(self, frame: pb.Frame) -> int:
@@ -98,7 +97,7 @@ class Session:
         return frame.seq
 
     def take(self) -> pb.SignalRequest | None:
-        """The next message; None: there is nothing to write now."""
+        """Return the next message, or None if there is nothing to write now."""
         if self.resuming:
             return self._ask()
         frames = self._gather()
@@ -107,22 +106,22 @@ class Session:
         if not frames and not self._ack_due():
             return None
         request = pb.SignalRequest(frames=frames or [pb.Frame()])
-        request.frames[-1].ack = self._told = self.received
-        self._untold_bytes = 0
+        request.frames[-1].ack = self._ack_sent = self.received
+        self._bytes_since_ack = 0
         self._owes_ack = False
         return request
 
     def arrive(self, frame: pb.Frame) -> bool:
-        """Take note of a frame from the server.
+        """Record a frame from the server.
 
         Returns:
-            Whether to act on it; False: it is a repeat.
+            False if the frame is a repeat, to be ignored.
 
         Raises:
             TakenOver: a frame is missing, or the seat was not resumed.
         """
         if self.resuming:
-            self._take_up(frame)
+            self._resumed(frame)
             return True
         self._note_ack(frame.ack)
         if frame.seq and frame.seq <= self.received:
@@ -130,11 +129,11 @@ class Session:
         if frame.seq > self.received + 1:
             raise ended(
                 grpc.StatusCode.ABORTED,
-                f"Number {frame.seq} came from the server; number {self.received + 1} was next.",
+                f"The server sent frame {frame.seq}, but frame {self.received + 1} was next.",
             )
         if frame.seq:
             self.received = frame.seq
-            self._untold_bytes += frame.ByteSize()
+            self._bytes_since_ack += frame.ByteSize()
         if frame.reply_to and frame.WhichOneof("event") in ("join_room", "leave_room"):
             self.room_id = frame.room_id if frame.HasField("join_room") else ""
             self.resume_token = frame.join_room.resume_token
@@ -142,7 +141,7 @@ class Session:
         return True
 
     def cut(self) -> None:
-        """Take note that the stream broke: `take` begins the next one with a resume."""
+        """Record that the stream broke. `take` begins the next stream with a resume."""
         self.resuming = True
         self._asked = False
 
@@ -154,7 +153,7 @@ class Session:
         frame = pb.Frame(room_id=self.room_id, ack=self.received, join_room=join_room)
         return pb.SignalRequest(frames=[frame])
 
-    def _take_up(self, answer: pb.Frame) -> None:
+    def _resumed(self, answer: pb.Frame) -> None:
         if not answer.join_room.resumed:
             raise ended(grpc.StatusCode.ABORTED, "The server did not resume the seat.")
         self.resuming = False
@@ -164,13 +163,13 @@ class Session:
         self._owes_ack = True
 
     def _gather(self) -> list[pb.Frame]:
-        """The frames of the next message, which count as written."""
+        """Return the frames of the next message, and count them as written."""
         frames: list[pb.Frame] = []
         total = 0
         for frame, size in islice(self._kept, self._written, None):
             if frames and total + size > _MESSAGE_BYTES:
                 break
-            if self._keeping and not self._may_stand(size):
+            if self._keeping and not self._may_write(size):
                 break
             frames.append(frame)
             total += size
@@ -178,8 +177,8 @@ class Session:
             self._written_bytes += size
         return frames
 
-    def _may_stand(self, size: int) -> bool:
-        """Whether so many more bytes may be unacknowledged; one frame always may."""
+    def _may_write(self, size: int) -> bool:
+        """Whether this many more bytes may be unacknowledged. One frame always may be."""
         return not self._written or (
             self._written < UNACKED_FRAMES and self._written_bytes + size <= UNACKED_BYTES
         )
@@ -187,8 +186,8 @@ class Session:
     def _ack_due(self) -> bool:
         return (
             self._owes_ack
-            or self.received - self._told >= ACK_FRAMES
-            or self._untold_bytes >= ACK_BYTES
+            or self.received - self._ack_sent >= ACK_FRAMES
+            or self._bytes_since_ack >= ACK_BYTES
         )
 
     def _note_ack(self, ack: int) -> None:
@@ -198,7 +197,7 @@ class Session:
             self._forget(min(ack - first + 1, self._written))
 
     def _forget(self, count: int) -> None:
-        """Drop the first `count` of the frames kept."""
+        """Drop the first `count` frames kept."""
         for _ in range(min(count, len(self._kept))):
             _, size = self._kept.popleft()
             self._kept_bytes -= size

@@ -1,4 +1,4 @@
-"""One `Signal` call: the only place that knows how gRPC behaves."""
+"""One `Signal` stream. No other module knows how gRPC behaves."""
 
 import asyncio
 import contextlib
@@ -25,12 +25,12 @@ _OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
-# What grpc.aio says of a write that met the end of its call, and how long the
-# server's own status may take to come after it.
+# The status that grpc.aio makes up for a write on an RPC that has ended, and how long
+# the server's own status may take to arrive after it.
 _MADE_UP: Final = (grpc.StatusCode.INTERNAL, "Internal error from Core")
 _SETTLE_SECONDS: Final = 1.0
 
-# What a write to a call that is over may raise.
+# What a write on an RPC that has ended may raise.
 _OVER: Final = (grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ Dial = Callable[[str], AbstractAsyncContextManager["Stream"]]
 async def open_stream(
     target: str, credentials: grpc.ChannelCredentials | None, token: str
 ) -> AsyncIterator["Stream"]:
-    """A stream to `target` on a connection of its own; without credentials, in plain text."""
+    """Open a stream to `target` on a connection of its own. No credentials: plain text."""
     channel = (
         grpc.aio.insecure_channel(target, options=_OPTIONS)
         if credentials is None
@@ -59,31 +59,31 @@ async def open_stream(
 
 
 class Stream:
-    """A `Signal` call. Have one `read` under way at a time, and one `write`."""
+    """A `Signal` stream. At most one `read` and one `write` may be under way."""
 
-    __slots__ = ("_call", "_outcome", "_responses")
+    __slots__ = ("_outcome", "_responses", "_rpc")
 
     def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
         metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
         self._outcome: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
-        self._call = pb_grpc.SignalingStub(channel).Signal(metadata=metadata)
-        self._call.add_done_callback(self._note_outcome)
-        # Unlike its `read` this goes on past a write that failed: what the
-        # server said before it ended the call, its status included, comes after.
-        self._responses: AsyncIterator[pb.SignalResponse] = aiter(self._call)
+        self._rpc = pb_grpc.SignalingStub(channel).Signal(metadata=metadata)
+        self._rpc.add_done_callback(self._note_outcome)
+        # Unlike the RPC's `read`, this continues after a write that failed, so it also
+        # returns what the server sent before it ended the stream, and its status.
+        self._responses: AsyncIterator[pb.SignalResponse] = aiter(self._rpc)
 
     async def read(self) -> pb.SignalResponse | None:
-        """The next message; None: the server ended the stream with OK.
+        """Return the next message, or None if the server ended the stream with OK.
 
         Raises:
-            Ended: it ended otherwise.
+            Ended: the stream ended in another way.
         """
         try:
             return await anext(self._responses)
         except (StopAsyncIteration, grpc.aio.AioRpcError):
-            pass  # The call is over; below is how.
+            pass  # The stream has ended. `_settled` says how.
         except asyncio.CancelledError:
-            # The same, where the status is CANCELLED, unless this task is meant.
+            # The stream has ended with CANCELLED, unless this task is being cancelled.
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
@@ -96,10 +96,10 @@ class Stream:
         """Send a message.
 
         Returns:
-            False: the call is over, and only `read` knows why.
+            False if the stream has ended; `read` says why.
         """
         try:
-            await self._call.write(request)
+            await self._rpc.write(request)
         except _OVER:
             return False
         return True
@@ -107,37 +107,37 @@ class Stream:
     async def finish(self) -> None:
         """Tell the server that no more will be written."""
         with contextlib.suppress(*_OVER):
-            await self._call.done_writing()
+            await self._rpc.done_writing()
 
     def cancel(self) -> None:
-        """End the call here and now."""
-        self._call.cancel()
+        """End the stream at once."""
+        self._rpc.cancel()
 
     async def _settled(self) -> Ended | None:
-        """How the call, which is over, ended; None: with OK."""
+        """Return how the stream ended, or None if it ended with OK. It must have ended."""
         until = asyncio.get_running_loop().time() + _SETTLE_SECONDS
         while not self._outcome.done():
             if asyncio.get_running_loop().time() > until:
                 return ended(*_MADE_UP)
             await asyncio.sleep(_SETTLE_SECONDS / 100)
-            self._note_outcome(self._call)
+            self._note_outcome(self._rpc)
         return self._outcome.result()
 
-    def _note_outcome(self, call: grpc.aio.Call) -> None:
+    def _note_outcome(self, rpc: grpc.aio.Call) -> None:
         """Keep the status that the server sent.
 
-        A write that meets the end of its call puts a status of its own in its
-        place (https://github.com/grpc/grpc/issues/36066). Where that comes
-        after, this was called before; where it comes before, the true one is
-        not reported, and `_settled` looks for it.
+        A write on an RPC that has ended replaces the server's status with one of its
+        own (https://github.com/grpc/grpc/issues/36066). If that happens after the
+        server's status arrived, this was called in time. If it happens before, grpc
+        does not report the server's status, and `_settled` looks for it.
         """
-        code, details = _at_once(call.code()), _at_once(call.details())
+        code, details = _at_once(rpc.code()), _at_once(rpc.details())
         if self._outcome.done() or (code, details) == _MADE_UP:
             return
         if code is grpc.StatusCode.OK:
             self._outcome.set_result(None)
             return
-        trailers = _at_once(call.trailing_metadata())
+        trailers = _at_once(rpc.trailing_metadata())
         retry_after = trailers.get("retry-after-ms") if trailers else None
         self._outcome.set_result(
             ended(code, details or "", None if retry_after is None else str(retry_after))
@@ -145,9 +145,9 @@ class Stream:
 
 
 def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine returns that has nothing to wait for."""
+    """Return the result of a coroutine that has nothing to wait for."""
     try:
         coroutine.send(None)
     except StopIteration as done:
         return cast("T", done.value)
-    raise RuntimeError("The call is done, but its status is missing.")
+    raise RuntimeError("The RPC has ended, but its status is missing.")

@@ -19,26 +19,26 @@ from dyad.v1 import signaling_pb2 as pb
 
 
 def event(frame: pb.Frame) -> Event | None:
-    """The event of a frame from the server; None: this client does not know it."""
+    """Return the event of a frame from the server, or None if this client does not know it."""
     kind = frame.WhichOneof("event")
     read = None if kind is None else _EVENTS.get(kind)
     return None if read is None else read(frame)
 
 
 def room(frame: pb.Frame) -> Room:
-    """The room in a `join_room` acknowledgement."""
+    """Return the room in a `join_room` acknowledgement."""
     joined = frame.join_room
     peer = _participant(joined.peer) if joined.HasField("peer") else None
     return Room(frame.room_id, peer, joined.polite)
 
 
 def refused(frame: pb.Frame) -> Refused:
-    """The refusal in an `error` frame."""
+    """Return the refusal in an `error` frame."""
     return Refused(Refusal(frame.error.code), frame.error.message)
 
 
 def ice_candidate(candidate: Candidate) -> pb.IceCandidate:
-    """The contract's form of a candidate."""
+    """Return the contract's form of a candidate."""
     return pb.IceCandidate(
         candidate=candidate.candidate,
         sdp_mid=candidate.sdp_mid,

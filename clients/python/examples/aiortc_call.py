@@ -3,7 +3,7 @@
     python aiortc_call.py --target localhost:50051 --token "$TOKEN"
     python aiortc_call.py --target localhost:50051 --token "$OTHER" --room ID
 
-The first creates a room and prints its id; the second joins it. Each sends
+The first command creates a room and prints its id. The second joins it. Each sends
 generated pictures and counts those it receives. A browser may be either side.
 """
 
@@ -46,7 +46,7 @@ class Call:
         self._polite = polite
         self._wanted = frames
         self._described = False
-        self._held: list[dyad.Candidate] = []
+        self._early: list[dyad.Candidate] = []
         self._ignored_offer = False
         self._counter: asyncio.Task[None] | None = None
         self._peer = RTCPeerConnection()
@@ -74,7 +74,7 @@ class Call:
                     say("reconnected too late")
                     return
                 case dyad.Reconnecting() | dyad.Reconnected():
-                    # The pictures do not pass through Dyad: they go on.
+                    # The pictures do not pass through Dyad, so they continue.
                     say(type(event).__name__.lower())
                 case dyad.Refused():
                     say(f"refused: {event}")
@@ -91,7 +91,7 @@ class Call:
         await self._connection.send_offer(self._peer.localDescription.sdp)
 
     async def _answer(self, sdp: str) -> None:
-        # Both offered at once: the polite one gives way. aiortc cannot take an
+        # If both sides offer at once, the polite side gives way. aiortc cannot take an
         # offer back, so the polite side of this script never makes one.
         glare = self._peer.signalingState != "stable"
         self._ignored_offer = glare and not self._polite
@@ -105,23 +105,23 @@ class Call:
         await self._peer.setRemoteDescription(RTCSessionDescription(sdp, kind))
         self._described = True
         self._ignored_offer = False
-        held, self._held = self._held, []
-        for candidate in held:
+        early, self._early = self._early, []
+        for candidate in early:
             await self._candidate(candidate)
 
     async def _candidate(self, event: dyad.Candidate) -> None:
         if self._ignored_offer or not event.candidate:
             return
         if not self._described:
-            self._held.append(event)
+            self._early.append(event)
             return
         try:
             candidate = candidate_from_sdp(event.candidate.removeprefix("candidate:"))
         except (AssertionError, ValueError):
-            say("passed over a candidate that aiortc cannot read")
+            say("ignored a candidate that aiortc cannot read")
             return
         if candidate.ip.endswith(".local"):
-            # Its address is hidden behind mDNS; that peer will find us instead.
+            # mDNS hides the peer's address. The peer will find ours instead.
             return
         candidate.sdpMid = event.sdp_mid
         candidate.sdpMLineIndex = event.sdp_m_line_index
@@ -143,19 +143,19 @@ class Call:
                 if self.frames == self._wanted:
                     self.enough.set()
         except MediaStreamError:
-            pass  # The track is over, and with it the count.
+            pass  # The track has ended.
 
     def _on_state(self) -> None:
         say(self._peer.connectionState)
 
 
 def say(line: str) -> None:
-    """Print a line at once, also into a pipe."""
+    """Print a line without delay, even into a pipe."""
     print(line, flush=True)
 
 
 async def call(options: argparse.Namespace) -> int:
-    """Place the call; the exit status."""
+    """Place the call, and return the exit status."""
     credentials = None
     if options.tls:
         credentials = grpc.ssl_channel_credentials()
@@ -182,11 +182,11 @@ async def call(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Read the command line and place the call; the exit status."""
+    """Read the command line and place the call. Return the exit status."""
     parser = argparse.ArgumentParser(description="Place a video call with aiortc.")
     parser.add_argument("--target", required=True, metavar="HOST:PORT", help="the Dyad server")
     parser.add_argument("--token", required=True, help="the app's JWT")
-    parser.add_argument("--room", default="", metavar="ID", help="join this one; else create one")
+    parser.add_argument("--room", default="", metavar="ID", help="join this room; else create one")
     parser.add_argument(
         "--frames", type=int, default=0, metavar="N", help="hang up after N pictures received"
     )

@@ -54,6 +54,6 @@ def test_a_negative_time_to_wait_is_final(trailer: str | None, *, final: bool) -
     assert ended(CODE.ABORTED, "", trailer).final is final
 
 
-def test_a_code_of_a_newer_server_reads_as_unspecified() -> None:
+def test_an_unknown_code_of_a_newer_server_reads_as_unspecified() -> None:
     assert Refusal(99) is Refusal.UNSPECIFIED
     assert Departure(99) is Departure.UNSPECIFIED

@@ -1,4 +1,4 @@
-"""The table of docs/protocol.md: after which end the client reconnects, how, and when."""
+"""The table in docs/protocol.md: after which end the client reconnects, how, and when."""
 
 import grpc
 import pytest
@@ -75,7 +75,7 @@ def test_a_refused_resume_after_a_limit_raises_the_limit(
     assert final.value is limit
 
 
-def test_aborted_is_final_in_answer_to_a_plain_join() -> None:
+def test_aborted_is_final_as_the_answer_to_a_plain_join() -> None:
     ours = policy()
     ours.broke(CUT, progress=0, now=0)
     ours.failed(How.RESUME, REFUSED, leaving=False, now=1)
@@ -118,7 +118,7 @@ def test_a_leaving_client_has_left_once_its_seat_is_released(how: How, end: Ende
     assert ours.failed(how, end, leaving=True, now=1) is None
 
 
-def test_a_leaving_client_reconnects_to_say_so() -> None:
+def test_a_leaving_client_reconnects_to_deliver_its_hang_up() -> None:
     ours = policy()
     ours.broke(CUT, progress=0, now=0)
     assert ours.failed(How.RESUME, CUT, leaving=True, now=1) == Try(How.RESUME, 0.25)
@@ -158,26 +158,26 @@ def test_reconnecting_again_and_again_without_progress_ends_in_giving_up() -> No
     assert 50 < now < 70
 
 
-@pytest.mark.parametrize(("progress", "held"), [(8, 0.1), (7, 5)])
-def test_waits_and_deadline_start_over_after_progress_or_5_s(progress: int, held: float) -> None:
+@pytest.mark.parametrize(("progress", "lasted"), [(8, 0.1), (7, 5)])
+def test_waits_and_deadline_start_over_after_progress_or_5_s(progress: int, lasted: float) -> None:
     ours = policy()
     ours.broke(CUT, progress=7, now=0)
     ours.failed(How.RESUME, CUT, leaving=False, now=50)
     ours.connected(now=51)
-    assert ours.broke(CUT, progress=progress, now=51 + held).wait == 0.1
-    assert ours.deadline == 51 + held + 60
+    assert ours.broke(CUT, progress=progress, now=51 + lasted).wait == 0.1
+    assert ours.deadline == 51 + lasted + 60
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(list(CODE)), st.floats(0, 10), st.booleans()), max_size=50)
 )
 def test_no_try_starts_after_the_deadline(
-    happenings: list[tuple[grpc.StatusCode, float, bool]],
+    ends: list[tuple[grpc.StatusCode, float, bool]],
 ) -> None:
     ours, now = policy(), 0.0
     try:
         again = ours.broke(CUT, progress=0, now=0)
-        for code, seconds, leaving in happenings:
+        for code, seconds, leaving in ends:
             assert now + again.wait <= ours.deadline
             now += again.wait + seconds
             following = ours.failed(again.how, ended(code, ""), leaving=leaving, now=now)

@@ -1,4 +1,4 @@
-"""The client's session by itself."""
+"""The client's session, without a server."""
 
 import pytest
 from dyad.errors import TakenOver
@@ -106,7 +106,7 @@ def test_frames_the_server_lacks_are_sent_again_with_their_numbers_then_new_ones
     session.cut()
     session.put(_offer("d"))
     session.take()
-    assert session.arrive(_given_back("second", ack=2))
+    assert session.arrive(_resumed("second", ack=2))
     message = session.take()
     assert message is not None
     assert [(frame.seq, frame.offer.sdp) for frame in message.frames] == [
@@ -121,7 +121,7 @@ def test_a_resumed_seat_is_acknowledged_at_once() -> None:
     session = _seated()
     session.cut()
     session.take()
-    session.arrive(_given_back("second", ack=1))
+    session.arrive(_resumed("second", ack=1))
     assert session.take() == pb.SignalRequest(frames=[pb.Frame(ack=1)])
 
 
@@ -159,7 +159,7 @@ def _acknowledged(resume_token: str) -> pb.Frame:
     return pb.Frame(room_id="r", seq=1, ack=1, reply_to=1, join_room=join_room)
 
 
-def _given_back(resume_token: str, ack: int) -> pb.Frame:
+def _resumed(resume_token: str, ack: int) -> pb.Frame:
     join_room = pb.JoinRoom(resumed=True, resume_token=resume_token)
     return pb.Frame(room_id="r", ack=ack, join_room=join_room)
 
@@ -173,7 +173,7 @@ def _seated(resume_token: str = "first") -> Session:
 
 
 def _is_full(session: Session) -> bool:
-    """A function, because mypy takes an attribute to stay as it was."""
+    """A function, because mypy assumes that an attribute does not change."""
     return session.full
 
 

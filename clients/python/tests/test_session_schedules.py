@@ -23,7 +23,7 @@ class Wire:
 class Cuts(RuleBasedStateMachine):
     """The client's session and the server's, over streams that break anywhere.
 
-    Between the two, this does what the link and the hub do, each in a line or two.
+    This stands in for the link and the hub between them, which do the same with more care.
     """
 
     @initialize()
@@ -112,7 +112,7 @@ class Cuts(RuleBasedStateMachine):
         self.client.cut()
 
     @invariant()
-    def nothing_comes_twice_or_out_of_order(self) -> None:
+    def nothing_arrives_twice_or_out_of_order(self) -> None:
         for heard in getattr(self, "heard", {}).values():
             assert heard == [str(number) for number in range(len(heard))]
 

@@ -1,4 +1,4 @@
-"""One side of the scripted call of clients/INTEROP.md, to be paired with another client's."""
+"""One side of the scripted call in clients/INTEROP.md. Another client plays the other side."""
 
 import argparse
 import asyncio
@@ -25,17 +25,17 @@ GIVE_UP_SECONDS: Final = 100.0
 
 
 class Deviation(Exception):  # noqa: N818 - it names what happened to the script
-    """The scenario did not go as written; the sentence says where."""
+    """The scenario did not go as written. The message says where."""
 
 
 def sdp(role: Role, kind: Kind) -> str:
-    """What `role` sends as its offer or answer."""
+    """Return what `role` sends as its offer or answer."""
     lines = ("v=0", f"o={role} 1 1 IN IP4 192.0.2.1", f"s={kind} ☎", "t=0 0")
     return "".join(f"{line}\r\n" for line in lines)
 
 
 def candidates(role: Role) -> list[dyad.Candidate]:
-    """What `role` sends, their end included."""
+    """Return the candidates that `role` sends, and the end of candidates."""
     return [
         dyad.Candidate(
             f"candidate:{n} 1 udp 2122260223 192.0.2.1 {50_000 + n} typ host",
@@ -62,7 +62,7 @@ class Side:
         self._events: AsyncIterator[dyad.Event] = aiter(connection)
 
     async def enter(self, room_id: str) -> dyad.Room:
-        """Create a room, or as the callee join this one."""
+        """Create a room as the caller, or join `room_id` as the callee."""
         if self.role == "caller":
             room = await self.connection.create()
             say("created", room=room.room_id)
@@ -103,17 +103,17 @@ class Side:
         self._same("the reason", left.reason, dyad.Departure.LEFT)
 
     async def trickles(self, pause: float) -> None:
-        """Send all candidates, so many seconds apart."""
+        """Send all candidates, with a pause of so many seconds after each."""
         for candidate in candidates(self.role):
             await self.connection.send_candidate(candidate)
             await asyncio.sleep(pause)
 
     async def leaves(self) -> None:
-        """Hang up; by then all that the script has must have come."""
+        """Hang up. No event may be left that the script has not received."""
         await self.connection.leave()
         async for event in self._events:
             if not self._passes(event):
-                raise Deviation(f"{type(event).__name__} came after all that was due.")
+                raise Deviation(f"{type(event).__name__} came after the last event of the script.")
         say("left")
 
     async def _hears(self, kind: type[E]) -> E:
@@ -125,7 +125,7 @@ class Side:
         raise Deviation(f"The events ended where {kind.__name__} was due.")
 
     def _passes(self, event: dyad.Event) -> bool:
-        """Whether it may come at any time; it is printed then."""
+        """Whether the event may come at any time. Print it if so."""
         match event:
             case dyad.Reconnecting():
                 say("reconnecting")
@@ -147,7 +147,7 @@ def _fields(one: dyad.Candidate) -> tuple[str, str | None, int | None, str | Non
 
 
 async def call(side: Side, room_id: str, pause: float = 0.0) -> None:
-    """`call`, and with a pause between one candidate and the next `cut`."""
+    """Play the scenario `call`, or `cut` with a pause after each candidate."""
     await side.enter(room_id)
     if side.role == "caller":
         await side.hears_join()
@@ -166,7 +166,7 @@ async def call(side: Side, room_id: str, pause: float = 0.0) -> None:
 
 
 async def glare(side: Side, room_id: str) -> None:
-    """`glare`: the impolite side ignores the other's offer, the polite one gives its own up."""
+    """Play `glare`: the polite side gives up its offer, the impolite side ignores the peer's."""
     room = await side.enter(room_id)
     if side.role == "caller":
         await side.hears_join()
@@ -186,13 +186,13 @@ async def play(side: Side, scenario: str, room_id: str) -> None:
         await glare(side, room_id)
     elif scenario in SCENARIOS_OF_ONE:
         await side.connection.join(room_id)
-        raise Deviation(f"{scenario} was to be refused.")
+        raise Deviation(f"The server refused nothing in {scenario}.")
     else:
         await call(side, room_id, PAUSE_SECONDS if scenario == "cut" else 0.0)
 
 
 def is_due(scenario: str, error: dyad.DyadError) -> bool:
-    """Print a refusal or an end, and say whether it is the one that the scenario is about."""
+    """Print a refusal or an end. Return whether it is the one that the scenario expects."""
     match error:
         case dyad.Refused(code):
             say("refused", code=code.name)
@@ -205,7 +205,7 @@ def is_due(scenario: str, error: dyad.DyadError) -> bool:
 
 
 async def run(given: argparse.Namespace) -> str:
-    """Be one side; the sentence that says what went wrong, or an empty one."""
+    """Play one side. Return a sentence that says what went wrong, or an empty text."""
     try:
         async with (
             asyncio.timeout(GIVE_UP_SECONDS),
@@ -217,12 +217,12 @@ async def run(given: argparse.Namespace) -> str:
     except Deviation as deviation:
         return str(deviation)
     except TimeoutError:
-        return f"It was not over after {GIVE_UP_SECONDS:.0f} s."
+        return f"The scenario was not over after {GIVE_UP_SECONDS:.0f} s."
     return ""
 
 
 def arguments() -> argparse.Namespace:
-    """The command line; one that is wrong ends the program with status 2."""
+    """Return the command line. If it is wrong, the program ends with status 2."""
     parser = argparse.ArgumentParser(prog="dyad-pair", description=__doc__)
     parser.add_argument("--role", choices=get_args(Role), required=True)
     parser.add_argument("--target", metavar="HOST:PORT", required=True)
@@ -231,9 +231,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scenario", choices=SCENARIOS, required=True)
     given = parser.parse_args()
     if (given.role == "callee") != bool(given.room):
-        parser.error("--room is for a callee, who needs it.")
+        parser.error("A callee needs --room, and only a callee.")
     if given.role == "caller" and given.scenario in SCENARIOS_OF_ONE:
-        parser.error(f"{given.scenario} is for a callee.")
+        parser.error(f"Only a callee may play {given.scenario}.")
     return given
 
 
