@@ -1,4 +1,4 @@
-// Builds the call page: one HTML file with its script and its style inside.
+// Builds the call page: one HTML file that contains its script and its style.
 
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -15,7 +15,7 @@ async function bundle(entry, options) {
     bundle: true,
     minify: true,
     target: "es2022",
-    // The page then reads the same in whatever encoding it is served.
+    // ASCII reads the same in any encoding that the page is served in.
     charset: "ascii",
     write: false,
     ...options,
@@ -27,7 +27,7 @@ const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base
 
 const script = await bundle("page.ts", { format: "esm", platform: "browser" });
 const style = await bundle("page.css");
-// The browser runs only what was built here, wherever the page is served from.
+// The browser runs only the script that was built here, wherever the page is served from.
 const policy = [
   "default-src 'none'",
   `script-src ${hash(script)}`,

@@ -7,12 +7,12 @@ export interface CallEvents {
   readonly fails: (reason: unknown) => void;
 }
 
-/** One RTCPeerConnection and what negotiates it: a new one for everybody who comes. */
+/** One RTCPeerConnection and its negotiation. Each peer that joins needs a new Call. */
 export class Call {
   readonly #pc: RTCPeerConnection;
   readonly #peer: Peer;
 
-  /** `stun`: addresses, or none. Throws what the browser throws when they are no such. */
+  /** `stun` has the addresses of STUN servers. Throws the browser's error if one is invalid. */
   constructor(signaling: PeerSignaling, polite: boolean, stun: string, events: CallEvents) {
     const urls = stun.split(/[\s,]+/).filter((url) => url !== "");
     const pc = new RTCPeerConnection({ iceServers: urls.length > 0 ? [{ urls }] : [] });
@@ -24,7 +24,7 @@ export class Call {
     this.#peer = new Peer(pc, signaling, { polite, failed: events.fails });
   }
 
-  /** Whether the two see and hear each other, or did until a moment ago: a gap may mend by itself. */
+  /** Whether the media is connected, or was until a moment ago: a gap may close by itself. */
   get running(): boolean {
     return ["connected", "disconnected"].includes(this.#pc.connectionState);
   }
@@ -33,7 +33,7 @@ export class Call {
     await this.#peer.take(event);
   }
 
-  /** Sends these tracks to the other one, in place of those before. */
+  /** Sends these tracks to the peer, in place of the last ones. */
   send(stream: MediaStream): void {
     send(this.#pc, stream);
   }

@@ -1,10 +1,10 @@
-/** What a link to this page may say, after its `#`: servers never see that part. */
+/** The settings in a link to this page. They follow the `#`, so servers never see them. */
 export interface Fragment {
   readonly token: string | undefined;
   readonly room: string | undefined;
   readonly stun: string | undefined;
   readonly server: string | undefined;
-  /** Connect and create at once. */
+  /** Whether to connect and create a room at once. */
   readonly auto: boolean;
 }
 
@@ -19,7 +19,7 @@ export function readFragment(hash: string): Fragment {
   };
 }
 
-/** The fragment without its token, which belongs in no history and no copied address. */
+/** The fragment without its token, which must not be in the history or a copied address. */
 export function withoutToken(hash: string): string {
   return hash
     .replace(/^#/, "")
@@ -28,7 +28,7 @@ export function withoutToken(hash: string): string {
     .join("&");
 }
 
-/** What a person sends to the other participant: never the token. */
+/** The link for the other participant. It never has the token. */
 export function invitation(page: Location, roomId: string): string {
   return `${page.origin}${page.pathname}#room=${encodeURIComponent(roomId)}`;
 }

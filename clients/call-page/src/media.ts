@@ -3,17 +3,17 @@ const HEIGHT = 480;
 const FRAMES_PER_SECOND = 15;
 
 /**
- * What this side shows: a test picture at once, the camera from when, and if,
- * there is one. A call never waits for a camera or for the person asked about it.
+ * What this side shows: a test picture at first, and the camera as soon as it is open, if
+ * there is one. A call never waits for the camera, or for the user to allow it.
  */
 export class LocalMedia {
-  /** Stays the same stream while its tracks change. */
+  /** The stream stays the same when its tracks change. */
   readonly stream = new MediaStream();
   readonly #changed: () => void;
   #stopped = false;
   #stopPicture: () => void;
 
-  /** Begins; `changed` is called when the tracks are others. */
+  /** Starts with the test picture. Calls `changed` when the tracks change. */
   constructor(name: string, changed: () => void) {
     this.#changed = changed;
     const picture = testPicture(name);
@@ -21,7 +21,7 @@ export class LocalMedia {
     this.stream.addTrack(picture.track);
   }
 
-  /** Turns to the camera; resolves to a sentence for the person if there is none. */
+  /** Switches to the camera. Resolves to a sentence for the user if there is none. */
   async useCamera(): Promise<string | undefined> {
     let camera: MediaStream;
     try {
@@ -53,7 +53,7 @@ export class LocalMedia {
 /** Sends the stream's tracks to the peer, in place of those of the same kind sent before. */
 export function send(pc: RTCPeerConnection, stream: MediaStream): void {
   for (const track of stream.getTracks()) {
-    const sender = pc.getSenders().find((one) => one.track?.kind === track.kind);
+    const sender = pc.getSenders().find((other) => other.track?.kind === track.kind);
     if (sender === undefined) {
       pc.addTrack(track, stream);
     } else if (sender.track !== track) {
@@ -70,7 +70,7 @@ async function openCamera(): Promise<MediaStream> {
   try {
     return await devices.getUserMedia({ audio: true, video: true });
   } catch (reason) {
-    // Asking for both fails where one is missing.
+    // Asking for both fails if one is missing.
     if (!(reason instanceof DOMException) || reason.name !== "NotFoundError") {
       throw reason;
     }
@@ -106,8 +106,8 @@ function testPicture(name: string): { track: MediaStreamTrack; stop: () => void 
     }
   };
   draw();
-  // Not animation frames: those stop in a background tab, and the peer would
-  // see a picture that stands still.
+  // Not animation frames: those stop in a background tab, and the picture would freeze
+  // for the peer.
   const timer = setInterval(draw, 1000 / FRAMES_PER_SECOND);
   const [track] = canvas.captureStream(FRAMES_PER_SECOND).getVideoTracks();
   if (track === undefined) {

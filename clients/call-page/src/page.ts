@@ -19,7 +19,7 @@ function showButtons(): void {
   view.hangupButton.disabled = busy || !seated;
 }
 
-/** Does what a button asks for, one action at a time, and says what fails. */
+/** Runs a button's action, one at a time, and shows an error. */
 async function act(action: () => Promise<void>): Promise<void> {
   if (busy) {
     return;
@@ -37,7 +37,7 @@ async function act(action: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A form's button, or Enter in its field. */
+/** Runs the action when the user presses the form's button, or Enter in its field. */
 function onSubmit(form: string, action: () => Promise<void>): void {
   view.element(form, HTMLFormElement).addEventListener("submit", (event) => {
     event.preventDefault();
@@ -99,7 +99,7 @@ function applyFragment(): void {
 
 function useServer(address: string): void {
   server = address;
-  // The token that is there was meant for another server.
+  // The token in the field is for another server.
   view.token.value = "";
   view.warnOfServer(server === location.origin ? undefined : server);
 }

@@ -1,14 +1,14 @@
 import { DyadError, type ErrorCode } from "@dyad/web";
 
-// What a person can do about it. What is not here says so itself.
+// What the user can do about an error. For other codes, the error's message is shown.
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   unauthenticated: "The server does not accept this token. Get a new one from your app, paste it and press Connect.",
   permission_denied: "This token is for another room. Use the link or the token that belongs to this call.",
   session_not_found: "The server no longer knows this session. Press Connect.",
-  resource_exhausted: "The server wants less at a time. Wait a moment and press Connect.",
+  resource_exhausted: "This device sent too much at once. Wait a moment and press Connect.",
   deadline_exceeded: "Nobody else came in time, or this device slept. Create or join a room to connect again.",
   taken_over: "This call was taken over by another tab or device. To bring it back here, join the room again.",
-  aborted: "The server gave this call up. Press Connect to start a new one.",
+  aborted: "The server ended this call. Press Connect to start a new one.",
   unavailable: "The server is restarting or out of reach. Press Connect in a few seconds.",
   lost: "The connection to the server was lost. Check your network and press Connect.",
   protocol: "At this address there is no Dyad server that this page understands. Check the address.",

@@ -14,19 +14,19 @@ const LEFT: Readonly<Record<LeaveReason, string>> = {
   unspecified: "The other person has left.",
 };
 
-/** From Connect until there is no connection any more. Shows on the page what happens. */
+/** The time from Connect to the end of the connection. Shows on the page what happens. */
 export class Session {
   readonly #connect: () => Promise<Connection>;
-  /** The present connection. Until a room is entered, one follows another. */
+  /** The current connection. Until a room is entered, a new one may replace it. */
   #connection: Promise<Connection>;
   readonly #media: LocalMedia;
   #seated = false;
   #call: Call | undefined;
   /** Whether the connection broke and the client is reconnecting. */
   #reconnecting = false;
-  /** Whether the person is hanging up: what still arrives from the peer is ignored. */
+  /** Whether the user is hanging up. What still arrives from the peer is then ignored. */
   #leaving = false;
-  /** Present once the server is lost for good and only the running call is left. */
+  /** Present once the connection to the server is over and only the running call is left. */
   #last: { readonly callEnded: () => void } | undefined;
 
   private constructor(connecting: () => Promise<Connection>, connection: Promise<Connection>, name: string) {
@@ -35,9 +35,9 @@ export class Session {
     this.#media = new LocalMedia(name, () => this.#call?.send(this.#media.stream));
   }
 
-  /** @throws DyadError when there is no connection to be had. */
+  /** @throws DyadError if no connection could be opened. */
   static async open(server: string, token: string): Promise<Session> {
-    // A call may go on without the server, for as long as it likes.
+    // Never give up: the call can continue without the server.
     const connecting = () => connect(server, token, { giveUpAfterMs: Number.POSITIVE_INFINITY });
     const connection = connecting();
     await connection;
@@ -72,14 +72,14 @@ export class Session {
     }
   }
 
-  /** Enters the room that `ask` asks the server for. */
+  /** Enters a room. `ask` creates or joins it. */
   async enter(ask: (connection: Connection) => Promise<Room>): Promise<Room> {
     const connection = this.#connection;
     const room = await ask(await connection).catch(async (reason: unknown) => {
       if (!idledOut(reason)) {
         throw reason;
       }
-      // The server gave up waiting at the moment the person chose.
+      // The server ended the idle connection at the moment when the user chose a room.
       return ask(await this.#renew(connection));
     });
     this.#seated = true;
@@ -102,7 +102,7 @@ export class Session {
     }
   }
 
-  /** Hangs up and ends the connection: the page goes. */
+  /** Hangs up and ends the connection, because the page unloads. */
   close(): void {
     void this.#connection.then((connection) => connection.close());
   }
@@ -122,7 +122,7 @@ export class Session {
     }
   }
 
-  /** True when another connection follows; otherwise throws what ended this one. */
+  /** Handles one connection's events. Resolves to whether another connection follows. */
   async #followOne(connecting: Promise<Connection>): Promise<boolean> {
     const connection = await connecting;
     try {
@@ -139,7 +139,7 @@ export class Session {
     return false;
   }
 
-  /** The connection after the one that ended; the first to ask opens it. */
+  /** The connection after `ended`. The first caller opens it. */
   #renew(ended: Promise<Connection>): Promise<Connection> {
     if (this.#connection === ended) {
       this.#connection = this.#connect();
@@ -160,7 +160,7 @@ export class Session {
         say(LEFT[event.reason]);
         break;
       case "reconnecting":
-        // The two browsers talk to each other directly: a running call goes on.
+        // The media flows directly between the browsers, so a running call continues.
         this.#reconnecting = true;
         say("Reconnecting…");
         break;
@@ -173,8 +173,7 @@ export class Session {
         }
         break;
       case "error":
-        // A frame that was on its way when one of the two left has no receiver.
-        // The person can do nothing about it and need not.
+        // A frame was under way when one of the two left. The user need do nothing.
         if (event.error.code !== "peer_absent" && event.error.code !== "not_in_room") {
           say(sentence(event.error));
         }
@@ -189,7 +188,7 @@ export class Session {
     }
   }
 
-  /** Undefined when there is no peer, or when the settings are wrong; then it shows why. */
+  /** Undefined if the user is in no room, or if a setting is wrong. It then shows why. */
   #startCall(connection: Connection): Call | undefined {
     if (connection.room === undefined || this.#leaving) {
       return undefined;
@@ -199,7 +198,7 @@ export class Session {
       call = new Call(connection, connection.room.polite, view.stun.value, {
         shows: view.showRemote,
         becomes: (state) => this.#call === call && this.#callBecomes(state),
-        // Without a server there is no peer to negotiate with. The page has already said so.
+        // Without the server there is no negotiation. The page has already said so.
         fails: (reason) => {
           if (this.#last === undefined) {
             callFailed(reason);
@@ -240,12 +239,12 @@ function callFailed(reason: unknown): void {
   say(sentence(reason));
 }
 
-/** The same person is in this call elsewhere: it does not go on here. */
+/** The user has taken the seat with another tab or device, so the call ends here. */
 function takenOver(reason: unknown): boolean {
   return reason instanceof DyadError && reason.code === "taken_over";
 }
 
-/** The server ends a connection that enters no room; nothing is lost with it. */
+/** The server has ended a connection that entered no room. Nothing is lost. */
 function idledOut(reason: unknown): boolean {
   return reason instanceof DyadError && reason.code === "deadline_exceeded";
 }

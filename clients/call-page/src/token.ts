@@ -1,6 +1,6 @@
 /**
- * The name in a token, to be shown on this side only: nothing is checked here,
- * and the peer learns who this is from the server.
+ * The name in a token, to show on this side only. The token is not checked here: the peer
+ * gets the name from the server.
  */
 export function nameIn(token: string): string {
   try {
@@ -16,16 +16,16 @@ export function nameIn(token: string): string {
 
 const KEPT = "dyad.token";
 
-/** Keeps a link's token for this tab and server, so that reloading the page needs no new link. */
+/** Keeps a link's token for this tab and server, so that the page can be reloaded. */
 export function rememberToken(server: string, token: string): void {
   try {
     sessionStorage.setItem(`${KEPT} ${server}`, token);
   } catch {
-    // A browser that keeps nothing: the link works once.
+    // This browser stores nothing, so the link works once.
   }
 }
 
-/** The token for that server, of the link that this tab came by. */
+/** The token that this tab keeps for that server. */
 export function rememberedToken(server: string): string | undefined {
   try {
     return sessionStorage.getItem(`${KEPT} ${server}`) ?? undefined;

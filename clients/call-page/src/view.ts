@@ -1,4 +1,4 @@
-/** What the page shows: its elements, and how they change. */
+/** The elements of the page, and functions that change them. */
 
 export type Status = "Disconnected" | "Connected" | "Connected to peer";
 
@@ -27,7 +27,7 @@ const link = element("link", HTMLAnchorElement);
 const invitationRow = element("invitation", HTMLElement);
 const serverNote = element("serverNote", HTMLElement);
 
-/** Says a sentence to the person; an empty one takes back what was said. */
+/** Shows a sentence to the user. An empty text hides it. */
 export function say(text: string): void {
   message.textContent = text;
   message.hidden = text === "";
@@ -47,14 +47,14 @@ export function nameRemote(peer: { userId: string; email: string } | undefined):
 }
 
 export function showRemote(stream: MediaStream | null): void {
-  // Setting the same stream again loads it again, and nothing is seen until
-  // each of its tracks flows: a new one may have to wait for signaling.
+  // Setting the same stream again reloads it, and the video stays black until each of
+  // its tracks flows. A new track may have to wait for signaling.
   if (remoteVideo.srcObject !== stream) {
     remoteVideo.srcObject = stream;
   }
 }
 
-/** Shows the link to hand over; undefined: there is none. */
+/** Shows the link for the other participant. Undefined hides it. */
 export function showInvitation(address: string | undefined): void {
   link.href = address ?? "";
   link.textContent = address ?? "";

@@ -5,7 +5,7 @@ import { DyadError } from "@dyad/web";
 
 import { sentence } from "../src/sentences.js";
 
-test("the page says what the person can do, in place of the server's message", () => {
+test("the page says what the user can do, instead of the server's message", () => {
   assert.match(sentence(new DyadError("room_full", "Two are in the room already.")), /Create another room/);
 });
 
@@ -13,6 +13,6 @@ test("the page says that another tab or device has taken the call over", () => {
   assert.match(sentence(new DyadError("taken_over", "The same user joined.")), /another tab or device/);
 });
 
-test("an error of the browser is told without its details", () => {
+test("an error of the browser is shown without its details", () => {
   assert.doesNotMatch(sentence(new TypeError("x is not a function")), /function/);
 });

@@ -14,21 +14,21 @@ export interface Seat {
   readonly resumeToken: string;
 }
 
-/** Is told what a carrier brings. */
+/** The owner of a carrier, which the carrier reports to. */
 export interface Receiver {
-  /** The next frame, each once and in order. */
-  take(frame: Frame): void;
-  /** The link broke; the next one is being made. */
+  /** Called with each frame, once and in order. */
+  receive(frame: Frame): void;
+  /** The link broke, and the carrier opens the next one. */
   reconnecting(): void;
-  /** It is made; what follows in `take` is of this seat, a new one if not `resumed`. */
+  /** The next link is open. Later frames belong to this seat, a new one unless `resumed`. */
   reconnected(roomId: string, join: JoinRoom): void;
-  /** Nothing more will come. */
+  /** The session is over: nothing more will be received. */
   over(failure: DyadError): void;
-  /** Whether a hang-up is on its way. */
+  /** Whether a hang-up waits for its answer. */
   leaving(): boolean;
 }
 
-/** Carries a session over one link after another, as long as there is a seat to resume. */
+/** Carries a session over one link after another while there is a seat to resume. */
 export class Carrier {
   readonly #route: Route;
   readonly #receiver: Receiver;
@@ -37,10 +37,10 @@ export class Carrier {
   #session = new Session<Frame>();
   #seat: Seat | undefined;
   #closed = false;
-  /** Present while there is a connection. */
+  /** Present while a link is open. */
   #open: { readonly link: Link; readonly outbox: Outbox<Frame> } | undefined;
   /** Ends the pause before the next try. */
-  #hurry: (() => void) | undefined;
+  #endPause: (() => void) | undefined;
   /** Ends the try under way. */
   #trying: AbortController | undefined;
 
@@ -49,34 +49,34 @@ export class Carrier {
     this.#receiver = receiver;
     this.#policy = new ReconnectPolicy(route.giveUpAfterMs, route.credentials.renewable);
     this.#unwatch = watchNetwork({
-      // If that is true, the heartbeat cannot be sent, and that is noticed.
-      went: () => this.#open?.outbox.beat(),
-      came: () => this.#networkCame(),
+      // If the browser is right, this fails and ends the link.
+      offline: () => this.#open?.outbox.sendHeartbeat(),
+      online: () => this.#networkIsBack(),
     });
     void this.#run(link);
   }
 
-  /** Sends a frame as soon as may be; its number. */
+  /** Sends a frame as soon as possible. Returns its number. */
   put(frame: Frame): bigint {
     const seq = this.#session.put(frame, sizeOf(frame));
     this.#open?.outbox.wake();
     return seq;
   }
 
-  /** From now on a seat is asked for, or taken, or given up. */
-  sit(seat: Seat | "soon" | undefined): void {
+  /** Sets the seat to resume. "soon": a join has asked for one; undefined: there is none. */
+  setSeat(seat: Seat | "soon" | undefined): void {
     this.#seat = seat === "soon" ? this.#seat : seat;
     this.#session.keep(seat !== undefined);
   }
 
-  /** Ends it; `last` still goes out, if there is a connection. */
+  /** Ends the session. `last` is still sent if a link is open. */
   close(last?: Frame): void {
     if (this.#closed) {
       return;
     }
     this.#closed = true;
     this.#unwatch();
-    this.#hurry?.();
+    this.#endPause?.();
     this.#trying?.abort();
     if (this.#open === undefined) {
       return;
@@ -88,7 +88,7 @@ export class Carrier {
       return;
     }
     this.#session.put(last, sizeOf(last));
-    // A Send may be under way, and this one overtake it: what it has goes again.
+    // The last Send may overtake one that is under way, so it repeats those frames.
     this.#session.rewind(0n);
     void link.sendLast(this.#session.take());
   }
@@ -104,7 +104,7 @@ export class Carrier {
     }
   }
 
-  /** Resolves to what ended the link. */
+  /** Carries the session over one link. Resolves to the error that ended the link. */
   async #carry(link: Link): Promise<DyadError> {
     const outbox = new Outbox<Frame>({
       take: () => this.#take(),
@@ -116,12 +116,12 @@ export class Carrier {
     try {
       for (;;) {
         const frames = await link.receive();
-        // Answering is what shows that this side lives: in a background tab
-        // timers are throttled, and what the network brings is not.
+        // Answer heartbeats instead of sending by a timer: browsers throttle the timers
+        // of a background tab, but not what arrives from the network.
         if (frames.length === 0) {
-          outbox.beat();
+          outbox.sendHeartbeat();
         }
-        frames.forEach((frame) => this.#takeIn(frame));
+        frames.forEach((frame) => this.#receive(frame));
         outbox.wake();
       }
     } catch (reason) {
@@ -140,29 +140,29 @@ export class Carrier {
       : frames;
   }
 
-  #takeIn(frame: Frame): void {
+  #receive(frame: Frame): void {
     this.#session.acknowledged(frame.ack);
     const arrival = this.#session.arrive(frame.seq, sizeOf(frame));
     if (arrival === "gap") {
-      throw new DyadError("protocol", "Something that the server sent is missing.", true);
+      throw new DyadError("protocol", "A frame from the server is missing.", true);
     }
     if (arrival === "new") {
-      this.#receiver.take(frame);
+      this.#receiver.receive(frame);
     }
   }
 
-  #networkCame(): void {
-    this.#hurry?.();
+  #networkIsBack(): void {
+    this.#endPause?.();
     this.#trying?.abort();
     if (this.#seat === undefined) {
-      this.#open?.outbox.beat();
+      this.#open?.outbox.sendHeartbeat();
     } else {
-      // What was open leads through a network that was left, as a rule.
+      // The open link usually belongs to the network that is gone.
       this.#open?.link.fail(lost());
     }
   }
 
-  /** The next link, ready to carry on; throws what ends the session. */
+  /** Opens the next link, on which the session continues. Throws if the session is over. */
   async #reconnect(cause: DyadError): Promise<Link> {
     const policy = this.#policy;
     const resumable = this.#seat !== undefined && !this.#closed;
@@ -188,12 +188,12 @@ export class Carrier {
   async #pause(milliseconds: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, milliseconds);
-      this.#hurry = () => {
+      this.#endPause = () => {
         clearTimeout(timer);
         resolve();
       };
     });
-    this.#hurry = undefined;
+    this.#endPause = undefined;
   }
 
   async #try(kind: "resume" | "rejoin"): Promise<Link> {
@@ -214,13 +214,13 @@ export class Carrier {
 
   async #resume(link: Link, { roomId, resumeToken }: Seat): Promise<void> {
     const asked = joining(roomId, resumeToken);
-    asked.ack = this.#session.takenIn;
+    asked.ack = this.#session.received;
     const [answer, rest] = await answerTo(link, [asked]);
     const join = joinOf(answer);
     if (!join.resumed || !this.#session.rewind(answer.ack)) {
-      throw new DyadError("aborted", "The two ends are no longer in step.");
+      throw new DyadError("aborted", "The server did not resume the seat.");
     }
-    this.#back(roomId, join, rest);
+    this.#reconnected(roomId, join, rest);
   }
 
   async #rejoin(link: Link, { roomId }: Seat): Promise<void> {
@@ -232,16 +232,16 @@ export class Carrier {
     const join = joinOf(answer);
     session.arrive(answer.seq, sizeOf(answer));
     session.acknowledged(answer.ack);
-    // Only now: what is said while the seat is lost is of the call that was.
+    // Only now: until here, the app's frames belonged to the old session.
     this.#session = session;
-    this.#back(roomId, join, rest);
+    this.#reconnected(roomId, join, rest);
   }
 
-  #back(roomId: string, join: JoinRoom, rest: Frame[]): void {
+  #reconnected(roomId: string, join: JoinRoom, rest: Frame[]): void {
     const { resumeToken } = join;
-    this.sit(resumeToken === "" ? undefined : { roomId, resumeToken });
+    this.setSeat(resumeToken === "" ? undefined : { roomId, resumeToken });
     this.#receiver.reconnected(roomId, join);
-    rest.forEach((frame) => this.#takeIn(frame));
+    rest.forEach((frame) => this.#receive(frame));
   }
 }
 
@@ -250,7 +250,7 @@ function joining(roomId: string, resumeToken = ""): Frame {
   return create(FrameSchema, { roomId, event: { case: "joinRoom", value } });
 }
 
-/** The first frame that comes after these have gone, and those that came with it. */
+/** Sends frames. Resolves to the first frame received, and those in the same message. */
 async function answerTo(link: Link, frames: Frame[]): Promise<[Frame, Frame[]]> {
   await link.send(frames);
   for (;;) {
@@ -267,7 +267,7 @@ function joinOf({ event }: Frame): JoinRoom {
   }
   throw event.case === "error"
     ? refused(event.value)
-    : new DyadError("protocol", "The server answered something else than was asked.");
+    : new DyadError("protocol", "The server answered join_room with another event.");
 }
 
 function sizeOf(frame: Frame): number {

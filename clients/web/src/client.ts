@@ -9,19 +9,19 @@ import { Link } from "./link.js";
 const GIVE_UP_MS = 60_000;
 
 export interface ConnectOptions {
-  /** Instead of grpc-web over the browser's own fetch. */
+  /** The transport to use. The default is grpc-web over the browser's fetch. */
   readonly transport?: Transport;
-  /** How long to try to reconnect after the connection broke; a minute by default. */
+  /** How long to try to reconnect after the connection broke. The default is a minute. */
   readonly giveUpAfterMs?: number;
 }
 
 /**
- * Opens a session.
+ * Opens a connection to the server.
  *
- * @param baseUrl where the server's grpc-web face is, such as `location.origin`.
- * @param token the app's JWT; a function is asked before each connection is
- *   opened, and again when a token was refused.
- * @throws DyadError when there is no session to be had.
+ * @param baseUrl the address of the server's grpc-web proxy, such as `location.origin`.
+ * @param token the app's JWT, or a function that returns one. It is called before each
+ *   connection is opened, and again if a token was refused.
+ * @throws DyadError if no connection could be opened.
  */
 export async function connect(
   baseUrl: string,

@@ -16,7 +16,7 @@ import type { Link, Route } from "./link.js";
 import type { PeerSignaling } from "./peer.js";
 
 export interface EnterOptions {
-  /** Reconnect by itself when the connection breaks; true by default. */
+  /** Whether to reconnect when the connection breaks. The default is true. */
   readonly resumable?: boolean;
 }
 
@@ -27,12 +27,12 @@ interface Asked {
 }
 
 /**
- * A session with the server: ask for a room, say things, iterate over what happens.
+ * A participant's connection to the server: enter a room, negotiate, hang up.
  *
- * A connection that breaks while in a room reconnects, as docs/protocol.md
- * says; the events `reconnecting` and `reconnected` report it. The iteration ends after
- * `close()`, and throws a DyadError when the session was ended by anything
- * else. There is one stream of events, so iterate once.
+ * If it breaks while in a room, the client reconnects, as docs/protocol.md says. The
+ * events `reconnecting` and `reconnected` report that. Iterate over the connection
+ * once, for its events. The iteration ends after `close()`, and throws a DyadError if
+ * the connection ends in any other way.
  */
 export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling {
   readonly #carrier: Carrier;
@@ -44,7 +44,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
   /** Use `connect`. */
   constructor(route: Route, link: Link) {
     this.#carrier = new Carrier(route, link, {
-      take: (frame) => this.#takeIn(frame),
+      receive: (frame) => this.#receive(frame),
       reconnecting: () => this.#events.put({ type: "reconnecting" }),
       reconnected: (roomId, join) => this.#reconnected(roomId, join),
       over: (failure) => this.#end(failure),
@@ -52,12 +52,12 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
     });
   }
 
-  /** Where this participant sits: known before any event from that room is. */
+  /** The room that this participant is in. It is set before the first event of the room. */
   get room(): Room | undefined {
     return this.#room;
   }
 
-  /** Creates a room; with a token that names one, enters that. */
+  /** Creates a room and enters it. If the token names a room, enters that room. */
   async create(options?: EnterOptions): Promise<Room> {
     return this.#enter("", options);
   }
@@ -68,32 +68,32 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
   }
 
   /**
-   * Hangs up. The connection stays and may enter another room, unless the server no longer
-   * had the seat: then the connection is closed too.
+   * Hangs up. The connection stays open and may enter another room, unless the server
+   * had already released the seat: then the connection is closed too.
    */
   async leave(): Promise<void> {
     await this.#ask(this.#leaving());
   }
 
-  /** Sends the peer an offer. Throws a DyadError when the session is over. */
+  /** Sends the peer an SDP offer. Throws a DyadError if the connection is over. */
   sendOffer(sdp: string): void {
     this.#put({ case: "offer", value: create(SessionDescriptionSchema, { sdp }) });
   }
 
-  /** Sends the peer an answer. Throws a DyadError when the session is over. */
+  /** Sends the peer an SDP answer. Throws a DyadError if the connection is over. */
   sendAnswer(sdp: string): void {
     this.#put({ case: "answer", value: create(SessionDescriptionSchema, { sdp }) });
   }
 
   /**
-   * Sends the peer a candidate; null says that no more will follow.
-   * Throws a DyadError when the session is over.
+   * Sends the peer an ICE candidate; null means that no more will follow.
+   * Throws a DyadError if the connection is over.
    */
   sendCandidate(candidate: RTCIceCandidateInit | null): void {
     this.#put({ case: "iceCandidate", value: toWire(candidate) });
   }
 
-  /** Hangs up if in a room, and ends the session; also from a page that goes. */
+  /** Hangs up if in a room, and ends the connection. Works also while the page unloads. */
   close(): void {
     const last = this.#room && this.#leaving();
     this.#end(undefined);
@@ -106,7 +106,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
 
   async #enter(roomId: string, { resumable = true }: EnterOptions = {}): Promise<Room> {
     if (resumable) {
-      this.#carrier.sit("soon");
+      this.#carrier.setSeat("soon");
     }
     const event: Frame["event"] = { case: "joinRoom", value: create(JoinRoomSchema, { resumable }) };
     const room = await this.#ask(create(FrameSchema, { roomId, event }));
@@ -142,14 +142,14 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
     }
   }
 
-  #takeIn(frame: Frame): void {
+  #receive(frame: Frame): void {
     if (this.#over !== undefined) {
       return;
     }
     const asked = this.#asked.get(frame.replyTo);
     if (asked !== undefined) {
       this.#asked.delete(frame.replyTo);
-      this.#takeReply(frame, asked);
+      this.#receiveReply(frame, asked);
       return;
     }
     const event = toEvent(frame);
@@ -158,10 +158,10 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
     }
   }
 
-  #takeReply({ roomId, event }: Frame, { resolve, reject }: Asked): void {
+  #receiveReply({ roomId, event }: Frame, { resolve, reject }: Asked): void {
     if (event.case === "error") {
       if (this.#room === undefined) {
-        this.#carrier.sit(undefined);
+        this.#carrier.setSeat(undefined);
       }
       reject(refused(event.value));
       return;
@@ -169,10 +169,10 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
     if (event.case === "joinRoom") {
       const { resumeToken } = event.value;
       this.#room = toRoom(roomId, event.value);
-      this.#carrier.sit(resumeToken === "" ? undefined : { roomId, resumeToken });
+      this.#carrier.setSeat(resumeToken === "" ? undefined : { roomId, resumeToken });
     } else {
       this.#room = undefined;
-      this.#carrier.sit(undefined);
+      this.#carrier.setSeat(undefined);
     }
     resolve(this.#room);
   }
@@ -182,7 +182,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
     this.#room = room;
     this.#events.put({ type: "reconnected", room, resumed: join.resumed });
     if (!join.resumed) {
-      // The new session does not know the pending requests.
+      // The new session does not know the frames that wait for an answer: send them again.
       const asked = [...this.#asked.values()];
       this.#asked.clear();
       asked.forEach((one) => this.#asked.set(this.#carrier.put(one.frame), one));
@@ -196,7 +196,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
     this.#over = failure ?? new DyadError("closed", "This connection is closed.");
     this.#room = undefined;
     for (const { frame, resolve, reject } of this.#asked.values()) {
-      // A session that is over is in no room.
+      // After the end this participant is in no room, so it has left.
       if (frame.event.case === "leaveRoom") resolve(undefined);
       else reject(this.#over);
     }

@@ -2,10 +2,10 @@ import { Code, ConnectError } from "@connectrpc/connect";
 
 import { DyadError } from "./errors.js";
 
-/** The app's JWT, or what gets a fresh one; it is asked before each connection is opened. */
+/** The app's JWT, or a function that returns one. It is called before each connection. */
 export type Token = string | (() => string | Promise<string>);
 
-/** What puts a token on a call. */
+/** The header with the token. */
 type Authorization = { readonly authorization: string };
 
 /** Gets a token for each connection that is opened. */
@@ -16,12 +16,12 @@ export class Credentials {
     this.#source = source;
   }
 
-  /** Whether there is another token where one has expired. */
+  /** Whether the app can give another token when one has expired. */
   get renewable(): boolean {
     return typeof this.#source !== "string";
   }
 
-  /** Opens a connection with a fresh token; once more with another one if that was refused. */
+  /** Opens a connection with a fresh token. If it is refused, tries one more token. */
   async open<T>(attempt: (headers: Authorization) => Promise<T>): Promise<T> {
     const headers = await this.#headers();
     try {
@@ -39,12 +39,12 @@ export class Credentials {
     try {
       token = typeof this.#source === "string" ? this.#source : await this.#source();
     } catch {
-      // As a rule the network is gone for the app too.
+      // The app may need the same network, which is down.
       throw new DyadError("unavailable", "The app could not get a token.", true);
     }
-    // fetch refuses other characters with an error that reads like a broken network.
+    // With other characters, fetch throws an error that looks like a broken network.
     if (!/^[\x21-\x7e]+$/.test(token)) {
-      throw new DyadError("unauthenticated", "This is not a token.");
+      throw new DyadError("unauthenticated", "The token has characters that a header must not have.");
     }
     return { authorization: `Bearer ${token}` };
   }

@@ -2,14 +2,14 @@ import { Code, ConnectError } from "@connectrpc/connect";
 
 import { type Error as Refusal, Error_Code } from "./gen/dyad/v1/signaling_pb.js";
 
-/** Why something failed. The first row ends the call; after the second it goes on. */
+/** Why something failed. The first two lines end the connection. After the third it goes on. */
 export type ErrorCode =
   // prettier-ignore
   | "unauthenticated" | "permission_denied" | "session_not_found" | "resource_exhausted"
   | "deadline_exceeded" | "aborted" | "taken_over" | "unavailable" | "lost" | "closed" | "protocol"
   | "invalid_frame" | "room_not_found" | "room_full" | "not_in_room" | "peer_absent" | "refused";
 
-/** The base of all errors of this library. Its message is one plain sentence. */
+/** Every error of this library. Its message is one plain sentence. */
 export class DyadError extends Error {
   override readonly name = "DyadError";
 
@@ -18,7 +18,7 @@ export class DyadError extends Error {
     message: string,
     /** Whether connecting again, with nothing else changed, may help. */
     readonly retryable = false,
-    /** How long the server asks to wait before that, where it says so. */
+    /** How long the server asks to wait before that, if it says so. */
     readonly retryAfterMs?: number,
     /** Whether the server said not to reconnect. */
     readonly final = false,
@@ -27,8 +27,8 @@ export class DyadError extends Error {
   }
 }
 
-// The contract's table of statuses. What a proxy or the browser says when the
-// server is out of reach is not in it, and connect-web calls that Unknown.
+// The contract's statuses. If the server is out of reach, a proxy or the browser
+// reports something else, which connect-web turns into Unknown.
 const ENDED: ReadonlyMap<Code, readonly [code: ErrorCode, retryable: boolean]> = new Map([
   [Code.Unauthenticated, ["unauthenticated", false]],
   [Code.PermissionDenied, ["permission_denied", false]],
@@ -49,7 +49,7 @@ const REFUSED: ReadonlyMap<Error_Code, ErrorCode> = new Map([
   [Error_Code.PEER_ABSENT, "peer_absent"],
 ]);
 
-/** What ended a call, from whatever was thrown. */
+/** The error for whatever ended a connection or a request. */
 export function ended(reason: unknown): DyadError {
   if (reason instanceof DyadError) {
     return reason;
@@ -66,7 +66,7 @@ export function ended(reason: unknown): DyadError {
   }
   return LOST.has(status.code)
     ? lost()
-    : new DyadError("protocol", `This is no Dyad server, or a very different one: ${status.rawMessage}`);
+    : new DyadError("protocol", `This is not a Dyad server, or not a compatible version: ${status.rawMessage}`);
 }
 
 /** The connection is gone for an unknown reason. */
@@ -74,7 +74,7 @@ export function lost(): DyadError {
   return new DyadError("lost", "The connection to the server was lost.", true);
 }
 
-/** There was no connection yet to lose. */
+/** No connection could be opened. */
 export function unreachable(): DyadError {
   return new DyadError("unavailable", "The server cannot be reached.", true);
 }

@@ -1,4 +1,4 @@
-/** Keeps values in order until they are asked for; then the end, or the failure. */
+/** Keeps values in order until they are read. After the last value comes the end or an error. */
 export class EventQueue<T> {
   readonly #values: T[] = [];
   #over: { readonly failure: Error | undefined } | undefined;
@@ -9,7 +9,7 @@ export class EventQueue<T> {
     this.#wake();
   }
 
-  /** Ends the queue. After the last value, a failure is thrown. */
+  /** Ends the queue. A failure is thrown after the last value. */
   end(failure: Error | undefined): void {
     this.#over ??= { failure };
     this.#wake();

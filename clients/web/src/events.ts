@@ -13,22 +13,23 @@ import {
 /** A user in a room, as named by the app's token. */
 export interface Participant {
   readonly userId: string;
-  /** Empty where the token has none. */
+  /** Empty if the token has none. */
   readonly email: string;
 }
 
 export type LeaveReason = "left" | "disconnected" | "replaced" | "unspecified";
 
-/** Where this participant sits. */
+/** A room that this participant has entered. */
 export interface Room {
+  /** What the other participant needs to join. */
   readonly roomId: string;
-  /** The role in the W3C's "perfect negotiation". */
+  /** This participant's role in the W3C's "perfect negotiation". */
   readonly polite: boolean;
-  /** The participant already there; undefined: the room was empty. */
+  /** The participant already there, or undefined if the room was empty. */
   readonly peer: Participant | undefined;
 }
 
-/** What a connection tells, in the order it happened. */
+/** Something that happened in a call. */
 export type ConnectionEvent =
   | { readonly type: "peerJoined"; readonly peer: Participant }
   | { readonly type: "peerLeft"; readonly peer: Participant; readonly reason: LeaveReason }
@@ -36,11 +37,11 @@ export type ConnectionEvent =
   | { readonly type: "answer"; readonly sdp: string }
   | { readonly type: "candidate"; readonly candidate: RTCIceCandidateInit }
   | { readonly type: "error"; readonly error: DyadError }
-  /** The connection broke and the client is reconnecting; frames sent meanwhile wait. */
+  /** The connection broke and the client is reconnecting. Frames sent meanwhile wait. */
   | { readonly type: "reconnecting" }
   /**
-   * The client has reconnected. `resumed`: nothing was lost. Otherwise the seat is
-   * new, frames under way are lost, and the two negotiate again.
+   * The client has reconnected. `resumed` says whether no frame was lost. If not, this
+   * is a new session: frames under way are lost. Negotiate again.
    */
   | { readonly type: "reconnected"; readonly room: Room; readonly resumed: boolean };
 
@@ -50,7 +51,7 @@ const REASONS: ReadonlyMap<LeaveRoom_Reason, LeaveReason> = new Map([
   [LeaveRoom_Reason.REPLACED, "replaced"],
 ]);
 
-/** The event a frame tells; undefined for one that this client does not know. */
+/** The event of a frame from the server, or undefined if this client does not know it. */
 export function toEvent(frame: Frame): ConnectionEvent | undefined {
   const { event } = frame;
   switch (event.case) {
@@ -74,7 +75,7 @@ export function toEvent(frame: Frame): ConnectionEvent | undefined {
   }
 }
 
-/** What an acknowledged `join_room` says. */
+/** The room in a `join_room` acknowledgement. */
 export function toRoom(roomId: string, { polite, peer }: JoinRoom): Room {
   return { roomId, polite, peer: peer && toParticipant(peer) };
 }
@@ -83,10 +84,10 @@ function toParticipant(who: WireParticipant | undefined): Participant {
   return { userId: who?.userId ?? "", email: who?.email ?? "" };
 }
 
-/** A candidate for the wire; null, the W3C's end of candidates, is an empty one there. */
+/** The contract's form of a candidate. The W3C's end of candidates, null, becomes empty. */
 export function toWire(candidate: RTCIceCandidateInit | null): IceCandidate {
   const message = create(IceCandidateSchema, { candidate: candidate?.candidate ?? "" });
-  // In WebRTC a null is an absent field, and "" or 0 is not.
+  // In WebRTC, null means absent. "" and 0 do not.
   if (candidate?.sdpMid != null) message.sdpMid = candidate.sdpMid;
   if (candidate?.sdpMLineIndex != null) message.sdpMLineIndex = candidate.sdpMLineIndex;
   if (candidate?.usernameFragment != null) message.usernameFragment = candidate.usernameFragment;

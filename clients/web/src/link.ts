@@ -4,29 +4,29 @@ import type { Credentials } from "./credentials.js";
 import { DyadError, ended, lost, unreachable } from "./errors.js";
 import type { Frame, ListenResponse, Signaling } from "./gen/dyad/v1/signaling_pb.js";
 
-// The server beats every 10 s.
+// The server sends a heartbeat every 10 s.
 const SILENCE_MS = 15_000;
 
-// When a Send fails because the session has ended, Listen is about to say why.
+// If a Send fails because the session has ended, Listen will say why within this time.
 const REASON_MS = 1_000;
 
-/** Where links lead, as whom, and for how long. */
+/** How to reach the server. */
 export interface Route {
   readonly client: Client<typeof Signaling>;
-  /** The same, for a call that outlives its page. */
+  /** The same, for a request that continues after the page has unloaded. */
   readonly farewell: Client<typeof Signaling>;
   readonly credentials: Credentials;
   /** How long to try to reconnect. */
   readonly giveUpAfterMs: number;
 }
 
-/** One open Listen with its Sends: a stream both ways for as long as it lasts. */
+/** One Listen stream with its Send requests: together they carry frames in both directions. */
 export class Link {
   readonly #route: Route;
   readonly #abort: AbortController;
   #responses: AsyncIterator<ListenResponse> | undefined;
   #sessionId = "";
-  /** The token that opened this speaks for it until its end, on every Send. */
+  /** The token that opened the link, which every Send uses until the link ends. */
   #headers: HeadersInit = {};
   #failure: DyadError | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
@@ -38,14 +38,14 @@ export class Link {
   }
 
   /**
-   * Opens one; `abort` closes it, also while it is being opened.
+   * Opens a link. `abort` closes it, even while it is being opened.
    *
-   * @throws DyadError when there is none to be had.
+   * @throws DyadError if no link could be opened.
    */
   static async open(route: Route, abort: AbortController): Promise<Link> {
     const link = new Link(route, abort);
     try {
-      // The app may never give a token: closing the link ends that wait too.
+      // The app may never return a token. Closing the link ends that wait too.
       await Promise.race([link.#open(), aborted(abort.signal)]);
       return link;
     } catch (reason) {
@@ -55,13 +55,13 @@ export class Link {
     }
   }
 
-  /** Sends frames; with none, shows that this side lives. Have one under way at a time. */
+  /** Sends frames, or without frames answers a heartbeat. At most one send may be under way. */
   async send(frames: Frame[]): Promise<void> {
     const request = { sessionId: this.#sessionId, frames };
     await this.#route.client.send(request, { headers: this.#headers, signal: this.#abort.signal });
   }
 
-  /** Sends the last frames there are, even where the page is about to go; then closes. */
+  /** Sends the last frames, even if the page is about to unload, and closes the link. */
   async sendLast(frames: Frame[]): Promise<void> {
     const request = { sessionId: this.#sessionId, frames };
     const signal = AbortSignal.timeout(REASON_MS);
@@ -75,9 +75,10 @@ export class Link {
   }
 
   /**
-   * The frames of the next response; none: a heartbeat, to be answered.
+   * Resolves to the frames of the next response. Without frames it is a heartbeat, to be
+   * answered.
    *
-   * @throws DyadError when the link is over: why.
+   * @throws DyadError why the link has ended.
    */
   async receive(): Promise<Frame[]> {
     try {
@@ -87,7 +88,7 @@ export class Link {
     }
   }
 
-  /** A Send failed: what it means for the link. */
+  /** Ends the link after a Send failed, once Listen has had time to say why. */
   sendFailed(failure: DyadError): void {
     if (failure.code === "session_not_found" || failure.code === "aborted") {
       this.#afterwards ??= setTimeout(() => this.fail(failure), REASON_MS);
@@ -96,7 +97,7 @@ export class Link {
     }
   }
 
-  /** Ends the link with this. */
+  /** Ends the link with this error. */
   fail(failure: DyadError): void {
     this.#failure ??= failure;
     this.close();

@@ -1,20 +1,20 @@
-/** What the browser says of the network. */
+/** What to do when the browser reports a change of the network. */
 export interface NetworkWatcher {
-  /** It is gone, as far as the browser can tell. */
-  readonly went?: () => void;
-  /** It is back, and may be another one. */
-  readonly came: () => void;
+  /** The network is gone, as far as the browser can tell. */
+  readonly offline?: () => void;
+  /** The network is back. It may be another one. */
+  readonly online: () => void;
 }
 
-/** Tells the watcher until what this returns is called; outside of browsers, nothing. */
-export function watchNetwork({ went = () => undefined, came }: NetworkWatcher): () => void {
+/** Calls the watcher until the function returned is called. Outside of browsers, does nothing. */
+export function watchNetwork({ offline = () => undefined, online }: NetworkWatcher): () => void {
   if (typeof addEventListener !== "function") {
     return () => undefined;
   }
-  addEventListener("offline", went);
-  addEventListener("online", came);
+  addEventListener("offline", offline);
+  addEventListener("online", online);
   return () => {
-    removeEventListener("offline", went);
-    removeEventListener("online", came);
+    removeEventListener("offline", offline);
+    removeEventListener("online", online);
   };
 }

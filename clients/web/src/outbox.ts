@@ -1,21 +1,21 @@
 export interface OutboxOptions<F> {
-  /** What is to go out next; empty: nothing. */
+  /** Returns the next batch, empty if there is nothing to send. */
   readonly take: () => F[];
-  /** Sends one batch; an empty one is a heartbeat. */
+  /** Sends one batch. An empty batch is a heartbeat. */
   readonly send: (frames: F[]) => Promise<void>;
-  /** A batch could not be sent: nothing more will be. */
+  /** A batch could not be sent. Nothing more will be sent. */
   readonly failed: (reason: unknown) => void;
 }
 
 /**
- * Sends what there is over one connection, in order, one batch at a time.
+ * Sends batches over one connection, in order, one at a time.
  *
- * Calls in parallel may overtake each other, so what gathers while one is
- * under way goes out together in the next.
+ * Send requests in parallel may overtake each other. So frames that accumulate during
+ * one request go out together in the next.
  */
 export class Outbox<F> {
   readonly #options: OutboxOptions<F>;
-  #beatDue = false;
+  #heartbeatDue = false;
   #sending = false;
   #closed = false;
 
@@ -23,15 +23,15 @@ export class Outbox<F> {
     this.#options = options;
   }
 
-  /** There may be something to send. */
+  /** To be called when there may be something to send. */
   wake(): void {
     void this.#run();
   }
 
-  /** Shows that this side lives; whatever is to be sent, or under way, shows it too. */
-  beat(): void {
+  /** Sends an empty batch if nothing else is under way or waits: any batch has this effect. */
+  sendHeartbeat(): void {
     if (!this.#sending) {
-      this.#beatDue = true;
+      this.#heartbeatDue = true;
       this.wake();
     }
   }
@@ -48,8 +48,8 @@ export class Outbox<F> {
     try {
       while (!this.#closed) {
         const batch = this.#options.take();
-        if (batch.length === 0 && !this.#beatDue) break;
-        this.#beatDue = false;
+        if (batch.length === 0 && !this.#heartbeatDue) break;
+        this.#heartbeatDue = false;
         await this.#options.send(batch);
       }
     } catch (reason) {

@@ -1,10 +1,10 @@
 import type { ConnectionEvent } from "./events.js";
 import { watchNetwork } from "./network.js";
 
-// Shorter gaps mend by themselves.
+// Shorter gaps close by themselves.
 const GAP_MS = 3_000;
 
-/** Where a Peer says what the other one needs to hear; a Connection is one. */
+/** What a Peer needs to send to the other side. A Connection has it. */
 export interface PeerSignaling {
   sendOffer(sdp: string): void;
   sendAnswer(sdp: string): void;
@@ -12,36 +12,36 @@ export interface PeerSignaling {
 }
 
 export interface PeerOptions {
-  /** The role that the room gave. */
+  /** The role: `polite` of the room. */
   readonly polite: boolean;
-  /** A negotiation that began on this side failed. */
+  /** Called if a negotiation that began on this side failed. */
   readonly failed: (reason: unknown) => void;
 }
 
-/** What a Peer takes of a connection's events. */
+/** The events of a connection that a Peer needs. */
 export type NegotiationEvent = Extract<ConnectionEvent, { type: "offer" | "answer" | "candidate" }>;
 
 /**
  * Negotiates one RTCPeerConnection, from either side, by the W3C's "perfect
  * negotiation" (https://www.w3.org/TR/webrtc/#perfect-negotiation-example).
  *
- * In one thing it differs: the polite one sets what it offers only when that is
- * answered, so that it has nothing to roll back when the two offer at once.
- * Chromium shows and plays nothing more of the other one after a rollback.
+ * It differs in one thing: the polite side sets its own offer only when that is
+ * answered, so it has nothing to roll back when both sides offer at once. After a
+ * rollback, Chromium shows and plays no remote media any more.
  *
- * Adding a track, or a data channel, is what makes the offer. When the way to
- * the other one is lost, or the network another one, it asks for a new way (an
- * ICE restart).
+ * Adding a track or a data channel makes the offer. A Peer asks for an ICE restart when
+ * the path to the other side is lost, and when the network changes.
  */
 export class Peer {
   readonly #pc: RTCPeerConnection;
   readonly #signaling: PeerSignaling;
   readonly #options: PeerOptions;
   #makingOffer = false;
-  /** What the polite one offered, and sets once it is answered. */
+  /** The polite side's offer, to be set when it is answered. */
   #offered: RTCSessionDescriptionInit | undefined;
   #settingAnswer = false;
-  #held: RTCIceCandidateInit[] = [];
+  /** Candidates that arrived before the remote description. */
+  #early: RTCIceCandidateInit[] = [];
   readonly #unwatch: () => void;
   #gap: ReturnType<typeof setTimeout> | undefined;
 
@@ -52,10 +52,10 @@ export class Peer {
     pc.addEventListener("negotiationneeded", () => void this.#offer());
     pc.addEventListener("icecandidate", ({ candidate }) => this.#trickle(candidate));
     pc.addEventListener("iceconnectionstatechange", () => this.#mend());
-    this.#unwatch = watchNetwork({ came: () => pc.restartIce() });
+    this.#unwatch = watchNetwork({ online: () => pc.restartIce() });
   }
 
-  /** Takes what the other one said; rejects when the browser cannot use a description. */
+  /** Handles an event from the other side. Rejects if the browser cannot use a description. */
   async take(event: NegotiationEvent): Promise<void> {
     if (event.type === "candidate") {
       await this.#takeCandidate(event.candidate);
@@ -101,8 +101,8 @@ export class Peer {
   }
 
   #trickle(candidate: RTCIceCandidate | null): void {
-    // "" ends one generation of one media description, null all of them: one
-    // end is enough for the other side.
+    // "" ends one generation of one media description, null ends all of them. The other
+    // side needs only the last.
     if (candidate?.candidate === "" || this.#closed) {
       return;
     }
@@ -122,7 +122,7 @@ export class Peer {
     }
     this.#settingAnswer = type === "answer";
     try {
-      // Without a wait between the two, where an offer could come and roll back.
+      // Set both without a wait in between, in which an offer could arrive and roll back.
       const answered = type === "answer" ? this.#offered : undefined;
       await Promise.all([
         answered && pc.setLocalDescription(answered),
@@ -132,9 +132,9 @@ export class Peer {
       this.#settingAnswer = false;
       this.#offered = undefined;
     }
-    const held = this.#held;
-    this.#held = [];
-    await Promise.all(held.map((candidate) => this.#addCandidate(candidate)));
+    const early = this.#early;
+    this.#early = [];
+    await Promise.all(early.map((candidate) => this.#addCandidate(candidate)));
     if (type === "offer") {
       await pc.setLocalDescription();
       this.#describe(pc.localDescription);
@@ -143,7 +143,7 @@ export class Peer {
 
   async #takeCandidate(candidate: RTCIceCandidateInit): Promise<void> {
     if (this.#pc.remoteDescription === null) {
-      this.#held.push(candidate);
+      this.#early.push(candidate);
     } else {
       await this.#addCandidate(candidate);
     }
@@ -153,8 +153,8 @@ export class Peer {
     try {
       await this.#pc.addIceCandidate(candidate);
     } catch {
-      // It may belong to an offer that was passed over, or to a call before
-      // this one; and else it is one path fewer, which is no failed call.
+      // The candidate may belong to an ignored offer or to an earlier call. Otherwise
+      // there is one path fewer, and the call may still work.
     }
   }
 

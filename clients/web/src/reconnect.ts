@@ -1,10 +1,10 @@
 import { DyadError, type ErrorCode } from "./errors.js";
 
-// The longest wait before the first try, the second, and so on. The last one stands
-// for all that follow. Milliseconds.
+// The longest wait before the first try, the second, and so on, in milliseconds. The
+// last one is also for all later tries.
 const WAITS = [100, 250, 500, 1000, 2000, 4000];
 
-/** After these errors a client resumes. The value: if that is refused, it may join again. */
+/** After these errors a client resumes. The value says whether it joins again if that is refused. */
 const RECONNECTS: ReadonlyMap<ErrorCode, boolean> = new Map([
   ["unavailable", true],
   ["lost", true],
@@ -14,13 +14,13 @@ const RECONNECTS: ReadonlyMap<ErrorCode, boolean> = new Map([
   ["deadline_exceeded", false],
 ]);
 
-// A connection that lasted this long was no failed try, even if it carried no frame.
+// A connection that lasted this long was a success, even if no frame got through.
 const STEADY_MS = 5_000;
 
-// By then the server has released the seat of a person who hung up while disconnected.
+// After this time the server has released the seat of a user who hung up while disconnected.
 const LEAVING_MS = 15_000;
 
-/** What to do after a connection broke, or after a try to reconnect failed. */
+/** What to do after a connection broke or a try to reconnect failed. */
 export type Step =
   | { readonly kind: "resume" | "rejoin"; readonly afterMs: number }
   | { readonly kind: "end"; readonly failure: DyadError };
@@ -36,8 +36,8 @@ export interface Broken {
 /**
  * Decides whether, when and how to reconnect.
  *
- * A state machine without I/O: `now` is milliseconds of any clock. The table is
- * in docs/protocol.md.
+ * It is a state machine without I/O. `now` is in milliseconds, of any clock. The rules
+ * are the table in docs/protocol.md.
  */
 export class ReconnectPolicy {
   readonly #giveUpAfterMs: number;
@@ -50,14 +50,14 @@ export class ReconnectPolicy {
   #progress: bigint | undefined;
   #connectedAt = Number.NEGATIVE_INFINITY;
 
-  /** `newTokens`: whether the app gives a new token when one has expired. */
+  /** `newTokens` says whether the app can give a new token when one has expired. */
   constructor(giveUpAfterMs: number, newTokens: boolean, random: () => number = Math.random) {
     this.#giveUpAfterMs = giveUpAfterMs;
     this.#newTokens = newTokens;
     this.#random = random;
   }
 
-  /** The step after a connection broke. */
+  /** Returns the step after a connection broke. */
   broke(cause: DyadError, { resumable, progress }: Broken, now: number): Step {
     if (progress !== this.#progress || now - this.#connectedAt >= STEADY_MS) {
       this.#tries = 0;
@@ -69,7 +69,7 @@ export class ReconnectPolicy {
     return resumable && this.#mayReconnect(cause) ? this.#wait(cause, now) : { kind: "end", failure: cause };
   }
 
-  /** The step after a try failed. `leaving`: the person has hung up meanwhile. */
+  /** Returns the step after a try failed. `leaving` says whether the user has hung up. */
   failed(failure: DyadError, leaving: boolean, now: number): Step {
     const cause = this.#cause ?? failure;
     const refused = this.#kind === "resume" && failure.code === "aborted";
@@ -87,7 +87,7 @@ export class ReconnectPolicy {
     return this.#wait(failure, now);
   }
 
-  /** A try succeeded. */
+  /** Records that a try succeeded. */
   connected(now: number): void {
     this.#connectedAt = now;
   }

@@ -1,15 +1,15 @@
-// The bounds of docs/protocol.md. An acknowledgement is due at the latest
-// after the first two; past the second two, a side waits to be acknowledged.
+// The bounds of docs/protocol.md. An acknowledgement is due after the first two at the
+// latest. The last two are the most that may be unacknowledged.
 const ACK_FRAMES = 32n;
 const ACK_BYTES = 32 * 1024;
 const WINDOW_FRAMES = 256;
 const WINDOW_BYTES = 256 * 1024;
 
-// The server takes a larger message, but one that fills a slow uplink delays
-// the heartbeat behind it.
+// The server accepts larger messages, but a message that fills a slow uplink would
+// delay the next answer to a heartbeat.
 const BATCH_BYTES = 200 * 1024;
 
-/** What a session reads and writes of a frame. */
+/** The fields of a frame that a session reads and writes. */
 export interface Numbered {
   seq: bigint;
   ack: bigint;
@@ -23,45 +23,45 @@ interface Kept<F> {
 }
 
 /**
- * One participant's numbers in and out, and the frames the server may still lack.
+ * One participant's session: the numbers sent and received, and the frames to keep.
  *
- * Plain state, without I/O: the carrier asks it for the next batch of
- * frames. What goes out comes out of `take` in the order it went into `put`;
- * with `keep`, it is kept until it is acknowledged, and comes out again after
- * a `rewind`.
+ * It is plain state without I/O. The carrier asks it for the next batch of frames.
+ * `take` returns frames in the order of `put`. With `keep`, a frame is kept until it is
+ * acknowledged, and `take` returns it again after a `rewind`.
  */
 export class Session<F extends Numbered> {
   #last = 0n;
-  #takenIn = 0n;
-  /** The first `#written` of these are on their way, the others wait. */
+  #received = 0n;
+  /** The first `#written` of these have been sent. The others wait. */
   #kept: Kept<F>[] = [];
   #written = 0;
   #writtenBytes = 0;
   #keeping = false;
-  #acknowledged = 0n;
-  #unacknowledgedBytes = 0;
-  #answerDue = false;
+  /** The last acknowledgement that was sent. */
+  #ackSent = 0n;
+  #bytesSinceAck = 0;
+  #owesAck = false;
 
   /** The highest number received from the server. */
-  get takenIn(): bigint {
-    return this.#takenIn;
+  get received(): bigint {
+    return this.#received;
   }
 
   /** Grows with each frame that got through, in either direction. */
   get progress(): bigint {
-    return this.#takenIn + this.#last - BigInt(this.#kept.length);
+    return this.#received + this.#last - BigInt(this.#kept.length);
   }
 
-  /** Whether an acknowledgement is due, if need be in a frame that carries nothing else. */
+  /** Whether an acknowledgement is due, even without a frame to send. */
   get ackDue(): boolean {
     return (
-      this.#answerDue ||
+      this.#owesAck ||
       (this.#keeping &&
-        (this.#takenIn - this.#acknowledged >= ACK_FRAMES || this.#unacknowledgedBytes >= ACK_BYTES))
+        (this.#received - this.#ackSent >= ACK_FRAMES || this.#bytesSinceAck >= ACK_BYTES))
     );
   }
 
-  /** Whether what goes out is kept until it is acknowledged. */
+  /** Sets whether frames are kept until they are acknowledged. */
   keep(keeping: boolean): void {
     this.#keeping = keeping;
     if (!keeping) {
@@ -69,7 +69,7 @@ export class Session<F extends Numbered> {
     }
   }
 
-  /** Numbers a frame of `size` bytes for a later `take`; its number. */
+  /** Numbers a frame of `size` bytes for a later `take`. Returns the number. */
   put(frame: F, size: number): bigint {
     this.#last += 1n;
     frame.seq = this.#last;
@@ -77,7 +77,7 @@ export class Session<F extends Numbered> {
     return frame.seq;
   }
 
-  /** What is to go out next, together; empty: nothing may, or there is nothing. */
+  /** The next frames to send together. Empty if there are none, or none may be sent now. */
   take(): F[] {
     const batch: F[] = [];
     let bytes = 0;
@@ -100,25 +100,25 @@ export class Session<F extends Numbered> {
     return batch;
   }
 
-  /** The acknowledgement to send now. */
+  /** The acknowledgement to send. It counts as sent. */
   ack(): bigint {
-    this.#acknowledged = this.#takenIn;
-    this.#unacknowledgedBytes = 0;
-    this.#answerDue = false;
-    return this.#takenIn;
+    this.#ackSent = this.#received;
+    this.#bytesSinceAck = 0;
+    this.#owesAck = false;
+    return this.#received;
   }
 
-  /** Takes note of the number of a frame of `size` bytes from the server; 0 is none. */
+  /** Records the number of a frame of `size` bytes from the server. 0 means no number. */
   arrive(seq: bigint, size: number): Arrival {
     if (seq === 0n) return "new";
-    if (seq <= this.#takenIn) return "duplicate";
-    if (seq !== this.#takenIn + 1n) return "gap";
-    this.#takenIn = seq;
-    this.#unacknowledgedBytes += size;
+    if (seq <= this.#received) return "duplicate";
+    if (seq !== this.#received + 1n) return "gap";
+    this.#received = seq;
+    this.#bytesSinceAck += size;
     return "new";
   }
 
-  /** Forgets the frames that the server has received: all up to `seq`. */
+  /** Forgets the frames up to `seq`, which the server has received. */
   acknowledged(seq: bigint): void {
     const index = this.#kept.findIndex(({ frame }) => frame.seq > seq);
     const done = Math.min(index === -1 ? this.#kept.length : index, this.#written);
@@ -129,17 +129,17 @@ export class Session<F extends Numbered> {
   }
 
   /**
-   * Continues over another connection with a server that has received all up to
-   * `seq`: the rest comes out of `take` again, and an answer is due.
+   * Continues on another connection. The server has received the frames up to `seq`:
+   * `take` returns the others again, and an acknowledgement is due.
    *
-   * False when that was never sent, or is no longer kept.
+   * Returns false if frame `seq` was never sent, or the frame after it is no longer kept.
    */
   rewind(seq: bigint): boolean {
     this.acknowledged(seq);
     const next = this.#kept[0]?.frame.seq ?? this.#last + 1n;
     this.#written = 0;
     this.#writtenBytes = 0;
-    this.#answerDue = true;
+    this.#owesAck = true;
     return next === seq + 1n;
   }
 

@@ -13,26 +13,26 @@ const STATUSES: readonly [status: Code, code: ErrorCode, retryable: boolean][] =
   [Code.DeadlineExceeded, "deadline_exceeded", false],
   [Code.Aborted, "aborted", false],
   [Code.Unavailable, "unavailable", true],
-  // What connect-web says when a proxy or the network goes.
+  // connect-web reports these when a proxy or the network breaks.
   [Code.Unknown, "lost", true],
   [Code.Canceled, "lost", true],
   [Code.Unimplemented, "protocol", false],
 ];
 
 for (const [status, code, retryable] of STATUSES) {
-  test(`the status ${Code[status]} is "${code}" and ${retryable ? "worth" : "not worth"} another try`, () => {
+  test(`the status ${Code[status]} is "${code}" and ${retryable ? "retryable" : "not retryable"}`, () => {
     const failure = ended(new ConnectError("why", status));
     assert.equal(failure.code, code);
     assert.equal(failure.retryable, retryable);
   });
 }
 
-test("the server's own wish for when to come back is kept", () => {
+test("the time that the server asks to wait is in the error", () => {
   const going = new ConnectError("going away", Code.Unavailable, { "retry-after-ms": "750" });
   assert.equal(ended(going).retryAfterMs, 750);
 });
 
-test("a negative wish is not to come back, and ABORTED with it is a seat taken over", () => {
+test("a negative time to wait is final, and with ABORTED it means that the seat was taken over", () => {
   const never = { "retry-after-ms": "-1" };
   const taken = ended(new ConnectError("The same user joined.", Code.Aborted, never));
   assert.equal(taken.code, "taken_over");
@@ -45,7 +45,7 @@ test("a negative wish is not to come back, and ABORTED with it is a seat taken o
   }
 });
 
-test("a wish that is no number is none", () => {
+test("a time to wait that is not a number is ignored", () => {
   const going = new ConnectError("going away", Code.Unavailable, { "retry-after-ms": "soon" });
   assert.equal(ended(going).retryAfterMs, undefined);
 });

@@ -11,21 +11,21 @@ async function all<T>(queue: EventQueue<T>): Promise<T[]> {
   return values;
 }
 
-test("what was put before anybody asked comes in order, then the end", async () => {
+test("values that were put before they were read come in order, then the end", async () => {
   const queue = new EventQueue<number>();
   [1, 2, 3].forEach((value) => queue.put(value));
   queue.end(undefined);
   assert.deepEqual(await all(queue), [1, 2, 3]);
 });
 
-test("whoever waits gets what is put later", async () => {
+test("a reader that waits receives a value that is put later", async () => {
   const queue = new EventQueue<number>();
   const asked = queue[Symbol.asyncIterator]().next();
   queue.put(7);
   assert.deepEqual(await asked, { value: 7, done: false });
 });
 
-test("a failure is told after the last value", async () => {
+test("a failure is thrown after the last value", async () => {
   const queue = new EventQueue<number>();
   const values = queue[Symbol.asyncIterator]();
   queue.put(1);
@@ -34,7 +34,7 @@ test("a failure is told after the last value", async () => {
   await assert.rejects(values.next(), /gone/);
 });
 
-test("the first end is the one that counts", async () => {
+test("only the first end counts", async () => {
   const queue = new EventQueue<number>();
   queue.end(undefined);
   queue.end(new Error("late"));

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Outbox } from "../src/outbox.js";
 
-/** A connection on which each batch is under way until it is let go. */
+/** A connection on which each batch is under way until the test lets it arrive or fail. */
 class Way {
   readonly sent: string[][] = [];
   readonly failures: unknown[] = [];
@@ -15,7 +15,7 @@ class Way {
     this.outbox = new Outbox({
       take: () => this.#waiting.splice(0),
       send: (batch) => {
-        assert.equal(this.#underWay, undefined, "two at once");
+        assert.equal(this.#underWay, undefined, "two batches at once");
         this.sent.push(batch);
         this.#underWay = Promise.withResolvers();
         return this.#underWay.promise;
@@ -44,7 +44,7 @@ class Way {
   }
 }
 
-test("the first goes at once, and what gathers meanwhile goes together, in order", async () => {
+test("the first frame goes out at once, and the frames that wait meanwhile go out together, in order", async () => {
   const way = new Way();
   way.put("a", "b", "c");
   assert.deepEqual(way.sent, [["a"]]);
@@ -55,11 +55,11 @@ test("the first goes at once, and what gathers meanwhile goes together, in order
   way.outbox.close();
 });
 
-test("a heartbeat is an empty batch, and what waits stands in for it", async () => {
+test("a heartbeat is an empty batch, and frames that wait replace it", async () => {
   const way = new Way();
-  way.outbox.beat();
+  way.outbox.sendHeartbeat();
   assert.deepEqual(way.sent, [[]]);
-  way.outbox.beat();
+  way.outbox.sendHeartbeat();
   way.put("a");
   await way.arrives();
   assert.deepEqual(way.sent, [[], ["a"]]);
@@ -68,18 +68,18 @@ test("a heartbeat is an empty batch, and what waits stands in for it", async () 
   way.outbox.close();
 });
 
-test("what is under way as a heartbeat is due is the answer to it", async () => {
+test("a batch that is under way replaces a heartbeat", async () => {
   const way = new Way();
   way.put("a");
-  way.outbox.beat();
+  way.outbox.sendHeartbeat();
   await way.arrives();
   assert.deepEqual(way.sent, [["a"]]);
-  way.outbox.beat();
+  way.outbox.sendHeartbeat();
   assert.deepEqual(way.sent, [["a"], []]);
   way.outbox.close();
 });
 
-test("when one batch fails, that is said once and nothing more goes", async () => {
+test("a batch that fails is reported once, and nothing more is sent", async () => {
   const way = new Way();
   way.put("a", "b");
   await way.fails("gone");
@@ -88,7 +88,7 @@ test("when one batch fails, that is said once and nothing more goes", async () =
   assert.deepEqual(way.sent, [["a"]]);
 });
 
-test("what fails after the end is not said", async () => {
+test("a batch that fails after the end is not reported", async () => {
   const way = new Way();
   way.put("a");
   way.outbox.close();

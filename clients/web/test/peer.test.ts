@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Peer, type PeerSignaling } from "../src/peer.js";
 
-/** As a browser's: it refuses candidates until it knows the other side's description. */
+/** Like a browser's RTCPeerConnection, it refuses candidates before the remote description. */
 class Connection extends EventTarget {
   readonly signalingState = "stable";
   remoteDescription: RTCSessionDescriptionInit | null = null;
@@ -11,7 +11,7 @@ class Connection extends EventTarget {
   iceConnectionState: RTCIceConnectionState = "connected";
   restarts = 0;
   readonly taken: string[] = [];
-  /** Which descriptions it was given, in order. */
+  /** The descriptions that were set, in order. */
   readonly set: string[] = [];
   #offers = 0;
 
@@ -44,7 +44,7 @@ class Connection extends EventTarget {
     this.set.push(`local: ${description.sdp}`);
   }
 
-  /** As when a track was added; the offer is out when this resolves. */
+  /** Like adding a track. When this resolves, the offer has been sent. */
   async needsNegotiation(): Promise<void> {
     this.dispatchEvent(new Event("negotiationneeded"));
     await new Promise(setImmediate);
@@ -73,7 +73,7 @@ function peer(): { peer: Peer; connection: Connection; said: string[] } {
   return { peer: made, connection, said };
 }
 
-test("candidates that come before the offer are used after it, in order", async () => {
+test("candidates that arrive before the offer are added after it, in order", async () => {
   const { peer: bob, connection, said } = peer();
   await bob.take({ type: "candidate", candidate: { candidate: "first" } });
   await bob.take({ type: "candidate", candidate: { candidate: "second" } });
@@ -84,7 +84,7 @@ test("candidates that come before the offer are used after it, in order", async 
   assert.deepEqual(said, ["an answer"]);
 });
 
-test("the polite one sets its offer when that is answered", async () => {
+test("the polite side sets its offer when it is answered", async () => {
   const { peer: bob, connection, said } = peer();
   await connection.needsNegotiation();
   await connection.needsNegotiation();
@@ -93,7 +93,7 @@ test("the polite one sets its offer when that is answered", async () => {
   assert.deepEqual(connection.set, ["local: my offer 1", "remote: her answer"]);
 });
 
-test("where both offer at once the polite one has nothing to roll back, and offers again", async () => {
+test("when both sides offer at once, the polite side has nothing to roll back, and offers again", async () => {
   const { peer: bob, connection, said } = peer();
   await connection.needsNegotiation();
   await bob.take({ type: "offer", sdp: "her offer" });
@@ -104,7 +104,7 @@ test("where both offer at once the polite one has nothing to roll back, and offe
   assert.deepEqual(connection.set.slice(2), ["local: my offer 2", "remote: her answer"]);
 });
 
-test("an offer that comes while its own is being made is answered, and it offers again", async () => {
+test("the polite side answers an offer that arrives while it creates its own, and offers again", async () => {
   const { peer: bob, connection, said } = peer();
   const made = connection.needsNegotiation();
   await bob.take({ type: "offer", sdp: "her offer" });
@@ -113,13 +113,13 @@ test("an offer that comes while its own is being made is answered, and it offers
   assert.deepEqual(said, ["my offer 1", "an answer", "my offer 2"]);
 });
 
-test("when the way to the other one fails, a new one is asked for at once", () => {
+test("when the path to the peer fails, ICE restarts at once", () => {
   const { connection } = peer();
   connection.becomes("failed");
   assert.equal(connection.restarts, 1);
 });
 
-test("a gap of 3 s asks for a new way, and one that closes before does not", (context) => {
+test("ICE restarts after a gap of 3 s, but not after a shorter one", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const { connection } = peer();
   connection.becomes("disconnected");
@@ -132,7 +132,7 @@ test("a gap of 3 s asks for a new way, and one that closes before does not", (co
   assert.equal(connection.restarts, 1);
 });
 
-test("a call that is over asks for nothing", (context) => {
+test("ICE does not restart after the call is over", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const { peer: bob, connection } = peer();
   connection.becomes("disconnected");

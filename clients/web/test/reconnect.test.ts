@@ -10,7 +10,7 @@ function failure(code: ErrorCode, retryAfterMs?: number): DyadError {
   return new DyadError(code, code, false, retryAfterMs);
 }
 
-/** A policy after a connection broke by `cause` at time 0; its waits are the longest. */
+/** A policy whose connection broke with `cause` at time 0. Its random waits are the longest. */
 function broken(cause: ErrorCode, resumable = true): { policy: ReconnectPolicy; step: Step } {
   const policy = new ReconnectPolicy(60_000, true, () => 1);
   return { policy, step: policy.broke(failure(cause), { ...SEATED, resumable }, 0) };
@@ -41,43 +41,43 @@ for (const cause of REJOINS) {
 }
 
 for (const cause of ONLY_RESUMES) {
-  test(`after "${cause}" a seat that was released is the end`, () => {
+  test(`after "${cause}" the client does not join again if its seat was released`, () => {
     assert.equal(told(broken(cause).policy.failed(failure("aborted"), false, 0)), `end: ${cause}`);
   });
 }
 
 for (const cause of FINAL) {
-  test(`"${cause}" is the end`, () => {
+  test(`after "${cause}" the client does not reconnect`, () => {
     assert.equal(told(broken(cause).step), `end: ${cause}`);
   });
 }
 
-test("a seat that the same user took elsewhere is not taken back", () => {
+test("a client does not take back a seat that the same user took elsewhere", () => {
   assert.equal(told(broken("lost").policy.failed(failure("taken_over"), false, 0)), "end: taken_over");
 });
 
-test("an error that the server calls final is the end, of a connection and of a try", () => {
+test("after an error that the server calls final, the client neither resumes nor tries again", () => {
   const final = new DyadError("unavailable", "Do not reconnect.", false, undefined, true);
   assert.equal(told(new ReconnectPolicy(60_000, true).broke(final, SEATED, 0)), "end: unavailable");
   assert.equal(told(broken("lost").policy.failed(final, false, 0)), "end: unavailable");
 });
 
-test("an expired token is the end if the app gives no other", () => {
+test("an expired token is final if the app can give no other", () => {
   const policy = new ReconnectPolicy(60_000, false);
   assert.equal(told(policy.broke(failure("unauthenticated"), SEATED, 0)), "end: unauthenticated");
 });
 
-test("without a resume token the end comes at once", () => {
+test("without a resume token the client does not reconnect", () => {
   assert.equal(told(broken("lost", false).step), "end: lost");
 });
 
 for (const code of ["unauthenticated", "permission_denied", "room_not_found", "room_full"] as const) {
-  test(`a try that fails by "${code}" is the last`, () => {
+  test(`a try that fails with "${code}" is the last`, () => {
     assert.equal(told(broken("lost").policy.failed(failure(code), false, 0)), `end: ${code}`);
   });
 }
 
-test("a second refusal after joining again is the end", () => {
+test("a client that may not join again gives up", () => {
   const { policy } = broken("lost");
   policy.failed(failure("aborted"), false, 0);
   assert.equal(told(policy.failed(failure("aborted"), false, 0)), "end: aborted");
@@ -89,12 +89,12 @@ test("the longest wait grows with each try, to 4 s", () => {
   assert.deepEqual(steps.map(wait), [100, 250, 500, 1000, 2000, 4000, 4000, 4000]);
 });
 
-test("a wait is random and starts at nothing", () => {
+test("a wait is random, from 0", () => {
   const policy = new ReconnectPolicy(60_000, true, () => 0);
   assert.equal(wait(policy.broke(failure("lost"), SEATED, 0)), 0);
 });
 
-test("a wait is at least what the server asks for, and at most half as much again", () => {
+test("a wait is at least what the server asks for, and at most half as long again", () => {
   for (const [random, afterMs] of [
     [0, 600],
     [1, 900],
@@ -104,42 +104,42 @@ test("a wait is at least what the server asks for, and at most half as much agai
   }
 });
 
-test("a person who hung up and is refused has left, and the client does not join again", () => {
+test("after a hang-up, a client whose resume is refused does not join again", () => {
   const { policy } = broken("lost");
   assert.equal(told(policy.failed(failure("aborted"), true, 0)), "end: lost");
 });
 
-test("a hang-up is tried only as long as the server reserves the seat", () => {
+test("a client tries to deliver a hang-up only while the server reserves the seat", () => {
   const { policy } = broken("lost");
   assert.equal(told(policy.failed(failure("lost"), true, 14_000)), "resume");
   assert.equal(told(policy.failed(failure("lost"), true, 15_000)), "end: lost");
 });
 
-test("after the given time the last failure is the end", () => {
+test("after the time to give up, the client ends with the last failure", () => {
   const { policy } = broken("lost");
   assert.equal(told(policy.failed(failure("unavailable"), false, 59_000)), "resume");
   assert.equal(told(policy.failed(failure("unavailable"), false, 59_900)), "end: unavailable");
 });
 
-test("a connection that broke at once was a failed try: the waits grow on", () => {
+test("a connection that breaks at once was a failed try, so the waits grow", () => {
   const { policy } = broken("lost");
   policy.connected(1_000);
   assert.equal(wait(policy.broke(failure("lost"), SEATED, 5_999)), 250);
 });
 
-test("after a connection that lasted 5 s the waits start over", () => {
+test("after a connection that lasted 5 s, the waits start over", () => {
   const { policy } = broken("lost");
   policy.connected(1_000);
   assert.equal(wait(policy.broke(failure("lost"), SEATED, 6_000)), 100);
 });
 
-test("after a connection that carried a frame the waits start over", () => {
+test("after a connection that carried a frame, the waits start over", () => {
   const { policy } = broken("lost");
   policy.connected(1_000);
   assert.equal(wait(policy.broke(failure("lost"), { ...SEATED, progress: 8n }, 1_001)), 100);
 });
 
-test("connections that break at once, one after another, do not put off giving up", () => {
+test("connections that break at once do not delay giving up", () => {
   const { policy } = broken("lost");
   policy.connected(59_000);
   policy.broke(failure("lost"), SEATED, 59_001);

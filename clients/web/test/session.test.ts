@@ -21,7 +21,7 @@ function kept(...frames: string[]): Session<Said> {
 const words = (frames: Said[]): string[] => frames.map(({ what }) => what);
 const numbers = (frames: Said[]): number[] => frames.map(({ seq }) => Number(seq));
 
-test("frames are numbered from 1 and go out together, in order, once", () => {
+test("frames are numbered from 1, and sent together, in order and once", () => {
   const session = kept("a", "b");
   assert.deepEqual(numbers(session.take()), [1, 2]);
   assert.deepEqual(session.take(), []);
@@ -29,24 +29,24 @@ test("frames are numbered from 1 and go out together, in order, once", () => {
   assert.deepEqual(numbers(session.take()), [3]);
 });
 
-test("the last frame of a batch acknowledges what was taken in", () => {
+test("the last frame of a batch acknowledges what was received", () => {
   const session = kept("a", "b");
   session.arrive(1n, 10);
   session.arrive(2n, 10);
   assert.deepEqual(session.take().map(({ ack }) => ack), [0n, 2n]);
 });
 
-test("a number that was taken in before is a duplicate, and one too far a gap", () => {
+test("a number that was received before is a duplicate, and a number after the next is a gap", () => {
   const session = kept();
   assert.equal(session.arrive(1n, 10), "new");
   assert.equal(session.arrive(1n, 10), "duplicate");
   assert.equal(session.arrive(3n, 10), "gap");
   assert.equal(session.arrive(2n, 10), "new");
   assert.equal(session.arrive(0n, 10), "new");
-  assert.equal(session.takenIn, 2n);
+  assert.equal(session.received, 2n);
 });
 
-test("over another connection goes what the server lacks, with the numbers it had, then what is new", () => {
+test("after a rewind, frames that the server lacks are sent again with their numbers, then new ones", () => {
   const session = kept("a", "b", "c");
   session.take();
   session.put(said("d"), 10);
@@ -56,7 +56,7 @@ test("over another connection goes what the server lacks, with the numbers it ha
   assert.deepEqual(numbers(again), [2, 3, 4]);
 });
 
-test("what the server has acknowledged does not go again", () => {
+test("acknowledged frames are not sent again", () => {
   const session = kept("a", "b", "c");
   session.take();
   session.acknowledged(2n);
@@ -64,7 +64,7 @@ test("what the server has acknowledged does not go again", () => {
   assert.deepEqual(words(session.take()), ["c"]);
 });
 
-test("a server that lacks what was acknowledged, or has what was never sent, is out of step", () => {
+test("a rewind fails before a frame that was acknowledged, or after one that was never sent", () => {
   const session = kept("a", "b");
   session.take();
   session.acknowledged(2n);
@@ -74,13 +74,13 @@ test("a server that lacks what was acknowledged, or has what was never sent, is 
   assert.equal(other.rewind(7n), false);
 });
 
-test("an acknowledgement of what still waits does not lose it", () => {
+test("an acknowledgement of a frame that still waits does not lose it", () => {
   const session = kept("a");
   session.acknowledged(1n);
   assert.deepEqual(words(session.take()), ["a"]);
 });
 
-test("what is not to be kept goes once", () => {
+test("without keep, a frame is forgotten once it is sent", () => {
   const session = new Session<Said>();
   session.put(said("a"), 10);
   session.take();
@@ -88,7 +88,7 @@ test("what is not to be kept goes once", () => {
   assert.deepEqual(words(session.take()), ["b"]);
 });
 
-test("no more than 256 frames stand unacknowledged", () => {
+test("no more than 256 frames are unacknowledged", () => {
   const session = kept(...Array.from({ length: 300 }, (_, index) => `${index}`));
   assert.equal(session.take().length, 256);
   assert.deepEqual(session.take(), []);
@@ -96,7 +96,7 @@ test("no more than 256 frames stand unacknowledged", () => {
   assert.equal(session.take().length, 10);
 });
 
-test("no more than 256 KiB stand unacknowledged, and at most 200 KiB go together", () => {
+test("no more than 256 KiB are unacknowledged, and at most 200 KiB are sent together", () => {
   const session = kept();
   for (let index = 0; index < 10; index += 1) {
     session.put(said("large"), 60 * 1024);
@@ -108,13 +108,13 @@ test("no more than 256 KiB stand unacknowledged, and at most 200 KiB go together
   assert.equal(session.take().length, 1);
 });
 
-test("a frame larger than the bounds goes alone", () => {
+test("a frame larger than the bounds is sent alone", () => {
   const session = kept();
   session.put(said("huge"), 300 * 1024);
   assert.deepEqual(words(session.take()), ["huge"]);
 });
 
-test("an acknowledgement is due after 32 frames or 32 KiB, until one goes", () => {
+test("an acknowledgement is due after 32 frames or 32 KiB, until it is sent", () => {
   const session = kept();
   for (let seq = 1n; seq <= 31n; seq += 1n) session.arrive(seq, 10);
   assert.equal(session.ackDue, false);
@@ -129,7 +129,7 @@ test("an acknowledgement is due after 32 frames or 32 KiB, until one goes", () =
   assert.equal(session.ackDue, false);
 });
 
-test("after a resume an acknowledgement goes at once, even if there is nothing else to send", () => {
+test("after a rewind an acknowledgement is due, even without a frame to send", () => {
   const session = kept();
   session.arrive(1n, 10);
   session.rewind(0n);
@@ -138,7 +138,7 @@ test("after a resume an acknowledgement goes at once, even if there is nothing e
   assert.equal(session.ackDue, false);
 });
 
-test("progress grows with a frame that arrived and one that was acknowledged, not with one that waits", () => {
+test("progress grows with frames received and frames acknowledged, not with frames that wait", () => {
   const session = kept("a");
   const { progress } = session;
   session.take();

@@ -1,6 +1,6 @@
-// A page that says nothing unasked: creates a room and answers every
-// offer by an answer of the same text. Its tokens come from the standard input,
-// one a line; with --fixed the first is the only one. Says each event as JSON.
+// A participant that never sends by itself. It creates a room, and answers every offer
+// with an answer of the same text. It reads its tokens from standard input, one a line;
+// with --fixed it reads only one. It prints each event as JSON.
 
 import { createInterface } from "node:readline";
 

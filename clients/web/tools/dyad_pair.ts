@@ -1,4 +1,4 @@
-// One side of the scripted call of clients/INTEROP.md.
+// One side of the scripted call in clients/INTEROP.md. Another client plays the other side.
 
 import { parseArgs } from "node:util";
 
@@ -11,7 +11,7 @@ const PAUSE_MS = 10;
 const SCENARIOS = ["call", "cut", "glare", "full", "unknown", "badtoken"];
 type Role = "caller" | "callee";
 
-/** What failed, in a sentence. */
+/** The scenario did not go as written. The message says where. */
 class Failure extends Error {}
 
 function print(event: string, rest: Record<string, unknown> = {}): void {
@@ -22,7 +22,7 @@ function sdp(role: Role, kind: "offer" | "answer"): string {
   return ["v=0", `o=${role} 1 1 IN IP4 192.0.2.1`, `s=${kind} ☎`, "t=0 0", ""].join("\r\n");
 }
 
-/** Candidate `n` of `role`; the last one ends them. */
+/** Candidate `n` of `role`. After the last one comes the end of candidates. */
 function candidate(role: Role, n: number): RTCIceCandidateInit {
   const odd = n % 2 === 1;
   return n > CANDIDATES
@@ -35,7 +35,7 @@ function candidate(role: Role, n: number): RTCIceCandidateInit {
       };
 }
 
-/** Reads events one by one, prints them, and checks that each is the one that must come. */
+/** Reads events one by one, prints them, and checks that each is the expected one. */
 class Script {
   readonly #events: AsyncIterator<ConnectionEvent>;
   readonly #peer: Role;
@@ -70,7 +70,7 @@ class Script {
   async peerLeaves(): Promise<void> {
     const { reason } = await this.#next("peerLeft");
     print("peer_left", { reason: reason.toUpperCase() });
-    this.#same("why the other one left", reason, "left");
+    this.#same("the reason", reason, "left");
   }
 
   async leaves(): Promise<void> {
@@ -96,9 +96,9 @@ class Script {
         print("reconnecting");
       } else if (event?.type === "reconnected") {
         print("reconnected", { resumed: event.resumed });
-        this.#same("a seat that was resumed", `${event.resumed}`, "true");
+        this.#same("whether it was resumed", `${event.resumed}`, "true");
       } else {
-        throw new Failure(`${type} was to come, and ${event?.type ?? "nothing"} came.`);
+        throw new Failure(`${event?.type ?? "The end"} came instead of ${type}.`);
       }
     }
   }
@@ -157,12 +157,12 @@ async function play(connection: Connection, role: Role, scenario: string, roomId
   } else if (scenario === "call" || scenario === "cut") {
     await callOf(script, scenario === "cut" ? PAUSE_MS : 0);
   } else {
-    throw new Failure(`${scenario} was to be refused.`);
+    throw new Failure(`The server refused nothing in ${scenario}.`);
   }
 }
 
-/** Prints the refusal or the end that the scenario is about; false: it is about none. */
-function foreseen(scenario: string, reason: unknown): boolean {
+/** Prints the refusal or the end that the scenario expects. False: it expects another one. */
+function isExpected(scenario: string, reason: unknown): boolean {
   if (!(reason instanceof DyadError)) {
     return false;
   }
@@ -195,7 +195,7 @@ async function main(): Promise<void> {
     process.exit(2);
   }
   setTimeout(() => {
-    console.error(`It was not over after ${GIVE_UP_MS / 1000} s.`);
+    console.error(`The scenario was not over after ${GIVE_UP_MS / 1000} s.`);
     process.exit(1);
   }, GIVE_UP_MS).unref();
   let connection: Connection | undefined;
@@ -203,7 +203,7 @@ async function main(): Promise<void> {
     connection = await connect(given.target, given.token);
     await play(connection, role, given.scenario, given.room);
   } catch (reason) {
-    if (!foreseen(given.scenario, reason)) {
+    if (!isExpected(given.scenario, reason)) {
       console.error(reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason));
       process.exitCode = 1;
     }

@@ -8,7 +8,7 @@ const CANDIDATES = 3;
 
 const started = performance.now();
 
-/** Someone in the scripted call: says each step, and waits for what must come next. */
+/** A participant in the scripted call. It prints each step, and waits for the expected event. */
 class Participant {
   readonly #events: AsyncIterator<ConnectionEvent>;
 
@@ -29,8 +29,8 @@ class Participant {
   ): Promise<Extract<ConnectionEvent, { type: T }>> {
     const { value: event } = await within(this.#events.next(), `${this.name} waited for ${type}`);
     if (event?.type !== type) {
-      const told = event?.type === "error" ? `: ${event.error.message}` : "";
-      throw new Error(`${this.name} expected ${type} and was told ${event?.type ?? "no more"}${told}`);
+      const why = event?.type === "error" ? `: ${event.error.message}` : "";
+      throw new Error(`${this.name} expected ${type} and received ${event?.type ?? "the end"}${why}`);
     }
     return event as Extract<ConnectionEvent, { type: T }>;
   }
@@ -100,11 +100,11 @@ async function call(alice: Participant, bob: Participant): Promise<void> {
   await trickle(alice, bob);
   await trickle(bob, alice);
 
-  await within(alice.connection.leave(), "alice waited to be let go");
+  await within(alice.connection.leave(), "alice waited for her hang-up");
   alice.says("left");
   const { reason } = await bob.expects("peerLeft");
   bob.says(`was told that alice left (${reason})`);
-  await within(bob.connection.leave(), "bob waited to be let go");
+  await within(bob.connection.leave(), "bob waited for his hang-up");
   bob.says("left");
 }
 
@@ -122,7 +122,7 @@ async function main(): Promise<void> {
   }
   const open: Connection[] = [];
   const enter = async (name: string, ownToken: string): Promise<Participant> => {
-    const connection = await within(connect(url, ownToken), `${name} waited for a session`);
+    const connection = await within(connect(url, ownToken), `${name} waited for a connection`);
     open.push(connection);
     const participant = new Participant(name, connection);
     participant.says("connected");
