@@ -31,17 +31,17 @@ import kotlinx.coroutines.withTimeoutOrNull
 /** How long `close` waits until the last frames are written. */
 private val CLOSE = 1.seconds
 
-/** How long a try to reconnect waits for its answer. */
+/** How long a try to reconnect may take, from the token to the server's answer. */
 private val ANSWER = 8.seconds
 
-/** A server that sends nothing for this long is gone: a proxy may still answer pings for it. */
+/** A server that sends nothing for this long is gone, even if a proxy answers pings for it. */
 private val SILENCE = 25.seconds
 
 /**
  * A participant's connection to the server: enter a room, negotiate, hang up.
  *
  * [Dyad.connect] returns it. It connects when there is something to send, and reconnects by itself
- * if it has a resumable seat. It has one room at a time; after [leave] it may enter another. Any
+ * if it has a resumable seat. It has one room at a time. After [leave] it may enter another. Any
  * coroutine may use it.
  */
 public class Connection
@@ -52,7 +52,7 @@ internal constructor(
     private val token: suspend () -> String,
     whenOver: () -> Unit,
 ) {
-    // These are read and written with `signaling`'s lock held; `changes` then says so.
+    // Read and write these only with the lock of `signaling`. `changes` counts the writes.
     private val signaling = Signaling(ReconnectPolicy(giveUpAfter))
     private var hasNewNetwork = false
     private var closing = false
@@ -71,11 +71,11 @@ internal constructor(
     }
 
     /**
-     * The events of the call, each of them for one collector only.
+     * The events of the call. Each event goes to one collector only.
      *
      * Completes after [leave] and after [close].
      *
-     * @throws Ended when the connection ends otherwise.
+     * @throws Ended if the connection ends in any other way.
      */
     public val events: Flow<Event> = flow {
         while (true) {
@@ -111,7 +111,7 @@ internal constructor(
         enter(roomId, resumable)
 
     /**
-     * Hang up; returns when the server knows.
+     * Hang up. Returns when the server has acknowledged that, or has released the seat anyway.
      *
      * @throws Refused this connection is in no room.
      * @throws Ended the connection ended first.
@@ -121,7 +121,7 @@ internal constructor(
     }
 
     /**
-     * Send the peer an SDP offer. Waits only while too much is not written yet.
+     * Send the peer an SDP offer. Waits only while 1 MiB waits to be written.
      *
      * @throws Refused not in a room. A refusal by the server arrives as an event.
      * @throws Ended the connection is over.
@@ -129,7 +129,7 @@ internal constructor(
     public suspend fun sendOffer(sdp: String): Unit = send { setOffer(description(sdp)) }
 
     /**
-     * Send the peer an SDP answer. Waits only while too much is not written yet.
+     * Send the peer an SDP answer. Waits only while 1 MiB waits to be written.
      *
      * @throws Refused not in a room. A refusal by the server arrives as an event.
      * @throws Ended the connection is over.
@@ -137,9 +137,9 @@ internal constructor(
     public suspend fun sendAnswer(sdp: String): Unit = send { setAnswer(description(sdp)) }
 
     /**
-     * Send the peer an ICE candidate; an empty candidate means that all candidates were sent.
+     * Send the peer an ICE candidate. An empty candidate means that no more will follow.
      *
-     * Waits only while too much is not written yet.
+     * Waits only while 1 MiB waits to be written.
      *
      * @throws Refused not in a room. A refusal by the server arrives as an event.
      * @throws Ended the connection is over.
@@ -149,17 +149,16 @@ internal constructor(
     }
 
     /**
-     * Reconnect over a new network connection now, if there is a resumable seat.
+     * Reconnect now over a new network connection, if there is a resumable seat.
      *
-     * For an app that knows that the network changed: by itself, the client may take 13 seconds to
-     * notice.
+     * Call it when the network has changed. Otherwise the client may need 13 seconds to notice.
      */
     public fun networkChanged(): Unit = change { hasNewNetwork = hasSeat }
 
     /**
-     * End the connection after the frames that were sent have gone out.
+     * End the connection after the last frames are written.
      *
-     * Without a [leave] before, the peer sees a broken connection.
+     * Without a [leave] before, the peer sees a lost connection.
      */
     public suspend fun close() {
         change { closing = true }
@@ -196,7 +195,7 @@ internal constructor(
         change { end }?.let { throw it }
     }
 
-    /** After its scope is cancelled nothing can be sent, even before [job] has ended. */
+    /** After the scope is cancelled nothing can be sent, even before [job] has ended. */
     private fun checkNotCancelled() {
         if (job.isCancelled) throw closed()
     }
@@ -215,12 +214,12 @@ internal constructor(
                 is Step.HasLeft -> await { hasToWrite || closing }
                 is Step.Over -> return
             }
-            // Otherwise the next stream would use this one's network connection.
+            // Otherwise the next stream would use the network connection of the last one.
             channel.enterIdle()
         }
     }
 
-    /** Carry the session over one stream, to its end. */
+    /** Carry the session over one stream. Returns how the stream ended. */
     private suspend fun carry(): Ended =
         try {
             coroutineScope {
@@ -228,11 +227,11 @@ internal constructor(
                 val headers = headersWith(token)
                 launch { noticeSilence() }
                 SignalingCoroutineStub(channel).signal(requests(), headers).collect {
-                    change { takeIn(it.framesList) }
+                    change { receive(it.framesList) }
                 }
                 coroutineContext.cancelChildren()
             }
-            Ended(Status.Code.OK, "The server ended the call.")
+            Ended(Status.Code.OK, "The server ended the stream.")
         } catch (ended: Ended) {
             ended
         } catch (failure: StatusException) {
@@ -243,7 +242,7 @@ internal constructor(
             Ended(Status.Code.INTERNAL, "The client failed.", cause = failure)
         }
 
-    /** End a stream that is not answered in time, or whose network changed. */
+    /** End a stream if the resume is not answered in time, or when the network has changed. */
     private suspend fun watch() {
         withTimeoutOrNull(ANSWER) { await { !reconnecting || hasNewNetwork } }
             ?: throw Unavailable("The server did not answer in time.")
@@ -251,12 +250,13 @@ internal constructor(
         throw Unavailable("The network changed.")
     }
 
-    /** End a stream on which the server has fallen silent. */
+    /** End a stream when the server has fallen silent. */
     private suspend fun noticeSilence() {
         var known = -1L
         while (true) {
-            withTimeoutOrNull(SILENCE) { await { heard != known.also { known = heard } } }
-                ?: throw Unavailable("The server sent nothing for $SILENCE.")
+            withTimeoutOrNull(SILENCE) {
+                await { messagesReceived != known.also { known = messagesReceived } }
+            } ?: throw Unavailable("The server sent nothing for $SILENCE.")
         }
     }
 
@@ -278,12 +278,12 @@ internal constructor(
         }
     }
 
-    /** Wait until [condition] holds; the lock is held while it is asked. */
+    /** Wait until [condition] is true. It is evaluated with the lock. */
     private suspend fun await(condition: Signaling.() -> Boolean) {
         changes.first { synchronized(signaling) { signaling.condition() } }
     }
 
-    /** Act with the lock held, and wake everything that waits for a change. */
+    /** Run [act] with the lock, and wake every coroutine that waits for a change. */
     private inline fun <T> change(act: Signaling.() -> T): T =
         try {
             synchronized(signaling) { signaling.act() }

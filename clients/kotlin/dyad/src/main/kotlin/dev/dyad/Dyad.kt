@@ -17,7 +17,7 @@ private const val KEEPALIVE_TIMEOUT_SECONDS = 3L
 /**
  * The Kotlin client of Dyad: 1:1 call signaling for WebRTC.
  *
- * It carries offers, answers and ICE candidates between two participants; the WebRTC itself is up
+ * It carries offers, answers and ICE candidates between two participants. The WebRTC itself is up
  * to the app.
  */
 public object Dyad {
@@ -27,9 +27,9 @@ public object Dyad {
      * @param target the server, as gRPC names it: `host:port`.
      * @param scope the connection lives in it: the scope waits for its [close][Connection.close],
      *   and cancelling the scope ends it.
-     * @param credentials TLS, unless it is `InsecureChannelCredentials.create()`.
+     * @param credentials TLS by default; `InsecureChannelCredentials.create()` for plain text.
      * @param giveUpAfter how long to try to reconnect.
-     * @param token gives the app's JWT, each time a stream is opened.
+     * @param token returns the app's JWT. The client calls it each time it opens a stream.
      */
     public fun connect(
         target: String,
@@ -43,13 +43,13 @@ public object Dyad {
     }
 
     /**
-     * A connection over a [channel] of the app's, which stays the app's to shut down.
+     * A connection over a [channel] of the app. The app must shut the channel down itself.
      *
      * @param channel see [noticingFrozenServers] for how to build it.
      * @param scope the connection lives in it: the scope waits for its [close][Connection.close],
      *   and cancelling the scope ends it.
      * @param giveUpAfter how long to try to reconnect.
-     * @param token gives the app's JWT, each time a stream is opened.
+     * @param token returns the app's JWT. The client calls it each time it opens a stream.
      */
     public fun connect(
         channel: ManagedChannel,
@@ -60,10 +60,10 @@ public object Dyad {
 }
 
 /**
- * Let the channel notice within 13 seconds that the server froze, or that the network went.
+ * Let the channel notice a frozen server or a lost network within 13 seconds.
  *
- * It asks for a ping after 5 s of silence and for its answer within 3 s; gRPC for Java makes of the
- * first one 10 s, the least that it allows.
+ * It asks for a ping after 5 s of silence, answered within 3 s. gRPC for Java pings after 10 s at
+ * the earliest.
  */
 public fun <B : ManagedChannelBuilder<B>> ManagedChannelBuilder<B>.noticingFrozenServers(): B =
     keepAliveTime(KEEPALIVE_SECONDS, TimeUnit.SECONDS)

@@ -9,33 +9,33 @@ public sealed class DyadException(message: String, cause: Throwable? = null) :
 
 /** Why a frame was refused; the numbers are the contract's. */
 public enum class Refusal(internal val number: Int) {
-    /** Not said, or only a newer server says it. */
+    /** The server gave no reason, or one that only a newer server knows. */
     UNSPECIFIED(0),
 
     /** The frame breaks the contract. */
     INVALID_FRAME(1),
 
-    /** The room does not exist, or no longer. */
+    /** The room does not exist, or not any more. */
     ROOM_NOT_FOUND(2),
 
     /** The room has two participants already. */
     ROOM_FULL(3),
 
-    /** You are not in that room. */
+    /** This connection is not in that room. */
     NOT_IN_ROOM(4),
 
-    /** There is no peer in the room to receive this. */
+    /** There is no peer in the room to receive the frame. */
     PEER_ABSENT(5),
 }
 
 /**
  * The server refused a frame, which had no effect. The call goes on.
  *
- * Thrown where an answer is awaited (`create`, `join`, `leave`); an event where none is
- * (`sendOffer`, `sendAnswer`, `sendCandidate`).
+ * `create`, `join` and `leave` throw it. For `sendOffer`, `sendAnswer` and `sendCandidate`, which
+ * wait for no answer, it is an event.
  *
  * @property code for the program.
- * @property sentence for the person reading its log.
+ * @property sentence for the person who reads the log.
  */
 public class Refused(public val code: Refusal, public val sentence: String) :
     DyadException("$code: $sentence"), Event
@@ -44,7 +44,7 @@ public class Refused(public val code: Refusal, public val sentence: String) :
  * The connection is over. The kind of `Ended` says whether to connect again.
  *
  * @property code the gRPC status it ended with.
- * @property sentence for the person reading the log.
+ * @property sentence for the person who reads the log.
  * @property retryAfter how long the server asks to wait before connecting again. Add some jitter.
  *   Negative: do not connect again unless the user asks for it.
  */
@@ -72,7 +72,10 @@ internal constructor(sentence: String, retryAfter: Duration? = null, cause: Thro
 public class Forbidden internal constructor(sentence: String, cause: Throwable? = null) :
     Ended(Status.Code.PERMISSION_DENIED, sentence, cause = cause)
 
-/** A limit was exceeded: too large, too fast, or not read. Slow down, then reconnect. */
+/**
+ * The client exceeded a limit: a frame too large, too many frames, or events not read. Connect
+ * again, and send less.
+ */
 public class Overloaded
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
     Ended(Status.Code.RESOURCE_EXHAUSTED, sentence, true, retryAfter, cause)
@@ -83,14 +86,14 @@ internal constructor(sentence: String, retryAfter: Duration? = null, cause: Thro
     Ended(Status.Code.DEADLINE_EXCEEDED, sentence, false, retryAfter, cause)
 
 /**
- * Another connection of the same user took the seat (`retryAfter` is negative), or the two ends can
- * no longer be kept in step.
+ * Another connection of the same user took the seat (`retryAfter` is negative), or client and
+ * server are out of sync.
  */
 public class TakenOver
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
     Ended(Status.Code.ABORTED, sentence, false, retryAfter, cause)
 
-/** The server is going away or out of reach. Reconnect after `retryAfter`. */
+/** The server is stopping or out of reach. Connect again after `retryAfter`. */
 public class Unavailable
 internal constructor(
     sentence: String,

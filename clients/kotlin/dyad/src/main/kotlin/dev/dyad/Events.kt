@@ -9,17 +9,17 @@ package dev.dyad
 public data class Participant(val userId: String, val email: String = "")
 
 /**
- * A room that was entered.
+ * A room that this participant has entered.
  *
  * @property roomId what the other participant needs to join.
- * @property peer the participant already there; null: the room was empty.
- * @property polite the role in the W3C's "perfect negotiation".
+ * @property peer the participant already there, or null if the room was empty.
+ * @property polite this participant's role in the W3C's "perfect negotiation".
  */
 public data class Room(val roomId: String, val peer: Participant?, val polite: Boolean)
 
 /** Why the peer left; the numbers are the contract's. */
 public enum class Departure(internal val number: Int) {
-    /** Not said, or only a newer server says it. */
+    /** The server gave no reason, or one that only a newer server knows. */
     UNSPECIFIED(0),
 
     /** They hung up. */
@@ -28,11 +28,11 @@ public enum class Departure(internal val number: Int) {
     /** Their connection ended without a hang-up. */
     DISCONNECTED(2),
 
-    /** They lost the state of the call: they join again, and the two negotiate again. */
+    /** They lost the state of the call and join again. Negotiate again. */
     REPLACED(3),
 }
 
-/** What happens in a call: what [Connection.events] emits. */
+/** Something that happened in a call. [Connection.events] emits it. */
 public sealed interface Event
 
 /** The peer joined the room. */
@@ -48,15 +48,15 @@ public data class Offer(val sdp: String, val sender: Participant) : Event
 public data class Answer(val sdp: String, val sender: Participant) : Event
 
 /**
- * An ICE candidate, to send or received: the W3C's RTCIceCandidateInit.
+ * An ICE candidate, sent or received: the W3C's RTCIceCandidateInit.
  *
- * null is absent, which differs from empty and from 0.
+ * null means absent, which differs from empty and from 0.
  *
- * @property candidate the candidate-attribute; empty: no more will follow.
+ * @property candidate the candidate-attribute. Empty means that no more will follow.
  * @property sdpMid the `mid` of the media description it belongs to.
- * @property sdpMLineIndex that one's index, from 0.
+ * @property sdpMLineIndex the index of that media description, from 0.
  * @property usernameFragment the ICE username fragment of its generation.
- * @property sender who it came from; of no effect on one to send.
+ * @property sender the participant who sent it. Sending ignores it.
  */
 public data class Candidate(
     val candidate: String,
@@ -66,14 +66,14 @@ public data class Candidate(
     val sender: Participant? = null,
 ) : Event
 
-/** The connection broke and the client is reconnecting. Frames sent now go out afterwards. */
+/** The connection broke and the client is reconnecting. Frames sent meanwhile wait. */
 public data object Reconnecting : Event
 
 /**
- * The connection is back.
+ * The client has reconnected, and is in the room again.
  *
- * @property room where this participant is.
- * @property resumed nothing was lost. Otherwise the call starts over: frames under way are lost,
- *   and the two negotiate again.
+ * @property room that room, and who else is in it now.
+ * @property resumed whether no frame was lost. If not, this is a new session: frames under way are
+ *   lost. Negotiate again.
  */
 public data class Reconnected(val room: Room, val resumed: Boolean) : Event

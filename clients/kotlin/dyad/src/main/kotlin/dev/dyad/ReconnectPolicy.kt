@@ -9,32 +9,36 @@ import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 import kotlin.time.TimeSource
 
-/** The longest wait before the first try, the second …; the last one stands for all that follow. */
+/**
+ * The longest wait before the first try, the second, and so on. The last one is also for all later
+ * tries.
+ */
 private val WAITS = listOf(100, 250, 500, 1000, 2000, 4000).map { it.milliseconds }
 
-/** A stream that lasted this long was no failed try, even if it carried no frame. */
+/** A stream that lasted this long was a success, even if no frame got through. */
 private val STEADY = 5.seconds
 
 private const val NONE = -1L
 
 /** What to do about a connection that broke. */
 internal sealed interface Step {
-    /** After [wait], on a new stream, take the reserved seat again. */
+    /** After [wait], take back the reserved seat, on a new stream. */
     data class Resume(val wait: Duration) : Step
 
-    /** After [wait], on a new stream and in a new session, join the room again. */
+    /** After [wait], join the room again, on a new stream and in a new session. */
     data class Rejoin(val wait: Duration) : Step
 
     /** The app was leaving, and the seat is released. */
     data object HasLeft : Step
 
-    /** It is over. */
+    /** The connection is over. */
     data class Over(val end: Ended) : Step
 }
 
 /**
- * Whether, when and how to reconnect: the table in docs/protocol.md. A state machine without I/O:
- * the time and the random numbers are handed in.
+ * Decides whether, when and how to reconnect, by the table in docs/protocol.md.
+ *
+ * A state machine without I/O: the time and the random numbers are handed in.
  */
 internal class ReconnectPolicy(
     private val giveUpAfter: Duration,
@@ -56,7 +60,7 @@ internal class ReconnectPolicy(
     private var connectedAt = time.markNow()
     private var deadline: ComparableTimeMark = connectedAt
 
-    /** The room with the seat; empty: there is none. */
+    /** The room with the seat, or empty. */
     var roomId: String = ""
         private set
 
@@ -73,7 +77,7 @@ internal class ReconnectPolicy(
     val reconnecting: Boolean
         get() = phase != Phase.CONNECTED
 
-    /** The server's `join_room` says that this participant is in a room. */
+    /** Record the server's `join_room`: this participant is in a room. */
     fun seated(joined: Frame) {
         roomId = joined.roomId
         token = joined.joinRoom.resumeToken
@@ -83,23 +87,23 @@ internal class ReconnectPolicy(
         connectedAt = time.markNow()
     }
 
-    /** This participant has left its room. */
+    /** Record that this participant has left its room. */
     fun left() {
         roomId = ""
         token = ""
         phase = Phase.CONNECTED
     }
 
-    /** The only frame to write before the server has answered a resume. */
-    fun resumeFrame(takenIn: Long): Frame =
+    /** The first frame on a new stream. Nothing else may be sent until the server answers it. */
+    fun resumeFrame(received: Long): Frame =
         Frame.newBuilder()
             .setRoomId(roomId)
-            .setAck(takenIn)
+            .setAck(received)
             .setJoinRoom(JoinRoom.newBuilder().setResumable(true).setResumeToken(token))
             .build()
 
     /**
-     * A stream ended with [end].
+     * Decide what follows after a stream ended with [end].
      *
      * @param progress grows with each frame that got through, in either direction.
      * @param leaving whether a `leave_room` waits for its answer.

@@ -3,25 +3,26 @@ package dev.dyad
 import dev.dyad.v1.Frame
 import dev.dyad.v1.SignalRequest
 
-/** Past this, frames that wait go out in more than one message. */
+/** The most that goes into one message. A larger frame has a message of its own. */
 private const val MESSAGE_BYTES = 200 * 1024
 
 /** What a frame adds to a message besides its own bytes: its tag, its length, its `ack`. */
 internal const val FRAME_OVERHEAD = 24
 
-/** Acknowledge at the latest after this much (docs/protocol.md). */
+/** A side acknowledges after this much at the latest (docs/protocol.md). */
 private const val ACK_FRAMES = 32
 private const val ACK_BYTES = 32 * 1024
 
-/** The most frames and bytes that may be unacknowledged (docs/protocol.md). */
+/** The most that may be unacknowledged (docs/protocol.md). */
 private const val UNACKNOWLEDGED_FRAMES = 256
 private const val UNACKNOWLEDGED_BYTES = 256 * 1024
 
 /**
- * This side of a session: numbers in, numbers out, and what is yet to be written.
+ * One participant's session: the numbers sent and received, and the frames that wait to be written
+ * or to be acknowledged.
  *
- * Plain state, without I/O and for one thread at a time. It knows nothing of the stream that
- * carries it, so it can go on over another one.
+ * It is plain state without I/O, for one thread at a time. It does not know the stream that carries
+ * it, so it can continue on another stream.
  */
 internal class Session {
     private class Kept(val frame: Frame) {
@@ -40,21 +41,21 @@ internal class Session {
     private var interrupted = false
     private var resumable = false
 
-    /** The highest number received from the server; the `ack` to send. */
-    var takenIn: Long = 0
+    /** The highest number received from the server, which is the `ack` to send. */
+    var received: Long = 0
         private set
 
     private var acknowledged = 0L
 
-    /** Grows with each frame that got through, either way. */
+    /** Grows with each frame that got through, in either direction. */
     val progress: Long
-        get() = takenIn + acknowledged
+        get() = received + acknowledged
 
-    /** How much was [put] and is not yet out of [take]. */
+    /** The size of the frames that were [put] and wait for [take]. */
     var waitingBytes: Int = 0
         private set
 
-    /** Number [frame] and keep it for the next [take]; returns its number. */
+    /** Number [frame] and keep it for the next [take]. Returns its number. */
     fun put(frame: Frame.Builder): Long {
         val kept = Kept(frame.setSeq(next).build())
         if (kept.frame.hasJoinRoom()) resumable = kept.frame.joinRoom.resumable
@@ -63,7 +64,7 @@ internal class Session {
         return next++
     }
 
-    /** What to write next, in order, up to the size of a message; null: nothing at present. */
+    /** The next message to write, or null if nothing may be written at present. */
     fun take(): SignalRequest? {
         opening?.let {
             opening = null
@@ -75,7 +76,7 @@ internal class Session {
         while (waiting.isNotEmpty()) {
             val kept = waiting.first()
             if (frames.isNotEmpty() && bytes + kept.bytes > MESSAGE_BYTES) break
-            if (resumable && !mayStandUnacknowledged(kept)) break
+            if (resumable && !mayWrite(kept)) break
             waiting.removeFirst()
             if (resumable) {
                 unacknowledged.addLast(kept)
@@ -89,51 +90,54 @@ internal class Session {
         owesAnswer = false
         if (frames.isEmpty() && !ackIsDue()) return if (answers) message(frames) else null
         val last = frames.removeLastOrNull()?.toBuilder() ?: Frame.newBuilder()
-        frames += last.setAck(takenIn).build()
+        frames += last.setAck(received).build()
         framesSinceAck = 0
         bytesSinceAck = 0
         owesAck = false
         return message(frames)
     }
 
-    /** A heartbeat came: the next message answers it, whatever it carries. */
+    /** Record that a heartbeat arrived. The next message answers it, whatever that carries. */
     fun heartbeat() {
         owesAnswer = true
     }
 
-    /** What [take] gave is written: it answers the heartbeats that came meanwhile. */
+    /**
+     * Record that the message from [take] was written. It has also answered the heartbeats that
+     * arrived during the write.
+     */
     fun wrote() {
         owesAnswer = false
     }
 
     /**
-     * Take note of the numbers of a frame from the server.
+     * Record the numbers of a frame from the server.
      *
-     * @return whether to act on it; false: it is a repeat.
-     * @throws TakenOver a frame in between is missing.
+     * @return false if the frame is a repeat, to be ignored.
+     * @throws TakenOver a frame before it is missing.
      */
     fun arrive(frame: Frame): Boolean {
         acknowledged(frame.ack)
         if (frame.seq == 0L) return true
-        if (frame.seq <= takenIn) return false
-        if (frame.seq != takenIn + 1) {
+        if (frame.seq <= received) return false
+        if (frame.seq != received + 1) {
             throw TakenOver(
-                "Number ${frame.seq} came from the server; number ${takenIn + 1} was next."
+                "The server sent frame ${frame.seq}, but frame ${received + 1} was next."
             )
         }
-        takenIn = frame.seq
+        received = frame.seq
         framesSinceAck += 1
         bytesSinceAck += frame.serializedSize
         return true
     }
 
-    /** On a new stream, let [frame] be all that is written until [resume]. */
+    /** Start a new stream, on which [frame] is the only frame until [resume]. */
     fun interrupt(frame: Frame) {
         opening = frame
         interrupted = true
     }
 
-    /** Continue after [acknowledged], the last number the server received. */
+    /** Continue after frame [acknowledged], the last one that the server has received. */
     fun resume(acknowledged: Long) {
         acknowledged(acknowledged)
         while (unacknowledged.isNotEmpty()) {
@@ -146,8 +150,8 @@ internal class Session {
         owesAck = true
     }
 
-    /** Keep nothing for a resume any more: there will be none. */
-    fun letGo() {
+    /** Stop keeping frames: there will be no resume. */
+    fun stopKeeping() {
         resumable = false
         unacknowledged.clear()
         unacknowledgedBytes = 0
@@ -160,7 +164,7 @@ internal class Session {
         }
     }
 
-    private fun mayStandUnacknowledged(kept: Kept): Boolean =
+    private fun mayWrite(kept: Kept): Boolean =
         unacknowledged.isEmpty() ||
             unacknowledged.size < UNACKNOWLEDGED_FRAMES &&
                 unacknowledgedBytes + kept.bytes <= UNACKNOWLEDGED_BYTES

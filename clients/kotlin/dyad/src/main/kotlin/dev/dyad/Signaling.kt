@@ -6,20 +6,21 @@ import dev.dyad.v1.SignalRequest
 import kotlin.time.Duration.Companion.milliseconds
 import kotlinx.coroutines.CompletableDeferred
 
-/** Past this many bytes not yet written, `send…` waits. */
+/** While more bytes than this wait to be written, `send…` waits. */
 private const val OUTBOX_BYTES = 1024 * 1024
 
 /**
- * More events than this may not wait to be collected. If reading stopped, heartbeats would go
- * unanswered, so the connection ends instead.
+ * If more events than this wait for the app, the connection ends. It cannot stop reading instead,
+ * because then heartbeats would go unanswered.
  */
 private const val INBOX_BYTES = 1024 * 1024
 
 /**
- * What a participant's connection knows: which room it is in, what it asked and was not answered,
- * what happened and was not collected.
+ * The state of a participant's connection: its room, the frames that wait for an answer, and the
+ * events that wait for the app.
  *
- * Plain state, without I/O and for one thread at a time: frames in, events and frames out.
+ * It is plain state without I/O, for one thread at a time. It receives frames, and returns events
+ * and frames to send.
  */
 internal class Signaling(private val policy: ReconnectPolicy) {
     private class Waiting(val event: Event, val bytes: Int)
@@ -31,11 +32,11 @@ internal class Signaling(private val policy: ReconnectPolicy) {
     private var roomId = ""
     private var leaveSeq: Long? = null
 
-    /** It left a room, and entered no other one. */
+    /** Whether this participant has left its room and entered no other. */
     var left: Boolean = false
         private set
 
-    /** How it ended; null: it did not. */
+    /** How the connection ended, or null while it goes on. */
     var end: Ended? = null
         private set
 
@@ -43,12 +44,12 @@ internal class Signaling(private val policy: ReconnectPolicy) {
     val hasSeat: Boolean
         get() = policy.hasSeat
 
-    /** Whether the connection broke and is not back yet. */
+    /** Whether the connection broke and the client has not reconnected yet. */
     val reconnecting: Boolean
         get() = policy.reconnecting
 
     /** Grows with each message from the server. */
-    var heard: Long = 0
+    var messagesReceived: Long = 0
         private set
 
     val mayPut: Boolean
@@ -60,27 +61,27 @@ internal class Signaling(private val policy: ReconnectPolicy) {
     val hasEvent: Boolean
         get() = inbox.isNotEmpty()
 
-    /** The next event to tell the app; null: none at present. */
+    /** The next event for the app, or null if there is none at present. */
     fun nextEvent(): Event? =
         inbox.removeFirstOrNull()?.let {
             inboxBytes -= it.bytes
             it.event
         }
 
-    /** What to write next; null: nothing at present. */
+    /** The next message to write, or null if there is none at present. */
     fun nextRequest(): SignalRequest? = session.take()
 
-    /** What [nextRequest] gave is written. */
+    /** Record that the message from [nextRequest] was written. */
     fun wrote(): Unit = session.wrote()
 
-    /** The room this participant is in, for a frame to name. */
+    /** The id of the room that this participant is in. */
     fun room(): String {
         end?.let { throw it }
         if (roomId.isEmpty()) throw Refused(Refusal.NOT_IN_ROOM, "This connection is in no room.")
         return roomId
     }
 
-    /** Send [frame], where [reply] is to be told the server's answer; returns its number. */
+    /** Send [frame] and complete [reply] with the server's answer. Returns the frame's number. */
     fun ask(frame: Frame.Builder, reply: CompletableDeferred<Frame>): Long {
         end?.let { throw it }
         val seq = session.put(frame)
@@ -89,39 +90,39 @@ internal class Signaling(private val policy: ReconnectPolicy) {
         return seq
     }
 
-    /** [reply] waits for the answer to number [seq] no longer. */
+    /** Stop waiting for the answer to frame [seq] with [reply]. */
     fun forget(seq: Long, reply: CompletableDeferred<Frame>) {
         replies.remove(seq, reply)
     }
 
     /** Send [frame] to the peer. */
     fun send(frame: Frame.Builder) {
-        // Joining again starts a new call: this frame belongs to the old one.
+        // The client is joining again, in a new session: this frame belongs to the old one.
         if (!policy.rejoining) session.put(frame)
     }
 
     /**
-     * Act on a message from the server.
+     * Process a message from the server.
      *
-     * @throws Ended the stream cannot go on.
+     * @throws Ended the stream must end.
      */
-    fun takeIn(frames: List<Frame>) {
-        heard += 1
+    fun receive(frames: List<Frame>) {
+        messagesReceived += 1
         if (frames.isEmpty()) session.heartbeat()
-        frames.forEach(::takeIn)
+        frames.forEach(::receive)
         if (inboxBytes > INBOX_BYTES) {
-            throw Overloaded("The app took no events until 1 MiB of them waited.", -1.milliseconds)
+            throw Overloaded("The app left 1 MiB of events waiting.", -1.milliseconds)
         }
     }
 
-    private fun takeIn(frame: Frame) {
+    private fun receive(frame: Frame) {
         if (policy.resuming) {
-            if (!frame.joinRoom.resumed) throw TakenOver("The server did not give the seat back.")
+            if (!frame.joinRoom.resumed) throw TakenOver("The server did not resume the seat.")
             policy.seated(frame)
             session.resume(frame.ack)
-            tell(Reconnected(frame.toRoom(), resumed = true))
-        } else if (session.arrive(frame) && !(frame.replyTo > 0 && takeInAnswer(frame))) {
-            frame.toEvent()?.let { tell(it, frame.serializedSize + FRAME_OVERHEAD) }
+            queue(Reconnected(frame.toRoom(), resumed = true))
+        } else if (session.arrive(frame) && !(frame.replyTo > 0 && receiveAnswer(frame))) {
+            frame.toEvent()?.let { queue(it, frame.serializedSize + FRAME_OVERHEAD) }
         }
     }
 
@@ -131,8 +132,8 @@ internal class Signaling(private val policy: ReconnectPolicy) {
         val step = policy.broke(end, session.progress, leaving = leaveSeq != null)
         when (step) {
             is Step.Resume -> {
-                session.interrupt(policy.resumeFrame(session.takenIn))
-                if (wasConnected) tell(Reconnecting)
+                session.interrupt(policy.resumeFrame(session.received))
+                if (wasConnected) queue(Reconnecting)
             }
             is Step.Rejoin -> {
                 session = Session()
@@ -154,22 +155,22 @@ internal class Signaling(private val policy: ReconnectPolicy) {
         return step
     }
 
-    /** It is over, with [how]; the first one stays. */
+    /** End the connection with [how], unless it has ended before. */
     fun finish(how: Ended) {
         end = end ?: how
         fail(how)
     }
 
-    /** Act on what answers a frame of this side's; false: it is an event for the app. */
-    private fun takeInAnswer(frame: Frame): Boolean {
-        // The answer counts even if its caller has been cancelled.
+    /** Process the answer to a frame. Returns false if it is an event for the app. */
+    private fun receiveAnswer(frame: Frame): Boolean {
+        // The answer counts even if the function no longer waits.
         if (frame.replyTo == leaveSeq) leaveSeq = null
         if (frame.hasJoinRoom()) enter(frame)
         else if (frame.hasLeaveRoom()) leave()
         else if (policy.rejoining) {
             val refused = frame.toRefused()
             throw TakenOver(
-                "The seat is lost, and the room is closed: ${refused.message}",
+                "The seat is lost, and joining again failed: ${refused.message}",
                 cause = refused,
             )
         }
@@ -181,21 +182,21 @@ internal class Signaling(private val policy: ReconnectPolicy) {
     private fun enter(joined: Frame) {
         val again = policy.rejoining
         policy.seated(joined)
-        if (!policy.hasSeat) session.letGo()
+        if (!policy.hasSeat) session.stopKeeping()
         roomId = joined.roomId
         left = false
-        if (again) tell(Reconnected(joined.toRoom(), resumed = false))
+        if (again) queue(Reconnected(joined.toRoom(), resumed = false))
     }
 
     private fun leave() {
         policy.left()
-        session.letGo()
+        session.stopKeeping()
         leaveSeq = null
         roomId = ""
         left = true
     }
 
-    private fun tell(event: Event, bytes: Int = 0) {
+    private fun queue(event: Event, bytes: Int = 0) {
         inbox += Waiting(event, bytes)
         inboxBytes += bytes
     }

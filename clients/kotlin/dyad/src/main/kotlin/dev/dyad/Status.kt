@@ -7,7 +7,7 @@ import kotlin.time.Duration.Companion.milliseconds
 private val RETRY_AFTER: Metadata.Key<String> =
     Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER)
 
-/** What a gRPC status, with the [trailers] it came with, says of a connection. */
+/** The end of a connection that a gRPC status and its [trailers] describe. */
 internal fun Status.toEnded(trailers: Metadata?): Ended {
     val sentence = description ?: cause?.message.orEmpty()
     val retryAfter = trailers?.get(RETRY_AFTER)?.toIntOrNull()?.milliseconds
@@ -18,7 +18,7 @@ internal fun Status.toEnded(trailers: Metadata?): Ended {
         Status.Code.DEADLINE_EXCEEDED -> TimedOut(sentence, retryAfter, cause)
         Status.Code.ABORTED -> TakenOver(sentence, retryAfter, cause)
         Status.Code.UNAVAILABLE,
-        // What a network or a proxy makes of a connection that it drops.
+        // Networks and proxies that drop a connection cause these.
         Status.Code.CANCELLED,
         Status.Code.INTERNAL,
         Status.Code.UNKNOWN -> Unavailable(sentence, retryAfter, cause, code)

@@ -8,10 +8,10 @@ private val AUTHORIZATION: Metadata.Key<String> =
     Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER)
 
 /**
- * The headers of a stream, with the JWT that the app gives.
+ * The headers of a stream, with the app's JWT.
  *
- * @throws Unavailable the app gave none.
- * @throws Unauthenticated no header may carry it.
+ * @throws Unavailable the app could not get a token.
+ * @throws Unauthenticated the token has characters that a header must not have.
  */
 internal suspend fun headersWith(token: suspend () -> String): Metadata {
     val jwt =
@@ -19,10 +19,10 @@ internal suspend fun headersWith(token: suspend () -> String): Metadata {
             token()
         } catch (failure: Exception) {
             currentCoroutineContext().ensureActive()
-            throw Unavailable("The app gave no token.", cause = failure)
+            throw Unavailable("The app could not get a token.", cause = failure)
         }
     if (jwt.any { it !in ' '..'~' }) {
-        throw Unauthenticated("The token has characters that no header may have.")
+        throw Unauthenticated("The token has characters that a header must not have.")
     }
     return Metadata().apply { put(AUTHORIZATION, "Bearer $jwt") }
 }

@@ -4,7 +4,7 @@ import dev.dyad.v1.Frame
 import dev.dyad.v1.IceCandidate
 import dev.dyad.v1.Participant as WireParticipant
 
-/** The event of a frame from the server; null: this client does not know it. */
+/** The event of a frame from the server, or null if this client does not know it. */
 internal fun Frame.toEvent(): Event? =
     when (eventCase) {
         Frame.EventCase.JOIN_ROOM -> PeerJoined(sender.toParticipant())
@@ -22,11 +22,11 @@ internal fun Frame.toEvent(): Event? =
         null -> null
     }
 
-/** The room in the `join_room` that answers this participant's own. */
+/** The room in a `join_room` acknowledgement. */
 internal fun Frame.toRoom(): Room =
     Room(roomId, if (joinRoom.hasPeer()) joinRoom.peer.toParticipant() else null, joinRoom.polite)
 
-/** The refusal in an `error`. */
+/** The refusal in an `error` frame. */
 internal fun Frame.toRefused(): Refused =
     Refused(
         Refusal.entries.find { it.number == error.codeValue } ?: Refusal.UNSPECIFIED,

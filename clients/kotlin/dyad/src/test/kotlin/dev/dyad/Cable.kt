@@ -9,7 +9,7 @@ import java.net.Socket
 import java.util.concurrent.CopyOnWriteArrayList
 import kotlin.concurrent.thread
 
-/** The network between a client and [serverPort], for a test to cut: a TCP proxy. */
+/** A TCP proxy between a client and the server at [serverPort], which a test can cut. */
 internal class Cable(private val serverPort: Int) : AutoCloseable {
     private class Line(val near: Socket, val far: Socket, @Volatile var silent: Boolean = false)
 
@@ -42,7 +42,7 @@ internal class Cable(private val serverPort: Int) : AutoCloseable {
         isCut = false
     }
 
-    /** Lose without a word all that goes over what is connected now. */
+    /** Drop everything on the open connections, without closing them. */
     fun silence(): Unit = lines.forEach { it.silent = true }
 
     override fun close() {
@@ -78,7 +78,7 @@ internal class Cable(private val serverPort: Int) : AutoCloseable {
         } catch (_: IOException) {
             // Cut.
         }
-        // While the network is down, the other side does not learn of an end.
+        // A silent network does not tell the other side that the connection has ended.
         if (!line.silent) drop(line)
     }
 

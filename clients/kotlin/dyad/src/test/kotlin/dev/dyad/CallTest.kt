@@ -22,7 +22,7 @@ private const val NO_ROOM = "11111111-1111-4111-8111-111111111111"
 
 internal class CallTest : OneServer() {
     @Test
-    fun `two carry out a call from the first join to the last hang-up`() = test {
+    fun `a call from the first join to the last hang-up`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob")
 
@@ -47,7 +47,7 @@ internal class CallTest : OneServer() {
     }
 
     @Test
-    fun `a candidate arrives as it was sent, absent and empty told apart`() = test {
+    fun `a candidate arrives as it was sent, and absent fields differ from empty ones`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob")
         meet(alice, bob)
@@ -99,7 +99,7 @@ internal class CallTest : OneServer() {
     }
 
     @Test
-    fun `a room that is not there is refused and the connection goes on`() = test {
+    fun `joining a room that does not exist is refused and the connection goes on`() = test {
         val alice = server.connect(this, "alice")
         assertEquals(Refusal.ROOM_NOT_FOUND, assertFailsWith<Refused> { alice.join(NO_ROOM) }.code)
         alice.create()
@@ -107,7 +107,7 @@ internal class CallTest : OneServer() {
     }
 
     @Test
-    fun `a third in the room is refused`() = test {
+    fun `a third participant is refused`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob")
         val carol = server.connect(this, "carol")
@@ -117,7 +117,7 @@ internal class CallTest : OneServer() {
     }
 
     @Test
-    fun `what is sent while nobody is there is refused by an event`() = test {
+    fun `a frame without a peer is refused with an event`() = test {
         val alice = server.connect(this, "alice")
         alice.create()
         alice.sendOffer("an offer")
@@ -126,7 +126,7 @@ internal class CallTest : OneServer() {
     }
 
     @Test
-    fun `sending from outside of a room is refused at once`() = test {
+    fun `sending outside a room is refused at once`() = test {
         val alice = server.connect(this, "alice")
         assertEquals(
             Refusal.NOT_IN_ROOM,
@@ -137,7 +137,7 @@ internal class CallTest : OneServer() {
     }
 
     @Test
-    fun `after leaving a room another may be entered`() = test {
+    fun `a participant may enter another room after leaving`() = test {
         val alice = server.connect(this, "alice")
         val first = alice.create()
         alice.leave()
@@ -151,7 +151,7 @@ internal class CallTest : OneServer() {
     }
 
     @Test
-    fun `a token that does not hold ends the connection at once`() = test {
+    fun `an invalid token ends the connection at once`() = test {
         val mallory =
             Dyad.connect("127.0.0.1:${server.port}", this, InsecureChannelCredentials.create()) {
                 "not a token"
@@ -163,7 +163,7 @@ internal class CallTest : OneServer() {
     }
 
     @Test
-    fun `a token that no header may have does not leave this machine`() = test {
+    fun `a token with characters that a header must not have is not sent`() = test {
         val mallory =
             Dyad.connect("127.0.0.1:${server.port}", this, InsecureChannelCredentials.create()) {
                 "a\r\nb"
@@ -172,7 +172,7 @@ internal class CallTest : OneServer() {
     }
 
     @Test
-    fun `an app without a token is told its own reason`() = test {
+    fun `an app that could not get a token sees its own exception as the cause`() = test {
         val alice =
             Dyad.connect("127.0.0.1:${server.port}", this, InsecureChannelCredentials.create()) {
                 throw IOException("offline")
@@ -183,14 +183,14 @@ internal class CallTest : OneServer() {
     }
 
     @Test
-    fun `a server that is not there is unavailable`() = test {
+    fun `a server that does not exist is unavailable`() = test {
         val alice =
             Dyad.connect("127.0.0.1:1", this, InsecureChannelCredentials.create()) { "token" }
         assertTrue(assertFailsWith<Unavailable> { alice.create() }.shouldRetry)
     }
 
     @Test
-    fun `the server's own status is seen even while much is being written`() = test {
+    fun `an app that is sending learns the server's status`() = test {
         repeat(20) {
             val alice = server.connect(this, "alice")
             val bob = server.connect(this, "bob")

@@ -10,16 +10,16 @@ import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 
-/** So long that only a hang fails a test. */
+/** Long enough that only a hang fails a test. */
 internal val PATIENCE = 60.seconds
 
-/** Runs a test that ends its connections itself, or by failing. */
+/** Runs a test. It must close its connections, or fail. */
 internal fun test(limit: Duration = 180.seconds, act: suspend CoroutineScope.() -> Unit): Unit =
     runBlocking {
         withTimeout(limit) { coroutineScope { act() } }
     }
 
-/** A connection as [sub], over [target] if that is not the server itself. */
+/** A connection of the user [sub] to [target], by default the server itself. */
 internal fun Server.connect(
     scope: CoroutineScope,
     sub: String,
@@ -30,11 +30,11 @@ internal fun Server.connect(
     return Dyad.connect(target, scope, InsecureChannelCredentials.create(), giveUpAfter) { jwt }
 }
 
-/** The next event, which has to be one of this kind. */
+/** The next event, which must be an [E]. */
 internal suspend inline fun <reified E : Event> Connection.next(within: Duration = PATIENCE): E =
     assertIs<E>(withTimeout(within) { events.first() })
 
-/** The two of them in one room, with nothing left to hear; gives the room's id. */
+/** Lets the two enter one room. No event is left. Returns the room's id. */
 internal suspend fun meet(alice: Connection, bob: Connection, resumable: Boolean = true): String {
     val room = alice.create(resumable)
     bob.join(room.roomId, resumable)

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.parallel.Execution
 import org.junit.jupiter.api.parallel.ExecutionMode
 
-/** A token holds for 30 s after its `exp`. */
+/** The server accepts a token for 30 s after its `exp`. */
 private val LONG = 90.seconds
 
 @Execution(ExecutionMode.CONCURRENT)

@@ -61,7 +61,7 @@ internal class HeartbeatTest {
     @Test
     fun `a silent server is noticed behind a proxy that answers pings`() =
         test(LONG) {
-            // The server notices nothing for a long time, so that Alice is the first to.
+            // With a long lease the server notices nothing, so Alice must.
             Server("--lease", "600", "--resume-grace", "600").use { server ->
                 Relay(server.port, server.token("alice")).use { relay ->
                     val alice = server.connect(this, "alice", relay.target)
@@ -88,7 +88,7 @@ internal class HeartbeatTest {
                 meet(alice, bob)
                 repeat(18) { bob.sendOffer("x".repeat(60 * 1024)) }
                 bob.next<PeerLeft>(within = LONG)
-                // What came is there to be collected all the same, and then the end.
+                // The events that arrived can still be collected. After them comes the end.
                 repeat(18) { alice.next<Offer>() }
                 assertFalse(assertFailsWith<Overloaded> { alice.events.toList() }.shouldRetry)
                 bob.close()

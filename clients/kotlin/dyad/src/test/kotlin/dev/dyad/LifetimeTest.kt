@@ -31,7 +31,7 @@ internal class LifetimeTest : OneServer() {
     }
 
     @Test
-    fun `closing completes the events and refuses what comes after`() = test {
+    fun `after closing the events complete and sending fails`() = test {
         val alice = server.connect(this, "alice")
         alice.create()
         val events = async { alice.events.toList() }
@@ -57,7 +57,7 @@ internal class LifetimeTest : OneServer() {
     }
 
     @Test
-    fun `the end of a connection does not end its scope`() = test {
+    fun `the end of a connection does not cancel its scope`() = test {
         val scope = CoroutineScope(Job())
         val mallory =
             Dyad.connect("127.0.0.1:${server.port}", scope, InsecureChannelCredentials.create()) {
@@ -69,7 +69,7 @@ internal class LifetimeTest : OneServer() {
     }
 
     @Test
-    fun `events that nobody collected wait for the next collector`() = test {
+    fun `events that were not collected wait for the next collector`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob")
         meet(alice, bob)
@@ -85,7 +85,7 @@ internal class LifetimeTest : OneServer() {
     }
 
     @Test
-    fun `a channel of the app's stays open after the connection`() = test {
+    fun `a channel of the app stays open after the connection`() = test {
         val channel =
             ManagedChannelBuilder.forAddress("127.0.0.1", server.port).usePlaintext().build()
         val token = server.token("alice")

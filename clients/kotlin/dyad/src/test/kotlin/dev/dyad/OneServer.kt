@@ -13,7 +13,7 @@ internal abstract class OneServer {
 
     @BeforeAll
     fun serve() {
-        // Rates belong to a user, and all of these tests have the same two users.
+        // Rates are limited per user, and all these tests have the same two users.
         server = Server("--max-frame-bytes", "8192", "--max-streams-per-user", "1000", *GENEROUS)
     }
 

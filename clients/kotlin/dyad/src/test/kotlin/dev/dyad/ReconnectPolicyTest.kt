@@ -30,43 +30,43 @@ internal class ReconnectPolicyTest {
     }
 
     @Test
-    fun `the opening names the seat and what was taken in and has no number`() {
-        val opening = policy.resumeFrame(takenIn = 5)
-        assertEquals("room", opening.roomId)
-        assertEquals("one", opening.joinRoom.resumeToken)
-        assertEquals(true, opening.joinRoom.resumable)
-        assertEquals(5, opening.ack)
-        assertEquals(0, opening.seq)
+    fun `the resume frame names the seat and what was received and has no number`() {
+        val frame = policy.resumeFrame(received = 5)
+        assertEquals("room", frame.roomId)
+        assertEquals("one", frame.joinRoom.resumeToken)
+        assertEquals(true, frame.joinRoom.resumable)
+        assertEquals(5, frame.ack)
+        assertEquals(0, frame.seq)
     }
 
     @ParameterizedTest
     @EnumSource(names = ["UNAVAILABLE", "UNKNOWN", "INTERNAL", "CANCELLED"])
-    fun `after a broken connection it resumes, and if refused joins again`(code: Status.Code) {
+    fun `after a broken connection it resumes, and joins again if refused`(code: Status.Code) {
         assertIs<Step.Resume>(broke(code))
         assertIs<Step.Rejoin>(broke(Status.Code.ABORTED))
     }
 
     @ParameterizedTest
     @EnumSource(names = ["RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"])
-    fun `after a limit it resumes, and if refused that limit is the end`(code: Status.Code) {
+    fun `after a limit it resumes, and ends with the limit if refused`(code: Status.Code) {
         assertIs<Step.Resume>(broke(code))
         assertEquals(code, assertIs<Step.Over>(broke(Status.Code.ABORTED)).end.code)
     }
 
     @ParameterizedTest
     @EnumSource(names = ["PERMISSION_DENIED", "ABORTED", "NOT_FOUND", "UNIMPLEMENTED", "OK"])
-    fun `after another end it does not reconnect`(code: Status.Code) {
+    fun `after any other status it does not reconnect`(code: Status.Code) {
         assertEquals(code, assertIs<Step.Over>(broke(code)).end.code)
     }
 
     @Test
-    fun `a token that does not hold is followed by one new one`() {
+    fun `a new token is tried once`() {
         assertIs<Step.Resume>(broke(Status.Code.UNAUTHENTICATED))
         assertIs<Step.Over>(broke(Status.Code.UNAUTHENTICATED))
     }
 
     @Test
-    fun `each return has a new token of its own`() {
+    fun `after each success a new token may be tried again`() {
         repeat(3) {
             assertIs<Step.Resume>(broke(Status.Code.UNAUTHENTICATED))
             back()
@@ -82,14 +82,14 @@ internal class ReconnectPolicyTest {
     }
 
     @Test
-    fun `a wait may be as short as nothing`() {
+    fun `a wait may be 0`() {
         val hasty = ReconnectPolicy(60.seconds, time, Always(0.0)).apply { seated(joined("one")) }
         val step = hasty.broke(ended(Status.Code.UNAVAILABLE), progress, leaving = false)
         assertEquals(Step.Resume(Duration.ZERO), step)
     }
 
     @Test
-    fun `where the server said when, it waits that long and up to half as much again`() {
+    fun `a wait is at least what the server asks for, and at most half as long again`() {
         val waits =
             listOf(0.0, 1.0).map { chance ->
                 val told =
@@ -103,14 +103,14 @@ internal class ReconnectPolicyTest {
     }
 
     @Test
-    fun `after a return the waits begin anew`() {
+    fun `the waits start over after progress`() {
         repeat(3) { broke(Status.Code.UNAVAILABLE) }
         back()
         assertEquals(Step.Resume(100.milliseconds), broke(Status.Code.UNAVAILABLE))
     }
 
     @Test
-    fun `a return on which nothing got on counts as a failed try`() {
+    fun `a stream on which no frame got through was a failed try, unless it lasted 5 s`() {
         broke(Status.Code.UNAVAILABLE)
         policy.seated(joined("two"))
         assertEquals(Step.Resume(250.milliseconds), broke(Status.Code.UNAVAILABLE))
@@ -120,7 +120,7 @@ internal class ReconnectPolicyTest {
     }
 
     @Test
-    fun `a new session is no failed try, however little got on`() {
+    fun `a new session is a success, even if no frame got through`() {
         broke(Status.Code.UNAVAILABLE)
         broke(Status.Code.ABORTED)
         policy.seated(joined("two"))
@@ -128,7 +128,7 @@ internal class ReconnectPolicyTest {
     }
 
     @Test
-    fun `it gives up 60 s after the loss, with what went wrong last`() {
+    fun `it gives up 60 s after the loss, with the last error`() {
         broke(Status.Code.UNAVAILABLE)
         time += 59.seconds
         assertIs<Step.Resume>(broke(Status.Code.UNAVAILABLE))
@@ -139,7 +139,7 @@ internal class ReconnectPolicyTest {
     }
 
     @Test
-    fun `joining again goes on after a lost connection and ends after a limit`() {
+    fun `it tries again to join after a lost connection, but not after ABORTED`() {
         broke(Status.Code.UNAVAILABLE)
         broke(Status.Code.ABORTED)
         assertIs<Step.Rejoin>(broke(Status.Code.UNAVAILABLE))
@@ -148,7 +148,7 @@ internal class ReconnectPolicyTest {
 
     @ParameterizedTest
     @EnumSource(names = ["UNAVAILABLE", "DEADLINE_EXCEEDED", "UNAUTHENTICATED", "ABORTED"])
-    fun `told not to reconnect it does not, whatever the status`(code: Status.Code) {
+    fun `after a negative retry-after it does not reconnect`(code: Status.Code) {
         val told = ended(code, retryAfterMs = "-1")
         assertFalse(told.shouldRetry)
         assertSame(told, assertIs<Step.Over>(policy.broke(told, progress, false)).end)
@@ -158,7 +158,7 @@ internal class ReconnectPolicyTest {
     }
 
     @Test
-    fun `a hang-up whose seat the user took with another device has left`() {
+    fun `a hang-up succeeds if the user took the seat with another device`() {
         val told = ended(Status.Code.ABORTED, retryAfterMs = "-1")
         assertEquals(Step.HasLeft, policy.broke(told, progress, leaving = true))
     }
@@ -170,13 +170,13 @@ internal class ReconnectPolicyTest {
     }
 
     @Test
-    fun `a hang-up whose seat is gone has left`() {
+    fun `a hang-up succeeds if the seat is gone`() {
         broke(Status.Code.UNAVAILABLE, leaving = true)
         assertEquals(Step.HasLeft, broke(Status.Code.ABORTED, leaving = true))
     }
 
     @Test
-    fun `who hangs up while joining again has left at the next break`() {
+    fun `a hang-up while joining again succeeds at the next break`() {
         broke(Status.Code.UNAVAILABLE)
         broke(Status.Code.ABORTED)
         assertEquals(Step.HasLeft, broke(Status.Code.UNAVAILABLE, leaving = true))

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Test
 
 internal class ReconnectTest {
-    // Long enough to reconnect on a busy machine, and short enough to wait for its end.
+    // The grace time is long enough to reconnect on a busy machine, and short enough to wait for.
     private val server = Server("--resume-grace", "3")
     private val cable = Cable(server.port)
 
@@ -28,7 +28,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a cut in the middle of a call loses nothing and doubles nothing`() = test {
+    fun `cuts in the middle of a call lose and duplicate nothing`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob", cable.target)
         val roomId = meet(alice, bob)
@@ -37,7 +37,7 @@ internal class ReconnectTest {
             launch {
                 for (candidate in expected) {
                     sender.sendCandidate(Candidate(candidate))
-                    // One after another, so that cuts fall in between.
+                    // Slowly, so that the cuts are in the middle.
                     delay(2)
                 }
             }
@@ -59,7 +59,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `what is sent on both sides while one is away arrives afterwards`() = test {
+    fun `frames sent on both sides while one is disconnected arrive afterwards`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob", cable.target)
         meet(alice, bob)
@@ -76,7 +76,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `the room after a return is as it was`() = test {
+    fun `the room is the same after a resume`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob", cable.target)
         val roomId = alice.create().roomId
@@ -89,7 +89,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a hang-up while away is delivered`() = test {
+    fun `a hang-up while disconnected is delivered`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob", cable.target)
         meet(alice, bob)
@@ -104,7 +104,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a hang-up whose seat is gone has left, and another room may be entered`() = test {
+    fun `a hang-up succeeds if the seat is gone, and another room may be entered`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob", cable.target)
         meet(alice, bob)
@@ -123,13 +123,13 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a seat that is gone is entered anew, and what belonged to it is dropped`() = test {
+    fun `if the seat is gone the client joins again, and frames under way are dropped`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob", cable.target)
         val roomId = meet(alice, bob)
         cable.cutForGood()
         bob.next<Reconnecting>()
-        bob.sendOffer("of the call that was")
+        bob.sendOffer("of the old session")
         assertEquals(Departure.DISCONNECTED, alice.next<PeerLeft>().reason)
         cable.mend()
         val back = bob.next<Reconnected>()
@@ -137,9 +137,9 @@ internal class ReconnectTest {
         assertEquals(roomId, back.room.roomId)
         assertEquals("alice", back.room.peer?.userId)
         alice.next<PeerJoined>()
-        bob.sendOffer("of the call that is")
-        assertEquals("of the call that is", alice.next<Offer>().sdp)
-        // The new seat is as good as the old one.
+        bob.sendOffer("of the new session")
+        assertEquals("of the new session", alice.next<Offer>().sdp)
+        // The new seat is resumable like the old one.
         cable.cut()
         bob.next<Reconnecting>()
         assertTrue(bob.next<Reconnected>().resumed)
@@ -148,7 +148,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a room that is gone is the end`() = test {
+    fun `the connection ends if the room is gone too`() = test {
         val bob = server.connect(this, "bob", cable.target)
         val alice = server.connect(this, "alice")
         meet(alice, bob)
@@ -164,7 +164,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `without a resumable seat a cut is the end`() = test {
+    fun `without a resumable seat a broken connection is over`() = test {
         val bob = server.connect(this, "bob", cable.target)
         bob.create(resumable = false)
         cable.cut()
@@ -172,7 +172,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a server that goes away says when to reconnect`() = test {
+    fun `a server that drains says when to reconnect`() = test {
         val bob = server.connect(this, "bob", giveUpAfter = 0.seconds)
         bob.create()
         server.drain()
@@ -181,7 +181,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a server that stays away is given up on`() = test {
+    fun `the client gives up after the time that the app chose`() = test {
         val bob = server.connect(this, "bob", cable.target, giveUpAfter = 1.seconds)
         bob.create()
         val took = measureTime {
@@ -194,7 +194,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a fresh token is asked for before each try, and a bad one forgiven once`() = test {
+    fun `each try asks for a fresh token, and only one refused token is allowed`() = test {
         val good = server.token("bob")
         val tokens = ArrayDeque(listOf(good, "not a token", good, "not a token", "not a token"))
         val bob =
@@ -205,7 +205,7 @@ internal class ReconnectTest {
         cable.cut()
         bob.next<Reconnecting>()
         assertTrue(bob.next<Reconnected>().resumed)
-        // Something has to get on, or it is still the same attempt.
+        // A frame must get through, or the next break belongs to the same attempt.
         bob.sendOffer("to nobody")
         bob.next<Refused>()
         cable.cut()
@@ -215,7 +215,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a token that cannot be had is asked for again`() = test {
+    fun `an app that could not get a token is asked again`() = test {
         val good = server.token("bob")
         val tokens = ArrayDeque(listOf(good, null, null, good))
         val bob =
@@ -230,7 +230,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a network that changed is left at once`() = test {
+    fun `the client reconnects at once when the app reports a new network`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob", cable.target)
         meet(alice, bob)
@@ -240,7 +240,7 @@ internal class ReconnectTest {
             bob.next<Reconnecting>()
             assertTrue(bob.next<Reconnected>().resumed)
         }
-        // Sooner than a ping that is not answered would tell.
+        // That is sooner than an unanswered ping would be noticed.
         assertTrue(took < 10.seconds, "It took $took.")
         bob.sendOffer("an offer")
         alice.next<Offer>()
@@ -249,7 +249,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `a network that went without a word is noticed by what does not come back`() = test {
+    fun `a network that falls silent is noticed by the unanswered ping`() = test {
         Server("--resume-grace", "30").use { patient ->
             Cable(patient.port).use { cable ->
                 val bob = patient.connect(this, "bob", cable.target)
@@ -264,7 +264,7 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `closing while away does not wait for the return`() = test {
+    fun `closing while disconnected does not wait for a reconnect`() = test {
         val bob = server.connect(this, "bob", cable.target)
         bob.create()
         cable.cutForGood()

@@ -15,8 +15,8 @@ import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.onEach
 
 /**
- * A gRPC proxy between a client with this [token] and [serverPort]: like Envoy, it answers HTTP/2
- * pings by itself, for a server that it no longer reaches too.
+ * A gRPC proxy between a client with this [token] and the server at [serverPort]. Like Envoy, it
+ * answers HTTP/2 pings itself, even if it no longer reaches the server.
  */
 internal class Relay(serverPort: Int, token: String) : AutoCloseable {
     private class Line(@Volatile var isHung: Boolean = false)
@@ -41,13 +41,13 @@ internal class Relay(serverPort: Int, token: String) : AutoCloseable {
 
     val target: String = "127.0.0.1:${here.port}"
 
-    /** Has something for each message without frames that went to the server. */
+    /** Gets an item for each message without frames that goes to the server. */
     val answers = Channel<Unit>(Channel.UNLIMITED)
 
-    /** Called before a `leave_room` goes on to the server. */
+    /** Called before a `leave_room` is relayed to the server. */
     @Volatile var beforeLeave: suspend () -> Unit = {}
 
-    /** Let nothing more through on the streams that are open now, nor their end. */
+    /** Relay nothing more on the open streams, without ending them. Later streams work. */
     fun hang() {
         line.isHung = true
         line = Line()

@@ -40,7 +40,7 @@ internal class SeatTest {
     }
 
     @Test
-    fun `a device that wakes up does not throw out the user's other one`() = test {
+    fun `a device that wakes up does not take the seat from the user's other device`() = test {
         val laptop = server.connect(this, "alice", cable.target)
         val bob = server.connect(this, "bob")
         val roomId = meet(laptop, bob)
@@ -59,7 +59,7 @@ internal class SeatTest {
     }
 
     @Test
-    fun `a hang-up whose seat was taken has left, for itself only`() = test {
+    fun `a hang-up succeeds after the seat was taken, and does not affect the new seat`() = test {
         val laptop = server.connect(this, "alice", cable.target)
         val bob = server.connect(this, "bob")
         val roomId = meet(laptop, bob)
@@ -79,7 +79,7 @@ internal class SeatTest {
 
     @ParameterizedTest
     @ValueSource(booleans = [true, false])
-    fun `a hang-up that meets the end of a replaced seat has left`(resumable: Boolean) = test {
+    fun `a hang-up succeeds if the seat is taken before it arrives`(resumable: Boolean) = test {
         val between = Relay(server.port, server.token("alice"))
         val laptop = server.connect(this, "alice", between.target)
         val bob = server.connect(this, "bob")
@@ -114,7 +114,7 @@ internal class SeatTest {
         bob.close()
     }
 
-    /** It ended, the app is told why, and it does not reconnect. */
+    /** Check that the connection has ended, says why, and is not to reconnect. */
     private suspend fun assertReplaced(connection: Connection) {
         val ended = assertFailsWith<TakenOver> { connection.events.toList() }
         assertTrue(assertNotNull(ended.retryAfter).isNegative())

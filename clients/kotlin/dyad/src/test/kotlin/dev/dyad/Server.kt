@@ -28,12 +28,12 @@ internal class Server(vararg options: String) : AutoCloseable {
         } ?: error("dyad serve ended before it listened")
 
     init {
-        // Or it stops when the pipe is full.
+        // Read the log, or the server stops when the pipe is full.
         thread(isDaemon = true) {
             try {
                 log.forEachLine {}
             } catch (_: IOException) {
-                // It is gone.
+                // The server has ended.
             }
         }
     }
@@ -47,7 +47,7 @@ internal class Server(vararg options: String) : AutoCloseable {
                 .readLine()
         }
 
-    /** Ask it to go away, as an operator does; returns at once. */
+    /** Tell the server to drain and stop. Returns at once. */
     fun drain() = process.destroy()
 
     override fun close() {
@@ -58,7 +58,7 @@ internal class Server(vararg options: String) : AutoCloseable {
         needsServer()
         return ProcessBuilder(DYAD.canonicalPath, *arguments)
             .apply {
-                // The server refuses variables that are no settings of its own.
+                // The server refuses DYAD_ variables that it does not know.
                 environment().keys.removeIf { it.startsWith("DYAD_") }
                 environment()["DYAD_JWT_SECRET"] = secret
             }
@@ -66,9 +66,9 @@ internal class Server(vararg options: String) : AutoCloseable {
     }
 }
 
-/** Where there is no server to test with, skip with a sentence; in CI, fail. */
+/** Without a server, skip the test and say why, or fail in CI. */
 private fun needsServer() {
     if (DYAD.canExecute()) return
-    val sentence = "This needs the server: `make test` brings it, or TEST_DYAD says where it is."
+    val sentence = "This test needs the server: run `make test`, or set TEST_DYAD to its path."
     if (System.getenv("CI").isNullOrEmpty()) assumeTrue(false, sentence) else fail<Unit>(sentence)
 }

@@ -23,14 +23,14 @@ internal class SessionTest {
     }
 
     @Test
-    fun `what gathered goes out in one message and then nothing`() {
+    fun `frames that wait go out together and once`() {
         repeat(3) { session.put(candidate()) }
         assertEquals(3, session.take().numbers().size)
         assertNull(session.take())
     }
 
     @Test
-    fun `a message ends before it grows past 200 KiB and a larger frame goes alone`() {
+    fun `a message has at most 200 KiB and a larger frame is sent alone`() {
         listOf(150, 100, 300).forEach { session.put(candidate("x".repeat(it * 1024))) }
         assertEquals(
             listOf(listOf(1L), listOf(2L), listOf(3L)),
@@ -46,13 +46,13 @@ internal class SessionTest {
     }
 
     @Test
-    fun `a number that was taken in before is passed over`() {
+    fun `a duplicate frame is ignored`() {
         assertTrue(session.arrive(fromServer(1)))
         assertFalse(session.arrive(fromServer(1)))
     }
 
     @Test
-    fun `a frame without a number is taken in each time`() {
+    fun `a frame without a number is never a duplicate`() {
         repeat(2) { assertTrue(session.arrive(fromServer(0))) }
     }
 
@@ -63,7 +63,7 @@ internal class SessionTest {
     }
 
     @Test
-    fun `a resumable session acknowledges after 32 frames by themselves`() {
+    fun `a resumable session acknowledges 32 frames without a frame to send`() {
         joinResumably()
         (1L..31).forEach { session.arrive(fromServer(it)) }
         assertNull(session.take())
@@ -74,7 +74,7 @@ internal class SessionTest {
     }
 
     @Test
-    fun `a resumable session acknowledges after 32 KiB by themselves`() {
+    fun `a resumable session acknowledges 32 KiB without a frame to send`() {
         joinResumably()
         session.arrive(fromServer(1, "x".repeat(16 * 1024)))
         assertNull(session.take())
@@ -83,20 +83,20 @@ internal class SessionTest {
     }
 
     @Test
-    fun `a session that is not resumable sends no acknowledgement by itself`() {
+    fun `a session that is not resumable acknowledges nothing without a frame to send`() {
         (1L..100).forEach { session.arrive(fromServer(it)) }
         assertNull(session.take())
     }
 
     @Test
-    fun `a heartbeat is answered once though nothing is to be said`() {
+    fun `a heartbeat is answered once without a frame to send`() {
         session.heartbeat()
         assertEquals(emptyList(), session.take().numbers())
         assertNull(session.take())
     }
 
     @Test
-    fun `what waits or is being written answers a heartbeat`() {
+    fun `a frame that waits or is being written answers a heartbeat`() {
         session.put(candidate())
         session.heartbeat()
         assertEquals(listOf(1L), session.take().numbers())
@@ -106,7 +106,7 @@ internal class SessionTest {
     }
 
     @Test
-    fun `a heartbeat is answered though no more may stand unacknowledged`() {
+    fun `a heartbeat is answered when the window is full`() {
         joinResumably()
         repeat(300) { session.put(candidate()) }
         session.take()
@@ -116,7 +116,7 @@ internal class SessionTest {
     }
 
     @Test
-    fun `no more than 256 frames stand unacknowledged`() {
+    fun `no more than 256 frames are unacknowledged`() {
         joinResumably()
         repeat(300) { session.put(candidate()) }
         assertEquals((2L..256).toList(), session.take().numbers())
@@ -126,7 +126,7 @@ internal class SessionTest {
     }
 
     @Test
-    fun `no more than 256 KiB stand unacknowledged`() {
+    fun `no more than 256 KiB are unacknowledged`() {
         joinResumably()
         repeat(4) { session.put(candidate("x".repeat(80 * 1024))) }
         assertEquals(listOf(2L, 3L), session.take().numbers())
@@ -137,13 +137,13 @@ internal class SessionTest {
     }
 
     @Test
-    fun `a session that is not resumable waits for no acknowledgement`() {
+    fun `a session that is not resumable does not wait for acknowledgements`() {
         repeat(300) { session.put(candidate()) }
         assertEquals(300, session.take().numbers().size)
     }
 
     @Test
-    fun `on a new stream only the opening is written until the seat is taken up`() {
+    fun `on a new stream only the resume is written until it is answered`() {
         joinResumably()
         session.put(candidate())
         val opening = Frame.newBuilder().setAck(7).build()
@@ -153,7 +153,7 @@ internal class SessionTest {
     }
 
     @Test
-    fun `what was not acknowledged is written again with its number before what is new`() {
+    fun `frames that the server lacks are sent again with their numbers, before new ones`() {
         joinResumably()
         repeat(3) { session.put(candidate()) }
         session.take()
@@ -165,7 +165,7 @@ internal class SessionTest {
     }
 
     @Test
-    fun `taking the seat up is answered even where nothing waits`() {
+    fun `a resume is acknowledged without a frame to send`() {
         joinResumably()
         session.arrive(fromServer(1))
         session.interrupt(Frame.getDefaultInstance())
@@ -177,7 +177,7 @@ internal class SessionTest {
     }
 
     @Test
-    fun `what is waiting is counted until it is written and again when it is to be rewritten`() {
+    fun `frames count as waiting until they are written, and again after a resume`() {
         joinResumably()
         session.put(candidate("x".repeat(1000)))
         val waiting = session.waitingBytes

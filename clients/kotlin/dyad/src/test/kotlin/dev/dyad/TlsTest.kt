@@ -36,7 +36,7 @@ internal class TlsTest {
     }
 
     @Test
-    fun `a server whose certificate is trusted is spoken to`() = test {
+    fun `the client connects to a server whose certificate is trusted`() = test {
         val trusting = TlsChannelCredentials.newBuilder().trustManager(certificate.toFile()).build()
         val token = server.token("alice")
         val alice = Dyad.connect("localhost:${server.port}", this, trusting) { token }
@@ -46,7 +46,7 @@ internal class TlsTest {
     }
 
     @Test
-    fun `without a word about credentials a server that nobody vouches for is not spoken to`() =
+    fun `by default the client does not connect to a server whose certificate is not trusted`() =
         test {
             val alice = Dyad.connect("localhost:${server.port}", this) { "token" }
             assertFailsWith<Unavailable> { alice.create() }

@@ -31,18 +31,21 @@ private val CUT_PAUSE = 10.milliseconds
 private class CommandLine(arguments: Array<String>) {
     private val values =
         arguments.toList().chunked(2).associate { pair ->
-            require(pair.size == 2 && pair[0] in NAMES) { "What is ${pair[0]}?" }
+            require(pair.size == 2 && pair[0] in NAMES) {
+                "Unknown, or without a value: ${pair[0]}"
+            }
             pair[0] to pair[1]
         }
     val isCaller = needed("--role").also { require(it == "caller" || it == "callee") } == "caller"
     val target = needed("--target")
     val token = needed("--token")
-    val scenario = needed("--scenario").also { require(it in SCENARIOS) { "No scenario: $it" } }
+    val scenario =
+        needed("--scenario").also { require(it in SCENARIOS) { "Unknown scenario: $it" } }
     val room = if (isCaller) "" else needed("--room")
 
     init {
-        require(!isCaller || "--room" !in values) { "--room is for a callee." }
-        require(!isCaller || scenario !in SCENARIOS_OF_ONE) { "$scenario is for a callee." }
+        require(!isCaller || "--room" !in values) { "Only a callee may have --room." }
+        require(!isCaller || scenario !in SCENARIOS_OF_ONE) { "Only a callee may play $scenario." }
     }
 
     private fun needed(name: String): String = requireNotNull(values[name]) { "$name is missing." }
@@ -93,7 +96,7 @@ private suspend fun play(commandLine: CommandLine): Unit = coroutineScope {
         }
     connection.close()
     if (!isAsWritten(commandLine.scenario, outcome)) {
-        throw Deviation("It came to this: ${outcome ?: "nothing was refused"}")
+        throw Deviation("Unexpected outcome: ${outcome ?: "the server refused nothing"}")
     }
 }
 

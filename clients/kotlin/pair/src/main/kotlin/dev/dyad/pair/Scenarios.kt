@@ -9,7 +9,7 @@ import kotlinx.coroutines.launch
 private const val CALLER = "caller"
 private const val CALLEE = "callee"
 
-/** `call`, and with a [pause] between one candidate and the next `cut`, as the caller. */
+/** Play `call`, or `cut` with a [pause] after each candidate, as the caller. */
 internal suspend fun placeCall(connection: Connection, side: Side, pause: Duration) {
     side.create()
     side.expectPeerJoined()
@@ -24,7 +24,7 @@ internal suspend fun placeCall(connection: Connection, side: Side, pause: Durati
     side.leave()
 }
 
-/** The same as the callee. */
+/** Play `call` or `cut` as the callee. */
 internal suspend fun takeCall(connection: Connection, side: Side, roomId: String, pause: Duration) {
     side.join(roomId)
     side.expectOffer(sdp(CALLER, "offer"))
@@ -39,7 +39,7 @@ internal suspend fun takeCall(connection: Connection, side: Side, roomId: String
     side.leave()
 }
 
-/** `glare`, as the caller. */
+/** Play `glare` as the caller. */
 internal suspend fun placeGlare(connection: Connection, side: Side) {
     val room = side.create()
     side.expectPeerJoined()
@@ -47,14 +47,14 @@ internal suspend fun placeGlare(connection: Connection, side: Side) {
     untangle(connection, side, room.polite, CALLER, CALLEE)
 }
 
-/** `glare`, as the callee. */
+/** Play `glare` as the callee. */
 internal suspend fun takeGlare(connection: Connection, side: Side, roomId: String) {
     val room = side.join(roomId)
     connection.sendOffer(sdp(CALLEE, "offer"))
     untangle(connection, side, room.polite, CALLEE, CALLER)
 }
 
-/** Two offers cross: the impolite side ignores the other's, the polite side gives its own up. */
+/** Two offers cross. The impolite side ignores the peer's, and the polite side gives up its own. */
 private suspend fun untangle(
     connection: Connection,
     side: Side,

@@ -2,17 +2,17 @@ package dev.dyad.pair
 
 import dev.dyad.Candidate
 
-/** How many candidates each side sends before the one that ends them. */
+/** How many candidates each side sends before the end of candidates. */
 private const val CANDIDATES = 200
 private const val FIRST_PORT = 50_000
 
-/** The SDP that [role] sends in its offer or answer, which [kind] says. */
+/** The SDP that [role] sends. [kind] is offer or answer. */
 internal fun sdp(role: String, kind: String): String =
     listOf("v=0", "o=$role 1 1 IN IP4 192.0.2.1", "s=$kind ☎", "t=0 0").joinToString("") {
         "$it\r\n"
     }
 
-/** The candidates that [role] sends, the end of candidates with them. */
+/** The candidates that [role] sends, and the end of candidates. */
 internal fun candidates(role: String): List<Candidate> =
     (1..CANDIDATES).map { n ->
         val odd = n % 2 == 1

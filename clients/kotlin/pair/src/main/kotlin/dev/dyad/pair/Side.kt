@@ -19,10 +19,10 @@ import kotlinx.serialization.json.JsonObjectBuilder
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.put
 
-/** The scenario did not go as written; the sentence says where. */
+/** The scenario did not go as written. The sentence says where. */
 internal class Deviation(sentence: String) : Exception(sentence)
 
-/** One side of a call: it does what the scenario says, and prints what happens. */
+/** One side of a call. It does what the scenario says, and prints what happens. */
 internal class Side(private val connection: Connection, private val out: PrintStream) {
     private var offers = 0
     private var answers = 0
@@ -40,13 +40,13 @@ internal class Side(private val connection: Connection, private val out: PrintSt
             }
         }
 
-    /** Hang up after receiving everything that the scenario lets the other side send. */
+    /** Hang up. No event may be left that the scenario has not received. */
     suspend fun leave() {
         connection.leave()
         print("left")
         connection.events.toList().forEach { event ->
             show(event)
-            throw Deviation("${name(event)} came, where nothing more was to come.")
+            throw Deviation("${name(event)} came after the last event of the scenario.")
         }
     }
 
@@ -60,7 +60,7 @@ internal class Side(private val connection: Connection, private val out: PrintSt
         all.forEachIndexed { index, expected ->
             next<Candidate> {
                 if (it.copy(sender = null) != expected) {
-                    throw Deviation("Candidate ${index + 1} is changed, or another one.")
+                    throw Deviation("Candidate ${index + 1} is not the expected one.")
                 }
             }
         }
