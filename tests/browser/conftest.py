@@ -1,5 +1,6 @@
 import pytest
 
+from tests.browser.site import a_site  # noqa: F401 - a fixture
 from tests.support.needs import PAGE, needs
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.async_api import Page, expect
 
-from tests.browser.site import DECODED, MEDIA_MS, Site, site
+from tests.browser.site import DECODED, MEDIA_MS, Site, open_site, running_chromium
 from tests.conftest import token
 
 # The picture of a fake camera looks like a fault. Without a camera, the page
@@ -30,7 +30,7 @@ async def tab(here: Site, who: str, room: str, width: int, height: int) -> Page:
 
 async def take(picture: Path, width: int, height: int) -> None:
     room = str(uuid.uuid4())
-    async with site() as here:
+    async with running_chromium() as browser, open_site(browser) as here:
         pages = [await tab(here, who, room, width, height) for who in HUES]
         for page in pages:
             await expect(page.locator("#status")).to_have_text("Connected to peer")

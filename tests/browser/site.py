@@ -1,20 +1,22 @@
 """Chromium with the real Envoy, the real server and real media."""
 
+import functools
 import re
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from dyad_server.cli import envoy
 from dyad_server.server import Server
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.conftest import serving, token
 from tests.support.certificates import Pair
-from tests.support.needs import PAGE, ROOT
+from tests.support.needs import PAGE, ROOT, needs
 from tests.support.ports import free_port
 
 FLAGS = [
@@ -89,19 +91,39 @@ class Site:
         return page
 
 
+OpenSite = Callable[..., AbstractAsyncContextManager[Site]]
+
+
 @asynccontextmanager
-async def site(tls: Pair | None = None, **settings: Any) -> AsyncIterator[Site]:
-    async with (
-        serving(**settings) as server,
-        Proxy(server.port, tls) as proxy,
-        async_playwright() as playwright,
-    ):
-        chromium = shutil.which("chromium")
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+async def running_chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        path = shutil.which("chromium")
+        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def open_site(
+    browser: Browser, tls: Pair | None = None, **settings: Any
+) -> AsyncIterator[Site]:
+    """A server with these settings, Envoy in front, and a browser; its pages close at the end."""
+    async with serving(**settings) as server, Proxy(server.port, tls) as proxy:
         try:
             yield Site(proxy, server, browser)
         finally:
-            await browser.close()
+            for context in browser.contexts:
+                await context.close()
+
+
+@pytest.fixture(scope="module", name="site")
+async def a_site() -> AsyncIterator[OpenSite]:
+    """Opens sites for one Chromium: to start one for each test would take most of its time."""
+    needs("chromium", PAGE)
+    async with running_chromium() as browser:
+        yield functools.partial(open_site, browser)
 
 
 async def call(site: Site, *, bobs_url: str = "", first: str = "null") -> tuple[Page, Page]:

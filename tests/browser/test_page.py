@@ -13,9 +13,9 @@ from tests.browser.site import (
     MEDIA_MS,
     REMOTE,
     STREAM,
+    OpenSite,
     call,
     shows_moving_pictures,
-    site,
 )
 from tests.conftest import token
 from tests.support.certificates import certificate
@@ -23,7 +23,7 @@ from tests.support.clock import within
 from tests.support.needs import ROOT
 
 # Limits how many browsers run at the same time.
-pytestmark = pytest.mark.xdist_group("browser page")
+pytestmark = pytest.mark.xdist_group("browser")
 
 # As if the browser asked for the camera, and a person allowed it by window.allow().
 ASKED_ABOUT_THE_CAMERA = """() => {
@@ -37,7 +37,7 @@ HEARD = """async () => [...(await window.calls[0].getStats()).values()].some(
     type === "inbound-rtp" && kind === "audio" && packetsReceived > 10)"""
 
 
-async def test_two_browsers_show_each_other_and_closing_one_tells_the_other() -> None:
+async def test_two_browsers_show_each_other_and_closing_one_tells_the_other(site: OpenSite) -> None:
     # The end of a closed page's Listen may overtake its last Send. Then the seat
     # stays reserved for the grace time.
     async with site(resume_grace=0.5) as here:
@@ -52,7 +52,7 @@ async def test_two_browsers_show_each_other_and_closing_one_tells_the_other() ->
             await expect(alice.locator("#status")).to_have_text("Connected")
 
 
-async def test_a_camera_allowed_late_does_not_interrupt_the_picture() -> None:
+async def test_a_camera_allowed_late_does_not_interrupt_the_picture(site: OpenSite) -> None:
     async with site() as here:
         pages = await call(here, first=ASKED_ABOUT_THE_CAMERA)
         for page in pages:
@@ -66,7 +66,7 @@ async def test_a_camera_allowed_late_does_not_interrupt_the_picture() -> None:
             await shows_moving_pictures(page)
 
 
-async def test_a_second_tab_of_the_same_person_takes_over_the_call() -> None:
+async def test_a_second_tab_of_the_same_person_takes_over_the_call(site: OpenSite) -> None:
     async with site() as here:
         alice, bob = await call(here)
         room_id = await alice.locator("#roomId").input_value()
@@ -84,7 +84,7 @@ async def test_a_second_tab_of_the_same_person_takes_over_the_call() -> None:
         assert not await bob.evaluate(STREAM, "localVideo")
 
 
-async def test_after_a_hang_up_the_other_page_waits_for_the_next_caller() -> None:
+async def test_after_a_hang_up_the_other_page_waits_for_the_next_caller(site: OpenSite) -> None:
     async with site() as here:
         alice, bob = await call(here)
         await bob.get_by_role("button", name="Hang up").click()
@@ -92,7 +92,7 @@ async def test_after_a_hang_up_the_other_page_waits_for_the_next_caller() -> Non
             await expect(alice.locator("#status")).to_have_text("Connected")
 
 
-async def test_closing_a_page_hangs_up() -> None:
+async def test_closing_a_page_hangs_up(site: OpenSite) -> None:
     async with site() as here:
         alice, bob = await call(here)
         await bob.evaluate('dispatchEvent(new PageTransitionEvent("pagehide"))')
@@ -100,7 +100,7 @@ async def test_closing_a_page_hangs_up() -> None:
         await expect(bob.locator("#status")).to_have_text("Disconnected")
 
 
-async def test_an_automatic_link_needs_no_typing() -> None:
+async def test_an_automatic_link_needs_no_typing(site: OpenSite) -> None:
     room = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
     async with site() as here:
         pages = [
@@ -113,7 +113,7 @@ async def test_an_automatic_link_needs_no_typing() -> None:
 
 
 @pytest.mark.parametrize("bad", ["nonsense", "a.b.c"])
-async def test_a_bad_token_is_reported_in_a_sentence(bad: str) -> None:
+async def test_a_bad_token_is_reported_in_a_sentence(site: OpenSite, bad: str) -> None:
     async with site() as here:
         page = await here.tab()
         await page.fill("#token", bad)
@@ -122,7 +122,7 @@ async def test_a_bad_token_is_reported_in_a_sentence(bad: str) -> None:
         await expect(page.locator("#status")).to_have_text("Disconnected")
 
 
-async def test_the_link_to_share_contains_the_room_and_not_the_token() -> None:
+async def test_the_link_to_share_contains_the_room_and_not_the_token(site: OpenSite) -> None:
     async with site() as here:
         page = await here.tab()
         await page.fill("#token", token())
@@ -136,7 +136,7 @@ async def test_the_link_to_share_contains_the_room_and_not_the_token() -> None:
         assert "token" not in href
 
 
-async def test_behind_tls_a_call_uses_http2(tmp_path: Path) -> None:
+async def test_behind_tls_a_call_uses_http2(site: OpenSite, tmp_path: Path) -> None:
     async with site(tls=certificate(tmp_path, "proxy")) as here:
         alice, _ = await call(here)
         protocol = 'performance.getEntriesByType("navigation")[0].nextHopProtocol'
@@ -160,7 +160,7 @@ async def listens_again(page: Page, times: int) -> None:
         await page.wait_for_event("request", lambda request: request.url.endswith("/Listen"))
 
 
-async def test_the_page_stays_connected_while_a_person_does_nothing() -> None:
+async def test_the_page_stays_connected_while_a_person_does_nothing(site: OpenSite) -> None:
     async with site(join_timeout=0.5) as here:
         page = await here.tab()
         await page.fill("#token", token())
@@ -176,7 +176,7 @@ async def test_the_page_stays_connected_while_a_person_does_nothing() -> None:
         assert set(await page.evaluate("window.statuses")) <= {"Connected"}
 
 
-async def test_a_server_lost_before_joining_is_reported() -> None:
+async def test_a_server_lost_before_joining_is_reported(site: OpenSite) -> None:
     async with site() as here:
         page = await here.tab()
         await page.fill("#token", token())
@@ -187,7 +187,9 @@ async def test_a_server_lost_before_joining_is_reported() -> None:
         await expect(page.locator("#message")).to_have_text(re.compile("Press Connect"))
 
 
-async def test_reloading_a_demo_link_calls_again_without_a_token_in_the_address() -> None:
+async def test_reloading_a_demo_link_calls_again_without_a_token_in_the_address(
+    site: OpenSite,
+) -> None:
     async with site() as here:
         page = await here.tab(f"token={token()}&auto=1")
         await expect(page.locator("#link")).to_be_visible()
@@ -196,7 +198,7 @@ async def test_reloading_a_demo_link_calls_again_without_a_token_in_the_address(
         await expect(page.locator("#link")).to_be_visible()
 
 
-async def test_a_link_to_another_server_does_not_get_the_token_of_this_one() -> None:
+async def test_a_link_to_another_server_does_not_get_the_token_of_this_one(site: OpenSite) -> None:
     async with site() as here:
         page = await here.tab(f"token={token()}")
         await expect(page.locator("#token")).not_to_have_value("")
@@ -205,7 +207,7 @@ async def test_a_link_to_another_server_does_not_get_the_token_of_this_one() -> 
         await expect(page.locator("#token")).to_have_value("")
 
 
-async def test_a_browser_and_aiortc_exchange_pictures() -> None:
+async def test_a_browser_and_aiortc_exchange_pictures(site: OpenSite) -> None:
     async with site() as here:
         alice = await here.tab()
         await alice.fill("#token", token())

@@ -6,13 +6,20 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.site import DECODED, MEDIA_MS, Proxy, call, shows_moving_pictures, site
+from tests.browser.site import (
+    DECODED,
+    MEDIA_MS,
+    OpenSite,
+    Proxy,
+    call,
+    shows_moving_pictures,
+)
 from tests.conftest import serving
 from tests.support import proxy as tcp
 from tests.support.clock import within
 
 # Limits how many browsers run at the same time.
-pytestmark = pytest.mark.xdist_group("browser resume")
+pytestmark = pytest.mark.xdist_group("browser")
 
 RESTARTS_ICE = 'window.calls[0].signalingState === "have-local-offer"'
 UFRAG = "window.calls[0].localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]"
@@ -28,7 +35,7 @@ async def is_back(page: Page) -> None:
     await expect(page.locator("#message")).to_be_hidden()
 
 
-async def test_a_call_survives_ten_restarts_of_the_proxy() -> None:
+async def test_a_call_survives_ten_restarts_of_the_proxy(site: OpenSite) -> None:
     async with site() as here:
         alice, bob = await call(here)
         for page in (alice, bob):
@@ -46,7 +53,7 @@ async def test_a_call_survives_ten_restarts_of_the_proxy() -> None:
         await expect(alice.locator("#message")).to_have_text("The other person hung up.")
 
 
-async def test_frames_sent_while_the_proxy_is_away_arrive_afterwards() -> None:
+async def test_frames_sent_while_the_proxy_is_away_arrive_afterwards(site: OpenSite) -> None:
     async with site() as here:
         alice, bob = await call(here)
         await here.proxy.stop()
@@ -58,7 +65,7 @@ async def test_frames_sent_while_the_proxy_is_away_arrive_afterwards() -> None:
         await expect(alice.get_by_role("button", name="Create Room (Caller)")).to_be_enabled()
 
 
-async def test_a_page_whose_seat_expired_joins_and_negotiates_again() -> None:
+async def test_a_page_whose_seat_expired_joins_and_negotiates_again(site: OpenSite) -> None:
     async with site(resume_grace=0.3) as here, Proxy(here.server.port) as bobs:
         alice, bob = await call(here, bobs_url=bobs.url)
         await bobs.stop()
@@ -75,7 +82,7 @@ async def test_a_page_whose_seat_expired_joins_and_negotiates_again() -> None:
             await shows_moving_pictures(page)
 
 
-async def test_the_call_restarts_ice_when_the_network_is_back() -> None:
+async def test_the_call_restarts_ice_when_the_network_is_back(site: OpenSite) -> None:
     async with site() as here:
         alice, bob = await call(here)
         before = await alice.evaluate(UFRAG)
@@ -89,7 +96,7 @@ async def test_the_call_restarts_ice_when_the_network_is_back() -> None:
             assert await page.evaluate("window.calls.length") == 1
 
 
-async def test_two_concurrent_ice_restarts_keep_both_pictures() -> None:
+async def test_two_concurrent_ice_restarts_keep_both_pictures(site: OpenSite) -> None:
     async with site() as here:
         pages = await call(here)
         before = [await page.evaluate(UFRAG) for page in pages]
@@ -102,7 +109,7 @@ async def test_two_concurrent_ice_restarts_keep_both_pictures() -> None:
             assert await page.evaluate("window.calls.length") == 1
 
 
-async def test_a_call_continues_after_the_server_lost_its_room() -> None:
+async def test_a_call_continues_after_the_server_lost_its_room(site: OpenSite) -> None:
     async with site() as here:
         alice, bob = await call(here)
         await here.proxy.stop()
@@ -120,7 +127,9 @@ async def test_a_call_continues_after_the_server_lost_its_room() -> None:
             await expect(bob.locator("#status")).to_have_text("Disconnected")
 
 
-async def test_a_media_gap_while_the_server_loses_the_room_does_not_end_the_call() -> None:
+async def test_a_media_gap_while_the_server_loses_the_room_does_not_end_the_call(
+    site: OpenSite,
+) -> None:
     async with site() as here:
         alice, bob = await call(here)
         await here.proxy.stop()
@@ -136,7 +145,7 @@ async def test_a_media_gap_while_the_server_loses_the_room_does_not_end_the_call
             await expect(alice.locator("#status")).to_have_text("Disconnected")
 
 
-async def test_a_silent_connection_is_noticed_within_15_seconds() -> None:
+async def test_a_silent_connection_is_noticed_within_15_seconds(site: OpenSite) -> None:
     async with site() as here, tcp.Proxy(here.proxy.port) as way:
         _, bob = await call(here, bobs_url=f"http://localhost:{way.port}/")
         async with within(16):

@@ -16,7 +16,7 @@ from tests.conftest import serving, token
 from tests.support.needs import ROOT, needs
 
 # Limits how many browsers run at the same time.
-pytestmark = pytest.mark.xdist_group("browser page")
+pytestmark = pytest.mark.xdist_group("browser")
 
 NODE = Path(sys.executable).parent / "node"
 PROGRAM = ROOT / "build" / "web" / "answering.mjs"

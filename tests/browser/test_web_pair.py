@@ -16,7 +16,7 @@ from tests.support import proxy as tcp
 from tests.support.needs import ROOT, needs
 
 # Limits how many browsers run at the same time.
-pytestmark = pytest.mark.xdist_group("browser page")
+pytestmark = pytest.mark.xdist_group("browser")
 
 NODE = Path(sys.executable).parent / "node"
 PROGRAM = ROOT / "build" / "web" / "dyad-pair.mjs"

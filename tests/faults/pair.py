@@ -20,9 +20,9 @@ from dyad.v1 import signaling_pb2 as pb
 from tests.support.clock import FairClock
 from tests.support.ends import End, ListenEnd, SignalEnd, candidate, channel, join
 
-_INTERVAL = 0.02
-_LEAST = 100
-"""The frames of each side: the fewest that give a p99."""
+_INTERVAL = 0.04
+_LEAST = 50
+"""The frames of each side: the frames of both are the fewest that give a p99."""
 _GOODBYE = "goodbye"
 
 

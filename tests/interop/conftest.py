@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.browser.site import a_site  # noqa: F401 - a fixture
 from tests.interop.table import table
 from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.site import DECODED, MEDIA_MS, Site, site
+from tests.browser.site import DECODED, MEDIA_MS, OpenSite, Site
 from tests.conftest import serving, token
 from tests.interop.conftest import build, once
 from tests.interop.output import Output
-from tests.support.needs import PAGE, ROOT, needs
+from tests.support.needs import ROOT, needs
 
 PION = ROOT / "clients" / "go" / "examples" / "pion_call"
 AIORTC = ROOT / "clients" / "python" / "examples" / "aiortc_call.py"
@@ -24,7 +24,7 @@ BUILD = 1800
 CALL = 120
 
 # Limits how many browsers run at the same time.
-pytestmark = [pytest.mark.timeout(BUILD), pytest.mark.xdist_group("browser interop")]
+pytestmark = [pytest.mark.timeout(BUILD), pytest.mark.xdist_group("browser")]
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +87,7 @@ async def test_each_receives_the_pictures_of_the_other(
             await bob.succeeds()
 
 
-async def test_pion_calls_a_browser(pion: tuple[str, ...]) -> None:
-    needs("chromium", PAGE)
+async def test_pion_calls_a_browser(site: OpenSite, pion: tuple[str, ...]) -> None:
     async with site() as here, placing(pion, here.server.port, "alice", "--frames", "0") as alice:
         bob = await connected(here, "bob")
         await bob.fill("#roomId", await alice.says("^room (.+)$"))
@@ -100,8 +99,7 @@ async def test_pion_calls_a_browser(pion: tuple[str, ...]) -> None:
         await alice.succeeds()
 
 
-async def test_a_browser_calls_pion(pion: tuple[str, ...]) -> None:
-    needs("chromium", PAGE)
+async def test_a_browser_calls_pion(site: OpenSite, pion: tuple[str, ...]) -> None:
     async with site() as here:
         alice = await connected(here, "alice")
         await alice.get_by_role("button", name="Create Room (Caller)").click()

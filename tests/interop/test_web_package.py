@@ -38,7 +38,7 @@ DECODED = """() => {
   return video?.getVideoPlaybackQuality().totalVideoFrames > 10 && video.videoWidth > 0;
 }"""
 
-pytestmark = [pytest.mark.timeout(PASTE), pytest.mark.xdist_group("browser interop")]
+pytestmark = [pytest.mark.timeout(PASTE), pytest.mark.xdist_group("browser")]
 
 
 @dataclass(frozen=True)
