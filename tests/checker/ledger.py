@@ -1,6 +1,8 @@
 """The ledgers of two participants, and what their comparison shows."""
 
-from collections.abc import Iterable
+import math
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Self, TextIO
 
@@ -18,8 +20,13 @@ _MOST_UNDER_WAY = AHEAD + 16
 class Ledger:
     """Records what one participant sends and receives."""
 
-    def __init__(self, book: TextIO) -> None:
+    def __init__(self, book: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._book = book
+        self._clock = clock
+
+    def met(self) -> None:
+        """Record that the server named the partner as the peer."""
+        self._write("met", self._clock())
 
     def sent(self, label: Label, said: Said) -> None:
         """Record a frame that is about to be sent."""
@@ -51,7 +58,7 @@ class Ledger:
             case dyad.Reconnected(resumed=True):
                 self._write("back")
             case dyad.Reconnected() | dyad.PeerLeft():
-                self._write("broken")
+                self._write("broken", self._clock())
             case dyad.Refused(code=dyad.Refusal.PEER_ABSENT):
                 self._write("refused")
             case _:
@@ -120,16 +127,16 @@ class Finding:
 
 @dataclass
 class _Sent:
-    """What one side sent, in order, and the numbers after which it was told of a break."""
+    """What one side sent, in order, and the numbers and times at which it was told of a break."""
 
     room: str = ""
     sender: str = ""
     hashes: list[str] = field(default_factory=list)
-    breaks: list[int] = field(default_factory=list)
+    breaks: list[tuple[int, float]] = field(default_factory=list)
 
-    def excuses(self, number: int) -> bool:
-        """Whether the sender was told that this frame may be lost."""
-        return any(0 <= last - number < _MOST_UNDER_WAY for last in self.breaks)
+    def excuses(self, number: int, before: float = math.inf) -> bool:
+        """Whether the sender was told, before that time, that this frame may be lost."""
+        return any(0 <= last - number < _MOST_UNDER_WAY and at < before for last, at in self.breaks)
 
 
 def compare(one: Iterable[str], other: Iterable[str], run: str) -> Finding:
@@ -147,7 +154,7 @@ def _read_sent(lines: list[str]) -> _Sent:
             sent.hashes.append(seal)
             assert int(number) == len(sent.hashes), "the ledger itself is not in order"
         elif word == "broken":
-            sent.breaks.append(len(sent.hashes))
+            sent.breaks.append((len(sent.hashes), float(rest[0])))
     return sent
 
 
@@ -160,6 +167,8 @@ def _judge(sent: _Sent, lines: list[str], run: str) -> Finding:
         match word:
             case "heard":
                 hearing.hear(rest)
+            case "met":
+                hearing.met = min(hearing.met, float(rest[0]))
             case "broken":
                 finding.broken += 1
                 hearing.breaks.append(hearing.highest)
@@ -185,6 +194,8 @@ class _Hearing:
         self.highest = 0
         # The highest number received before each break.
         self.breaks: list[int] = []
+        # When it was first told that the sender is there.
+        self.met = math.inf
 
     def hear(self, words: list[str]) -> None:
         """Judge a received frame from its line in the ledger."""
@@ -210,7 +221,10 @@ class _Hearing:
         for number in range(1, len(self._heard)):
             if self._heard[number]:
                 before = number
-            elif before in self.breaks and self._sent.excuses(number):
+            # Until it was told that the sender is there, there was no break to tell it of.
+            elif (before in self.breaks and self._sent.excuses(number)) or (
+                before == 0 and self._sent.excuses(number, before=self.met)
+            ):
                 self._finding.excused += 1
             else:
                 self._finding.silent += 1

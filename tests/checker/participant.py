@@ -46,12 +46,17 @@ class Call:
 
     async def go(self, room: dyad.Room) -> None:
         """Send and receive everything."""
-        self._paired = room.peer is not None
+        self._pair(room.peer)
         orders = asyncio.create_task(self._take_orders())
         async with asyncio.TaskGroup() as both:
             both.create_task(self._speak())
             both.create_task(self._hear())
         orders.cancel()
+
+    def _pair(self, peer: dyad.Participant | None) -> None:
+        self._paired = peer is not None
+        if peer is not None:
+            self._ledger.met()
 
     async def _take_orders(self) -> None:
         orders = asyncio.StreamReader()
@@ -97,8 +102,8 @@ class Call:
             match await anext(self._connection):
                 case (dyad.Offer() | dyad.Answer() | dyad.Candidate()) as said:
                     self._receive(said)
-                case dyad.PeerJoined():
-                    self._paired = True
+                case dyad.PeerJoined(peer):
+                    self._pair(peer)
                 case event:
                     self._ledger.told(event)
                     self._note_break(event)
@@ -124,7 +129,7 @@ class Call:
             case dyad.PeerLeft():
                 self._paired = False
             case dyad.Reconnected(room, resumed=False):
-                self._paired = room.peer is not None
+                self._pair(room.peer)
             case _:
                 return
         # What was under way may be lost: do not wait for its confirmation.

@@ -1,7 +1,9 @@
 """The checker itself: it finds every kind of fault, and a seed repeats a run."""
 
 import io
+import itertools
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import dyad
@@ -23,10 +25,10 @@ def composed(
 class Side:
     """A participant with a hand-written ledger."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
         self.name = name
         self._book = io.StringIO()
-        self.ledger = Ledger(self._book)
+        self.ledger = Ledger(self._book, clock)
 
     def says(self, *numbers: int) -> None:
         for number in numbers:
@@ -48,8 +50,11 @@ class Side:
 class Both:
     """Alice, who sends, and Bob, who receives."""
 
-    def __init__(self) -> None:
-        self.alice, self.bob = Side("alice"), Side("bob")
+    def __init__(self, *, met: bool = True) -> None:
+        steps = itertools.count()
+        self.alice, self.bob = (Side(name, lambda: next(steps)) for name in ("alice", "bob"))
+        for side in (self.alice, self.bob) if met else ():
+            side.ledger.met()
 
     def found(self, *, over: bool = True) -> Finding:
         for side in (self.alice, self.bob) if over else ():
@@ -156,6 +161,22 @@ def test_a_loss_reported_to_only_one_end_is_found(both: Both, told: str) -> None
     both.bob.hears("alice", 1)
     getattr(both, told).is_told_of_a_break()
     assert both.found().faults == {"silent": 2}
+
+
+@pytest.mark.parametrize(("late", "faults"), [(True, {}), (False, {"silent": 3})])
+def test_a_receiver_that_had_not_met_the_sender_need_not_be_told(
+    *, late: bool, faults: dict[str, int]
+) -> None:
+    both = Both(met=False)
+    both.alice.says(1, 2, 3)
+    if late:
+        both.alice.is_told_of_a_break()
+    both.bob.ledger.met()
+    if not late:
+        both.alice.is_told_of_a_break()
+    both.alice.says(4)
+    both.bob.hears("alice", 4)
+    assert both.found().faults == faults
 
 
 def test_a_break_excuses_nothing_that_was_lost_at_another_time(both: Both) -> None:

@@ -172,6 +172,7 @@ class Talker:
         """Start over with this peer: frames under way may be lost."""
         self._peer = peer.user_id if peer else ""
         if self._peer == self._partner:
+            self._ledger.met()
             self.met.set()
         self._known = self._number
         self._tell(f"{self._me.sender} said {self._number}, heard {self._heard}")
