@@ -13,15 +13,14 @@ from collections.abc import Iterator
 import pytest
 from dyad_server.core.events import (
     Departure,
-    EngineUnavailable,
     Event,
     Joined,
     Left,
     Member,
-    OutOfSync,
     Refusal,
     Refused,
 )
+from dyad_server.engines.redis import bounds
 
 from tests.nodes.brokers import NODES, Guest, Party, party
 from tests.nodes.history import Operation, What, contradiction
@@ -32,6 +31,11 @@ SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
 CLIENTS = 25
 ROOMS_AT_ONCE = 6
 OPERATIONS_PER_ROOM = 120
+PATIENT = (
+    *("LEASE_SECONDS", "ROUND_TRIP_SECONDS", "PROBE_LATE_SECONDS", "ENTER_SECONDS"),
+    *("ANSWER_SECONDS", "SCRIPT_SECONDS", "ABSENT_SECONDS", "SILENT_SECONDS"),
+)
+PATIENT_SECONDS = 600
 
 ALICE, BOB, CAROL = (Member(name, name) for name in ("alice", "bob", "carol"))
 FULL = Refused(Refusal.ROOM_FULL, "")
@@ -79,6 +83,19 @@ def test_an_operation_without_an_answer_may_take_effect_at_any_time() -> None:
     assert not contradiction([CREATED, BOB_JOINED, leaving, full, entered])
 
 
+@pytest.fixture
+def patient_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes that wait for Redis, however busy the machine is.
+
+    Otherwise their deadlines run out. Then some operations have no answer, a node that lost its
+    lease frees seats without an operation, and no order explains the answers.
+    """
+    for name in PATIENT:
+        monkeypatch.setattr(bounds, name, PATIENT_SECONDS)
+    monkeypatch.setattr(bounds, "LEASE_MS", 1000 * PATIENT_SECONDS)
+
+
+@pytest.mark.usefixtures("patient_nodes")
 @pytest.mark.long
 @pytest.mark.xdist_group("crowd")
 @pytest.mark.timeout(600)
@@ -87,14 +104,7 @@ async def test_the_answers_to_clients_on_all_nodes_are_consistent_with_some_orde
     async with party() as here:
         histories = await _crowd(here)
     asked = time.monotonic()
-    # A machine too busy for Redis' deadlines leaves some answers open: skip those rooms.
-    judged = [
-        operations
-        for operations in histories.values()
-        if not any(isinstance(each.answer, EngineUnavailable | OutOfSync) for each in operations)
-    ]
-    assert len(judged) > len(histories) / 2
-    for operations in judged:
+    for operations in histories.values():
         wrong = "\n".join(map(str, contradiction(operations)))
         assert not wrong, f"STORM_SEED={SEED}:\n{wrong}"
     print(
@@ -150,7 +160,7 @@ async def _crowd(here: Party) -> dict[str, list[Operation]]:
 async def _answer(
     operation: Operation, guest: Guest, clock: Iterator[int], *kinds: type[Event]
 ) -> None:
-    """Record the answer to an operation; `EngineUnavailable` if Redis gives none in time."""
-    while not isinstance(event := await guest.told(), (*kinds, EngineUnavailable, OutOfSync)):
+    """Record the answer to an operation."""
+    while not isinstance(event := await guest.told(), kinds):
         pass
     operation.answer, operation.answered = event, next(clock)
