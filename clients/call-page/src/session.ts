@@ -219,7 +219,7 @@ export class Session {
     if (state === "failed" && this.#last !== undefined) {
       this.#endCall();
     } else if (state === "failed") {
-      say("No direct way to the other person was found. Some networks allow none without a TURN server, and this page knows none. Still trying.");
+      say("No direct connection to the other person was found. Some networks need a TURN server, and this page has none. Still trying.");
     } else if (state === "connected" && !this.#reconnecting) {
       say("");
     }

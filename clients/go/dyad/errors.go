@@ -48,9 +48,10 @@ func (r Refusal) String() string {
 
 func (r Refusal) Error() string { return "dyad: refused: " + r.String() }
 
-// Refused says that the server refused a frame, which had no effect. The call goes
-// on. It is an error where an answer is awaited ([Conn.Create], [Conn.Join],
-// [Conn.Leave]), and an [Event] where none is.
+// Refused says that the server refused a frame, which had no effect. The call
+// continues. [Conn.Create], [Conn.Join] and [Conn.Leave] return it as their error. For
+// [Conn.SendOffer], [Conn.SendAnswer] and [Conn.SendCandidate], which wait for no answer,
+// it is an [Event].
 type Refused struct {
 	// Code is for the program.
 	Code Refusal

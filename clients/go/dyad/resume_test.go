@@ -47,7 +47,7 @@ func TestACutLosesNothing(t *testing.T) {
 			case dyad.Reconnected:
 				told++
 				if room := event.Room; !event.Resumed || room.ID != roomID || room.Polite || room.Peer.UserID != "bob" {
-					t.Errorf("Alice came back to %+v", event)
+					t.Errorf("Alice reconnected to %+v", event)
 				}
 			default:
 				t.Fatalf("Alice heard %#v, %v", event, err)
@@ -114,7 +114,7 @@ func TestAfterTheGraceTimeTheClientJoinsAgainInANewSession(t *testing.T) {
 	net.accept()
 	back := hears[dyad.Reconnected](alice)
 	if back.Resumed || back.Room.ID != roomID || back.Room.Peer.UserID != "bob" {
-		t.Errorf("Alice came back to %+v", back)
+		t.Errorf("Alice reconnected to %+v", back)
 	}
 	hears[dyad.PeerJoined](bob)
 	alice.succeeds(alice.SendOffer(alice.ctx, "v=0 of the new session"))

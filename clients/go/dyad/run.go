@@ -63,8 +63,8 @@ func (c *Conn) reconnect(ctx context.Context, policy *reconnectPolicy, end *Ende
 	}
 }
 
-// startOver is for a Leave whose seat is lost: it lets Leave succeed, and opens a
-// stream for a new session once there is a frame to send. c.mu must be held.
+// startOver is called when the seat is lost during a Leave. It lets Leave succeed, and
+// opens a stream for a new session once there is a frame to send. c.mu must be held.
 func (c *Conn) startOver(ctx context.Context, end *Ended) (*stream, error) {
 	c.leaving.frame = leaveRoom(c.session.roomID)
 	c.abandon(end, c.leaving)
@@ -87,7 +87,7 @@ func (c *Conn) startOver(ctx context.Context, end *Ended) (*stream, error) {
 	return s, err
 }
 
-// pause waits, but no longer than until Close. c.mu must be held.
+// pause waits until the time is over or Close is called. c.mu must be held.
 func (c *Conn) pause(ctx context.Context, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

@@ -1,6 +1,6 @@
 """All errors of this package.
 
-`Refused` means that the server refused one frame: the call goes on. `Ended` means
+`Refused` means that the server refused one frame: the call continues. `Ended` means
 that the connection is over. Its class says whether to connect again.
 """
 
@@ -31,7 +31,7 @@ class Refusal(enum.IntEnum):
 
 
 class Refused(DyadError):  # noqa: N818 - it names what happened to the frame
-    """The server refused a frame, which had no effect. The call goes on.
+    """The server refused a frame, which had no effect. The call continues.
 
     `create`, `join` and `leave` raise it. For `send_offer`, `send_answer` and
     `send_candidate`, which wait for no answer, it is an event.

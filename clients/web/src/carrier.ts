@@ -88,7 +88,7 @@ export class Carrier {
       return;
     }
     this.#session.put(last, sizeOf(last));
-    // The last Send may overtake one that is under way, so it repeats those frames.
+    // The last Send may overtake one that is under way, so it repeats the frames of that.
     this.#session.rewind(0n);
     void link.sendLast(this.#session.take());
   }
@@ -213,9 +213,9 @@ export class Carrier {
   }
 
   async #resume(link: Link, { roomId, resumeToken }: Seat): Promise<void> {
-    const asked = joining(roomId, resumeToken);
-    asked.ack = this.#session.received;
-    const [answer, rest] = await answerTo(link, [asked]);
+    const request = joining(roomId, resumeToken);
+    request.ack = this.#session.received;
+    const [answer, rest] = await answerTo(link, [request]);
     const join = joinOf(answer);
     if (!join.resumed || !this.#session.rewind(answer.ack)) {
       throw new DyadError("aborted", "The server did not resume the seat.");
@@ -226,8 +226,8 @@ export class Carrier {
   async #rejoin(link: Link, { roomId }: Seat): Promise<void> {
     const session = new Session<Frame>();
     session.keep(true);
-    const asked = joining(roomId);
-    session.put(asked, sizeOf(asked));
+    const request = joining(roomId);
+    session.put(request, sizeOf(request));
     const [answer, rest] = await answerTo(link, session.take());
     const join = joinOf(answer);
     session.arrive(answer.seq, sizeOf(answer));

@@ -88,7 +88,7 @@ export class Link {
     }
   }
 
-  /** Ends the link after a Send failed, once Listen has had time to say why. */
+  /** Ends the link because a Send failed. If Listen may still say why, waits for that first. */
   sendFailed(failure: DyadError): void {
     if (failure.code === "session_not_found" || failure.code === "aborted") {
       this.#afterwards ??= setTimeout(() => this.fail(failure), REASON_MS);

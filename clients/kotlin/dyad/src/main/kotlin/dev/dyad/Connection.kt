@@ -58,7 +58,8 @@ internal constructor(
     private var closing = false
     private val changes = MutableStateFlow(0L)
 
-    private val job: Job = scope.launch(Dispatchers.Default + CoroutineName("dyad")) { stay() }
+    private val job: Job =
+        scope.launch(Dispatchers.Default + CoroutineName("dyad")) { keepConnected() }
 
     init {
         job.invokeOnCompletion {
@@ -202,8 +203,8 @@ internal constructor(
 
     private fun closed() = Ended(Status.Code.CANCELLED, "The connection is closed.")
 
-    /** Connect, and reconnect as often as needed. */
-    private suspend fun stay() {
+    /** Connect, and reconnect as often as needed, until the connection is over. */
+    private suspend fun keepConnected() {
         await { hasToWrite || closing }
         while (change { hasToWrite || !closing }) {
             val end = carry()
@@ -260,6 +261,7 @@ internal constructor(
         }
     }
 
+    /** Wait before the next try, unless the network changes. */
     private suspend fun pause(wait: Duration) {
         withTimeoutOrNull(wait) { await { hasNewNetwork } }
         change { hasNewNetwork = false }

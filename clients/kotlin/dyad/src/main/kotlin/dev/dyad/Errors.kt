@@ -29,7 +29,7 @@ public enum class Refusal(internal val number: Int) {
 }
 
 /**
- * The server refused a frame, which had no effect. The call goes on.
+ * The server refused a frame, which had no effect. The call continues.
  *
  * `create`, `join` and `leave` throw it. For `sendOffer`, `sendAnswer` and `sendCandidate`, which
  * wait for no answer, it is an event.
