@@ -18,7 +18,7 @@ type Refusal int32
 const (
 	// ErrInvalidFrame: the frame breaks the contract.
 	ErrInvalidFrame Refusal = iota + 1
-	// ErrRoomNotFound: the room does not exist, or not any more.
+	// ErrRoomNotFound: the room does not exist, or no longer exists.
 	ErrRoomNotFound
 	// ErrRoomFull: the room has two participants already.
 	ErrRoomFull

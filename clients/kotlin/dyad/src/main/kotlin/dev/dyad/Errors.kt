@@ -15,7 +15,7 @@ public enum class Refusal(internal val number: Int) {
     /** The frame breaks the contract. */
     INVALID_FRAME(1),
 
-    /** The room does not exist, or not any more. */
+    /** The room does not exist, or no longer exists. */
     ROOM_NOT_FOUND(2),
 
     /** The room has two participants already. */
