@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc
@@ -16,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from tests.conftest import SECRET, token
 from tests.support.clock import within
 from tests.support.ends import SignalEnd, join
-from tests.support.process import DYAD, dyad_serve, run
+from tests.support.process import DYAD, dyad_serve, hangups, run
 from tests.support.services import HealthStub, reflecting
 from tests.support.until import PATIENCE
 
@@ -25,10 +26,12 @@ PARTICIPANT = str(Path(__file__).with_name("participant.py"))
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_tells_all_participants_and_exits_with_0(number: signal.Signals) -> None:
-    async with (
-        dyad_serve(SECRET) as served,
-        grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
-    ):
+    async with AsyncExitStack() as stack:
+        with hangups(ignored=False):
+            served = await stack.enter_async_context(dyad_serve(SECRET))
+        channel = await stack.enter_async_context(
+            grpc.aio.insecure_channel(f"127.0.0.1:{served.port}")
+        )
         alice = SignalEnd(channel, token())
         await alice.send(join())
         await alice.hear()
@@ -42,8 +45,7 @@ async def test_a_signal_tells_all_participants_and_exits_with_0(number: signal.S
 
 
 async def test_a_server_that_nohup_started_outlives_its_terminal() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
+    with hangups(ignored=True):
         async with dyad_serve(SECRET) as served:
             served.process.send_signal(signal.SIGHUP)
             async with grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel:
@@ -53,8 +55,6 @@ async def test_a_server_that_nohup_started_outlives_its_terminal() -> None:
                 alice.cut()
             assert served.process.returncode is None
             assert "draining" not in served.command.said
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 async def test_a_second_server_on_the_port_fails_with_a_sentence() -> None:

@@ -4,13 +4,14 @@ import asyncio
 import os
 import secrets
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import dyad
 from dyad_server.auth.mint import mint
 
 from tests.support.needs import needs
-from tests.support.process import DYAD, dyad_serve, run
+from tests.support.process import DYAD, dyad_serve, hangups, run
 from tests.support.redis import redis_server
 from tests.support.until import PATIENCE
 
@@ -30,10 +31,11 @@ async def test_workers_without_redis_are_refused() -> None:
 
 async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_replaced() -> None:
     needs("redis-server")
-    async with (
-        redis_server() as redis,
-        dyad_serve(SECRET, "--workers", "2", "--redis", redis.url, "--reflection") as served,
-    ):
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server())
+        options = ("--workers", "2", "--redis", redis.url, "--reflection")
+        with hangups(ignored=False):
+            served = await stack.enter_async_context(dyad_serve(SECRET, *options))
         target = f"127.0.0.1:{served.port}"
         workers = await asyncio.to_thread(_children, served.process.pid)
         assert len(workers) == 2

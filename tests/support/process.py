@@ -6,8 +6,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,19 @@ class Command:
             self.said += line.decode("utf-8", "backslashreplace")
             self._news.set()
         self._news.set()
+
+
+@contextmanager
+def hangups(*, ignored: bool) -> Iterator[None]:
+    """Let commands start with SIGHUP ignored, as by `nohup`, or not.
+
+    Otherwise they start as the tests did, which may run under `nohup` themselves.
+    """
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @asynccontextmanager
