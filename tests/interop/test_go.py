@@ -14,7 +14,7 @@ PION = ROOT / "clients" / "go" / "examples" / "pion_call"
 # The first run on a machine waits for other builds, then fetches and compiles everything.
 BUILD = 1800
 
-pytestmark = [pytest.mark.timeout(BUILD), pytest.mark.long]
+pytestmark = pytest.mark.timeout(BUILD)
 
 
 async def go(*arguments: str, folder: Path = GO) -> str:

@@ -175,7 +175,7 @@ async def _stall(node: Node, seconds: float, *ways: Way, new: bool = True) -> No
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("crowd")
+@pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(900)
 async def test_never_more_than_two_are_in_a_room_and_in_the_end_both_name_each_other() -> None:
     async with party(settle_seconds=SETTLE_SECONDS) as here:

@@ -97,7 +97,7 @@ def patient_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("patient_nodes")
 @pytest.mark.long
-@pytest.mark.xdist_group("crowd")
+@pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(600)
 async def test_the_answers_to_clients_on_all_nodes_are_consistent_with_some_order() -> None:
     began = time.monotonic()

@@ -112,7 +112,7 @@ async def test_a_participant_that_never_resumes_after_a_drain_is_disconnected() 
         assert time.monotonic() - drained_at > 2
 
 
-@pytest.mark.xdist_group("crowd")
+@pytest.mark.xdist_group("busy")
 async def test_a_rolling_restart_of_all_nodes_under_load_drops_no_call() -> None:
     async with fleet() as here, AsyncExitStack() as stack:
         pairs = await pairs_on_every_two_nodes(here, stack)

@@ -51,7 +51,7 @@ async def test_a_redis_that_forgot_and_has_another_layout_by_now_is_not_served()
         assert (await bob.hear()).offer.sdp == "still here"
 
 
-@pytest.mark.xdist_group("crowd")
+@pytest.mark.xdist_group("busy")
 async def test_every_key_in_redis_expires_and_every_right_is_needed() -> None:
     async with fleet() as here:
         nodes = here.nodes

@@ -62,7 +62,7 @@ async def versions(here: Fleet) -> set[object]:
     return {ENTRY.unpack(fields[b"entry"]).version for box in inboxes for _, fields in box}
 
 
-@pytest.mark.xdist_group("crowd")
+@pytest.mark.xdist_group("busy")
 async def test_a_rolling_restart_to_a_later_version_and_back_drops_no_call() -> None:
     async with fleet() as here, AsyncExitStack() as stack:
         all_nodes = here.nodes
