@@ -15,7 +15,11 @@ def watched(record_property: Callable[[str, object], None]) -> Watch:
         async with site(*options) as watched_site:
             yield watched_site
         background = watched_site.background
-        record_property("background", f"{background.p99 * 1000:6.1f} ms of {background.frames:5d}")
+        record_property(
+            "background",
+            f"{background.p99 * 1000:6.1f} ms of {background.frames:5d}, "
+            f"slowness {background.slowness:3.1f}",
+        )
 
     return watch
 

@@ -17,12 +17,12 @@ from contextlib import AsyncExitStack
 import grpc
 from dyad.v1 import signaling_pb2 as pb
 
-from tests.support.clock import FairClock
+from tests.support.clock import FairClock, slowness
 from tests.support.ends import End, ListenEnd, SignalEnd, candidate, channel, join
 
-_INTERVAL = 0.04
-_LEAST = 50
-"""The frames of each side: the frames of both are the fewest that give a p99."""
+_INTERVAL = 0.02
+_LEAST = 100
+"""The frames of each side: the fewest that give a p99."""
 _GOODBYE = "goodbye"
 
 
@@ -90,6 +90,7 @@ async def _talk(kind: type[End], *servers: tuple[int, int, str]) -> None:
         await bob.send(join(room_id, seq=1))
         await bob.hear()
         await alice.hear()
+        slow = slowness()
         print("talking", flush=True)
         clock = FairClock(*{process for _, process, _ in servers}, os.getpid())
         one, two = (_Side(end, room_id, clock) for end in (alice, bob))
@@ -101,7 +102,7 @@ async def _talk(kind: type[End], *servers: tuple[int, int, str]) -> None:
         bob.cut()
     delays = sorted(one.delays + two.delays)
     p99 = delays[math.ceil(len(delays) * 0.99) - 1]
-    print(json.dumps({"frames": len(delays), "p99": p99}))
+    print(json.dumps({"frames": len(delays), "p99": p99, "slowness": max(slow, slowness())}))
 
 
 def _main(kind: str, *rest: str) -> None:

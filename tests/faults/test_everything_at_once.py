@@ -53,4 +53,5 @@ async def test_every_attack_at_once_slows_and_ends_no_other_call() -> None:
         assert most - before < MEMORY, f"{(most - before) >> 20} MiB"
     # `background_call` has checked that the calls lost nothing, and their delays.
     assert all(calls.frames for calls in seen)
+    print(*seen, sep="\n")
     assert "Traceback" not in served.command.said

@@ -36,6 +36,29 @@ class FairClock:
         return time.monotonic() - sum(self._waited.values()) / 1e9
 
 
+_STEPS = 100_000
+_REFERENCE_SECONDS = 0.007
+"""What `_STEPS` took on the 2-core machine that the limits were chosen on, with Debian's Python."""
+_SAMPLES = 5
+
+
+def slowness() -> float:
+    """How many times slower than the reference this machine runs Python now; at least 1.
+
+    The same virtual machine was up to 2.5 times slower from one hour to the next, and a Python
+    built without optimizations 1.5 times. A time limit on work that keeps a CPU busy must
+    grow with it.
+    """
+    return max(1.0, min(_sample() for _ in range(_SAMPLES)) / _REFERENCE_SECONDS)
+
+
+def _sample() -> float:
+    began, total = time.process_time(), 0
+    for step in range(_STEPS):
+        total += step * step % 7
+    return time.process_time() - began
+
+
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[None]:
     """Assert that the block takes less than `seconds`, not counting waits for a CPU.
