@@ -20,7 +20,7 @@ from dyad_server.core.ports import Observers
 from dyad_server.engines.memory import in_memory
 from dyad_server.errors import ConfigError
 from dyad_server.grpc_api.client_address import Origin
-from dyad_server.grpc_api.inbound import Inbound, Terms
+from dyad_server.grpc_api.inbound_messages import Inbound, Terms
 from dyad_server.grpc_api.servicer import SignalingServicer
 from dyad_server.ops.clock import LoopClock
 from dyad_server.ops.logs import LogObserver, log

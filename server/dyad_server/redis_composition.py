@@ -9,7 +9,7 @@ from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.fleet_membership import FleetMembership
 from dyad_server.engines.redis.handoff import RedisHandoff
 from dyad_server.engines.redis.messages import Answer, Ask
-from dyad_server.grpc_api.inbound import Inbound, Terms
+from dyad_server.grpc_api.inbound_messages import Inbound, Terms
 
 
 def in_redis(url: str, prefix: str, grace: float, terms: Terms, clock: Clock) -> MakeEngine:

@@ -14,13 +14,15 @@ from dyad_server.auth.bounds import KEYS_PATIENCE_SECONDS
 from dyad_server.composition import Dyad
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
-from dyad_server.grpc_api import health, servicer
-from dyad_server.grpc_api.acceptor import make_server, services
+from dyad_server.grpc_api import health
+from dyad_server.grpc_api.acceptor import make_server
+from dyad_server.grpc_api.aio import AioServer
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.connections import AddressBound
 from dyad_server.grpc_api.health import Health
 from dyad_server.grpc_api.options import grpc_options
 from dyad_server.grpc_api.reflection import Reflection
+from dyad_server.grpc_api.rpc_server import RpcServer
 from dyad_server.grpc_api.servicer import SERVICE
 from dyad_server.grpc_api.tls import server_credentials
 from dyad_server.grpc_environment import stopping_signals
@@ -52,17 +54,18 @@ class Server:
             ConfigError: the key is unfit, or a service was added twice.
         """
         self._config = config
-        self._server = make_server(grpc_options(config), interceptors)
         self._has_others = add_services is not None
+        server = make_server(grpc_options(config), interceptors)
         if add_services is not None:
-            add_services(self._server)
+            add_services(server)
+        self._server: RpcServer = AioServer(server)
         self._origin = Origin(config.proxies(), unix=config.trusts_unix(), hops=config.trusted_hops)
         self._health = Health(SERVICE, self._origin)
-        self._health.add(self._server)
         self.dyad = Dyad(config)
-        servicer.add(self.dyad.servicer, self._server)
+        for methods in (self._health.methods, self.dyad.servicer.methods):
+            self._server.add(methods)
         if config.reflection:
-            Reflection(services(self._server), self._origin).add(self._server)
+            self._server.add(Reflection(self._server.services, self._origin).methods)
         self._metrics = MetricsServer(self.dyad.metrics.registry)
         self.port = 0
         self._beside: list[asyncio.Task[None]] = []
@@ -112,11 +115,8 @@ class Server:
         config = self._config
         address = f"{self._host()}:{config.port}"
         try:
-            self.port = (
-                self._server.add_secure_port(address, server_credentials(config))
-                if config.tls_cert
-                else self._server.add_insecure_port(address)
-            )
+            credentials = server_credentials(config) if config.tls_cert else None
+            self.port = self._server.listen(address, credentials)
         except RuntimeError:
             raise ConfigError(
                 f"Cannot listen on {address}: the port is taken or the address is not this host's."

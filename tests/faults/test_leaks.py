@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from dyad_server.core import participant, rooms, session
-from dyad_server.grpc_api import writer
+from dyad_server.grpc_api.aio import AioStream
+from dyad_server.grpc_api.stream_writer import StreamOutlet
 from dyad_server.server import Server
 
 from tests.conftest import serving
@@ -20,7 +21,8 @@ CALLS = 20
 ROUNDS = 3
 GRACE = 0.3
 KINDS = (
-    writer.StreamOutlet,
+    AioStream,
+    StreamOutlet,
     participant.Connection,
     participant.Participant,
     rooms._Room,  # noqa: SLF001 - the only way to see that none is left

@@ -1,8 +1,11 @@
 """Gives the hub and the model the same inputs, and compares every frame from the hub."""
 
+import asyncio
 import random
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import grpc
@@ -13,8 +16,7 @@ from dyad_server.core.limits import Limits
 from dyad_server.core.participant import Connection
 from dyad_server.engines.memory import MemoryBroker
 from dyad_server.grpc_api import codec
-from dyad_server.grpc_api.time_limit import TimeLimit
-from dyad_server.grpc_api.writer import StreamOutlet
+from dyad_server.grpc_api.stream_writer import StreamOutlet, WriteScheduler
 from dyad_server.ops.clock import LoopClock
 from dyad_server.ops.metrics import MetricsObserver
 from google.protobuf.message import DecodeError
@@ -35,14 +37,14 @@ class Call:
         self.frames: list[pb.Frame] = []
         self.status: str | None = None
 
-    async def write(self, response: pb.SignalResponse) -> None:
+    def write(self, message: bytes, then: Callable[[bool], None]) -> None:
         assert self.status is None, "written after the end"
-        self.frames.extend(response.frames)
+        self.frames.extend(pb.SignalResponse.FromString(message).frames)
+        asyncio.get_running_loop().call_soon(then, True)  # noqa: FBT003 - a continuation
 
-    async def abort(self, code: grpc.StatusCode, details: str, trailers: Any) -> None:
+    def end(self, code: grpc.StatusCode, details: str, trailers: Any) -> None:
         assert self.status is None, "ended twice"
         self.status = code.name
-        raise grpc.aio.AbortError
 
 
 @dataclass(eq=False)
@@ -132,8 +134,8 @@ class World:
     def _connect(self, user: User) -> Client:
         call = Call()
         identity = Identity(user.name, f"{user.name}@x", user.claim or None)
-        # An outlet uses no more of a gRPC context than `Call` has.
-        outlet = StreamOutlet(cast("Any", call), _response, TimeLimit(PLENTY, CLOCK), CLOCK)
+        # An outlet uses no more of a stream than `Call` has.
+        outlet = StreamOutlet(cast("Any", call), pb.SignalResponse, WriteScheduler(PLENTY, CLOCK))
         connection = self._hub.open(identity, outlet, "127.0.0.1")
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
         client = Client(Seat(user), connection, call, outlet)
@@ -209,7 +211,9 @@ class World:
 
     async def _look(self) -> None:
         for client in self._clients:
-            await client.outlet.finish()
+            finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            client.outlet.finish(partial(finished.set_result, None))
+            await finished
         for client in self._clients:
             seat = client.seat
             if client.live:
@@ -267,10 +271,6 @@ class World:
         assert registry._streams == 0  # noqa: SLF001 - as above
         assert not registry._users._counts  # noqa: SLF001 - as above
         assert not registry._addresses._counts  # noqa: SLF001 - as above
-
-
-def _response(told: list[pb.Frame]) -> pb.SignalResponse:
-    return pb.SignalResponse(frames=told)
 
 
 def _decoded(data: bytes) -> pb.SignalRequest:

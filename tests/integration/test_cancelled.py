@@ -1,11 +1,10 @@
 """A stream that its client cancels."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-from dyad_server.grpc_api.servicer import SignalingServicer
-from dyad_server.grpc_api.streams import Context
+from dyad_server.grpc_api.aio import AioStream
+from dyad_server.grpc_api.rpc_stream import Handler
 
 from tests.conftest import ends, serving
 from tests.support.ends import ListenEnd, pair
@@ -15,21 +14,18 @@ from tests.support.until import PATIENCE
 async def test_a_stream_cut_by_the_client_ends_as_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # A handler that swallows CancelledError leaks its stream inside gRPC. Only `Listen` is
-    # tested: the handler of `Signal` first meets the end of its requests.
+    # A handler that swallows CancelledError leaks its stream inside gRPC.
     cancelled = asyncio.Event()
-    listen = SignalingServicer.Listen
+    serve = AioStream.serve
 
-    async def watched(
-        servicer: SignalingServicer, requests: AsyncIterator[bytes], context: Context
-    ) -> None:
+    async def watched(stream: AioStream, handle: Handler) -> None:
         try:
-            await listen(servicer, requests, context)
+            await serve(stream, handle)
         except asyncio.CancelledError:
             cancelled.set()
             raise
 
-    monkeypatch.setattr(SignalingServicer, "Listen", watched)
+    monkeypatch.setattr(AioStream, "serve", watched)
     async with serving() as server, ends(server, ListenEnd) as connect:
         _, bob, _ = await pair(connect)
         bob.cut()

@@ -61,6 +61,26 @@ async def test_a_user_has_a_bounded_number_of_requests_under_way() -> None:
         assert (await mallory.ended(again))["grpc-status"] == "5", "NOT_FOUND"
 
 
+async def test_a_request_counts_until_its_answer_is_read() -> None:
+    async with (
+        serving(max_streams_per_user=4) as server,
+        ends(server, ListenEnd) as connect,
+        connected(server.port, window=0) as deaf,
+    ):
+        alice = connect("alice")
+        assert isinstance(alice, ListenEnd)
+        await alice.send(join())
+        heartbeat = pb.SendRequest(session_id=alice.session_id)
+        for _ in range(100):
+            stream = deaf.call(token("alice"), SEND)
+            deaf.say(stream, heartbeat, end=True)
+        await until(lambda: len(deaf.trailers) >= 84)
+        await deaf.ping()
+        assert len(deaf.trailers) == 84
+        statuses = {trailers["grpc-status"] for trailers in deaf.trailers.values()}
+        assert statuses == {RESOURCE_EXHAUSTED}
+
+
 async def test_a_second_message_on_a_unary_rpc_is_ignored() -> None:
     async with serving() as server, ends(server, ListenEnd) as connect:
         alice, bob, room_id = await pair(connect)

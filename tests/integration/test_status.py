@@ -1,5 +1,6 @@
 """Every status of the contract, caused over each transport that can end with it."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -9,12 +10,15 @@ import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.errors import SeatLost
+from dyad_server.grpc_api import codec
 from dyad_server.grpc_api.status import STATUS
 from dyad_server.server import Server
 from grpc import StatusCode
+from hyperframe.frame import WindowUpdateFrame
 
 from tests.conftest import ends, serving, token
 from tests.support.ends import End, ListenEnd, SignalEnd, end_of, join, offer, pair
+from tests.support.http2 import LISTEN, SIGNAL, WINDOW, connected
 from tests.support.until import until
 
 BOTH = (SignalEnd, ListenEnd)
@@ -190,3 +194,38 @@ async def test_a_stream_that_ends_as_it_begins_has_a_status(transport: type[End]
             (participant,) = server.dyad.hub
             server.dyad.hub.end(participant, SeatLost("At once."))
             assert (await end_of(alice)).code() is grpc.StatusCode.ABORTED
+
+
+@pytest.mark.parametrize("path", [SIGNAL, LISTEN])
+async def test_a_client_that_reads_its_first_message_too_late_gets_its_status(path: str) -> None:
+    async with (
+        serving(write_timeout=0.2) as server,
+        connected(server.port, window=0) as slow,
+    ):
+        stream = slow.call(token(), path)
+        first = pb.SignalRequest(frames=[join()]) if path == SIGNAL else pb.ListenRequest()
+        slow.say(stream, first, end=path == LISTEN)
+        await until(lambda: not server.dyad.hub.registry.empty.is_set())
+        await until(lambda: len(server.dyad.hub) == 0)
+        slow.write(WindowUpdateFrame(stream, window_increment=WINDOW))
+        ended = await slow.ended(stream)
+        assert ended.get("grpc-status") == "8", "RESOURCE_EXHAUSTED"
+        assert slow.heard[stream], "the message that was being written"
+
+
+async def test_a_stream_whose_message_cannot_be_made_ends_and_frees_its_seat(
+    transport: type[End], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        monkeypatch.undo()
+        raise RuntimeError
+
+    failures: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
+    async with serving() as server, ends(server, transport) as connect:
+        alice, bob, room_id = await pair(connect)
+        monkeypatch.setattr(codec, "write", fail)
+        await alice.send(offer(room_id))
+        assert (await end_of(bob)).code() is grpc.StatusCode.UNKNOWN
+        assert (await alice.hear()).leave_room.reason == pb.LeaveRoom.REASON_DISCONNECTED
+        assert [type(failure["exception"]) for failure in failures] == [RuntimeError]

@@ -121,6 +121,16 @@ def test_only_the_composition_root_knows_an_engine() -> None:
     assert knows - {"engines"} == {"composition", "redis_composition"}
 
 
+def test_only_one_adapter_and_what_embeds_it_use_grpc_aio() -> None:
+    users = {
+        module
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "grpc.aio"
+    }
+    assert users == {"grpc_api.aio", "grpc_api.acceptor", "server", "embedding"}
+
+
 def test_the_architecture_page_has_these_rules() -> None:
     rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", page(), re.MULTILINE)
     assert {name: set(re.findall(r"`(\w+)`", below)) for name, below in rows} == RULES

@@ -74,7 +74,8 @@ class PeerLeft:
     reason: Departure
 
 
-@dataclass(frozen=True, slots=True)
+# Made for each frame. Making a frozen one takes three times as long.
+@dataclass(slots=True)
 class Forwarded:
     """To the peer: a frame from `who`.
 
@@ -116,7 +117,8 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+# Made for each frame. Making a frozen one takes three times as long.
+@dataclass(slots=True)
 class Output:
     """An event for a member.
 

@@ -83,10 +83,13 @@ class Bucket:
 
     def take(self, amount: float, now: float) -> bool:
         """Take `amount`; False if there is less, and then nothing is taken."""
-        self._fill(now)
-        if amount > self._level:
+        # As `_fill`: this is called twice for each frame.
+        level = self._level + (now - self._then) * self._rate
+        self._level = level = min(level, self._burst)
+        self._then = now
+        if amount > level:
             return False
-        self._level -= amount
+        self._level = level - amount
         return True
 
     def full(self, now: float) -> bool:

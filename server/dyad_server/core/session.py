@@ -5,10 +5,9 @@ Plain state without I/O: a transport asks it what to write next.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from dyad_server.core import bounds
 
@@ -23,8 +22,7 @@ class Arrival(Enum):
     GAP = "gap"
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered(Generic[T]):
+class Numbered(NamedTuple, Generic[T]):
     """An item to write, with its number; 0 if it has none."""
 
     seq: int

@@ -15,7 +15,8 @@ a later version changes one of them, as tried with 1.85.3:
 - `_make_request_call_future`, which is called with None for RPCs of unknown methods: else
   an undecodable path closes the port again.
 - `_request_call`, which waits for such an RPC: else the port closes as the server starts.
-- `_ServicerContext` and its four arguments: else RPCs of unknown methods get no answer.
+- `_ServicerContext` and its four arguments: else RPCs of unknown methods get no answer. Each
+  write of other RPCs would cost a task more if gRPC's contexts were of another type.
 
 tests/faults/test_wire.py fails in each case. Once gRPC itself survives such a path, this
 module can go; its main branch does not yet (November 2026).
@@ -51,6 +52,11 @@ def services(server: grpc.aio.Server) -> list[str]:
     """The full names of the services of a server from `make_server`."""
     acceptor: _Acceptor = server._server  # type: ignore[attr-defined]  # noqa: SLF001 - `make_server` put it there
     return sorted({method.split("/")[1] for method in acceptor.handlers})
+
+
+def is_bare(context: object) -> bool:
+    """Whether a context is gRPC's own, and not one that an interceptor has wrapped around it."""
+    return type(context) is cygrpc._ServicerContext  # noqa: SLF001 - gRPC has no public way
 
 
 class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]  # as above

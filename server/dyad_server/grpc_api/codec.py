@@ -33,27 +33,27 @@ _REASONS = {
 }
 
 
-def read(packed: bytes) -> Input:
+def read(serialized: bytes) -> Input:
     """Decode a client's serialized frame."""
     try:
-        frame = pb.Frame.FromString(packed)
+        frame = pb.Frame.FromString(serialized)
     except DecodeError:
-        return Input(0, 0, len(packed), Invalid("The frame cannot be decoded."))
+        return Input(0, 0, len(serialized), Invalid("The frame cannot be decoded."))
     if len(frame.room_id) > bounds.ROOM_ID_CHARACTERS:
         # The refusal would repeat it, and wait in memory until it is read.
         event: Event = Invalid("The room_id is longer than a UUID.")
     else:
-        event = _event(frame, packed)
-    return Input(frame.seq, frame.ack, len(packed), event)
+        event = _event(frame, serialized)
+    return Input(frame.seq, frame.ack, len(serialized), event)
 
 
-def _event(frame: pb.Frame, packed: bytes) -> Event:
+def _event(frame: pb.Frame, serialized: bytes) -> Event:
     event = frame.WhichOneof("event")
     # iOS writes UUIDs in upper case.
     room_id = frame.room_id.lower()
     match event:
         case "offer" | "answer" | "ice_candidate":
-            return Relay(room_id, packed)
+            return Relay(room_id, serialized)
         case "join_room":
             join = frame.join_room
             return Enter(room_id, join.resumable, join.resume_token)
@@ -67,49 +67,51 @@ def _event(frame: pb.Frame, packed: bytes) -> Event:
             return Invalid("The frame has no event that this server knows.")
 
 
-def write(output: Output, seq: int, resume_token: str) -> pb.Frame:
-    """The frame number `seq` for `output`; the acknowledgement of a join has `resume_token`."""
+def write(frame: pb.Frame, output: Output, seq: int, resume_token: str) -> None:
+    """Fill an empty frame with `output`, as number `seq`.
+
+    The acknowledgement of a join has `resume_token`.
+    """
     event = output.event
     if isinstance(event, Forwarded):
         # The sender's frame is forwarded with its unknown fields. Only the fields
         # that the server sets are overwritten.
-        frame = pb.Frame.FromString(event.payload)
-        frame.sender.CopyFrom(_participant(event.who))
+        frame.MergeFromString(event.payload)
+        frame.ClearField("sender")
+        _identify(frame.sender, event.who)
         frame.ack = 0
     else:
-        frame = _frame(event, resume_token)
+        _fill(frame, event, resume_token)
     frame.room_id = output.room_id
     frame.seq = seq
     frame.reply_to = output.reply_to
-    return frame
 
 
-def _frame(event: events.Event, resume_token: str) -> pb.Frame:
+def _fill(frame: pb.Frame, event: events.Event, resume_token: str) -> None:
     match event:
         case Joined(peer, polite, resumed):
-            known = None if peer is None else _participant(peer)
-            return pb.Frame(
-                join_room=pb.JoinRoom(
-                    polite=polite, peer=known, resumed=resumed, resume_token=resume_token
-                )
-            )
+            join = frame.join_room
+            join.SetInParent()
+            join.polite = polite
+            join.resumed = resumed
+            join.resume_token = resume_token
+            if peer is not None:
+                _identify(join.peer, peer)
         case PeerJoined(who):
-            return pb.Frame(sender=_participant(who), join_room=pb.JoinRoom())
+            _identify(frame.sender, who)
+            frame.join_room.SetInParent()
         case Left():
-            return pb.Frame(leave_room=pb.LeaveRoom())
+            frame.leave_room.SetInParent()
         case PeerLeft(who, reason):
-            leave = pb.LeaveRoom(reason=_REASONS[reason])
-            return pb.Frame(sender=_participant(who), leave_room=leave)
+            _identify(frame.sender, who)
+            frame.leave_room.reason = _REASONS[reason]
         case Refused(code, message):
-            return pb.Frame(error=pb.Error(code=_CODES[code], message=message))
+            frame.error.code = _CODES[code]
+            frame.error.message = message
         case _:
             raise TypeError("an event that ends a stream has no frame")
 
 
-def bare_ack(seq: int) -> pb.Frame:
-    """A frame that only acknowledges."""
-    return pb.Frame(ack=seq)
-
-
-def _participant(member: Member) -> pb.Participant:
-    return pb.Participant(user_id=member.user_id, email=member.email)
+def _identify(participant: pb.Participant, member: Member) -> None:
+    participant.user_id = member.user_id
+    participant.email = member.email

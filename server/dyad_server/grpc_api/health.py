@@ -6,8 +6,6 @@ that does not read its `Watch` delays no other client.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -15,8 +13,8 @@ from grpc_health.v1 import health_pb2
 
 from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.client_address import Origin
-from dyad_server.grpc_api.streams import Context, next_message, streaming, write
-from dyad_server.grpc_api.tokenless import Places
+from dyad_server.grpc_api.rpc_limit import RpcLimit
+from dyad_server.grpc_api.rpc_stream import Methods, Stream, receive, send
 
 SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 WHOLE_SERVER = ""
@@ -34,30 +32,22 @@ class Health:
         self._statuses: dict[str, int] = dict.fromkeys(
             (WHOLE_SERVER, service), Response.NOT_SERVING
         )
-        self._checks = Places(
+        self._checks = RpcLimit(
             origin, at_once=bounds.HEALTH_CHECKS, per_address=bounds.HEALTH_CHECKS_PER_ADDRESS
         )
-        self._watches = Places(
+        self._watches = RpcLimit(
             origin, at_once=bounds.HEALTH_WATCHES, per_address=bounds.HEALTH_WATCHES_PER_ADDRESS
         )
         self._changed = asyncio.Event()
         self._finished = False
 
-    def add(self, server: grpc.aio.Server) -> None:
-        """Serve `Check` and `Watch`.
-
-        Both handlers take a request stream, which is the same on the wire. With a unary
-        handler, gRPC would wait for the message before it calls the handler.
-        """
-        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-            "Check": grpc.stream_stream_rpc_method_handler(
-                streaming(self._check), self._name, Response.SerializeToString
-            ),
-            "Watch": grpc.stream_stream_rpc_method_handler(
-                streaming(self._watch), self._name, Response.SerializeToString
-            ),
+    @property
+    def methods(self) -> Methods:
+        """`Check` and `Watch`."""
+        return {
+            f"/{SERVICE}/Check": self._check,
+            f"/{SERVICE}/Watch": self._watch,
         }
-        server.add_registered_method_handlers(SERVICE, handlers)
 
     def tell(self, service: str, *, serving: bool) -> None:
         """Set whether `service` is serving, and tell its watchers if that changed."""
@@ -77,34 +67,34 @@ class Health:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def _check(self, requests: AsyncIterator[str], context: Context) -> None:
-        async with self._checks.place(context):
-            status = self._statuses.get(await self._asked(requests))
-            if status is not None:
-                await write(context, Response(status=status))
+    async def _check(self, stream: Stream) -> None:
+        self._checks.take(stream)
+        status = self._statuses.get(await self._asked(stream))
+        if status is None:
+            stream.end(grpc.StatusCode.NOT_FOUND, "There is no such service.")
+        else:
+            stream.reply(Response(status=status).SerializeToString())
+
+    async def _watch(self, stream: Stream) -> None:
+        self._watches.take(stream)
+        name = await self._asked(stream)
+        told = None
+        while True:
+            changed = self._changed
+            status = self._statuses.get(name, Response.SERVICE_UNKNOWN)
+            if status != told:
+                told = status
+                await send(stream, Response(status=status).SerializeToString())
+            elif self._finished:
+                stream.end(grpc.StatusCode.OK)
                 return
-        await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service.")
+            else:
+                await changed.wait()
 
-    async def _watch(self, requests: AsyncIterator[str], context: Context) -> None:
-        async with self._watches.place(context):
-            name = await self._asked(requests)
-            told = None
-            while True:
-                changed = self._changed
-                status = self._statuses.get(name, Response.SERVICE_UNKNOWN)
-                if status != told:
-                    told = status
-                    await write(context, Response(status=status))
-                elif self._finished:
-                    return
-                else:
-                    await changed.wait()
-
-    async def _asked(self, requests: AsyncIterator[str]) -> str:
-        name = await next_message(requests, bounds.HEALTH_MESSAGE_SECONDS)
-        return _UNKNOWN if name is None else name
-
-    def _name(self, message: bytes) -> str:
+    async def _asked(self, stream: Stream) -> str:
+        message = await receive(stream, bounds.HEALTH_MESSAGE_SECONDS)
+        if message is None:
+            return _UNKNOWN
         try:
             name = health_pb2.HealthCheckRequest.FromString(message).service
         except DecodeError:

@@ -9,8 +9,8 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.client_address import Origin
-from dyad_server.grpc_api.streams import Context, next_message, streaming, write
-from dyad_server.grpc_api.tokenless import Places
+from dyad_server.grpc_api.rpc_limit import RpcLimit
+from dyad_server.grpc_api.rpc_stream import Methods, Stream, receive, send
 
 SERVICE = reflection.SERVICE_NAME
 
@@ -26,32 +26,29 @@ class Reflection:
 
     def __init__(self, services: Iterable[str], origin: Origin) -> None:
         self._answers = reflection.aio.ReflectionServicer((*services, SERVICE))
-        self._places = Places(
+        self._limit = RpcLimit(
             origin,
             at_once=bounds.REFLECTION_STREAMS,
             per_address=bounds.REFLECTION_STREAMS_PER_ADDRESS,
         )
 
-    def add(self, server: grpc.aio.Server) -> None:
-        """Serve `ServerReflectionInfo`."""
-        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-            "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(
-                streaming(self._info), _request, Response.SerializeToString
-            )
-        }
-        server.add_registered_method_handlers(SERVICE, handlers)
+    @property
+    def methods(self) -> Methods:
+        """`ServerReflectionInfo`."""
+        return {f"/{SERVICE}/ServerReflectionInfo": self._info}
 
-    async def _info(self, requests: AsyncIterator[Request], context: Context) -> None:
-        async with self._places.place(context):
-            # A generator, although its annotation says otherwise.
-            answers: Any = self._answers.ServerReflectionInfo(_in_time(requests), context)
-            async for answer in answers:
-                await write(context, answer)
+    async def _info(self, stream: Stream) -> None:
+        self._limit.take(stream)
+        # A generator, although its annotation says otherwise. It makes no use of a context.
+        answers: Any = self._answers.ServerReflectionInfo(_in_time(stream), None)
+        async for answer in answers:
+            await send(stream, answer.SerializeToString())
+        stream.end(grpc.StatusCode.OK)
 
 
-async def _in_time(requests: AsyncIterator[Request]) -> AsyncIterator[Request]:
-    while (request := await next_message(requests, bounds.REFLECTION_MESSAGE_SECONDS)) is not None:
-        yield request
+async def _in_time(stream: Stream) -> AsyncIterator[Request]:
+    while (message := await receive(stream, bounds.REFLECTION_MESSAGE_SECONDS)) is not None:
+        yield _request(message)
 
 
 def _request(message: bytes) -> Request:

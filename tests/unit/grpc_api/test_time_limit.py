@@ -1,71 +1,93 @@
 """One timer for many waits: each ends in time, and none affects another."""
 
-import asyncio
-import contextlib
-
 import pytest
 from dyad_server.grpc_api.time_limit import TimeLimit
-from dyad_server.ops.clock import LoopClock
 
-NEVER = 3600.0
+from tests.support.fake_clock import FakeClock
 
-
-async def test_a_wait_beyond_the_limit_is_cancelled_with_a_timeout_error() -> None:
-    limit = TimeLimit(0.01, LoopClock())
-    work = asyncio.get_running_loop().create_future()
-    with pytest.raises(TimeoutError):
-        await limit.wait_for(work)
-    assert work.cancelled()
+SECONDS = 5.0
 
 
-async def test_a_task_continues_after_its_limit_and_may_wait_again() -> None:
-    limit = TimeLimit(0.01, LoopClock())
-    loop = asyncio.get_running_loop()
-    for _ in range(2):
-        with pytest.raises(TimeoutError):
-            await limit.wait_for(loop.create_future())
-    task = asyncio.current_task()
-    assert task is not None
-    assert not task.cancelling()
+class Waiter:
+    def __init__(self) -> None:
+        self.told = 0
+
+    def out_of_time(self) -> None:
+        self.told += 1
 
 
-async def test_each_of_many_waits_has_the_full_time() -> None:
-    limit = TimeLimit(0.05, LoopClock())
-    loop = asyncio.get_running_loop()
-
-    async def took() -> float:
-        began = loop.time()
-        with pytest.raises(TimeoutError):
-            await limit.wait_for(loop.create_future())
-        return loop.time() - began
-
-    first = asyncio.create_task(took())
-    await asyncio.sleep(0.02)
-    second = asyncio.create_task(took())
-    # The loop's clock has a resolution: a timer may run early by that much.
-    assert min(await first, await second) > 0.045
+def test_a_wait_that_reaches_the_limit_is_told_once() -> None:
+    clock, waiter = FakeClock(), Waiter()
+    limit = TimeLimit(SECONDS, clock)
+    limit.begin(waiter)
+    clock.advance(SECONDS - 0.1)
+    assert waiter.told == 0
+    clock.advance(0.2)
+    assert (waiter.told, len(limit)) == (1, 0)
+    clock.advance(3 * SECONDS)
+    assert waiter.told == 1
 
 
-async def test_a_wait_that_ends_in_time_leaves_nothing_behind() -> None:
-    limit = TimeLimit(0.01, LoopClock())
-    await limit.wait_for(asyncio.sleep(0))
-
-    async def fail() -> None:
-        raise ConnectionError
-
-    with pytest.raises(ConnectionError):
-        await limit.wait_for(fail())
-    # A wait that was not removed would cancel this task here.
-    with contextlib.suppress(TimeoutError):
-        await limit.wait_for(asyncio.get_running_loop().create_future())
-    assert len(limit) == 0
+def test_each_of_many_waits_has_the_full_time() -> None:
+    clock, first, second = FakeClock(), Waiter(), Waiter()
+    limit = TimeLimit(SECONDS, clock)
+    limit.begin(first)
+    clock.advance(SECONDS / 2)
+    limit.begin(second)
+    clock.advance(SECONDS / 2)
+    assert (first.told, second.told) == (1, 0)
+    clock.advance(SECONDS / 2)
+    assert second.told == 1
 
 
-async def test_a_wait_that_another_task_cancels_is_cancelled() -> None:
-    limit = TimeLimit(NEVER, LoopClock())
-    waiting = asyncio.create_task(limit.wait_for(asyncio.get_running_loop().create_future()))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert len(limit) == 0
+def test_a_wait_that_ends_in_time_is_not_told() -> None:
+    clock, waiter, other = FakeClock(), Waiter(), Waiter()
+    limit = TimeLimit(SECONDS, clock)
+    limit.begin(waiter)
+    limit.begin(other)
+    limit.end(waiter)
+    clock.advance(2 * SECONDS)
+    assert (waiter.told, other.told) == (0, 1)
+
+
+def test_one_that_waits_again_has_the_full_time_again() -> None:
+    clock, waiter = FakeClock(), Waiter()
+    limit = TimeLimit(SECONDS, clock)
+    limit.begin(waiter)
+    clock.advance(SECONDS - 1)
+    limit.end(waiter)
+    limit.begin(waiter)
+    clock.advance(2)
+    assert waiter.told == 0
+    clock.advance(SECONDS)
+    assert waiter.told == 1
+
+
+def test_a_waiter_that_fails_does_not_end_the_limit_of_others() -> None:
+    class Broken:
+        def out_of_time(self) -> None:
+            raise RuntimeError
+
+    clock, waiter = FakeClock(), Waiter()
+    limit = TimeLimit(SECONDS, clock)
+    limit.begin(Broken())
+    limit.begin(waiter)
+    with pytest.raises(RuntimeError):
+        clock.advance(SECONDS)
+    clock.advance(0)
+    assert waiter.told == 1
+
+
+def test_a_wait_that_begins_at_the_end_of_another_delays_no_other() -> None:
+    clock, waiter = FakeClock(), Waiter()
+    limit = TimeLimit(SECONDS, clock)
+
+    class Again:
+        def out_of_time(self) -> None:
+            limit.begin(self)
+
+    limit.begin(Again())
+    clock.advance(1)
+    limit.begin(waiter)
+    clock.advance(SECONDS)
+    assert waiter.told == 1

@@ -9,10 +9,10 @@ from dyad_server.auth.verifier import Token
 from dyad_server.core.hub import TOO_MUCH, Hub
 from dyad_server.core.participant import Connection
 from dyad_server.errors import Ended, Overloaded
-from dyad_server.grpc_api import codec, packed
+from dyad_server.grpc_api import codec, field_scan
 
 # An unreadable message is answered like a frame without an event.
-_UNREADABLE: packed.Fields = [(pb.SignalRequest.FRAMES_FIELD_NUMBER, slice(0, 0))]
+_UNREADABLE: field_scan.Fields = [(pb.SignalRequest.FRAMES_FIELD_NUMBER, slice(0, 0))]
 _SIGNAL_FRAMES = pb.SignalRequest.FRAMES_FIELD_NUMBER
 _SEND_FRAMES = pb.SendRequest.FRAMES_FIELD_NUMBER
 _SESSION = pb.SendRequest.SESSION_ID_FIELD_NUMBER
@@ -50,7 +50,7 @@ class Inbound:
         """Act on a `SignalRequest`; a message over the limits ends the connection."""
         fields = self._fields(message)
         if self._hub.charge(connection, max(len(fields), 1), len(message)):
-            self._receive(connection, packed.contents(message, fields, _SIGNAL_FRAMES))
+            self._receive(connection, field_scan.contents(message, fields, _SIGNAL_FRAMES))
 
     async def send(self, token: Token, message: bytes) -> None:
         """Act on a `SendRequest`, on the node of its session.
@@ -94,7 +94,7 @@ class Inbound:
         fields = self._fields(message, beside=1)
         sessions = [where for number, where in fields if number == _SESSION]
         session_id = message[sessions[-1]] if sessions else b""
-        frames = packed.contents(message, fields, _SEND_FRAMES)
+        frames = field_scan.contents(message, fields, _SEND_FRAMES)
         return session_id.decode("utf-8", "replace"), frames, max(len(fields) - 1, 1)
 
     def _take_send(
@@ -110,10 +110,10 @@ class Inbound:
         if not self._hub.allows(account, count, size):
             raise Overloaded(TOO_MUCH)
 
-    def _fields(self, message: bytes, *, beside: int = 0) -> packed.Fields:
+    def _fields(self, message: bytes, *, beside: int = 0) -> field_scan.Fields:
         """The fields of a message, up to one more than it may have; `beside` do not count."""
         try:
-            return packed.fields(message, self._terms.frames_at_once + beside)
+            return field_scan.fields(message, self._terms.frames_at_once + beside)
         except ValueError:
             return _UNREADABLE
 

@@ -12,6 +12,8 @@ _LENGTH = 2
 _FIXED_BYTES = {1: 8, 5: 4}
 _VARINT_BYTES = 10
 _MORE_FOLLOWS = 0x80
+_LARGEST_IN_A_BYTE = 0x7F
+_EMPTY = slice(0, 0)
 
 
 Fields = list[tuple[int, slice]]
@@ -34,8 +36,10 @@ def fields(message: bytes, most: int) -> Fields:
     found: Fields = []
     position, end = 0, len(message)
     while position < end and len(found) <= most:
-        tag, position = _varint(message, position)
-        where = slice(0, 0)
+        tag, position = message[position], position + 1
+        if tag > _LARGEST_IN_A_BYTE:
+            tag, position = _varint(message, position - 1)
+        where = _EMPTY
         kind = tag & 7
         if kind == _LENGTH:
             length, position = _varint(message, position)

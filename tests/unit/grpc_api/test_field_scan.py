@@ -2,7 +2,7 @@
 
 import pytest
 from dyad.v1 import signaling_pb2 as pb
-from dyad_server.grpc_api.packed import contents, fields
+from dyad_server.grpc_api.field_scan import contents, fields
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st

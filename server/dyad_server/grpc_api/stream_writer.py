@@ -1,0 +1,207 @@
+"""The writing side of one connection: sends waiting frames in order, then the status."""
+
+import asyncio
+from collections.abc import Callable
+
+from dyad.v1 import signaling_pb2 as pb
+
+from dyad_server.core.clock import Clock
+from dyad_server.core.participant import Connection
+from dyad_server.core.states import State
+from dyad_server.errors import Ended, Overloaded
+from dyad_server.grpc_api import codec
+from dyad_server.grpc_api.rpc_stream import Stream, end_unexpectedly, end_with
+from dyad_server.grpc_api.time_limit import TimeLimit
+
+Response = pb.SignalResponse | pb.ListenResponse
+
+
+class WriteScheduler:
+    """Lets outlets write, once in each turn of the loop, and limits how long a write takes.
+
+    Attributes:
+        limit: of each write.
+        clock: of the server.
+    """
+
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        """Let each write take at most `seconds`."""
+        self.limit = TimeLimit(seconds, clock)
+        self.clock = clock
+        self._waiting: list[StreamOutlet] = []
+
+    def soon(self, outlet: "StreamOutlet") -> None:
+        """Let `outlet` write in the next turn of the loop.
+
+        Everything that comes for it in this turn goes into the same message.
+        """
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._waiting.append(outlet)
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for outlet in waiting:
+            try:
+                outlet.run()
+            except Exception as error:  # noqa: BLE001 - the failure of one stream ends no other
+                outlet.fail()
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": "A stream could not be written to.", "exception": error}
+                )
+
+
+class StreamOutlet:
+    """Writes to one stream, one message at a time, and ends it with its status.
+
+    Frames that arrive during a write go out together, in the next message. The stream
+    also ends with a status if its client does not read.
+    """
+
+    __slots__ = (
+        "_beat_due",
+        "_broken",
+        "_close",
+        "_connection",
+        "_failure",
+        "_finished",
+        "_greeting",
+        "_over",
+        "_response",
+        "_running",
+        "_scheduler",
+        "_stream",
+    )
+
+    def __init__(self, stream: Stream, response: type[Response], scheduler: WriteScheduler) -> None:
+        """Write messages of this type."""
+        self._stream = stream
+        self._response = response
+        self._scheduler = scheduler
+        self._connection: Connection | None = None
+        self._close: Callable[[Ended], None] = _ignore
+        self._failure: Ended | None = None
+        self._greeting: Response | None = None
+        self._beat_due = False
+        # Nothing can be written any more, except perhaps a status.
+        self._broken = False
+        # The stream has its status, or has ended without one.
+        self._over = False
+        # From the call to `wake` until nothing is left to write.
+        self._running = False
+        self._finished: Callable[[], None] | None = None
+
+    def attach(self, connection: Connection, close: Callable[[Ended], None]) -> None:
+        """Write for `connection`; call `close` if it cannot be written to."""
+        self._connection = connection
+        self._close = close
+
+    def greet(self, message: Response) -> None:
+        """Send this message before all others.
+
+        The outlet sends it, so that there is only one writer. With two writes at once,
+        gRPC sends no status and the client hangs.
+        """
+        self._greeting = message
+        self.wake()
+
+    def wake(self) -> None:
+        """See `participant.Outlet`."""
+        if not self._running and not self._over:
+            self._running = True
+            self._scheduler.soon(self)
+
+    def beat(self) -> None:
+        """See `participant.Outlet`."""
+        self._beat_due = True
+        self.wake()
+
+    def end(self, failure: Ended) -> None:
+        """See `participant.Outlet`."""
+        if self._failure is None:
+            self._failure = failure
+            self.wake()
+
+    def finish(self, then: Callable[[], None]) -> None:
+        """Call `then` once all frames and the status are written, or cannot be written.
+
+        This takes long if the client is connected but does not read.
+        """
+        if self._running:
+            self._finished = then
+        else:
+            then()
+
+    def stop(self) -> None:
+        """Write nothing more: the stream is over."""
+        self._broken = self._over = True
+        self._scheduler.limit.end(self)
+
+    def fail(self) -> None:
+        """End the stream after an unexpected exception."""
+        self.stop()
+        end_unexpectedly(self._stream)
+
+    def run(self) -> None:
+        """Write the next message, or the end."""
+        message = None if self._broken else self._next()
+        if message is not None:
+            if self._connection is not None:
+                self._connection.sent(self._scheduler.clock.monotonic())
+            self._scheduler.limit.begin(self)
+            self._stream.write(message.SerializeToString(), self._written)
+            return
+        self._running = False
+        if self._failure is not None:
+            self._over = True
+            end_with(self._stream, self._failure)
+        if self._finished is not None:
+            then, self._finished = self._finished, None
+            then()
+
+    def _written(self, ok: bool) -> None:  # noqa: FBT001 - a continuation of `Stream.write`
+        self._scheduler.limit.end(self)
+        if self._running:
+            self._broken = self._broken or not ok
+            self.run()
+
+    def out_of_time(self) -> None:
+        """See `time_limit.Waiter`: a write has taken too long."""
+        self._close(Overloaded("The client has not read for too long."))
+        self._broken = True
+        self.run()
+
+    def _next(self) -> Response | None:
+        if self._greeting is not None:
+            greeting, self._greeting = self._greeting, None
+            return greeting
+        connection = self._connection
+        if connection is None:
+            return None
+        participant = connection.participant
+        # Waiting frames belong to the current connection; at the end, to the last one.
+        # Those of a participant that was handed off are the other node's to send.
+        if participant.connection is not connection and participant.state is not State.OVER:
+            return None
+        session = participant.session
+        if not (session.waiting or self._beat_due or session.ack_due):
+            return None
+        self._beat_due = False
+        response = self._response()
+        frames = response.frames
+        if session.waiting:
+            for seq, output in session.take():
+                codec.write(frames.add(), output, seq, participant.resume_token)
+            frames[-1].ack = session.ack()
+            if not frames[0].seq:
+                # A resuming client must first know which frames have arrived.
+                frames[0].ack = session.received
+        elif session.ack_due:
+            # This frame only acknowledges.
+            frame = frames.add()
+            frame.ack = session.ack()
+        return response
+
+
+def _ignore(_: Ended) -> None:
+    pass
