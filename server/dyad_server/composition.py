@@ -57,7 +57,7 @@ class Dyad:
             Terms,
             config,
             frames_at_once=limits.frames_at_once,
-            calls_per_user=limits.calls_per_user,
+            requests_per_user=limits.requests_per_user,
         )
         self._observers = Observers(self.metrics, LogObserver())
         make_engine = _in_redis(config, terms, self._clock) if config.redis else in_memory

@@ -4,7 +4,7 @@
 
 BURST_SECONDS = 5
 """A user may send this many seconds of its rate at once."""
-CALLS_PER_STREAM = 4
+REQUESTS_PER_STREAM = 4
 """A user has one `Send` under way for each stream; others may still be on their way."""
 OPENS_PER_STREAM = 2
 """All streams of a user may break at once, reconnect, and break again."""

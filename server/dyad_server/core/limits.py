@@ -65,9 +65,9 @@ class Limits:
         return max(self.max_streams_per_user * bounds.OPENS_PER_STREAM, bounds.OPENS_AT_ONCE)
 
     @property
-    def calls_per_user(self) -> int:
+    def requests_per_user(self) -> int:
         """The most short streams of a user that may be under way."""
-        return self.max_streams_per_user * bounds.CALLS_PER_STREAM
+        return self.max_streams_per_user * bounds.REQUESTS_PER_STREAM
 
 
 class Bucket:
@@ -163,7 +163,7 @@ class Throttle:
         return bucket.take(amount, now)
 
     def _make_room(self, now: float) -> None:
-        # Two for each new key: the table shrinks, and no call takes long.
+        # Two for each new key: the table shrinks, and no key takes long.
         for _ in range(bounds.KEYS_FORGOTTEN_AT_ONCE):
             key = next(iter(self._buckets), None)
             if key is None:

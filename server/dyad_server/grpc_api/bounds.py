@@ -42,7 +42,7 @@ REFLECTION_MESSAGE_SECONDS = 5.0
 """How long a reflection stream may be silent."""
 REFLECTION_REQUEST_BYTES = 1024
 """The largest request, because an answer repeats its request."""
-WAITING_CALLS = 1000
+WAITING_REQUESTS = 1000
 """Requests of one method that wait for the event loop.
 
 gRPC's default is 3,000, with which an attacker without a token can use 100 MiB for each

@@ -27,7 +27,7 @@ class Terms:
         write_timeout: seconds that a write may take.
         end_at_expiry: whether a connection ends when its token expires.
         frames_at_once: the most frames in a message.
-        calls_per_user: `Send` calls under way, and `Listen` calls that wait for
+        requests_per_user: each `Send` under way, and each `Listen` that waits for
             their first message.
     """
 
@@ -35,7 +35,7 @@ class Terms:
     write_timeout: float
     end_at_expiry: bool
     frames_at_once: int
-    calls_per_user: int
+    requests_per_user: int
 
 
 class Inbound:

@@ -18,8 +18,8 @@ def grpc_options(config: Config) -> list[tuple[str, int]]:
         # Against abuse only: beyond it a client waits silently. One proxy may carry all
         # participants over one connection, each with a `Listen` and a `Send`.
         ("grpc.max_concurrent_streams", min(2 * config.max_streams, LARGEST_NUMBER)),
-        ("grpc.server.max_pending_requests", bounds.WAITING_CALLS),
-        ("grpc.server.max_pending_requests_hard_limit", bounds.WAITING_CALLS),
+        ("grpc.server.max_pending_requests", bounds.WAITING_REQUESTS),
+        ("grpc.server.max_pending_requests_hard_limit", bounds.WAITING_REQUESTS),
         # Both equal: metadata between the two limits is refused at random.
         ("grpc.max_metadata_size", bounds.METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", bounds.METADATA_BYTES),

@@ -32,7 +32,7 @@ class SignalingServicer:
         self._verifier = verifier
         self._origin = origin
         self._terms = terms
-        self._calls = Quota(terms.calls_per_user)
+        self._requests = Quota(terms.requests_per_user)
         self._scheduler = WriteScheduler(terms.write_timeout, hub.clock)
 
     @property
@@ -56,7 +56,7 @@ class SignalingServicer:
         try:
             await receive(stream, bounds.FIRST_MESSAGE_SECONDS)
         finally:
-            self._calls.give_back(token.account)
+            self._requests.give_back(token.account)
         self._open(token, pb.ListenResponse, stream).greet()
 
     async def send(self, stream: Stream) -> None:
@@ -65,7 +65,7 @@ class SignalingServicer:
         token = await self._identify(stream, stale=True)
         self._count(token.account)
         # It counts until its client has read the answer, which uses memory until then.
-        stream.on_over(lambda: self._calls.give_back(token.account))
+        stream.on_over(lambda: self._requests.give_back(token.account))
         message = await receive(stream, bounds.FIRST_MESSAGE_SECONDS)
         await self._inbound.send(token, message or b"")
         stream.reply(b"")
@@ -76,9 +76,9 @@ class SignalingServicer:
         Raises:
             Overloaded: too many are under way.
         """
-        if self._calls.full(account):
+        if self._requests.full(account):
             raise Overloaded("This user has too many requests under way.")
-        self._calls.take(account)
+        self._requests.take(account)
 
     async def _identify(self, stream: Stream, *, stale: bool = False) -> Token:
         return await self._verifier.verify_metadata(stream.metadata, stale=stale)
