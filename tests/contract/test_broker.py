@@ -18,7 +18,7 @@ from dyad_server.core.events import (
 from tests.contract.engine import KINDS, engine
 from tests.support.until import PATIENCE
 
-pytestmark = KINDS
+pytestmark = [KINDS, pytest.mark.usefixtures("patient_nodes")]
 
 
 async def test_two_participants_are_paired_and_told_of_each_other(kind: str) -> None:

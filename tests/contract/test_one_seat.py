@@ -18,7 +18,7 @@ from dyad_server.core.events import (
 from tests.contract.engine import KINDS, Engine, engine
 from tests.support.until import PATIENCE
 
-pytestmark = KINDS
+pytestmark = [KINDS, pytest.mark.usefixtures("patient_nodes")]
 
 
 @pytest.mark.parametrize("node", [0, 1])

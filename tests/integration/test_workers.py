@@ -29,6 +29,20 @@ async def test_workers_without_redis_are_refused() -> None:
     assert "--workers needs --redis" in said
 
 
+async def test_a_stop_right_after_a_worker_crashed_exits_with_0() -> None:
+    needs("redis-server")
+    async with (
+        redis_server() as redis,
+        dyad_serve(SECRET, "--workers", "2", "--redis", redis.url) as served,
+    ):
+        worker = (await asyncio.to_thread(_children, served.process.pid))[0]
+        os.kill(worker, signal.SIGKILL)
+        await served.command.says("(?s)worker ended.*worker started")
+        served.process.terminate()
+        async with asyncio.timeout(PATIENCE):
+            assert await served.process.wait() == 0
+
+
 async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_replaced() -> None:
     needs("redis-server")
     async with AsyncExitStack() as stack:

@@ -20,7 +20,6 @@ from dyad_server.core.events import (
     Refusal,
     Refused,
 )
-from dyad_server.engines.redis import bounds
 
 from tests.nodes.brokers import NODES, Guest, Party, party
 from tests.nodes.history import Operation, What, contradiction
@@ -31,11 +30,6 @@ SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
 CLIENTS = 25
 ROOMS_AT_ONCE = 6
 OPERATIONS_PER_ROOM = 120
-PATIENT = (
-    *("LEASE_SECONDS", "ROUND_TRIP_SECONDS", "PROBE_LATE_SECONDS", "ENTER_SECONDS"),
-    *("ANSWER_SECONDS", "SCRIPT_SECONDS", "ABSENT_SECONDS", "SILENT_SECONDS"),
-)
-PATIENT_SECONDS = 600
 
 ALICE, BOB, CAROL = (Member(name, name) for name in ("alice", "bob", "carol"))
 FULL = Refused(Refusal.ROOM_FULL, "")
@@ -81,18 +75,6 @@ def test_an_operation_without_an_answer_may_take_effect_at_any_time() -> None:
     full = Operation("carol", What.JOIN, 5, 6, FULL)
     entered = Operation("carol", What.JOIN, 7, 8, Joined(ALICE, polite=True))
     assert not contradiction([CREATED, BOB_JOINED, leaving, full, entered])
-
-
-@pytest.fixture
-def patient_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nodes that wait for Redis, however busy the machine is.
-
-    Otherwise their deadlines run out. Then some operations have no answer, a node that lost its
-    lease frees seats without an operation, and no order explains the answers.
-    """
-    for name in PATIENT:
-        monkeypatch.setattr(bounds, name, PATIENT_SECONDS)
-    monkeypatch.setattr(bounds, "LEASE_MS", 1000 * PATIENT_SECONDS)
 
 
 @pytest.mark.usefixtures("patient_nodes")

@@ -66,7 +66,7 @@ class Supervisor:
             while not self._stopping and early < bounds.EARLY_ENDS:
                 ended = self._await_end()
                 early = early + 1 if ended else 0
-            if early:
+            if early >= bounds.EARLY_ENDS:
                 raise ConfigError(
                     "The workers end as soon as they start. See the log above for the reason."
                 )
