@@ -22,7 +22,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 help:
 	@echo "make demo      show a call in the browser"
 	@echo "make quick     run before each commit: lint, types and the fast tests, in a minute"
-	@echo "make test      run all tests, in ten minutes"
+	@echo "make test      run all tests, in 10 to 15 minutes on 2 cores"
 	@echo "make fuzz      try FUZZ_CASES random cases (5000000)"
 	@echo "make soak      end calls in every way, LEAK_ROUNDS times (600), and watch the memory"
 	@echo "make interop   test every client with every other"
