@@ -33,6 +33,7 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
 ]
 MEDIA_MS = 60_000
+PATIENT_GRACE = 120.0
 # Long enough that only a hang fails a test.
 expect.set_options(timeout=MEDIA_MS)
 
@@ -86,6 +87,7 @@ class Site:
         """A page in its own browser context, which shares only the network."""
         context = await self.browser.new_context()
         page = await context.new_page()
+        page.set_default_timeout(MEDIA_MS)
         await page.add_init_script(WATCH)
         await page.goto(f"{url or self.proxy.url}#stun=&{fragment}")
         return page
@@ -109,7 +111,12 @@ async def running_chromium() -> AsyncIterator[Browser]:
 async def open_site(
     browser: Browser, tls: Pair | None = None, **settings: Any
 ) -> AsyncIterator[Site]:
-    """A server with these settings, Envoy in front, and a browser; its pages close at the end."""
+    """A server with these settings, Envoy in front, and a browser; its pages close at the end.
+
+    Unless told otherwise, it reserves seats for longer than a page on a busy machine needs to
+    reconnect.
+    """
+    settings = {"resume_grace": PATIENT_GRACE} | settings
     async with serving(**settings) as server, Proxy(server.port, tls) as proxy:
         try:
             yield Site(proxy, server, browser)
