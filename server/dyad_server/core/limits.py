@@ -83,7 +83,6 @@ class Bucket:
 
     def take(self, amount: float, now: float) -> bool:
         """Take `amount`; False if there is less, and then nothing is taken."""
-        # As `_fill`: this is called twice for each frame.
         level = self._level + (now - self._then) * self._rate
         self._level = level = min(level, self._burst)
         self._then = now
@@ -94,12 +93,8 @@ class Bucket:
 
     def full(self, now: float) -> bool:
         """Whether it is like a new bucket."""
-        self._fill(now)
+        self.take(0, now)
         return self._level >= self._burst
-
-    def _fill(self, now: float) -> None:
-        self._level = min(self._burst, self._level + (now - self._then) * self._rate)
-        self._then = now
 
 
 class Quota:

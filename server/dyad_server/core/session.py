@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from itertools import islice
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from dyad_server.core import bounds
 
@@ -176,15 +176,14 @@ class Session(Generic[T]):
         self._unacked_bytes = 0
         return self.received
 
-    def state(self, plain: Callable[[T], Any]) -> list[Any]:
-        """The session as plain data; `plain` converts an item."""
-        kept = [plain(what) for what in self._kept]
-        return [self._last, self._written_to, self.received, kept]
+    def state(self) -> tuple[int, int, int, list[T]]:
+        """The last number, how far it was written, what was received, and the kept items."""
+        return self._last, self._written_to, self.received, list(self._kept)
 
-    def restore(self, state: list[Any], what: Callable[[Any], T]) -> None:
-        """Become the resumable session that returned `state`; `what` undoes `plain`."""
-        self._last, self._written_to, self.received, kept = state
-        self._kept = deque(what(plain) for plain in kept)
+    def restore(self, last: int, written_to: int, received: int, kept: list[T]) -> None:
+        """Become the resumable session that had this `state`."""
+        self._last, self._written_to, self.received = last, written_to, received
+        self._kept = deque(kept)
         self.kept_bytes = sum(map(self._size_of, self._kept))
         self._unwritten = len(self._kept)
         self.resumable = True

@@ -126,7 +126,7 @@ def pack(participant: Participant, seat: SeatState) -> bytes:
         participant.room_id,
         participant.resume_token,
         participant.spent_token,
-        SessionState(*participant.session.state(_same)),
+        SessionState(*participant.session.state()),
     )
     return SNAPSHOT.pack(Snapshot(SEAT.write(seat), PARTICIPANT.write(state)))
 
@@ -145,11 +145,5 @@ def restore(written: Map, participant_of: Callable[[Identity], Participant]) -> 
     participant = participant_of(state.identity)
     participant.adopt(state.member_id, state.room_id, state.resume_token, state.spent_token)
     session = state.session
-    participant.session.restore(
-        [session.last, session.written, session.received, session.kept], _same
-    )
+    participant.session.restore(session.last, session.written, session.received, session.kept)
     return participant
-
-
-def _same(output: Output) -> Output:
-    return output
