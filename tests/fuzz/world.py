@@ -134,7 +134,7 @@ class World:
     def _connect(self, user: User) -> Client:
         call = Call()
         identity = Identity(user.name, f"{user.name}@x", user.claim or None)
-        # An outlet uses no more of a stream than `Call` has.
+        # An outlet calls only the methods of a stream that `Call` has.
         outlet = StreamOutlet(cast("Any", call), pb.SignalResponse, WriteScheduler(PLENTY, CLOCK))
         connection = self._hub.open(identity, outlet, "127.0.0.1")
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))

@@ -109,7 +109,7 @@ func (c *Conn) SendAnswer(ctx context.Context, sdp string) error {
 }
 
 // SendCandidate sends the peer an ICE candidate, as [Conn.SendOffer] does.
-// An empty candidate means that no more candidates will follow.
+// An empty candidate marks the end of the candidates.
 func (c *Conn) SendCandidate(ctx context.Context, candidate Candidate) error {
 	return c.send(ctx, func(roomID string) *dyadv1.Frame { return iceCandidate(roomID, candidate) })
 }
@@ -144,7 +144,7 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// next returns the next event. With neither event nor error, there are no more.
+// next returns the next event. At the end of the events, it returns neither event nor error.
 func (c *Conn) next(ctx context.Context) (Event, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -48,7 +48,7 @@ type Answer struct {
 // A Candidate is an ICE candidate, sent or received: the W3C's RTCIceCandidateInit.
 // Nil means absent, which differs from empty and from 0.
 type Candidate struct {
-	// Candidate is the candidate-attribute. Empty means that no more will follow.
+	// Candidate is the candidate-attribute. An empty text marks the end of the candidates.
 	Candidate string
 	// SDPMid is the mid of the media description it belongs to.
 	SDPMid *string

@@ -162,7 +162,7 @@ class Connection:
         await self._send(pb.Frame(answer=pb.SessionDescription(sdp=sdp)))
 
     async def send_candidate(self, candidate: Candidate) -> None:
-        """Send the peer an ICE candidate. An empty one means that no more will follow.
+        """Send the peer an ICE candidate. An empty candidate marks their end.
 
         Raises:
             Refused: not in a room. A refusal by the server arrives as an event.

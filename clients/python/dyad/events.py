@@ -89,7 +89,7 @@ class Candidate:
     None means absent, which differs from empty and from 0.
 
     Attributes:
-        candidate: the candidate-attribute. Empty means that no more will follow.
+        candidate: the candidate-attribute. An empty text marks the end of the candidates.
         sdp_mid: the `mid` of the media description it belongs to.
         sdp_m_line_index: the index of that media description, from 0.
         username_fragment: the ICE username fragment of its generation.

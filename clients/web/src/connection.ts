@@ -86,7 +86,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
   }
 
   /**
-   * Sends the peer an ICE candidate; null means that no more will follow.
+   * Sends the peer an ICE candidate; null marks the end of the candidates.
    * Throws a DyadError if the connection is over.
    */
   sendCandidate(candidate: RTCIceCandidateInit | null): void {

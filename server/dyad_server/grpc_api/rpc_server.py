@@ -28,4 +28,4 @@ class RpcServer(Protocol):
         """Accept RPCs."""
 
     async def stop(self, seconds: float | None) -> None:
-        """Accept no more RPCs, wait at most so long for those under way, then cancel them."""
+        """Refuse new RPCs, let those under way go on for at most `seconds`, then cancel them."""

@@ -138,7 +138,7 @@ internal constructor(
     public suspend fun sendAnswer(sdp: String): Unit = send { setAnswer(description(sdp)) }
 
     /**
-     * Send the peer an ICE candidate. An empty candidate means that no more will follow.
+     * Send the peer an ICE candidate. An empty candidate marks their end.
      *
      * Waits only while 1 MiB waits to be written.
      *

@@ -52,7 +52,7 @@ public data class Answer(val sdp: String, val sender: Participant) : Event
  *
  * null means absent, which differs from empty and from 0.
  *
- * @property candidate the candidate-attribute. Empty means that no more will follow.
+ * @property candidate the candidate-attribute. An empty text marks their end.
  * @property sdpMid the `mid` of the media description it belongs to.
  * @property sdpMLineIndex the index of that media description, from 0.
  * @property usernameFragment the ICE username fragment of its generation.
