@@ -98,7 +98,9 @@ class Config:
         "number of trusted proxies in front, at any address; 0: use --trusted-proxies",
         most=bounds.MOST_HOPS,
     )
-    write_timeout: float = setting(5.0, "time limit for a write to a client that does not read")
+    # Long, because gRPC's own threads take their latest task first: while a flood keeps them
+    # busy, a write may wait for up to 10 s, although its client reads.
+    write_timeout: float = setting(15.0, "time limit for a write to a client that does not read")
     join_timeout: float = setting(10.0, "time limit between opening a stream and join_room")
     lone_timeout: float = setting(3600.0, "time limit for being alone in a room")
     resume_grace: float = setting(

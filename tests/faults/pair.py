@@ -20,7 +20,7 @@ from dyad.v1 import signaling_pb2 as pb
 from tests.support.clock import FairClock, slowness
 from tests.support.ends import End, ListenEnd, SignalEnd, candidate, channel, join
 
-_INTERVAL = 0.02
+_INTERVAL = 0.05
 _LEAST = 100
 """The frames of each side: the fewest that give a p99."""
 _GOODBYE = "goodbye"
@@ -98,6 +98,7 @@ async def _talk(kind: type[End], *servers: tuple[int, int, str]) -> None:
             for side, other in ((one, two), (two, one)):
                 talking.create_task(side.speak(over))
                 talking.create_task(side.listen(other))
+        clock.close()
         alice.cut()
         bob.cut()
     delays = sorted(one.delays + two.delays)

@@ -12,7 +12,7 @@ from tests.support.http2 import PREFACE, SEND
 from tests.support.until import PATIENCE
 
 CALLS = 3000
-WAITING = 1000
+WAITING = 100
 _HEADER = 9
 _CANCELLED, _UNAUTHENTICATED = "1", "16"
 
