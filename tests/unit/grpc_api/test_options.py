@@ -59,11 +59,11 @@ OPTIONS = {
         "Without it, keepalive_timeout_ms does nothing: a frozen peer is noticed after 65 s.",
     ),
     "grpc.server.max_pending_requests": (
-        1_000,
+        100,
         "By default, 1,000 to 3,000 requests wait for each method: 100 MiB of 15 kB headers.",
     ),
     "grpc.server.max_pending_requests_hard_limit": (
-        1_000,
+        100,
         "If it is above max_pending_requests, gRPC refuses requests between them at random.",
     ),
     "grpc.keepalive_permit_without_calls": (
