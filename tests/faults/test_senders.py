@@ -90,7 +90,7 @@ async def test_rpcs_without_a_token_use_no_memory(watched: Watch) -> None:
                 mallory.write(mallory.headers(stream, path=SEND))
                 await mallory.drain()
             codes = {(await mallory.ended(stream))["grpc-status"] for stream in streams}
-            # gRPC cancels RPCs beyond the 1,000 that may wait to be served.
+            # gRPC cancels RPCs beyond the 100 that may wait to be served.
             assert codes <= {"16", "1"}, "UNAUTHENTICATED or CANCELLED"
             rss: int = site.process.memory_info().rss
             return rss
