@@ -55,6 +55,7 @@ async def nodes(transport: type[End], count: int = 2, **settings: Any) -> AsyncI
             end.cut()
 
 
+@pytest.mark.usefixtures("patient_nodes")
 async def test_a_call_between_two_nodes(transport: type[End]) -> None:
     async with nodes(transport) as here:
         alice, bob, room_id, _ = await here.pair()
@@ -72,6 +73,7 @@ async def test_a_call_between_two_nodes(transport: type[End]) -> None:
         assert frame.leave_room.reason == pb.LeaveRoom.REASON_LEFT
 
 
+@pytest.mark.usefixtures("patient_nodes")
 async def test_a_seat_is_resumed_on_another_node(transport: type[End]) -> None:
     async with nodes(transport, 3) as here:
         alice, bob, room_id, resume_token = await here.pair(0, 1)
@@ -101,6 +103,7 @@ async def test_a_seat_is_resumed_on_another_node(transport: type[End]) -> None:
             assert frame.offer.sdp == f"from {node}"
 
 
+@pytest.mark.usefixtures("patient_nodes")
 async def test_clients_of_a_drained_node_continue_on_another_without_loss(
     transport: type[End],
 ) -> None:
@@ -127,6 +130,7 @@ async def test_clients_of_a_drained_node_continue_on_another_without_loss(
         assert (await back_bob.hear()).offer.sdp == "and back"
 
 
+@pytest.mark.usefixtures("patient_nodes")
 async def test_a_send_to_another_node_is_forwarded() -> None:
     async with nodes(ListenEnd) as here:
         alice, bob, room_id, _ = await here.pair(0, 1)
