@@ -29,7 +29,7 @@ async def enter_and_cut(end: End) -> None:
 async def test_two_thousand_cancelled_streams_leave_nothing_behind(
     watched: Watch, transport: type[End]
 ) -> None:
-    async with watched() as site:
+    async with watched("--max-opens-per-second", "1000") as site:
         proofs = [token(f"storm-{n}", ttl=600) for n in range(AT_ONCE)]
 
         async def open_and_cancel(shared: grpc.aio.Channel, proof: str) -> None:
