@@ -1,3 +1,5 @@
+import asyncio
+import functools
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -9,11 +11,14 @@ import grpc
 import hypothesis
 import pytest
 from dyad_server.auth.mint import mint
+from dyad_server.completion_queue import loop as _loop_module  # noqa: F401 - it keeps `time.time`, which a test replaces
 from dyad_server.config import Config
 from dyad_server.engines.redis import bounds
 from dyad_server.server import Server
+from dyad_server.transport import Transport, choose
 
 from tests.support.ends import End, ListenEnd, SignalEnd
+from tests.support.process import Served
 
 SECRET = secrets.token_hex(32)
 Serve = Callable[..., AbstractAsyncContextManager[Server]]
@@ -91,10 +96,28 @@ def token(sub: str = "alice", *, email: str = "", room: str = "", ttl: int = 600
     return mint(SECRET, sub=sub, email=email, ttl=ttl, room=room)
 
 
+@functools.cache
+def _transport() -> Transport:
+    # Servers in processes of their own read the variable too.
+    return choose(os.environ.get("DYAD_GRPC_API", "aio"), asyncio.new_event_loop)
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run all tests in the loop of the servers that run in this process."""
+    return {"loop": _loop}
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    return _transport().loop
+
+
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[Server]:
     chosen: dict[str, Any] = {"port": 0, "jwt_secret": SECRET} | settings
-    server = Server(Config(**chosen))
+    on_aio = chosen.pop("grpc_api", "") == "aio"
+    make = None if on_aio else _transport().make_rpc_server
+    config = Config(**chosen)
+    server = Server(config, make_rpc_server=make)
     await server.start()
     try:
         yield server
@@ -109,7 +132,7 @@ def transport(request: pytest.FixtureRequest) -> type[End]:
 
 
 @asynccontextmanager
-async def ends(server: Server, transport: type[End]) -> AsyncIterator[Callable[..., End]]:
+async def ends(server: Server | Served, transport: type[End]) -> AsyncIterator[Callable[..., End]]:
     opened: list[End] = []
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
 

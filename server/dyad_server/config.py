@@ -52,6 +52,9 @@ class Config:
     tls_key: str = setting("", "PEM file with the private key of that certificate")
     tls_client_ca: str = setting("", "PEM file with the CA of clients' certificates, for mTLS")
     allow_plaintext: bool = setting(default=False, help_text="allow any address without TLS")
+    grpc_api: str = setting(
+        "aio", "what serves gRPC: aio, or auto for less CPU where this grpcio can do it"
+    )
     reflection: bool = setting(default=False, help_text="serve gRPC reflection")
     metrics_host: str = setting("127.0.0.1", "address to serve Prometheus metrics on")
     metrics_port: int = setting(
@@ -185,6 +188,8 @@ class Config:
             raise ConfigError(
                 f"--redis-prefix is 1 to {most} letters, digits, dots, hyphens and underscores."
             )
+        if self.grpc_api not in ("aio", "auto"):
+            raise ConfigError("--grpc-api is aio or auto.")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise ConfigError("--log-level is debug, info, warning or error.")
 

@@ -29,6 +29,9 @@ from dyad_server.grpc_environment import stopping_signals
 from dyad_server.ops.logs import log
 from dyad_server.ops.metrics_http import MetricsServer
 
+MakeRpcServer = Callable[[Sequence[tuple[str, int]]], RpcServer]
+"""Makes a server with these channel arguments."""
+
 AddServices = Callable[[grpc.aio.Server], None]
 """Adds services of the caller's own to a server that has not started."""
 
@@ -47,18 +50,25 @@ class Server:
         *,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         add_services: AddServices | None = None,
+        make_rpc_server: MakeRpcServer | None = None,
     ) -> None:
         """Make a server; see `embedding.serving`.
+
+        `make_rpc_server` makes what serves RPCs, without interceptors and services of the
+        caller's own; None: `grpc.aio` does.
 
         Raises:
             ConfigError: the key is unfit, or a service was added twice.
         """
         self._config = config
         self._has_others = add_services is not None
-        server = make_server(grpc_options(config), interceptors)
-        if add_services is not None:
-            add_services(server)
-        self._server: RpcServer = AioServer(server)
+        if make_rpc_server is None:
+            server = make_server(grpc_options(config), interceptors)
+            if add_services is not None:
+                add_services(server)
+            self._server: RpcServer = AioServer(server)
+        else:
+            self._server = make_rpc_server(grpc_options(config))
         self._origin = Origin(config.proxies(), unix=config.trusts_unix(), hops=config.trusted_hops)
         self._health = Health(SERVICE, self._origin)
         self.dyad = Dyad(config)
@@ -105,7 +115,8 @@ class Server:
             asyncio.create_task(bound.keep(), name="dyad-connections"),
         ]
         tls = bool(self._config.tls_cert)
-        log.info("listening address=%s:%d tls=%s", self._host(), self.port, tls)
+        name = type(self._server).__name__
+        log.info("listening address=%s:%d tls=%s rpc=%s", self._host(), self.port, tls, name)
 
     def _host(self) -> str:
         host = self._config.host

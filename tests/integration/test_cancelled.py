@@ -1,4 +1,4 @@
-"""A stream that its client cancels."""
+"""A stream that its client cancels, served on `grpc.aio`."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ async def test_a_stream_cut_by_the_client_ends_as_cancelled(
             raise
 
     monkeypatch.setattr(AioStream, "serve", watched)
-    async with serving() as server, ends(server, ListenEnd) as connect:
+    async with serving(grpc_api="aio") as server, ends(server, ListenEnd) as connect:
         _, bob, _ = await pair(connect)
         bob.cut()
         async with asyncio.timeout(PATIENCE):

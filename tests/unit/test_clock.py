@@ -11,6 +11,8 @@ SERVER = ROOT / "server" / "dyad_server"
 READERS = {
     "auth/mint.py": "makes tokens on a command line",
     "cli/demo.py": "shows how long each step took",
+    "completion_queue/loop.py": "is an event loop",
+    "completion_queue/trial.py": "runs before the event loop",
     "ops/clock.py": "is the clock",
     "ops/workers.py": "supervises processes without an event loop",
 }

@@ -44,12 +44,24 @@ RULES: dict[str, set[str]] = {
         "grpc_environment",
         "ops",
     },
+    "completion_queue": {"grpc_api"},
+    "transport": {"completion_queue", "grpc_environment", "ops", "server"},
     "embedding": {"config", "grpc_environment", "server"},
-    "cli": {"auth", "bounds", "config", "errors", "grpc_api", "ops", "server", "setting"},
+    "cli": {
+        "auth",
+        "bounds",
+        "config",
+        "errors",
+        "grpc_api",
+        "ops",
+        "server",
+        "setting",
+        "transport",
+    },
 }
 # Distributions that only these packages may import.
 FOREIGN = {
-    "grpc": {"embedding", "grpc_api", "server"},
+    "grpc": {"completion_queue", "embedding", "grpc_api", "server"},
     "google": {"grpc_api"},
     "dyad": {"cli", "grpc_api"},
     "jwt": {"auth"},
@@ -119,6 +131,15 @@ def test_only_the_composition_root_knows_an_engine() -> None:
         if any(package(name) == "engines" for name in imported_modules(path))
     }
     assert knows - {"engines"} == {"composition", "redis_composition"}
+
+
+def test_only_its_choice_knows_the_completion_queue() -> None:
+    knows = {
+        package(module)
+        for module, path in MODULES.items()
+        if any(package(name) == "completion_queue" for name in imported_modules(path))
+    }
+    assert knows - {"completion_queue"} == {"transport"}
 
 
 def test_only_one_adapter_and_what_embeds_it_use_grpc_aio() -> None:

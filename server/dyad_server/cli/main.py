@@ -21,6 +21,7 @@ from dyad_server.ops import logs, workers
 from dyad_server.ops.clock import LoopClock
 from dyad_server.server import Server
 from dyad_server.setting import option, variable
+from dyad_server.transport import choose
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,10 +124,13 @@ def serve(config: Config) -> None:
     raise_descriptor_limit()
     gc.set_threshold(bounds.NEW_OBJECTS)
 
-    async def until_stopped() -> None:
-        await Server(config).run()
+    transport = choose(config.grpc_api, uvloop.new_event_loop)
 
-    uvloop.run(until_stopped())
+    async def until_stopped() -> None:
+        await Server(config, make_rpc_server=transport.make_rpc_server).run()
+
+    with asyncio.Runner(loop_factory=lambda: transport.loop) as runner:
+        runner.run(until_stopped())
 
 
 def _token(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Serves RPCs on `grpc.aio`: the adapter of `rpc_server` and `rpc_stream`."""
+"""Serves RPCs on `grpc.aio`: one of the two adapters of `rpc_server` and `rpc_stream`."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The port of a server that serves RPCs; `aio` is its adapter."""
+"""The port of a server that serves RPCs: `aio` is one adapter, `completion_queue` the other."""
 
 from typing import Protocol
 

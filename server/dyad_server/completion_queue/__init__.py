@@ -1,0 +1,1 @@
+"""Serves RPCs below `grpc.aio`, on a completion queue that the event loop's own thread polls."""

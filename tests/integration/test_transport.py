@@ -1,0 +1,126 @@
+"""The two ways to serve gRPC, and the choice between them."""
+
+import asyncio
+import sys
+import time
+
+import grpc
+import pytest
+from dyad_server.completion_queue.loop import QueueEventLoop
+from dyad_server.completion_queue.server import QueueServer
+from dyad_server.grpc_api.rpc_stream import Stream
+from dyad_server.grpc_api.rpc_stream import receive
+
+from tests.conftest import SECRET, ends
+from tests.support.ends import SignalEnd, join
+from tests.support.process import dyad_serve
+
+# Changes what `dyad serve` finds of grpcio, and then serves.
+PROGRAM = """
+import dyad_server.grpc_environment, grpc
+from grpc._cython import cygrpc
+{change}
+from dyad_server.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("grpc.__version__ = '1.86.0'", "grpcio 1.86.0 was not tried"),
+        ("del cygrpc.ReceiveCloseOnServerOperation", "ReceiveCloseOnServerOperation"),
+        ("cygrpc.SendStatusFromServerOperation = cygrpc.SendMessageOperation", "takes"),
+    ],
+)
+async def test_a_grpcio_that_fails_its_trial_is_served_on_grpc_aio_with_one_warning(
+    change: str, reason: str
+) -> None:
+    program = (sys.executable, "-c", PROGRAM.format(change=change))
+    async with dyad_serve(SECRET, "--grpc-api", "auto", program=program) as served:
+        warnings = [line for line in served.command.said.splitlines() if " WARNING " in line]
+        assert len(warnings) == 1
+        assert "serving on grpc.aio" in warnings[0]
+        assert reason in warnings[0]
+        assert "rpc=AioServer" in served.command.said
+        async with ends(served, SignalEnd) as connect:
+            alice = connect("alice")
+            await alice.send(join())
+            assert (await alice.hear()).HasField("join_room")
+
+
+@pytest.mark.parametrize(("wanted", "name"), [("auto", "QueueServer"), ("aio", "AioServer")])
+async def test_the_log_says_what_serves(wanted: str, name: str) -> None:
+    async with dyad_serve(SECRET, "--grpc-api", wanted) as served:
+        await served.command.says(f"rpc={name}\n")
+        assert " WARNING " not in served.command.said
+
+
+def test_the_loop_waits_for_timers_threads_and_descriptors() -> None:
+    async def wait() -> None:
+        loop = asyncio.get_running_loop()
+        began = time.monotonic()
+        await asyncio.sleep(0.05)
+        assert time.monotonic() - began >= 0.05
+        for number in range(20):
+            assert await asyncio.to_thread(abs, -number) == number
+        server = await asyncio.start_server(_echo, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        for number in range(20):
+            writer.write(b"%d\n" % number)
+            assert await reader.readline() == b"%d\n" % number
+        writer.close()
+        server.close()
+        await loop.shutdown_default_executor()
+
+    with asyncio.Runner(loop_factory=QueueEventLoop) as runner:
+        runner.run(asyncio.wait_for(wait(), 60))
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while line := await reader.readline():
+        writer.write(line)
+    writer.close()
+
+
+def _expect_failures(port: int) -> None:
+    # Not with grpc.aio, which stays with the loop of the other tests.
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        echo = channel.unary_unary("/a/Echo", bytes, bytes)
+        for path in ("/a/Fail", "/a/Later"):
+            with pytest.raises(grpc.RpcError) as failed:
+                channel.unary_unary(path, bytes, bytes)(b"", timeout=60)
+            assert failed.value.code() is grpc.StatusCode.UNKNOWN
+            assert echo(b"still here", timeout=60) == b"still here"
+
+
+def test_an_rpc_that_fails_ends_with_unknown_and_no_other_does() -> None:
+    async def fail(stream: Stream) -> None:
+        await receive(stream, 60)
+        raise ZeroDivisionError
+
+    async def fail_later(stream: Stream) -> None:
+        def then(_: bytes | None) -> None:
+            raise ZeroDivisionError
+
+        stream.read(then)
+
+    async def echo(stream: Stream) -> None:
+        stream.reply(await receive(stream, 60) or b"")
+
+    async def ask(loop: QueueEventLoop) -> list[str]:
+        told: list[str] = []
+        loop.set_exception_handler(lambda _, context: told.append(repr(context["exception"])))
+        server = QueueServer(loop.queue, [])
+        server.add({"/a/Fail": fail, "/a/Later": fail_later})
+        server.add({"/a/Echo": echo})
+        port = server.listen("127.0.0.1:0", None)
+        await server.start()
+        await asyncio.to_thread(_expect_failures, port)
+        await server.stop(1)
+        return told
+
+    loop = QueueEventLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        told = runner.run(asyncio.wait_for(ask(loop), 60))
+    assert told == ["ZeroDivisionError()"] * len(told)
