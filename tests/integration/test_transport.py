@@ -8,8 +8,7 @@ import grpc
 import pytest
 from dyad_server.completion_queue.loop import QueueEventLoop
 from dyad_server.completion_queue.server import QueueServer
-from dyad_server.grpc_api.rpc_stream import Stream
-from dyad_server.grpc_api.rpc_stream import receive
+from dyad_server.grpc_api.rpc_stream import Stream, receive
 
 from tests.conftest import SECRET, ends
 from tests.support.ends import SignalEnd, join

@@ -44,7 +44,7 @@ class QueueServer:
     async def start(self) -> None:
         """See `RpcServer`."""
         self._server.start(backup_queue=False)
-        for _ in range(bounds.REQUESTED_CALLS):
+        for _ in range(bounds.BEGINNINGS):
             self._request()
 
     async def stop(self, seconds: float | None) -> None:
@@ -61,6 +61,8 @@ class QueueServer:
         self._server.destroy()
 
     def _request(self) -> None:
+        if self._stopping:
+            return
         self._server.request_call(self._queue, self._queue, self._accept)
 
     def _accept(self, event: Any) -> None:
@@ -70,7 +72,8 @@ class QueueServer:
         if self._stopping:
             rpc.end(grpc.StatusCode.UNAVAILABLE, "The server is going away.")
             return
-        self._request()
+        # Not at once, or any number of RPCs could begin in a turn.
+        asyncio.get_running_loop().call_soon(self._request)
         handle = self._methods.get(event.call_details.method)
         if handle is None:
             rpc.end(grpc.StatusCode.UNIMPLEMENTED, "There is no such method.")
