@@ -99,7 +99,7 @@ def token(sub: str = "alice", *, email: str = "", room: str = "", ttl: int = 600
 @functools.cache
 def _transport() -> Transport:
     # Servers in processes of their own read the variable too.
-    return choose(os.environ.get("DYAD_GRPC_API", "aio"), asyncio.new_event_loop)
+    return choose(os.environ.get("DYAD_GRPC_API", "auto"), asyncio.new_event_loop)
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -53,7 +53,7 @@ class Config:
     tls_client_ca: str = setting("", "PEM file with the CA of clients' certificates, for mTLS")
     allow_plaintext: bool = setting(default=False, help_text="allow any address without TLS")
     grpc_api: str = setting(
-        "aio", "what serves gRPC: aio, or auto for less CPU where this grpcio can do it"
+        "auto", "what serves gRPC: auto, or aio for the public API of grpcio, with more CPU"
     )
     reflection: bool = setting(default=False, help_text="serve gRPC reflection")
     metrics_host: str = setting("127.0.0.1", "address to serve Prometheus metrics on")
