@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator
 
 import pytest
+from dyad_server.completion_queue.rpc import Rpc
 from dyad_server.core import participant, rooms, session
 from dyad_server.grpc_api.aio import AioStream
 from dyad_server.grpc_api.stream_writer import StreamOutlet
@@ -20,14 +21,15 @@ from tests.support.until import until
 CALLS = 20
 ROUNDS = 3
 GRACE = 0.3
-KINDS = (
-    AioStream,
-    StreamOutlet,
-    participant.Connection,
-    participant.Participant,
-    rooms._Room,  # noqa: SLF001 - the only way to see that none is left
-    session.Session,
-)
+KINDS: dict[str, tuple[type, ...]] = {
+    # Whatever serves the RPCs.
+    "streams": (AioStream, Rpc),
+    "outlets": (StreamOutlet,),
+    "connections": (participant.Connection,),
+    "participants": (participant.Participant,),
+    "rooms": (rooms._Room,),  # noqa: SLF001 - the only way to see that none is left
+    "sessions": (session.Session,),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +45,7 @@ def living(server: Server) -> dict[str, int]:
     """The living objects of the server and its clients in this process."""
     gc.collect()
     objects = gc.get_objects()
-    counts = {kind.__name__: sum(type(o) is kind for o in objects) for kind in KINDS}
+    counts = {name: sum(type(o) in kinds for o in objects) for name, kinds in KINDS.items()}
     counts["tasks"] = len(asyncio.all_tasks())
     counts["tokens"] = len(server.dyad.hub.registry.tokens)
     return counts
@@ -51,7 +53,7 @@ def living(server: Server) -> dict[str, int]:
 
 def none_is_left(counts: dict[str, int]) -> bool:
     """Whether no object of the server is left."""
-    return not any(counts[kind.__name__] for kind in KINDS)
+    return not any(counts[name] for name in KINDS)
 
 
 async def settled(holds: Callable[[], bool]) -> None:
