@@ -17,12 +17,13 @@ PAGE := build/web/index.html
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test quick fuzz soak interop checker storm mutants bench lint types generate generate-go generate-kotlin drift contract audit clean
+.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench lint types generate generate-go generate-kotlin drift contract audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
 	@echo "make quick     run before each commit: lint, types and the fast tests, in a minute"
 	@echo "make test      run all tests, in 10 to 15 minutes on 2 cores"
+	@echo "make aio       run the tests of what serves RPCs again, on grpc.aio (docs/grpcio.md)"
 	@echo "make fuzz      try FUZZ_CASES random cases (5000000)"
 	@echo "make soak      end calls in every way, LEAK_ROUNDS times (600), and watch the memory"
 	@echo "make interop   test every client with every other"
@@ -61,6 +62,10 @@ demo: $(BIN)/.ready $(PAGE)
 
 test: $(BIN)/.ready $(PAGE)
 	@$(BIN)/pytest $(PARALLEL)
+
+# The tests of what serves RPCs, on grpc.aio. `make test` runs them on the completion queue.
+aio: $(BIN)/.ready $(PAGE)
+	@DYAD_GRPC_API=aio $(BIN)/pytest -q $(PARALLEL) tests/integration tests/faults
 
 # The core, both engines, and real calls over every transport.
 quick: lint types

@@ -7,12 +7,10 @@ one of them is ready.
 """
 
 import asyncio
-import contextlib
 import selectors
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from enum import Enum
 from time import monotonic, time
 from typing import Any
 
@@ -41,22 +39,8 @@ class QueueEventLoop(asyncio.SelectorEventLoop):
         self.call_exception_handler({"message": "An RPC has failed.", "exception": error})
 
 
-class _Duty(Enum):
-    """What the helper thread does."""
-
-    WATCH = "waits for descriptors"
-    READ = "reads from the network"
-    PARK = "waits for another duty"
-
-
 class _Selector(selectors.BaseSelector):
-    """Waits for `queue`, and calls the tag of each of its events.
-
-    While the loop has time, it does gRPC's work in `queue.poll`, and the helper thread
-    watches the descriptors. While the loop is behind, the two change places: the helper
-    does gRPC's work, and the loop looks at the descriptors itself. Otherwise the work that
-    attackers cause in HTTP/2 would delay all events, with a processor to spare.
-    """
+    """Waits for `queue`, and calls the tag of each of its events."""
 
     def __init__(
         self, queue: Any, wake: Callable[[], None], failed: Callable[[Exception], None]
@@ -66,18 +50,16 @@ class _Selector(selectors.BaseSelector):
         self._reader = cygrpc.CompletionQueue()
         # When the loop last began to work; 0 while it waits in the queue.
         self._busy_since = 0.0
-        # Since when each turn has left events over; 0: the last one has not.
-        self._behind_since = 0.0
         self._wake = wake
         self._failed = failed
         self._others = selectors.DefaultSelector()
-        self._duty = _Duty.WATCH
-        self._new_duty = threading.Semaphore(0)
-        # The helper has found a descriptor ready.
+        # The helper has found a descriptor ready. From then on it is parked: the loop looks
+        # at the descriptors itself, until none is ready.
         self._ready = False
+        self._parked = False
+        self._go_on = threading.Semaphore(0)
         self._closed = False
         self._end, self._other_end = socket.socketpair()
-        self._end.settimeout(0)
         self._others.register(self._end, selectors.EVENT_READ)
         self._helper = threading.Thread(target=self._help, name="dyad-helper", daemon=True)
         self._helper.start()
@@ -85,17 +67,15 @@ class _Selector(selectors.BaseSelector):
     def select(self, timeout: float | None = None) -> Ready:
         wait = bounds.LONGEST_WAIT_SECONDS if timeout is None else timeout
         ready: Ready = []
-        if self._duty is not _Duty.WATCH:
-            ready = self._look()
-            if not ready and wait > 0 and not self._behind_since:
-                if self._duty is _Duty.READ:
-                    # The helper comes back from the network only then.
-                    wait = min(wait, bounds.READ_SECONDS)
-                self._assign(_Duty.WATCH)
+        if self._parked:
+            ready = self._others.select(0)
+            if not ready and wait > 0:
+                self._parked = False
+                self._go_on.release()
         self._handle_events(0.0 if ready else wait)
         if self._ready:
-            self._ready = False
-            ready = self._look()
+            self._ready, self._parked = False, True
+            ready = self._others.select(0)
         return ready
 
     def _handle_events(self, wait: float) -> None:
@@ -106,7 +86,6 @@ class _Selector(selectors.BaseSelector):
             event = self._queue.poll(deadline)
             self._busy_since, deadline = monotonic(), 0.0
             if event.completion_type != _COMPLETE:
-                self._behind_since = 0.0
                 return
             try:
                 event.tag(event)
@@ -115,32 +94,8 @@ class _Selector(selectors.BaseSelector):
             end = end or self._busy_since + bounds.TURN_SECONDS
             if monotonic() > end:
                 break
-        now = monotonic()
-        self._behind_since = self._behind_since or now
-        if now - self._behind_since > bounds.BEHIND_SECONDS:
-            self._assign(_Duty.READ)
-        else:
-            # A queue that has events does not read from the network.
-            self._read()
-
-    def _assign(self, duty: _Duty) -> None:
-        before, self._duty = self._duty, duty
-        if before is _Duty.WATCH is not duty:
-            self._other_end.send(b"\0")
-        elif before is _Duty.PARK is not duty:
-            self._new_duty.release()
-
-    def _look(self) -> Ready:
-        """The descriptors that are ready now."""
-        return [each for each in self._others.select(0) if not self._called(each)]
-
-    def _called(self, ready: tuple[selectors.SelectorKey, int]) -> bool:
-        """Whether this is the call that lets the helper stop watching."""
-        if ready[0].fileobj is not self._end:
-            return False
-        with contextlib.suppress(BlockingIOError):
-            self._end.recv(bounds.CALLS)
-        return True
+        # A queue that has events does not read from the network.
+        self._read()
 
     def _read(self) -> None:
         for _ in range(bounds.READS):
@@ -149,25 +104,16 @@ class _Selector(selectors.BaseSelector):
     def _help(self) -> None:
         difference = time() - monotonic()
         while not self._closed:
-            match self._duty:
-                case _Duty.READ:
-                    self._reader.poll(time() + bounds.READ_SECONDS)
-                case _Duty.PARK:
-                    self._new_duty.acquire(timeout=bounds.BUSY_SECONDS)
+            ready = self._others.select(bounds.BUSY_SECONDS)
+            before, difference = difference, time() - monotonic()
+            if ready and not self._closed:
+                self._ready = True
+                self._wake()
+                while not self._go_on.acquire(timeout=bounds.BUSY_SECONDS):
                     self._read_if_busy()
-                case _Duty.WATCH:
-                    self._watch()
-                    before, difference = difference, time() - monotonic()
-                    if abs(difference - before) > bounds.CLOCK_SET_SECONDS:
-                        self._wake()
-                    self._read_if_busy()
-
-    def _watch(self) -> None:
-        ready = self._others.select(bounds.BUSY_SECONDS)
-        if not all(map(self._called, ready)) and self._duty is _Duty.WATCH and not self._closed:
-            self._duty = _Duty.PARK
-            self._ready = True
-            self._wake()
+            elif abs(difference - before) > bounds.CLOCK_SET_SECONDS:
+                self._wake()
+            self._read_if_busy()
 
     def _read_if_busy(self) -> None:
         """Read from the network in place of a loop that has been busy for long.
@@ -179,7 +125,7 @@ class _Selector(selectors.BaseSelector):
 
     def close(self) -> None:
         self._closed = True
-        self._new_duty.release()
+        self._go_on.release()
         self._other_end.send(b"\0")
         self._helper.join()
         for queue in (self._queue, self._reader):
