@@ -1,3 +1,5 @@
+from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before grpc is imported
+
 import asyncio
 import functools
 import os

@@ -196,10 +196,13 @@ async def test_a_stream_that_ends_as_it_begins_has_a_status(transport: type[End]
             assert (await end_of(alice)).code() is grpc.StatusCode.ABORTED
 
 
+@pytest.mark.parametrize("grpc_api", ["auto", "aio"])
 @pytest.mark.parametrize("path", [SIGNAL, LISTEN])
-async def test_a_client_that_reads_its_first_message_too_late_gets_its_status(path: str) -> None:
+async def test_a_client_that_reads_its_first_message_too_late_gets_its_status(
+    path: str, grpc_api: str
+) -> None:
     async with (
-        serving(write_timeout=0.2) as server,
+        serving(write_timeout=0.2, grpc_api=grpc_api) as server,
         connected(server.port, window=0) as slow,
     ):
         stream = slow.call(token(), path)
