@@ -53,7 +53,7 @@ class FairClock:
                         with contextlib.suppress(OSError):
                             self._reports[thread] = (thread / "schedstat").open("rb", buffering=0)
                             self._read(thread)
-                            self._before += self._waited[thread]
+                            self._before += self._waited.get(thread, 0)
 
     def _read(self, thread: Path) -> None:
         # A thread may have ended.
