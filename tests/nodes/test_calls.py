@@ -25,6 +25,7 @@ from tests.support.seats import hear, resumable, resumes
 from tests.support.until import until
 
 
+@pytest.mark.usefixtures("patient_nodes")
 async def test_a_participant_that_leaves_and_joins_again_is_heard_again(
     transport: type[End],
 ) -> None:
