@@ -15,12 +15,10 @@ class Transport(NamedTuple):
     """What serves RPCs.
 
     Attributes:
-        name: for the log.
         loop: the event loop to run in.
         make_rpc_server: for `Server`; None: `grpc.aio`.
     """
 
-    name: str
     loop: asyncio.AbstractEventLoop
     make_rpc_server: MakeRpcServer | None
 
@@ -34,12 +32,12 @@ def choose(wanted: str, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Tr
     """
     if wanted == "auto":
         try:
-            from dyad_server.completion_queue.loop import QueueEventLoop  # noqa: PLC0415 - private parts of grpcio: any import may fail
+            from dyad_server.completion_queue.loop import new_queue_event_loop  # noqa: PLC0415 - private parts of grpcio: any import may fail
             from dyad_server.completion_queue.server import QueueServer  # noqa: PLC0415 - as above
 
-            loop = QueueEventLoop()
+            loop = new_queue_event_loop()
         except Exception as error:  # noqa: BLE001 - whatever grpcio does, there is another way
             log.warning("serving on grpc.aio, with more CPU: %s: %s", type(error).__name__, error)
         else:
-            return Transport("queue", loop, functools.partial(QueueServer, loop.queue))
-    return Transport("aio", new_loop(), None)
+            return Transport(loop, functools.partial(QueueServer, loop.queue))
+    return Transport(new_loop(), None)

@@ -12,7 +12,7 @@ import math
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 
 import grpc
 from dyad.v1 import signaling_pb2 as pb
@@ -92,13 +92,14 @@ async def _talk(kind: type[End], *servers: tuple[int, int, str]) -> None:
         await alice.hear()
         slow = slowness()
         print("talking", flush=True)
-        clock = FairClock(*{process for _, process, _ in servers}, os.getpid())
+        clock = stack.enter_context(
+            closing(FairClock(*{process for _, process, _ in servers}, os.getpid()))
+        )
         one, two = (_Side(end, room_id, clock) for end in (alice, bob))
         async with asyncio.TaskGroup() as talking:
             for side, other in ((one, two), (two, one)):
                 talking.create_task(side.speak(over))
                 talking.create_task(side.listen(other))
-        clock.close()
         alice.cut()
         bob.cut()
     delays = sorted(one.delays + two.delays)

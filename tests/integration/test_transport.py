@@ -4,15 +4,18 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
 from dyad_server.completion_queue import bounds
-from dyad_server.completion_queue.loop import QueueEventLoop
+from dyad_server.completion_queue.loop import QueueEventLoop, new_queue_event_loop
 from dyad_server.completion_queue.server import QueueServer
 from dyad_server.completion_queue.trial import waker
-from dyad_server.grpc_api.rpc_stream import Stream, receive
+from dyad_server.grpc_api.rpc_stream import Methods, Stream, receive
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it has no types
 
 from tests.conftest import SECRET, ends
 from tests.support.ends import SignalEnd, join
@@ -55,6 +58,7 @@ async def test_a_grpcio_that_fails_its_trial_is_served_on_grpc_aio_with_one_warn
         assert "serving on grpc.aio" in warnings[0]
         assert reason in warnings[0]
         assert "rpc=AioServer" in served.command.said
+        assert "Traceback" not in served.command.said
         async with ends(served, SignalEnd) as connect:
             alice = connect("alice")
             await alice.send(join())
@@ -85,8 +89,24 @@ def test_the_loop_waits_for_timers_threads_and_descriptors() -> None:
         server.close()
         await loop.shutdown_default_executor()
 
-    with asyncio.Runner(loop_factory=QueueEventLoop) as runner:
+    with asyncio.Runner(loop_factory=new_queue_event_loop) as runner:
         runner.run(asyncio.wait_for(wait(), PATIENCE))
+
+
+@asynccontextmanager
+async def _rpcs(queue: Any, methods: Methods) -> AsyncIterator[int]:
+    """Serve these methods on a queue; yields the port."""
+    server = QueueServer(queue, [])
+    server.add(methods)
+    port = server.listen("127.0.0.1:0", None)
+    await server.start()
+    yield port
+    await server.stop(1)
+
+
+def _run(loop: QueueEventLoop, work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(asyncio.wait_for(work, 2 * PATIENCE))
 
 
 async def _echo_rpc(stream: Stream) -> None:
@@ -121,21 +141,16 @@ def test_an_rpc_that_fails_ends_with_unknown_and_no_other_does() -> None:
 
         stream.read(then)
 
-    async def ask(loop: QueueEventLoop) -> list[str]:
-        told: list[str] = []
-        loop.set_exception_handler(lambda _, context: told.append(repr(context["exception"])))
-        server = QueueServer(loop.queue, [])
-        server.add({"/a/Fail": fail, "/a/Later": fail_later})
-        server.add({"/a/Echo": _echo_rpc})
-        port = server.listen("127.0.0.1:0", None)
-        await server.start()
-        await asyncio.to_thread(_expect_failures, port)
-        await server.stop(1)
-        return told
+    told: list[str] = []
 
-    loop = QueueEventLoop()
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        told = runner.run(asyncio.wait_for(ask(loop), PATIENCE))
+    async def ask() -> None:
+        loop.set_exception_handler(lambda _, context: told.append(repr(context["exception"])))
+        methods = {"/a/Fail": fail, "/a/Later": fail_later, "/a/Echo": _echo_rpc}
+        async with _rpcs(loop.queue, methods) as port:
+            await asyncio.to_thread(_expect_failures, port)
+
+    loop = new_queue_event_loop()
+    _run(loop, ask())
     assert set(told) == {"ZeroDivisionError()"}
 
 
@@ -149,28 +164,24 @@ async def _ask(port: int, questions: int) -> None:
 
 
 def test_a_queue_that_always_has_events_lets_new_clients_in() -> None:
-    async def keep_busy(wake: Callable[[], None]) -> None:
+    async def keep_busy() -> None:
         while True:
             # So many complete in each turn that the queue never waits for the network.
             for _ in range(bounds.EVENTS):
                 wake()
             await asyncio.sleep(0)
 
-    async def ask(loop: QueueEventLoop, wake: Callable[[], None]) -> None:
-        busy = asyncio.create_task(keep_busy(wake))
-        server = QueueServer(loop.queue, [])
-        server.add({"/a/Echo": _echo_rpc})
-        port = server.listen("127.0.0.1:0", None)
-        await server.start()
-        for _ in range(3):
-            await _ask(port, 1)
-        busy.cancel()
-        await server.stop(1)
+    async def ask() -> None:
+        busy = asyncio.create_task(keep_busy())
+        async with _rpcs(loop.queue, {"/a/Echo": _echo_rpc}) as port:
+            for _ in range(3):
+                await _ask(port, 1)
+            busy.cancel()
 
-    loop = QueueEventLoop()
-    wake = waker(loop.queue)
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(asyncio.wait_for(ask(loop, wake), 2 * PATIENCE))
+    queue = cygrpc.CompletionQueue()
+    wake = waker(queue)
+    loop = QueueEventLoop(queue, wake)
+    _run(loop, ask())
 
 
 def test_few_rpcs_begin_in_one_turn_of_the_loop() -> None:
@@ -187,18 +198,13 @@ def test_few_rpcs_begin_in_one_turn_of_the_loop() -> None:
         begun[turn] += 1
         await _echo_rpc(stream)
 
-    async def ask(loop: QueueEventLoop) -> None:
+    async def ask() -> None:
         turns = asyncio.create_task(count_turns())
-        server = QueueServer(loop.queue, [])
-        server.add({"/a/Echo": echo})
-        port = server.listen("127.0.0.1:0", None)
-        await server.start()
-        await _ask(port, 200)
-        turns.cancel()
-        await server.stop(1)
+        async with _rpcs(loop.queue, {"/a/Echo": echo}) as port:
+            await _ask(port, 200)
+            turns.cancel()
 
-    loop = QueueEventLoop()
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(asyncio.wait_for(ask(loop), 2 * PATIENCE))
+    loop = new_queue_event_loop()
+    _run(loop, ask())
     assert sum(begun.values()) == 200
     assert max(begun.values()) == bounds.BEGINNINGS

@@ -66,7 +66,8 @@ class _Client:
 
 
 async def test_only_a_bounded_number_of_rpcs_waits_to_begin() -> None:
-    # A completion queue that nobody polls reads nothing from the network, so nothing waits.
+    # Not on the completion queue: its server reads from the network in the loop's thread, which
+    # this test blocks. So no RPC would arrive, and none would wait.
     async with serving(grpc_api="aio") as server:
         client = _Client(server.port)
         try:

@@ -26,15 +26,16 @@ class FairClock:
         self._reports: dict[Path, BinaryIO] = {}
         # Threads that have ended stay counted: otherwise the clock would jump.
         self._waited: dict[Path, int] = {}
+        # What they had waited before the clock found them, in all.
         self._before = 0
         self._look_at = 0.0
 
     def now(self) -> float:
         """The time in seconds. The clock is an ordinary one if the system reports no waits."""
-        now = time.monotonic()
-        if now >= self._look_at:
+        if (now := time.monotonic()) >= self._look_at:
             self._look_at = now + _LOOK_SECONDS
-            self._look_for_threads()
+            for process in self._processes:
+                self._look_for_threads(process)
         for thread in self._reports:
             self._read(thread)
         return time.monotonic() - (sum(self._waited.values()) - self._before) / 1e9
@@ -44,16 +45,13 @@ class FairClock:
         for report in self._reports.values():
             report.close()
 
-    def _look_for_threads(self) -> None:
-        for process in self._processes:
-            # A process may end meanwhile.
-            with contextlib.suppress(OSError):
-                for thread in process.iterdir():
-                    if thread not in self._reports:
-                        with contextlib.suppress(OSError):
-                            self._reports[thread] = (thread / "schedstat").open("rb", buffering=0)
-                            self._read(thread)
-                            self._before += self._waited.get(thread, 0)
+    def _look_for_threads(self, process: Path) -> None:
+        # A process may have ended, or a thread.
+        with contextlib.suppress(OSError):
+            for thread in set(process.iterdir()) - self._reports.keys():
+                self._reports[thread] = (thread / "schedstat").open("rb", buffering=0)
+                self._read(thread)
+                self._before += self._waited.get(thread, 0)
 
     def _read(self, thread: Path) -> None:
         # A thread may have ended.
@@ -99,14 +97,11 @@ async def within(seconds: float) -> AsyncIterator[None]:
         TimeoutError: the block does not finish at all.
     """
     children = psutil.Process().children(recursive=True)
-    clock = FairClock(os.getpid(), *(child.pid for child in children))
-    try:
+    with contextlib.closing(FairClock(os.getpid(), *(child.pid for child in children))) as clock:
         began = clock.now()
         async with asyncio.timeout(seconds + PATIENCE):
             yield
         took = clock.now() - began
-    finally:
-        clock.close()
     assert took < seconds, f"it took {took:.2f} s, and {seconds:.2f} s were promised"
 
 

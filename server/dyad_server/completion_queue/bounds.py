@@ -3,7 +3,7 @@
 EVENTS = 8
 """RPC events in one turn of the loop. With 64, what is to be written waits for milliseconds."""
 TURN_SECONDS = 0.002
-"""After so long, the loop handles no more RPC events in this turn."""
+"""The time for RPC events in one turn of the loop. The remaining events wait for the next turn."""
 READS = 16
 """Reads from the network in a turn that leaves events over, each for one connection. With 2, a
 flood on 400 connections kept new connections from their handshake for minutes.

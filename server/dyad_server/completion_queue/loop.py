@@ -26,17 +26,24 @@ Ready = list[tuple[selectors.SelectorKey, int]]
 class QueueEventLoop(asyncio.SelectorEventLoop):
     """An asyncio event loop; `queue` is the completion queue that it polls."""
 
-    def __init__(self) -> None:
-        """Make the queue, and try it.
-
-        Raises:
-            Unfit: this grpcio does not work in this way.
-        """
-        self.queue = cygrpc.CompletionQueue()
-        super().__init__(_Selector(self.queue, trial.waker(self.queue), self._failed))
+    def __init__(self, queue: Any, wake: Callable[[], None]) -> None:
+        """Poll `queue`, which `wake` wakes from any thread."""
+        self.queue = queue
+        super().__init__(_Selector(queue, wake, self._failed))
 
     def _failed(self, error: Exception) -> None:
         self.call_exception_handler({"message": "An RPC has failed.", "exception": error})
+
+
+def new_queue_event_loop() -> QueueEventLoop:
+    """Make a queue, try it, and make a loop that polls it.
+
+    Raises:
+        Unfit: this grpcio does not work in this way.
+    """
+    queue = cygrpc.CompletionQueue()
+    # Before there is a loop: asyncio writes a traceback about a loop that was not made.
+    return QueueEventLoop(queue, trial.waker(queue))
 
 
 class _Selector(selectors.BaseSelector):

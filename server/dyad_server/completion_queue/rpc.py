@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it has no types
 
-from dyad_server.grpc_api.rpc_stream import Handler, Metadata, begin
+from dyad_server.grpc_api.rpc_stream import Handler, Metadata, begin, end_unexpectedly
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class Rpc:
             # The client has left.
             raise
         except Exception:
-            self.end(grpc.StatusCode.UNKNOWN, "Unexpected error.")
+            end_unexpectedly(self)
             raise
         finally:
             self._task = None
@@ -129,7 +129,7 @@ class Rpc:
         try:
             then(result)
         except Exception:
-            self.end(grpc.StatusCode.UNKNOWN, "Unexpected error.")
+            end_unexpectedly(self)
             raise
         finally:
             self._done()

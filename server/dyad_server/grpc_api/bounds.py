@@ -46,10 +46,10 @@ WAITING_REQUESTS = 100
 """Requests of one method that wait for the event loop. Others end with CANCELLED, after which the
 clients here try again.
 
-The server begins about 1,000 a second, so nobody waits long. gRPC's default is 3,000: with that,
-or with 1,000, a flood without tokens delays every `Send` for seconds and uses 100 MiB for each
-method. The price: when 1,500 clients reconnect at once, the last is back after 3 to 4 s instead
-of 2.5 s, with the same CPU.
+The server begins about 1,000 requests a second, so the wait is short. gRPC's default is 3,000.
+With 1,000 or more, a flood without tokens delays every `Send` for seconds. With 3,000, it also
+takes 100 MiB for each method. The price: when 1,500 clients reconnect at once, the last is back
+after 3 to 4 s instead of 2.5 s, with the same CPU.
 """
 PING_INTERVAL_MS = 1000
 """The least time between two pings of a client without streams: proxies ping every 30 s."""
