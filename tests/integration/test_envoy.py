@@ -65,7 +65,9 @@ async def test_a_page_can_read_the_status_of_a_draining_server() -> None:
             assert call.headers["grpc-status"] == UNAVAILABLE
             assert told_when(call.headers)
             exposed = call.headers["access-control-expose-headers"].split(",")
-            assert {"grpc-status", "grpc-message", "retry-after-ms"} <= set(exposed)
+            told = {"grpc-status", "grpc-message", "retry-after-ms", "dyad-status"}
+            assert told <= set(exposed)
+            assert call.headers["dyad-status"] == UNAVAILABLE
         finally:
             call.close()
 

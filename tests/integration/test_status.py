@@ -142,7 +142,9 @@ async def test_each_failure_ends_with_its_status_and_a_sentence(
         ended = await row.provoke(server, connect)
     assert ended.code() is row.status, ended.details()
     assert (ended.details() or "").endswith("."), "the status has no sentence"
-    told = dict(ended.trailing_metadata() or ()).get("retry-after-ms")
+    trailers = dict(ended.trailing_metadata() or ())
+    assert trailers["dyad-status"] == str(row.status.value[0])
+    told = trailers.get("retry-after-ms")
     if row.status is StatusCode.UNAVAILABLE:
         assert 200 <= int(str(told)) <= 2000
     else:

@@ -34,11 +34,18 @@ _NEVER = "-1"
 
 
 def trailers(failure: Ended) -> tuple[tuple[str, str], ...]:
-    """The trailing metadata: when to reconnect, if that is known; negative means never."""
+    """The trailing metadata of a status.
+
+    `dyad-status` repeats the status as a number. It tells a client that this server sent
+    the status, and not a proxy on the way. `retry-after-ms` says when to reconnect, if that
+    is known; negative means never.
+    """
+    mark = ("dyad-status", str(STATUS[type(failure)].value[0]))
     if isinstance(failure, Replaced):
-        return (("retry-after-ms", _NEVER),)
+        return (mark, ("retry-after-ms", _NEVER))
     if isinstance(failure, Unavailable):
         # Spreads the reconnects of clients that are all ended at once.
         longest = max(bounds.RETRY_AFTER_MS, int(failure.within * 1000))
-        return (("retry-after-ms", str(random.randint(bounds.RETRY_AFTER_MS, longest))),)  # noqa: S311 - need not be secret
-    return ()
+        wait = random.randint(bounds.RETRY_AFTER_MS, longest)  # noqa: S311 - need not be secret
+        return (mark, ("retry-after-ms", str(wait)))
+    return (mark,)

@@ -43,11 +43,18 @@ def test_no_exception_maps_to_ok_or_to_a_status_that_grpc_sets_itself() -> None:
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
 def test_only_unavailable_and_replaced_carry_a_time_to_reconnect(kind: type[Ended]) -> None:
     told = dict(trailers(kind("A sentence.")))
+    del told["dyad-status"]
     if issubclass(kind, Unavailable):
         assert int(told.pop("retry-after-ms")) > 0
     elif kind is Replaced:
         assert told.pop("retry-after-ms") == "-1"
     assert not told
+
+
+@pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
+def test_each_status_is_marked_as_one_of_this_server(kind: type[Ended]) -> None:
+    told = dict(trailers(kind("A sentence.")))
+    assert told["dyad-status"] == str(STATUS[kind].value[0])
 
 
 def test_the_time_to_reconnect_is_spread_over_its_range() -> None:
