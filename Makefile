@@ -83,7 +83,8 @@ soak: $(BIN)/.ready
 
 # These tests are a part of `make test`. The table they print is also in build/interop.md.
 interop: $(BIN)/.ready $(PAGE)
-	@$(BIN)/pytest $(PARALLEL) tests/interop/test_matrix.py tests/interop/test_go_media.py tests/browser/test_page.py
+	@$(BIN)/pytest $(PARALLEL) tests/interop/test_matrix.py tests/interop/test_each_client.py \
+	  tests/interop/test_go_media.py tests/browser/test_page.py
 
 # To repeat the faults of an earlier run: make checker SEED=…
 checker: $(BIN)/.ready

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from dyad_server.auth.mint import mint
 from dyad_server.completion_queue import loop as _loop_module  # noqa: F401 - it keeps `time.time`, which a test replaces
 from dyad_server.config import Config
+from dyad_server.core import bounds as core_bounds
 from dyad_server.engines.redis import bounds
 from dyad_server.server import Server
 from dyad_server.transport import Transport, choose
@@ -23,6 +25,8 @@ from tests.support.ends import End, ListenEnd, SignalEnd
 from tests.support.process import Served
 
 SECRET = secrets.token_hex(32)
+# Longer than the leeway and the lifetime of a test's token together.
+HOUR = 3600
 Serve = Callable[..., AbstractAsyncContextManager[Server]]
 Connect = Callable[..., End]
 # Most tests wait most of the time. Those that keep a CPU busy are in groups (`xdist_group`), and
@@ -92,6 +96,21 @@ def patient_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _PATIENT:
         monkeypatch.setattr(bounds, name, _PATIENT_SECONDS)
     monkeypatch.setattr(bounds, "LEASE_MS", 1000 * _PATIENT_SECONDS)
+
+
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let an hour pass on the clock for tokens, and on no other clock."""
+    monkeypatch.setattr(core_bounds, "EXPIRY_LOOK_SECONDS", 0.01)
+    passed = 0.0
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + passed)
+
+    def pass_an_hour() -> None:
+        nonlocal passed
+        passed += HOUR
+
+    return pass_an_hour
 
 
 def token(sub: str = "alice", *, email: str = "", room: str = "", ttl: int = 600) -> str:

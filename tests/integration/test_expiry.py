@@ -1,7 +1,6 @@
 """How long a token is valid: a connection outlives its token, unless configured otherwise."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,10 +10,9 @@ import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
-from dyad_server.core import bounds
 from dyad_server.server import Server
 
-from tests.conftest import serving, token
+from tests.conftest import HOUR, serving, token
 from tests.support.ends import End, ListenEnd, SignalEnd, end_of, join, offer
 from tests.support.issuer import es256, issuing
 from tests.support.redis import settled_redis
@@ -22,24 +20,7 @@ from tests.support.seats import meet, resumable
 from tests.support.until import PATIENCE
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
-# Longer than the leeway plus the lifetime of any token in this file.
-LATER = 3600
 ENDS_AT_EXPIRY = {"end_at_expiry": True}
-
-
-@pytest.fixture
-def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Let an hour pass on the clock for tokens, and on no other clock."""
-    monkeypatch.setattr(bounds, "EXPIRY_LOOK_SECONDS", 0.01)
-    passed = 0.0
-    clock = time.time
-    monkeypatch.setattr(time, "time", lambda: clock() + passed)
-
-    def pass_an_hour() -> None:
-        nonlocal passed
-        passed += LATER
-
-    return pass_an_hour
 
 
 @asynccontextmanager
@@ -159,7 +140,7 @@ async def test_end_at_expiry_ends_a_connection_and_reserves_its_seat(
 ) -> None:
     async with two_servers(engine, **ENDS_AT_EXPIRY) as servers, channels(servers) as (one, other):
         alice = transport(one, token("alice"))
-        bob = transport(other, token("bob", ttl=3 * LATER))
+        bob = transport(other, token("bob", ttl=3 * HOUR))
         room_id, resume_token, _ = await meet(alice, bob)
         pass_time()
         ended = await alice.status()
@@ -198,7 +179,7 @@ async def test_the_python_client_resumes_with_a_fresh_token_without_loss(
         targets = [f"127.0.0.1:{server.port}" for server in servers]
         async with (
             dyad.connect(targets[0], fresh) as alice,
-            dyad.connect(targets[1], token("bob", ttl=9 * LATER)) as bob,
+            dyad.connect(targets[1], token("bob", ttl=9 * HOUR)) as bob,
             asyncio.timeout(4 * PATIENCE),
         ):
             room = await alice.create()

@@ -4,21 +4,27 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from tests.browser.site import Proxy as Envoy
 from tests.browser.site import a_site  # noqa: F401 - a fixture
+from tests.conftest import SECRET
 from tests.interop.table import table
-from tests.support.needs import ROOT, needs
+from tests.support.needs import PAGE, ROOT, needs
 from tests.support.ports import free_port
+from tests.support.process import dyad_serve
 from tests.support.sides import Program
 
 GO = ROOT / "clients" / "go" / "dyad"
 KOTLIN = ROOT / "clients" / "kotlin"
 NODE = Path(sys.executable).parent / "node"
+# The first run on a machine fetches and compiles the clients.
+BUILD = 1800
 ROOM = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
 
 
@@ -104,6 +110,39 @@ def web_program() -> Program:
     tool = ROOT / "build" / "web" / "dyad-pair.mjs"
     needs(NODE, tool)
     return Program("web", (str(NODE), str(tool)), web=True)
+
+
+@dataclass(frozen=True)
+class PairSite:
+    """The ports that clients connect to: native ones the server, the web client Envoy."""
+
+    server: int
+    envoy: int
+
+    def port(self, program: Program) -> int:
+        return self.envoy if program.web else self.server
+
+
+@pytest.fixture(scope="module")
+async def pair_site() -> AsyncIterator[PairSite]:
+    needs(PAGE)
+    async with dyad_serve(SECRET) as served, Envoy(served.port) as envoy:
+        yield PairSite(served.port, envoy.port)
+
+
+@pytest.fixture
+def caller(request: pytest.FixtureRequest) -> Program:
+    return _program(request)
+
+
+@pytest.fixture
+def callee(request: pytest.FixtureRequest) -> Program:
+    return _program(request)
+
+
+def _program(request: pytest.FixtureRequest) -> Program:
+    program: Program = request.getfixturevalue(f"{request.param}_program")
+    return program
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -24,6 +24,38 @@ SCENARIOS_OF_ONE: Final[dict[str, Line]] = {
     "unknown": {"event": "refused", "code": "ROOM_NOT_FOUND"},
     "badtoken": {"event": "ended", "code": "UNAUTHENTICATED", "retry": False},
 }
+SCENARIOS_OF_EACH: Final = {
+    "closing": (
+        "closes while reconnecting, against the next",
+        "test_closing_while_reconnecting_hangs_up",
+    ),
+    "expiry": ("token expires", "test_a_token_that_expires_in_the_call_is_renewed"),
+    "html": (
+        "a proxy answers HTML for a while",
+        "test_a_proxy_that_refuses_with_html_is_a_disconnect",
+    ),
+    "taken_over": (
+        "taken over by another device",
+        "test_a_client_whose_seat_another_device_takes_ends_and_stays_away",
+    ),
+    "too_large": (
+        "offer of 70 kB",
+        "test_an_offer_over_the_limit_is_refused_by_the_client_and_the_call_goes_on",
+    ),
+    "again": (
+        "next room, with unread events",
+        "test_unread_events_of_the_last_room_do_not_reach_the_next",
+    ),
+}
+PLAYED_BY: Final[dict[str, tuple[str, ...]]] = {
+    "closing": (),
+    "expiry": (),
+    "html": (),
+    "taken_over": (),
+    "too_large": (),
+    "again": (),
+}
+"""The clients whose programs play a scenario already."""
 MEDIA: Final = {
     "Chromium with Chromium": (
         "tests/browser/test_page.py::"
@@ -46,7 +78,20 @@ MEDIA: Final = {
 }
 
 _TWO: Final = "tests/interop/test_matrix.py::test_two_clients_follow_the_script"
+_EACH: Final = "tests/interop/test_each_client.py"
 _ONE: Final = "tests/interop/test_matrix.py::test_a_client_tells_a_refusal_from_an_end"
+
+
+def named() -> list[str]:
+    """The tests that the table names."""
+    each = (f"{_EACH}::{test}" for _, test in SCENARIOS_OF_EACH.values())
+    return [_TWO, _ONE, *each, *MEDIA.values()]
+
+
+def next_to(client: str) -> str:
+    """The client that `client` plays `closing` against: each one twice, once in each part."""
+    ring = PLAYED_BY["closing"]
+    return ring[(ring.index(client) + 1) % len(ring)]
 
 
 def table(reports: Mapping[str, Iterable[object]]) -> str:
@@ -71,12 +116,21 @@ def table(reports: Mapping[str, Iterable[object]]) -> str:
         [client, over, *(cells.get(f"{_ONE}[{name}-{client}]") for name in SCENARIOS_OF_ONE)]
         for client, over in CLIENTS.items()
     ]
+    each = [
+        [
+            client,
+            *(cells.get(f"{_EACH}::{test}[{client}]") for _, test in SCENARIOS_OF_EACH.values()),
+        ]
+        for client in CLIENTS
+    ]
     media = [[pair, cells.get(test), f"`{test}`"] for pair, test in MEDIA.items()]
     return "\n".join(
         [
             *_rows(["caller", "callee", *SCENARIOS_OF_TWO.values()], two),
             "",
             *_rows(["client", "over", "full room", "unknown room", "bad token"], one),
+            "",
+            *_rows(["client", *(title for title, _ in SCENARIOS_OF_EACH.values())], each),
             "",
             *_rows(["pictures", "", "test"], media),
             "",

@@ -5,74 +5,35 @@ All of them use one `dyad serve`. The web client connects through Envoy.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import grpc
 import pytest
 
-from tests.browser.site import Proxy as Envoy
-from tests.conftest import SECRET, token
-from tests.interop.table import CLIENTS, MEDIA, SCENARIOS_OF_ONE, SCENARIOS_OF_TWO
+from tests.conftest import token
+from tests.interop.conftest import BUILD, PairSite
+from tests.interop.table import CLIENTS, SCENARIOS_OF_ONE, SCENARIOS_OF_TWO, named
 from tests.support.ends import SignalEnd, pair
-from tests.support.needs import PAGE, ROOT, needs
-from tests.support.process import dyad_serve
+from tests.support.needs import ROOT
 from tests.support.proxy import Proxy
 from tests.support.sides import CANDIDATES, Program, playing, written
 
-# The first run on a machine fetches and compiles the clients.
-BUILD = 1800
-
 pytestmark = pytest.mark.timeout(BUILD)
-
-
-@dataclass(frozen=True)
-class Site:
-    """The ports that clients connect to: native ones the server, the web client Envoy."""
-
-    server: int
-    envoy: int
-
-    def port(self, program: Program) -> int:
-        return self.envoy if program.web else self.server
-
-
-@pytest.fixture(scope="module")
-async def site() -> AsyncIterator[Site]:
-    needs(PAGE)
-    async with dyad_serve(SECRET) as served, Envoy(served.port) as envoy:
-        yield Site(served.port, envoy.port)
-
-
-@pytest.fixture
-def caller(request: pytest.FixtureRequest) -> Program:
-    return _program(request)
-
-
-@pytest.fixture
-def callee(request: pytest.FixtureRequest) -> Program:
-    return _program(request)
-
-
-def _program(request: pytest.FixtureRequest) -> Program:
-    program: Program = request.getfixturevalue(f"{request.param}_program")
-    return program
 
 
 @pytest.mark.parametrize("callee", CLIENTS, indirect=True)
 @pytest.mark.parametrize("caller", CLIENTS, indirect=True)
 @pytest.mark.parametrize("scenario", SCENARIOS_OF_TWO)
 async def test_two_clients_follow_the_script(
-    scenario: str, caller: Program, callee: Program, site: Site
+    scenario: str, caller: Program, callee: Program, pair_site: PairSite
 ) -> None:
     name, _, cut = scenario.partition("_")
     async with (
-        Proxy(site.port(callee if cut == "callee" else caller)) as network,
+        Proxy(pair_site.port(callee if cut == "callee" else caller)) as network,
         playing() as start,
     ):
         ports = {
-            "caller": network.port if cut == "caller" else site.port(caller),
-            "callee": network.port if cut == "callee" else site.port(callee),
+            "caller": network.port if cut == "caller" else pair_site.port(caller),
+            "callee": network.port if cut == "callee" else pair_site.port(callee),
         }
         # New users for each test: limits count what a user has sent in other tests.
         alice, bob = f"alice-{uuid.uuid4()}", f"bob-{uuid.uuid4()}"
@@ -97,14 +58,17 @@ async def test_two_clients_follow_the_script(
 @pytest.mark.parametrize("callee", CLIENTS, indirect=True)
 @pytest.mark.parametrize("scenario", SCENARIOS_OF_ONE)
 async def test_a_client_tells_a_refusal_from_an_end(
-    scenario: str, callee: Program, site: Site
+    scenario: str, callee: Program, pair_site: PairSite
 ) -> None:
     jwt = "a.b.c" if scenario == "badtoken" else token("carol")
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{site.server}") as channel, playing() as start:
+    async with (
+        grpc.aio.insecure_channel(f"127.0.0.1:{pair_site.server}") as channel,
+        playing() as start,
+    ):
         *two, room = await pair(lambda sub, **claims: SignalEnd(channel, token(sub, **claims)))
         if scenario == "unknown":
             room = str(uuid.uuid4())
-        third = await start(callee, "callee", scenario, site.port(callee), jwt=jwt, room=room)
+        third = await start(callee, "callee", scenario, pair_site.port(callee), jwt=jwt, room=room)
         said = await third.succeeds()
         for end in two:
             end.cut()
@@ -113,13 +77,13 @@ async def test_a_client_tells_a_refusal_from_an_end(
 
 @pytest.mark.parametrize("callee", CLIENTS, indirect=True)
 async def test_a_program_fails_if_the_scenario_does_not_follow_the_script(
-    callee: Program, site: Site
+    callee: Program, pair_site: PairSite
 ) -> None:
     async with playing() as start:
-        caller = await start(callee, "caller", "call", site.port(callee), jwt=token("alice"))
+        caller = await start(callee, "caller", "call", pair_site.port(callee), jwt=token("alice"))
         room = (await caller.says("created"))["room"]
         side = await start(
-            callee, "callee", "unknown", site.port(callee), jwt=token("bob"), room=room
+            callee, "callee", "unknown", pair_site.port(callee), jwt=token("bob"), room=room
         )
         assert await side.process.wait() == 1
         assert side.process.stderr is not None
@@ -133,7 +97,7 @@ async def test_a_wrong_command_line_ends_with_status_2(callee: Program) -> None:
         assert await side.process.wait() == 2
 
 
-@pytest.mark.parametrize("test", MEDIA.values(), ids=[*MEDIA])
+@pytest.mark.parametrize("test", named())
 def test_the_table_names_existing_tests(test: str) -> None:
     path, _, name = test.partition("::")
     assert f"async def {name.partition('[')[0]}(" in (ROOT / path).read_text()

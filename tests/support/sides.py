@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 SCENARIO = 120
@@ -27,9 +28,12 @@ class Program:
     command: tuple[str, ...]
     web: bool = False
 
-    def arguments(self, role: str, scenario: str, port: int, jwt: str, room: str) -> list[str]:
+    def arguments(
+        self, role: str, scenario: str, port: int, jwt: str | Path, room: str
+    ) -> list[str]:
         target = f"http://127.0.0.1:{port}" if self.web else f"127.0.0.1:{port}"
-        given = ["--role", role, "--scenario", scenario, "--target", target, "--token", jwt]
+        given = ["--role", role, "--scenario", scenario, "--target", target]
+        given += ["--token-file", str(jwt)] if isinstance(jwt, Path) else ["--token", jwt]
         return [*self.command, *given, *(["--room", room] if room else [])]
 
 
@@ -90,7 +94,7 @@ async def _running(arguments: list[str]) -> AsyncIterator[Side]:
 
 
 Start = Callable[..., Coroutine[Any, Any, Side]]
-"""Starts a program, given its role, scenario, port, token and room."""
+"""Starts a program, given its role, scenario, port, token (or the file of tokens) and room."""
 
 
 @asynccontextmanager
@@ -99,7 +103,13 @@ async def playing() -> AsyncIterator[Start]:
     async with AsyncExitStack() as started, asyncio.timeout(SCENARIO):
 
         async def start(
-            program: Program, role: str, scenario: str, port: int, *, jwt: str, room: str = ""
+            program: Program,
+            role: str,
+            scenario: str,
+            port: int,
+            *,
+            jwt: str | Path,
+            room: str = "",
         ) -> Side:
             arguments = program.arguments(role, scenario, port, jwt, room)
             return await started.enter_async_context(_running(arguments))
@@ -117,12 +127,12 @@ def written(scenario: str, role: str, room: str, peer: str) -> list[Line]:
         else [{"event": "joined", "room": room, "polite": True, "peer": peer}]
     )
     if glare or not caller:
-        lines.append({"event": "offer", "n": 1, "sdp": _sdp(other, "offer")})
+        lines.append({"event": "offer", "n": 1, "sdp": sdp(other, "offer")})
     if caller:
-        lines.append({"event": "answer", "n": 1, "sdp": _sdp(other, "answer")})
+        lines.append({"event": "answer", "n": 1, "sdp": sdp(other, "answer")})
     if not glare:
         lines += [
-            {"event": "candidate", "n": n, "candidate": _candidate(n)}
+            {"event": "candidate", "n": n, "candidate": candidate(n)}
             for n in range(1, CANDIDATES + 2)
         ]
     if not caller:
@@ -130,11 +140,13 @@ def written(scenario: str, role: str, room: str, peer: str) -> list[Line]:
     return [*lines, {"event": "left"}]
 
 
-def _sdp(role: str, kind: str) -> str:
+def sdp(role: str, kind: str) -> str:
+    """The session description that `role` sends as its `kind`: offer or answer."""
     return f"v=0\r\no={role} 1 1 IN IP4 192.0.2.1\r\ns={kind} ☎\r\nt=0 0\r\n"
 
 
-def _candidate(n: int) -> str:
+def candidate(n: int) -> str:
+    """The text of candidate `n`; empty for the end of candidates."""
     if n > CANDIDATES:
         return ""
     return f"candidate:{n} 1 udp 2122260223 192.0.2.1 {50_000 + n} typ host"
