@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from dyad_server.engines.redis.client import connect
+from dyad_server.engines.redis.client import FAILURES, connect, hang_up
 from dyad_server.engines.redis.pipeline import Pipeline, RedisCommand
 from dyad_server.engines.redis.store import Store
 from dyad_server.ops.clock import LoopClock
@@ -14,6 +14,7 @@ from tests.support.redis import redis_server
 from tests.support.until import PATIENCE
 
 GIVEN_UP_SECONDS = 3.0
+STEPS = 60
 
 
 async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
@@ -73,3 +74,22 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
             await pipeline.flush()
         assert answered == list(range(8)), "not in the order of the requests"
         await client.aclose()
+
+
+async def test_a_connection_that_closes_during_a_write_is_a_failure_of_redis() -> None:
+    needs("redis-server")
+    async with redis_server() as redis:
+        failures: set[type[BaseException]] = set()
+        # The connection is closed at each step of a round trip.
+        for steps in range(STEPS):
+            client = connect(redis.url, timeout=1.0)
+            asking = asyncio.create_task(client.pipeline(transaction=False).time().execute())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await hang_up(client)
+            (answer,) = await asyncio.gather(asking, return_exceptions=True)
+            if isinstance(answer, BaseException):
+                failures.add(type(answer))
+            await client.aclose()
+        assert failures, "no step was late enough"
+        assert all(issubclass(failure, FAILURES) for failure in failures), failures

@@ -24,8 +24,9 @@ from dyad_server.errors import ConfigError
 log = logging.getLogger("dyad.redis")
 
 _SENTINEL_PORT = 26379
-# RuntimeError: what uvloop says of a connection that was reset.
-FAILURES = (RedisError, OSError, TimeoutError, ValueError, RuntimeError)
+# RuntimeError: what uvloop says of a connection that was reset. AttributeError: what redis-py
+# says of a connection that is closed just before it writes.
+FAILURES = (RedisError, OSError, TimeoutError, ValueError, RuntimeError, AttributeError)
 """What it is when Redis is out of reach."""
 
 _CLUSTER = (
