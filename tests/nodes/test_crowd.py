@@ -6,6 +6,7 @@ import os
 import random
 import secrets
 import uuid
+from collections import deque
 
 import pytest
 from dyad_server.core.events import (
@@ -34,6 +35,7 @@ ROOMS = 10
 READY_SECONDS = 10.0
 SETTLE_SECONDS = 3.0
 BEAT_SECONDS = 0.05
+REMEMBERED_FAULTS = 12
 LATE_SECONDS = 0.5
 """A node has a second more than it needs to notice that Redis has forgotten."""
 WAYS: dict[str, tuple[Way, ...]] = {"away": (), "mute": (Way.OUT,), "deaf": (Way.BACK,)}
@@ -76,6 +78,7 @@ class Crowd:
         self._rooms = [str(uuid.uuid4()) for _ in range(ROOMS)]
         self.inside: dict[str, set[Guest]] = {room: set() for room in self._rooms}
         self.peers: dict[Guest, str] = {}
+        self.faults: deque[str] = deque(maxlen=REMEMBERED_FAULTS)
         self.over = asyncio.Event()
         self.entering = 0
         self.entered = 0
@@ -108,7 +111,16 @@ class Crowd:
         # with an unread event may just have been told so.
         counted = [each for each in inside if each.node.broker.ready and each.heard.empty()]
         # All nodes are in this process. If it was frozen, the last to ask Redis knows last.
-        assert len(counted) <= 2 or self._pulse.missed, f"STORM_SEED={SEED}: {counted}"
+        assert len(counted) <= 2 or self._pulse.missed, self._told_of(counted)
+
+    def _told_of(self, guests: list[Guest]) -> str:
+        nodes = [self._here.nodes.index(guest.node) for guest in guests]
+        now = asyncio.get_running_loop().time()
+        return f"STORM_SEED={SEED}: {now:.2f} guests of nodes {nodes}, after {[*self.faults]}"
+
+    def fault(self, what: str) -> None:
+        """Note a fault, for the message of a failure."""
+        self.faults.append(f"{asyncio.get_running_loop().time():.2f} {what}")
 
     async def _stay(self, guest: Guest, seconds: float) -> None:
         """Receive its events; leave after so many seconds, unless the test is over before."""
@@ -145,7 +157,7 @@ class Crowd:
         )
 
 
-async def break_it(here: Party, seconds: float) -> int:
+async def break_it(here: Party, crowd: Crowd, seconds: float) -> int:
     """Break networks and Redis for so long; returns the number of faults."""
     chance = random.Random(f"{SEED} faults")
     loop = asyncio.get_running_loop()
@@ -156,7 +168,9 @@ async def break_it(here: Party, seconds: float) -> int:
             await asyncio.sleep(chance.random() * 1.5)
             count += 1
             node = chance.choice(here.nodes)
-            match chance.choices(FAULTS, (1, 5, 8, 4, 4, 8))[0]:
+            fault = chance.choices(FAULTS, (1, 5, 8, 4, 4, 8))[0]
+            crowd.fault(f"{fault} {here.nodes.index(node)}")
+            match fault:
                 case "flush":
                     await redis.flushall()
                 case "cut":
@@ -184,7 +198,7 @@ async def test_never_more_than_two_are_in_a_room_and_in_the_end_both_name_each_o
         async with asyncio.TaskGroup() as clients_at_once:
             clients = [clients_at_once.create_task(crowd.come_and_go(n)) for n in range(CLIENTS)]
             clients.append(clients_at_once.create_task(pulse.beat()))
-            faults = await break_it(here, SECONDS)
+            faults = await break_it(here, crowd, SECONDS)
             async with within(READY_SECONDS):
                 await until(lambda: all(node.broker.ready for node in here.nodes))
             # So that some rooms were joined after the last fault.
