@@ -29,8 +29,8 @@ export class Call {
     return ["connected", "disconnected"].includes(this.#pc.connectionState);
   }
 
-  async take(event: NegotiationEvent): Promise<void> {
-    await this.#peer.take(event);
+  take(event: NegotiationEvent): void {
+    void this.#peer.take(event);
   }
 
   /** Sends these tracks to the peer, in place of the last ones. */

@@ -45,7 +45,7 @@ function onSubmit(form: string, action: () => Promise<void>): void {
   });
 }
 
-async function open(): Promise<Session> {
+function open(): Session {
   if (session !== undefined) {
     return session;
   }
@@ -53,7 +53,7 @@ async function open(): Promise<Session> {
   if (token === "") {
     throw new DyadError("refused", "Paste the token that your app gave you, then press Connect.");
   }
-  const opened = await Session.open(server, token);
+  const opened = new Session(server, token);
   session = opened;
   void opened.run().finally(() => {
     session = undefined;
@@ -63,7 +63,7 @@ async function open(): Promise<Session> {
 }
 
 async function enter(ask: (connection: Connection) => Promise<Room>): Promise<void> {
-  const { roomId } = await (await open()).enter(ask);
+  const { roomId } = await open().enter(ask);
   view.roomId.value = roomId;
   view.showInvitation(invitation(location, roomId));
 }
@@ -104,7 +104,7 @@ function useServer(address: string): void {
   view.warnOfServer(server === location.origin ? undefined : server);
 }
 
-onSubmit("connectForm", async () => void (await open()));
+onSubmit("connectForm", async () => void open());
 onSubmit("joinForm", join);
 view.createButton.addEventListener("click", () => void act(create));
 view.hangupButton.addEventListener("click", () => void act(async () => session?.hangUp()));

@@ -12,6 +12,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   unavailable: "The server is restarting or out of reach. Press Connect in a few seconds.",
   lost: "The connection to the server was lost. Check your network and press Connect.",
   protocol: "At this address there is no Dyad server that this page understands. Check the address.",
+  blocked: "The browser blocks this page from reaching the server. Check the server's address.",
   room_not_found: "There is no such room, or no longer. Ask the caller for a new link, or create a room.",
   room_full: "Two people are in this room already. Create another room.",
 };

@@ -14,11 +14,13 @@ const LEFT: Readonly<Record<LeaveReason, string>> = {
   unspecified: "The other person has left.",
 };
 
+const EVENTS = [
+  "peerJoined", "peerLeft", "offer", "answer", "candidate", "error", "reconnecting", "reconnected",
+] as const;
+
 /** The time from Connect to the end of the connection. Shows on the page what happens. */
 export class Session {
-  readonly #connect: () => Promise<Connection>;
-  /** The current connection. Until a room is entered, a new one may replace it. */
-  #connection: Promise<Connection>;
+  readonly #connection: Connection;
   readonly #media: LocalMedia;
   #seated = false;
   #call: Call | undefined;
@@ -28,20 +30,13 @@ export class Session {
   #leaving = false;
   /** Present once the connection to the server is over and only the running call is left. */
   #last: { readonly callEnded: () => void } | undefined;
+  #end!: (reason?: unknown) => void;
 
-  private constructor(connecting: () => Promise<Connection>, connection: Promise<Connection>, name: string) {
-    this.#connect = connecting;
-    this.#connection = connection;
-    this.#media = new LocalMedia(name, () => this.#call?.send(this.#media.stream));
-  }
-
-  /** @throws DyadError if no connection could be opened. */
-  static async open(server: string, token: string): Promise<Session> {
+  /** @throws DyadError if the token cannot be one. */
+  constructor(server: string, token: string) {
     // Never give up: the call can continue without the server.
-    const connecting = () => connect(server, token, { giveUpAfterMs: Number.POSITIVE_INFINITY });
-    const connection = connecting();
-    await connection;
-    return new Session(connecting, connection, nameIn(token));
+    this.#connection = connect(server, token, { giveUpAfterMs: Number.POSITIVE_INFINITY });
+    this.#media = new LocalMedia(nameIn(token), () => this.#call?.send(this.#media.stream));
   }
 
   /** Whether this side is in a room, with the peer or alone. */
@@ -74,17 +69,16 @@ export class Session {
 
   /** Enters a room. `ask` creates or joins it. */
   async enter(ask: (connection: Connection) => Promise<Room>): Promise<Room> {
-    const connection = this.#connection;
-    const room = await ask(await connection).catch(async (reason: unknown) => {
-      if (!idledOut(reason)) {
-        throw reason;
-      }
-      // The server ended the idle connection at the moment when the user chose a room.
-      return ask(await this.#renew(connection));
-    });
-    this.#seated = true;
-    view.nameRemote(room.peer);
-    return room;
+    try {
+      const room = await ask(this.#connection);
+      this.#seated = true;
+      view.nameRemote(room.peer);
+      return room;
+    } catch (reason) {
+      // Without a room there is nothing to wait for, and another token may be needed.
+      this.#end();
+      throw reason;
+    }
   }
 
   async hangUp(): Promise<void> {
@@ -95,7 +89,7 @@ export class Session {
       return;
     }
     try {
-      await (await this.#connection).leave();
+      await this.#connection.leave();
       this.#seated = false;
     } finally {
       this.#leaving = false;
@@ -104,14 +98,22 @@ export class Session {
 
   /** Hangs up and ends the connection, because the page unloads. */
   close(): void {
-    void this.#connection.then((connection) => connection.close());
+    this.#connection.close();
+    this.#end();
   }
 
   async #follow(): Promise<void> {
+    const over = new Promise<void>((resolve, reject) => {
+      this.#end = (reason) => (reason === undefined ? resolve() : reject(reason));
+    });
+    this.#connection.on("state", (state) => {
+      if (state.type === "ended") this.#end(state.error);
+    });
+    for (const type of EVENTS) {
+      this.#connection.on(type, (event) => this.#take(event));
+    }
     try {
-      for (let idle = true; idle; ) {
-        idle = await this.#followOne(this.#connection);
-      }
+      await over;
     } catch (reason) {
       if (this.#call?.running !== true || takenOver(reason)) {
         say(sentence(reason));
@@ -122,37 +124,12 @@ export class Session {
     }
   }
 
-  /** Handles one connection's events. Resolves to whether another connection follows. */
-  async #followOne(connecting: Promise<Connection>): Promise<boolean> {
-    const connection = await connecting;
-    try {
-      for await (const event of connection) {
-        await this.#take(connection, event);
-      }
-    } catch (reason) {
-      if (this.#seated || !idledOut(reason)) {
-        throw reason;
-      }
-      await this.#renew(connecting);
-      return true;
-    }
-    return false;
-  }
-
-  /** The connection after `ended`. The first caller opens it. */
-  #renew(ended: Promise<Connection>): Promise<Connection> {
-    if (this.#connection === ended) {
-      this.#connection = this.#connect();
-    }
-    return this.#connection;
-  }
-
-  async #take(connection: Connection, event: ConnectionEvent): Promise<void> {
+  #take(event: ConnectionEvent): void {
     switch (event.type) {
       case "peerJoined":
         this.#endCall();
         say("");
-        this.#startCall(connection);
+        this.#startCall();
         view.nameRemote(event.peer);
         break;
       case "peerLeft":
@@ -179,17 +156,18 @@ export class Session {
         }
         break;
       case "offer":
-        await (this.#call ?? this.#startCall(connection))?.take(event).catch(callFailed);
+        (this.#call ?? this.#startCall())?.take(event);
         break;
       case "answer":
       case "candidate":
-        await this.#call?.take(event).catch(callFailed);
+        this.#call?.take(event);
         break;
     }
   }
 
   /** Undefined if the user is in no room, or if a setting is wrong. It then shows why. */
-  #startCall(connection: Connection): Call | undefined {
+  #startCall(): Call | undefined {
+    const connection = this.#connection;
     if (connection.room === undefined || this.#leaving) {
       return undefined;
     }
@@ -242,9 +220,4 @@ function callFailed(reason: unknown): void {
 /** The user has taken the seat with another tab or device, so the call ends here. */
 function takenOver(reason: unknown): boolean {
   return reason instanceof DyadError && reason.code === "taken_over";
-}
-
-/** The server has ended a connection that entered no room. Nothing is lost. */
-function idledOut(reason: unknown): boolean {
-  return reason instanceof DyadError && reason.code === "deadline_exceeded";
 }

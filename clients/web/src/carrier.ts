@@ -1,12 +1,32 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 
-import { DyadError, ended, lost, refused } from "./errors.js";
-import { type Frame, FrameSchema, type JoinRoom, JoinRoomSchema } from "./gen/dyad/v1/signaling_pb.js";
-import { Link, type Route } from "./link.js";
+import { cut, DyadError, ended, lost } from "./errors.js";
+import { type Frame, FrameSchema, type JoinRoom } from "./gen/dyad/v1/signaling_pb.js";
+import { rejoin, resume, sizeOf } from "./joining.js";
+import { Link, type LinkRoute } from "./link.js";
+import type { Log } from "./log.js";
 import { watchNetwork } from "./network.js";
 import { Outbox } from "./outbox.js";
+import type { Pace } from "./pace.js";
+import { whyUnreachable } from "./reachability.js";
 import { ReconnectPolicy } from "./reconnect.js";
 import { Session } from "./session.js";
+
+// Browsers send 64 KiB in all requests that outlive a page, headers included.
+const FAREWELL_BYTES = 48 * 1024;
+
+// What a message has besides its frames: the session's id.
+const MESSAGE_BYTES = 64;
+
+/** How to reach the server, and how to behave. */
+export interface Route extends LinkRoute {
+  readonly pace: Pace;
+  /** The most bytes in a frame. */
+  readonly maxFrameBytes: number;
+  /** How long to try to reconnect. */
+  readonly giveUpAfterMs: number;
+  readonly log: Log;
+}
 
 /** A seat that can be resumed. */
 export interface Seat {
@@ -14,29 +34,37 @@ export interface Seat {
   readonly resumeToken: string;
 }
 
-/** The owner of a carrier, which the carrier reports to. */
+/** The owner of a carrier, which the carrier reports to. It may call the carrier meanwhile. */
 export interface Receiver {
   /** Called with each frame, once and in order. */
   receive(frame: Frame): void;
-  /** The link broke, and the carrier opens the next one. */
-  reconnecting(): void;
+  /** The connection broke, and this is the number of the next try to reconnect. */
+  reconnecting(attempt: number, cause: DyadError): void;
   /** The next link is open. Later frames belong to this seat, a new one unless `resumed`. */
   reconnected(roomId: string, join: JoinRoom): void;
-  /** The session is over: nothing more will be received. */
+  /** The session is over: nothing more will be received. Not called after `drop`. */
   over(failure: DyadError): void;
-  /** Whether a hang-up waits for its answer. */
+  /** Whether there is a room. Until then, each error is told at once. */
+  seated(): boolean;
+  /** Whether the app has hung up. */
   leaving(): boolean;
+}
+
+/** A link that was opened, and what to do once it is the current one. */
+interface Opened {
+  readonly link: Link;
+  readonly proceed?: () => void;
 }
 
 /** Carries a session over one link after another while there is a seat to resume. */
 export class Carrier {
   readonly #route: Route;
   readonly #receiver: Receiver;
-  readonly #unwatch: () => void;
   readonly #policy: ReconnectPolicy;
+  #unwatch: () => void = () => undefined;
   #session = new Session<Frame>();
   #seat: Seat | undefined;
-  #closed = false;
+  #dropped = false;
   /** Present while a link is open. */
   #open: { readonly link: Link; readonly outbox: Outbox<Frame> } | undefined;
   /** Ends the pause before the next try. */
@@ -44,16 +72,25 @@ export class Carrier {
   /** Ends the try under way. */
   #trying: AbortController | undefined;
 
-  constructor(route: Route, link: Link, receiver: Receiver) {
+  constructor(route: Route, receiver: Receiver) {
     this.#route = route;
     this.#receiver = receiver;
     this.#policy = new ReconnectPolicy(route.giveUpAfterMs, route.credentials.renewable);
+  }
+
+  /** Opens the first link, on which the frames that were put so far go out. */
+  start(): void {
     this.#unwatch = watchNetwork({
       // If the browser is right, this fails and ends the link.
       offline: () => this.#open?.outbox.sendHeartbeat(),
-      online: () => this.#networkIsBack(),
+      changed: () => this.networkChanged(),
     });
-    void this.#run(link);
+    void this.#run();
+  }
+
+  /** Whether the server may have received a frame. */
+  get begun(): boolean {
+    return this.#session.begun;
   }
 
   /** Sends a frame as soon as possible. Returns its number. */
@@ -69,51 +106,96 @@ export class Carrier {
     this.#session.keep(seat !== undefined);
   }
 
-  /** Ends the session. `last` is still sent if a link is open. */
-  close(last?: Frame): void {
-    if (this.#closed) {
-      return;
+  /** Puts the frame that hangs up. Frames that would delay it are dropped. Returns its number. */
+  putLast(frame: Frame): bigint {
+    const { unconfirmed } = this.#session;
+    if (unconfirmed.bytes > FAREWELL_BYTES || this.#route.pace.wait(unconfirmed, performance.now()) > 0) {
+      this.#session.discardUnsent();
     }
-    this.#closed = true;
-    this.#unwatch();
-    this.#endPause?.();
-    this.#trying?.abort();
-    if (this.#open === undefined) {
+    return this.#session.put(frame, sizeOf(frame));
+  }
+
+  /**
+   * Sends what waits now, even if the page is unloading. Nothing but heartbeats may follow.
+   * Without a link it goes out after reconnecting.
+   */
+  hasten(): void {
+    const { frames: count, bytes } = this.#session.unconfirmed;
+    if (this.#open === undefined || count === 0) {
       return;
     }
     const { link, outbox } = this.#open;
     outbox.close();
-    if (last === undefined) {
-      link.close();
-      return;
-    }
-    this.#session.put(last, sizeOf(last));
-    // The last Send may overtake one that is under way, so it repeats the frames of that.
-    this.#session.rewind(0n);
-    void link.sendLast(this.#session.take());
+    const frames = this.#session.takeUnconfirmed();
+    this.#route.pace.spend({ frames: count, bytes: bytes + MESSAGE_BYTES }, performance.now());
+    const sent = bytes > FAREWELL_BYTES ? link.send(frames) : link.sendLast(frames);
+    sent.catch((reason: unknown) => link.sendFailed(this.#explain(reason)));
   }
 
-  async #run(first: Link): Promise<void> {
+  /** Reconnects now: the open link usually belongs to the network that is gone. */
+  networkChanged(): void {
+    this.#policy.networkChanged(performance.now());
+    this.#endPause?.();
+    if (this.#seat === undefined) {
+      this.#open?.outbox.sendHeartbeat();
+    } else {
+      this.#trying?.abort();
+      this.#open?.link.fail(lost());
+    }
+  }
+
+  /** Ends the session without a word. */
+  drop(): void {
+    this.#dropped = true;
+    this.#unwatch();
+    this.#endPause?.();
+    this.#trying?.abort();
+    this.#open?.outbox.close();
+    this.#open?.link.close();
+  }
+
+  async #run(): Promise<void> {
     try {
-      for (let link = first; ; ) {
-        link = await this.#reconnect(await this.#carry(link));
+      for (let next = await this.#first(); ; ) {
+        next = await this.#reconnect(this.#explain(await this.#carry(next)));
       }
     } catch (reason) {
-      this.close();
-      this.#receiver.over(ended(reason));
+      if (!this.#dropped) {
+        this.drop();
+        this.#receiver.over(this.#explain(reason));
+      }
     }
   }
 
-  /** Carries the session over one link. Resolves to the error that ended the link. */
-  async #carry(link: Link): Promise<DyadError> {
+  async #first(): Promise<Opened> {
+    const abort = new AbortController();
+    this.#trying = abort;
+    try {
+      return { link: await Link.open(this.#route, abort) };
+    } catch (reason) {
+      const failure = ended(reason);
+      throw failure.code === "lost" && !this.#dropped
+        ? await whyUnreachable(this.#route.baseUrl, failure)
+        : failure;
+    } finally {
+      this.#trying = undefined;
+    }
+  }
+
+  /** Carries the session over one link. Resolves to what ended the link. */
+  async #carry({ link, proceed }: Opened): Promise<unknown> {
     const outbox = new Outbox<Frame>({
       take: () => this.#take(),
-      send: (frames) => link.send(frames),
-      failed: (reason) => link.sendFailed(ended(reason)),
+      wait: () => this.#wait(),
+      send: (frames) => this.#send(link, frames),
+      failed: (reason) => link.sendFailed(this.#explain(reason)),
     });
+    // Before anything is told: the app may send, leave or close meanwhile.
     this.#open = { link, outbox };
-    outbox.wake();
     try {
+      if (this.#dropped) throw lost();
+      proceed?.();
+      outbox.wake();
       for (;;) {
         const frames = await link.receive();
         // Answer heartbeats instead of sending by a timer: browsers throttle the timers
@@ -125,7 +207,7 @@ export class Carrier {
         outbox.wake();
       }
     } catch (reason) {
-      return ended(reason);
+      return reason;
     } finally {
       this.#open = undefined;
       outbox.close();
@@ -134,58 +216,68 @@ export class Carrier {
   }
 
   #take(): Frame[] {
-    const frames = this.#session.take();
-    return frames.length === 0 && this.#session.ackDue
-      ? [create(FrameSchema, { ack: this.#session.ack() })]
+    const session = this.#session;
+    const frames = this.#wait() === 0 ? session.take(this.#route.pace.allowance(performance.now())) : [];
+    return frames.length === 0 && session.ackDue
+      ? [create(FrameSchema, { ack: session.ack() })]
       : frames;
+  }
+
+  /** Milliseconds until the next frame may be sent. Undefined if time alone changes nothing. */
+  #wait(): number | undefined {
+    const bytes = this.#session.nextSize;
+    return bytes === undefined ? undefined : this.#route.pace.wait({ frames: 1, bytes }, performance.now());
+  }
+
+  async #send(link: Link, frames: Frame[]): Promise<void> {
+    const session = this.#session;
+    const bytes = frames.reduce((sum, frame) => sum + sizeOf(frame), MESSAGE_BYTES);
+    this.#route.pace.spend({ frames: frames.length, bytes }, performance.now());
+    await link.send(frames);
+    session.confirm(frames.at(-1)?.seq ?? 0n);
   }
 
   #receive(frame: Frame): void {
     this.#session.acknowledged(frame.ack);
     const arrival = this.#session.arrive(frame.seq, sizeOf(frame));
     if (arrival === "gap") {
-      throw new DyadError("protocol", "A frame from the server is missing.", true);
+      throw new DyadError("protocol", "A frame from the server is missing.", { retryable: true });
     }
     if (arrival === "new") {
       this.#receiver.receive(frame);
     }
   }
 
-  #networkIsBack(): void {
-    this.#endPause?.();
-    this.#trying?.abort();
-    if (this.#seat === undefined) {
-      this.#open?.outbox.sendHeartbeat();
-    } else {
-      // The open link usually belongs to the network that is gone.
-      this.#open?.link.fail(lost());
-    }
+  #explain(reason: unknown): DyadError {
+    return this.#receiver.seated() ? cut(reason) : ended(reason);
   }
 
   /** Opens the next link, on which the session continues. Throws if the session is over. */
-  async #reconnect(cause: DyadError): Promise<Link> {
+  async #reconnect(cause: DyadError): Promise<Opened> {
     const policy = this.#policy;
-    const resumable = this.#seat !== undefined && !this.#closed;
+    const resumable = this.#seat !== undefined && !this.#dropped;
     const broken = { resumable, progress: this.#session.progress };
     let step = policy.broke(cause, broken, performance.now());
-    if (step.kind !== "end") {
-      this.#receiver.reconnecting();
-    }
-    while (step.kind !== "end") {
+    let failure = cause;
+    for (let attempt = 1; step.kind !== "end"; attempt += 1) {
+      this.#route.log("info", `Try ${attempt} to reconnect, in ${Math.round(step.afterMs)} ms: ${failure.code}.`);
+      this.#receiver.reconnecting(attempt, failure);
       await this.#pause(step.afterMs);
       try {
-        const link = await this.#try(step.kind);
+        const opened = await this.#try(step.kind);
         policy.connected(performance.now());
-        return link;
+        return opened;
       } catch (reason) {
-        if (this.#closed) throw reason;
-        step = policy.failed(ended(reason), this.#receiver.leaving(), performance.now());
+        if (this.#dropped) throw reason;
+        failure = this.#explain(reason);
+        step = policy.failed(failure, this.#receiver.leaving(), performance.now());
       }
     }
     throw step.failure;
   }
 
   async #pause(milliseconds: number): Promise<void> {
+    if (this.#dropped) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, milliseconds);
       this.#endPause = () => {
@@ -196,14 +288,24 @@ export class Carrier {
     this.#endPause = undefined;
   }
 
-  async #try(kind: "resume" | "rejoin"): Promise<Link> {
-    if (this.#closed || this.#seat === undefined) throw lost();
+  async #try(kind: "resume" | "rejoin"): Promise<Opened> {
+    const seat = this.#seat;
+    if (this.#dropped || seat === undefined) throw lost();
     const abort = new AbortController();
     this.#trying = abort;
     try {
       const link = await Link.open(this.#route, abort);
-      await (kind === "resume" ? this.#resume(link, this.#seat) : this.#rejoin(link, this.#seat));
-      return link;
+      const { session, join, rest } = await (kind === "resume"
+        ? resume(link, seat, this.#session)
+        : rejoin(link, seat.roomId));
+      const proceed = (): void => {
+        this.#session = session;
+        const { resumeToken } = join;
+        this.setSeat(resumeToken === "" ? undefined : { roomId: seat.roomId, resumeToken });
+        this.#receiver.reconnected(seat.roomId, join);
+        rest.forEach((frame) => this.#receive(frame));
+      };
+      return { link, proceed };
     } catch (reason) {
       abort.abort();
       throw reason;
@@ -211,65 +313,4 @@ export class Carrier {
       this.#trying = undefined;
     }
   }
-
-  async #resume(link: Link, { roomId, resumeToken }: Seat): Promise<void> {
-    const request = joining(roomId, resumeToken);
-    request.ack = this.#session.received;
-    const [answer, rest] = await answerTo(link, [request]);
-    const join = joinOf(answer);
-    if (!join.resumed || !this.#session.rewind(answer.ack)) {
-      throw new DyadError("aborted", "The server did not resume the seat.");
-    }
-    this.#reconnected(roomId, join, rest);
-  }
-
-  async #rejoin(link: Link, { roomId }: Seat): Promise<void> {
-    const session = new Session<Frame>();
-    session.keep(true);
-    const request = joining(roomId);
-    session.put(request, sizeOf(request));
-    const [answer, rest] = await answerTo(link, session.take());
-    const join = joinOf(answer);
-    session.arrive(answer.seq, sizeOf(answer));
-    session.acknowledged(answer.ack);
-    // Only now: until here, the app's frames belonged to the old session.
-    this.#session = session;
-    this.#reconnected(roomId, join, rest);
-  }
-
-  #reconnected(roomId: string, join: JoinRoom, rest: Frame[]): void {
-    const { resumeToken } = join;
-    this.setSeat(resumeToken === "" ? undefined : { roomId, resumeToken });
-    this.#receiver.reconnected(roomId, join);
-    rest.forEach((frame) => this.#receive(frame));
-  }
-}
-
-function joining(roomId: string, resumeToken = ""): Frame {
-  const value = create(JoinRoomSchema, { resumable: true, resumeToken });
-  return create(FrameSchema, { roomId, event: { case: "joinRoom", value } });
-}
-
-/** Sends frames. Resolves to the first frame received, and those in the same message. */
-async function answerTo(link: Link, frames: Frame[]): Promise<[Frame, Frame[]]> {
-  await link.send(frames);
-  for (;;) {
-    const [answer, ...rest] = await link.receive();
-    if (answer !== undefined) {
-      return [answer, rest];
-    }
-  }
-}
-
-function joinOf({ event }: Frame): JoinRoom {
-  if (event.case === "joinRoom") {
-    return event.value;
-  }
-  throw event.case === "error"
-    ? refused(event.value)
-    : new DyadError("protocol", "The server answered join_room with another event.");
-}
-
-function sizeOf(frame: Frame): number {
-  return toBinary(FrameSchema, frame).length;
 }

@@ -3,38 +3,59 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
 import { Connection } from "./connection.js";
 import { Credentials, type Token } from "./credentials.js";
+import { DyadError } from "./errors.js";
 import { Signaling } from "./gen/dyad/v1/signaling_pb.js";
-import { Link } from "./link.js";
+import { harmless, type Log } from "./log.js";
+import { type Limits, Pace, SERVERS_DEFAULTS } from "./pace.js";
 
 const GIVE_UP_MS = 60_000;
 
+/** How a connection behaves. */
 export interface ConnectOptions {
   /** The transport to use. The default is grpc-web over the browser's fetch. */
   readonly transport?: Transport;
   /** How long to try to reconnect after the connection broke. The default is a minute. */
   readonly giveUpAfterMs?: number;
+  /** The server's limits, if they are not the defaults. What is too fast for them waits. */
+  readonly limits?: Partial<Limits>;
+  /** Receives what the client does. The default is silence. */
+  readonly log?: Log;
 }
 
 /**
- * Opens a connection to the server.
+ * Makes a connection to the server. It uses the network only while in a room, so this neither
+ * waits nor fails because of the network: `create` and `join` do.
  *
  * @param baseUrl the address of the server's grpc-web proxy, such as `location.origin`.
  * @param token the app's JWT, or a function that returns one. It is called before each
- *   connection is opened, and again if a token was refused.
- * @throws DyadError if no connection could be opened.
+ *   network connection is opened, and again if a token was refused.
+ * @throws DyadError if the address or the token cannot be one.
  */
-export async function connect(
-  baseUrl: string,
-  token: Token,
-  options: ConnectOptions = {},
-): Promise<Connection> {
-  const { transport, giveUpAfterMs = GIVE_UP_MS } = options;
+export function connect(baseUrl: string | URL, token: Token, options: ConnectOptions = {}): Connection {
+  const { transport, giveUpAfterMs = GIVE_UP_MS, limits, log } = options;
+  const url = addressOf(baseUrl);
+  const allowed = { ...SERVERS_DEFAULTS, ...limits };
   const lasting = (input: RequestInfo | URL, init?: RequestInit) => fetch(input, { ...init, keepalive: true });
-  const route = {
-    client: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl })),
-    farewell: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl, fetch: lasting })),
+  return new Connection({
+    baseUrl: url,
+    client: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl: url })),
+    farewell: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl: url, fetch: lasting })),
     credentials: new Credentials(token),
+    pace: new Pace(allowed, performance.now()),
+    maxFrameBytes: allowed.maxFrameBytes,
     giveUpAfterMs,
-  };
-  return new Connection(route, await Link.open(route, new AbortController()));
+    log: harmless(log),
+  });
+}
+
+function addressOf(baseUrl: string | URL): string {
+  try {
+    const url = new URL(baseUrl, globalThis.location?.href);
+    if (url.protocol === "http:" || url.protocol === "https:") {
+      return url.href;
+    }
+  } catch {
+    // The sentence below says it.
+  }
+  throw new DyadError("invalid_argument", "The address of the server has to be an http or https URL, such as https://calls.example.");
 }

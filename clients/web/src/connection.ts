@@ -1,60 +1,72 @@
 import { create } from "@bufbuild/protobuf";
 
-import { Carrier } from "./carrier.js";
-import { DyadError, refused } from "./errors.js";
+import type { Route } from "./carrier.js";
+import { DyadError } from "./errors.js";
 import { EventQueue } from "./event_queue.js";
-import { type ConnectionEvent, type Room, toEvent, toRoom, toWire } from "./events.js";
-import {
-  type Frame,
-  FrameSchema,
-  type JoinRoom,
-  JoinRoomSchema,
-  LeaveRoomSchema,
-  SessionDescriptionSchema,
-} from "./gen/dyad/v1/signaling_pb.js";
-import type { Link, Route } from "./link.js";
+import { type ConnectionEvent, type ConnectionEvents, type Room, toWire } from "./events.js";
+import { type Frame, SessionDescriptionSchema } from "./gen/dyad/v1/signaling_pb.js";
+import { Listeners } from "./listeners.js";
 import type { PeerSignaling } from "./peer.js";
+import { RoomSession } from "./room_session.js";
+import type { ConnectionState } from "./state.js";
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+// A call has some dozens. More means that the app does not iterate, or is stuck.
+const MOST_UNREAD = 1_000;
+
+/** How to enter a room. */
 export interface EnterOptions {
   /** Whether to reconnect when the connection breaks. The default is true. */
   readonly resumable?: boolean;
+  /** Cancels entering. Nothing is left behind on the server. */
+  readonly signal?: AbortSignal;
 }
 
-interface Asked {
-  readonly frame: Frame;
-  readonly resolve: (room: Room | undefined) => void;
-  readonly reject: (error: DyadError) => void;
+/** What a listener of each type receives. */
+export type ConnectionListeners = ConnectionEvents & { readonly state: ConnectionState };
+
+interface Entering {
+  readonly resolve: (room: Room) => void;
+  readonly reject: (reason: unknown) => void;
 }
 
 /**
  * A participant's connection to the server: enter a room, negotiate, hang up.
  *
- * If it breaks while in a room, the client reconnects, as docs/protocol.md says. The
- * events `reconnecting` and `reconnected` report that. Iterate over the connection
- * once, for its events. The iteration ends after `close()`, and throws a DyadError if
- * the connection ends in any other way.
+ * There is a network connection only while in a room. If it breaks, the client reconnects, as
+ * docs/protocol.md says. Events reach the listeners of `on`, and whoever iterates over the
+ * connection. An iteration covers one room: it ends after `leave` and `close`, and throws
+ * the DyadError if the session ends in any other way.
  */
 export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling {
-  readonly #carrier: Carrier;
-  readonly #events = new EventQueue<ConnectionEvent>();
-  readonly #asked = new Map<bigint, Asked>();
-  #room: Room | undefined;
-  #over: DyadError | undefined;
+  readonly #route: Route;
+  readonly #listeners = new Listeners<ConnectionListeners>();
+  #listening = false;
+  #events = new EventQueue<ConnectionEvent>(MOST_UNREAD);
+  #state: ConnectionState = { type: "idle" };
+  /** Present from the call of `create` or `join` until the session is over or released. */
+  #session: RoomSession | undefined;
+  #entering: Entering | undefined;
+  #final = false;
+  /** The sessions that still hang up, although the app has nothing to do with them any more. */
+  #hangingUp: Promise<unknown> = Promise.resolve();
+  #finish!: () => void;
+  /** Resolves after `close` or `detach`, when the server knows of the hang-up or can no longer be told. */
+  readonly closed = new Promise<void>((resolve) => (this.#finish = resolve));
 
   /** Use `connect`. */
-  constructor(route: Route, link: Link) {
-    this.#carrier = new Carrier(route, link, {
-      receive: (frame) => this.#receive(frame),
-      reconnecting: () => this.#events.put({ type: "reconnecting" }),
-      reconnected: (roomId, join) => this.#reconnected(roomId, join),
-      over: (failure) => this.#end(failure),
-      leaving: () => [...this.#asked.values()].some(({ frame }) => frame.event.case === "leaveRoom"),
-    });
+  constructor(route: Route) {
+    this.#route = route;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
   }
 
   /** The room that this participant is in. It is set before the first event of the room. */
   get room(): Room | undefined {
-    return this.#room;
+    return this.#session?.room;
   }
 
   /** Creates a room and enters it. If the token names a room, enters that room. */
@@ -64,143 +76,211 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
 
   /** Joins an existing room. */
   async join(roomId: string, options?: EnterOptions): Promise<Room> {
+    if (typeof roomId !== "string" || !UUID.test(roomId)) {
+      throw new DyadError("invalid_argument", "To join takes the id of a room, which is a UUID. To make a room, call create().");
+    }
     return this.#enter(roomId, options);
   }
 
   /**
-   * Hangs up. The connection stays open and may enter another room, unless the server
-   * had already released the seat: then the connection is closed too.
+   * Hangs up. Resolves when the server knows, or has released the seat. Events that were not
+   * read are dropped. Without a room it has no effect.
    */
   async leave(): Promise<void> {
-    await this.#ask(this.#leaving());
+    const session = this.#session;
+    if (this.#entering !== undefined) {
+      this.#abandon(new DyadError("closed", "leave() was called before the room was entered."));
+    }
+    this.#events.clear();
+    await session?.leave();
   }
 
-  /** Sends the peer an SDP offer. Throws a DyadError if the connection is over. */
+  /** Sends the peer an SDP offer. Throws a DyadError if it is too large, or not in a room. */
   sendOffer(sdp: string): void {
-    this.#put({ case: "offer", value: create(SessionDescriptionSchema, { sdp }) });
+    this.#send({ case: "offer", value: create(SessionDescriptionSchema, { sdp }) });
   }
 
-  /** Sends the peer an SDP answer. Throws a DyadError if the connection is over. */
+  /** Sends the peer an SDP answer. Throws a DyadError if it is too large, or not in a room. */
   sendAnswer(sdp: string): void {
-    this.#put({ case: "answer", value: create(SessionDescriptionSchema, { sdp }) });
+    this.#send({ case: "answer", value: create(SessionDescriptionSchema, { sdp }) });
   }
 
   /**
-   * Sends the peer an ICE candidate; null marks the end of the candidates.
-   * Throws a DyadError if the connection is over.
+   * Sends the peer an ICE candidate; null marks the end of the candidates. Throws a DyadError
+   * if it is too large, or not in a room.
    */
   sendCandidate(candidate: RTCIceCandidateInit | null): void {
-    this.#put({ case: "iceCandidate", value: toWire(candidate) });
+    this.#send({ case: "iceCandidate", value: toWire(candidate) });
   }
 
-  /** Hangs up if in a room, and ends the connection. Works also while the page unloads. */
+  /**
+   * Hangs up for good. Works while the page unloads. While reconnecting, the client goes on for
+   * up to 15 s to deliver the hang-up; `closed` says when that is over.
+   */
   close(): void {
-    const last = this.#room && this.#leaving();
-    this.#end(undefined);
-    this.#carrier.close(last);
+    this.#finishWith((session) => session.leave({ atOnce: true }));
+  }
+
+  /**
+   * Ends the connection for good without hanging up, for a page that is about to be loaded
+   * again: the server reserves the seat for its grace time, and only then tells the peer.
+   */
+  detach(): void {
+    this.#finishWith((session) => session.drop());
+  }
+
+  /** Reconnects at once. Browsers report most changes of the network, and then this happens by itself. */
+  networkChanged(): void {
+    this.#session?.networkChanged();
+  }
+
+  /**
+   * Calls `listener` with each event of this type, or with each new state, as soon as it is
+   * known. Returns a function that removes the listener.
+   */
+  on<T extends keyof ConnectionListeners>(
+    type: T,
+    listener: (value: ConnectionListeners[T]) => void,
+  ): () => void {
+    this.#listening ||= type !== "state";
+    return this.#listeners.add(type, listener);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<ConnectionEvent> {
     return this.#events[Symbol.asyncIterator]();
   }
 
-  async #enter(roomId: string, { resumable = true }: EnterOptions = {}): Promise<Room> {
-    if (resumable) {
-      this.#carrier.setSeat("soon");
+  async #enter(roomId: string, { resumable = true, signal }: EnterOptions = {}): Promise<Room> {
+    if (this.#final) {
+      throw closed();
     }
-    const event: Frame["event"] = { case: "joinRoom", value: create(JoinRoomSchema, { resumable }) };
-    const room = await this.#ask(create(FrameSchema, { roomId, event }));
-    if (room === undefined) {
-      throw new DyadError("protocol", "The server did not say which room this is.");
+    if (this.#session !== undefined) {
+      throw new DyadError("in_room", "This connection is in a room already, or was about to enter one: await leave() first.");
     }
-    return room;
+    signal?.throwIfAborted();
+    if (this.#events.over) {
+      this.#events = new EventQueue(MOST_UNREAD);
+    }
+    const cancel = (): void => this.#abandon(signal?.reason);
+    signal?.addEventListener("abort", cancel);
+    try {
+      return await new Promise<Room>((resolve, reject) => {
+        this.#entering = { resolve, reject };
+        this.#session = this.#open(roomId, resumable);
+        this.#become({ type: "connecting" });
+      });
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+    }
   }
 
-  #leaving(): Frame {
-    return this.#frame({ case: "leaveRoom", value: create(LeaveRoomSchema) });
-  }
-
-  #frame(event: Frame["event"]): Frame {
-    return create(FrameSchema, { roomId: this.#room?.roomId ?? "", event });
-  }
-
-  #put(event: Frame["event"]): void {
-    this.#check();
-    this.#carrier.put(this.#frame(event));
-  }
-
-  async #ask(frame: Frame): Promise<Room | undefined> {
-    this.#check();
-    return new Promise((resolve, reject) => {
-      this.#asked.set(this.#carrier.put(frame), { frame, resolve, reject });
+  #open(roomId: string, resumable: boolean): RoomSession {
+    // Once released, a session may still hang up, but the app hears no more of it.
+    const current = (): boolean => this.#session === session;
+    const session: RoomSession = new RoomSession(this.#route, { roomId, resumable }, {
+      entered: (room) => current() && this.#entered(room),
+      event: (event) => current() && this.#take(session, event),
+      reconnecting: (attempt, cause) => current() && this.#become({ type: "reconnecting", attempt, cause }),
+      connected: () => current() && this.#become({ type: "connected" }),
+      over: (failure) => current() && this.#over(failure),
     });
+    return session;
   }
 
-  #check(): void {
-    if (this.#over !== undefined) {
-      throw this.#over;
-    }
+  #entered(room: Room): void {
+    this.#become({ type: "connected" });
+    // Unless a listener has closed this connection.
+    this.#entering?.resolve(room);
+    this.#entering = undefined;
   }
 
-  #receive(frame: Frame): void {
-    if (this.#over !== undefined) {
+  #take(session: RoomSession, event: ConnectionEvent): void {
+    if (session.room === undefined) {
       return;
     }
-    const asked = this.#asked.get(frame.replyTo);
-    if (asked !== undefined) {
-      this.#asked.delete(frame.replyTo);
-      this.#receiveReply(frame, asked);
-      return;
+    if (!this.#events.put(event)) {
+      this.#overflow(session);
     }
-    const event = toEvent(frame);
-    if (event !== undefined) {
-      this.#events.put(event);
+    this.#listeners.tell(event.type, event as never, () => this.#session === session);
+  }
+
+  #overflow(session: RoomSession): void {
+    const unread = new DyadError("resource_exhausted", `The app has not read ${MOST_UNREAD} events.`);
+    this.#events.end(unread);
+    if (!this.#listening) {
+      this.#release((one) => one.leave(), session);
+      this.#become({ type: "ended", error: unread });
     }
   }
 
-  #receiveReply({ roomId, event }: Frame, { resolve, reject }: Asked): void {
-    if (event.case === "error") {
-      if (this.#room === undefined) {
-        this.#carrier.setSeat(undefined);
-      }
-      reject(refused(event.value));
+  #over(failure: DyadError | undefined): void {
+    this.#session = undefined;
+    const entering = this.#entering;
+    this.#entering = undefined;
+    if (entering !== undefined) {
+      this.#become({ type: "idle" });
+      entering.reject(failure);
       return;
     }
-    if (event.case === "joinRoom") {
-      const { resumeToken } = event.value;
-      this.#room = toRoom(roomId, event.value);
-      this.#carrier.setSeat(resumeToken === "" ? undefined : { roomId, resumeToken });
-    } else {
-      this.#room = undefined;
-      this.#carrier.setSeat(undefined);
-    }
-    resolve(this.#room);
-  }
-
-  #reconnected(roomId: string, join: JoinRoom): void {
-    const room = toRoom(roomId, join);
-    this.#room = room;
-    this.#events.put({ type: "reconnected", room, resumed: join.resumed });
-    if (!join.resumed) {
-      // The new session does not know the frames that wait for an answer: send them again.
-      const asked = [...this.#asked.values()];
-      this.#asked.clear();
-      asked.forEach((one) => this.#asked.set(this.#carrier.put(one.frame), one));
-    }
-  }
-
-  #end(failure: DyadError | undefined): void {
-    if (this.#over !== undefined) {
-      return;
-    }
-    this.#over = failure ?? new DyadError("closed", "This connection is closed.");
-    this.#room = undefined;
-    for (const { frame, resolve, reject } of this.#asked.values()) {
-      // After the end this participant is in no room, so it has left.
-      if (frame.event.case === "leaveRoom") resolve(undefined);
-      else reject(this.#over);
-    }
-    this.#asked.clear();
     this.#events.end(failure);
+    this.#become(failure === undefined ? { type: "idle" } : { type: "ended", error: failure });
   }
+
+  /** Gives up entering a room. A session that the server knows of hangs up in the background. */
+  #abandon(reason: unknown): void {
+    const entering = this.#entering;
+    if (entering === undefined) {
+      return;
+    }
+    this.#entering = undefined;
+    this.#release((session) => session.leave({ atOnce: true }));
+    this.#become({ type: "idle" });
+    entering.reject(reason);
+  }
+
+  #finishWith(end: (session: RoomSession) => unknown): void {
+    if (this.#final) {
+      return;
+    }
+    this.#final = true;
+    const entering = this.#entering;
+    this.#entering = undefined;
+    this.#release(end);
+    this.#events.clear();
+    this.#events.end(undefined);
+    this.#become({ type: "ended" });
+    entering?.reject(closed());
+    void this.#hangingUp.then(() => this.#finish());
+  }
+
+  /** Ends the session in a way that the app need not wait for, and hears no more of. */
+  #release(end: (session: RoomSession) => unknown, session = this.#session): void {
+    this.#session = undefined;
+    if (session !== undefined) {
+      this.#hangingUp = Promise.all([this.#hangingUp, session.finished]);
+      void end(session);
+    }
+  }
+
+  #become(state: ConnectionState): void {
+    this.#state = state;
+    this.#listeners.tell("state", state, () => this.#state === state);
+  }
+
+  #send(event: Frame["event"]): void {
+    if (this.#session?.room === undefined) {
+      throw this.#final ? closed() : this.#noRoom();
+    }
+    this.#session.send(event);
+  }
+
+  #noRoom(): DyadError {
+    return this.#state.type === "ended" && this.#state.error !== undefined
+      ? this.#state.error
+      : new DyadError("not_in_room", "This connection is in no room.");
+  }
+}
+
+function closed(): DyadError {
+  return new DyadError("closed", "This connection is closed.");
 }

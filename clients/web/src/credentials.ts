@@ -12,7 +12,12 @@ type Authorization = { readonly authorization: string };
 export class Credentials {
   readonly #source: Token;
 
+  /** @throws DyadError if this can never be a token. */
   constructor(source: Token) {
+    if (typeof source !== "function") {
+      const problem = whyNoToken(source);
+      if (problem !== undefined) throw new DyadError("invalid_argument", problem);
+    }
     this.#source = source;
   }
 
@@ -35,17 +40,34 @@ export class Credentials {
   }
 
   async #headers(): Promise<Authorization> {
-    let token: string;
-    try {
-      token = typeof this.#source === "string" ? this.#source : await this.#source();
-    } catch {
-      // The app may need the same network, which is down.
-      throw new DyadError("unavailable", "The app could not get a token.", true);
-    }
-    // With other characters, fetch throws an error that looks like a broken network.
-    if (!/^[\x21-\x7e]+$/.test(token)) {
-      throw new DyadError("unauthenticated", "The token has characters that a header must not have.");
-    }
+    const token = typeof this.#source === "string" ? this.#source : await called(this.#source);
+    const problem = whyNoToken(token);
+    if (problem !== undefined) throw new DyadError("unauthenticated", problem);
     return { authorization: `Bearer ${token}` };
   }
+}
+
+async function called(source: () => string | Promise<string>): Promise<string> {
+  try {
+    return await source();
+  } catch (cause) {
+    // The app may need the same network, which is down.
+    throw new DyadError("unavailable", "The app's function could not get a token.", { retryable: true, cause });
+  }
+}
+
+/** A sentence, if the app gave something that cannot be a token. It never quotes that. */
+function whyNoToken(token: unknown): string | undefined {
+  if (typeof token !== "string") {
+    return `A token is a string, or a function that returns one. The app gave ${kindOf(token)}.`;
+  }
+  if (token === "") {
+    return "The token is empty.";
+  }
+  // With other characters, fetch throws an error that looks like a broken network.
+  return /^[\x21-\x7e]+$/.test(token) ? undefined : "The token has characters that a header must not have.";
+}
+
+function kindOf(value: unknown): string {
+  return value === undefined || value === null ? String(value) : `a value of type ${typeof value}`;
 }

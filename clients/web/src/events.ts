@@ -29,21 +29,31 @@ export interface Room {
   readonly peer: Participant | undefined;
 }
 
-/** Something that happened in a call. */
-export type ConnectionEvent =
+/** Something that happened in a room. */
+export type ConnectionEvent = {
+  /** The room in which it happened. */
+  readonly roomId: string;
+} & (
   | { readonly type: "peerJoined"; readonly peer: Participant }
   | { readonly type: "peerLeft"; readonly peer: Participant; readonly reason: LeaveReason }
   | { readonly type: "offer"; readonly sdp: string }
   | { readonly type: "answer"; readonly sdp: string }
   | { readonly type: "candidate"; readonly candidate: RTCIceCandidateInit }
+  /** The server refused a frame. The session goes on. */
   | { readonly type: "error"; readonly error: DyadError }
   /** The connection broke and the client is reconnecting. Frames sent meanwhile wait. */
   | { readonly type: "reconnecting" }
   /**
-   * The client has reconnected. `resumed` says whether no frame was lost. If not, this
-   * is a new session: frames under way are lost. Negotiate again.
+   * The client has reconnected. `resumed` says whether no frame was lost. If not, this is a
+   * new session, perhaps with another role: frames under way are lost. Negotiate again.
    */
-  | { readonly type: "reconnected"; readonly room: Room; readonly resumed: boolean };
+  | { readonly type: "reconnected"; readonly room: Room; readonly resumed: boolean }
+);
+
+/** The events by their type. */
+export type ConnectionEvents = {
+  [T in ConnectionEvent["type"]]: Extract<ConnectionEvent, { type: T }>;
+};
 
 const REASONS: ReadonlyMap<LeaveRoom_Reason, LeaveReason> = new Map([
   [LeaveRoom_Reason.LEFT, "left"],
@@ -52,24 +62,25 @@ const REASONS: ReadonlyMap<LeaveRoom_Reason, LeaveReason> = new Map([
 ]);
 
 /** The event of a frame from the server, or undefined if this client does not know it. */
-export function toEvent(frame: Frame): ConnectionEvent | undefined {
+export function toEvent(frame: Frame, roomId: string): ConnectionEvent | undefined {
   const { event } = frame;
   switch (event.case) {
     case "joinRoom":
-      return { type: "peerJoined", peer: toParticipant(frame.sender) };
+      return { type: "peerJoined", roomId, peer: toParticipant(frame.sender) };
     case "leaveRoom":
       return {
         type: "peerLeft",
+        roomId,
         peer: toParticipant(frame.sender),
         reason: REASONS.get(event.value.reason) ?? "unspecified",
       };
     case "offer":
     case "answer":
-      return { type: event.case, sdp: event.value.sdp };
+      return { type: event.case, roomId, sdp: event.value.sdp };
     case "iceCandidate":
-      return { type: "candidate", candidate: fromWire(event.value) };
+      return { type: "candidate", roomId, candidate: fromWire(event.value) };
     case "error":
-      return { type: "error", error: refused(event.value) };
+      return { type: "error", roomId, error: refused(event.value) };
     default:
       return undefined;
   }

@@ -1,10 +1,13 @@
 export { connect } from "./client.js";
 export type { ConnectOptions } from "./client.js";
 export { Connection } from "./connection.js";
-export type { EnterOptions } from "./connection.js";
+export type { ConnectionListeners, EnterOptions } from "./connection.js";
+export type { Token } from "./credentials.js";
 export { DyadError } from "./errors.js";
-export type { ErrorCode } from "./errors.js";
-export type { ConnectionEvent, LeaveReason, Participant, Room } from "./events.js";
+export type { DyadErrorOptions, ErrorCode } from "./errors.js";
+export type { ConnectionEvent, ConnectionEvents, LeaveReason, Participant, Room } from "./events.js";
+export type { Log, LogLevel } from "./log.js";
+export type { Limits } from "./pace.js";
 export { Peer } from "./peer.js";
 export type { NegotiationEvent, PeerOptions, PeerSignaling } from "./peer.js";
-export type { Token } from "./credentials.js";
+export type { ConnectionState } from "./state.js";

@@ -1,28 +1,38 @@
 import type { Client } from "@connectrpc/connect";
 
 import type { Credentials } from "./credentials.js";
-import { DyadError, ended, lost, unreachable } from "./errors.js";
+import { DyadError, lost } from "./errors.js";
 import type { Frame, ListenResponse, Signaling } from "./gen/dyad/v1/signaling_pb.js";
 
 // The server sends a heartbeat every 10 s.
 const SILENCE_MS = 15_000;
 
+// A request on a network connection that died never ends by itself. This is enough for a
+// frame of 64 KiB on a slow uplink.
+const SEND_MS = 10_000;
+
 // If a Send fails because the session has ended, Listen will say why within this time.
 const REASON_MS = 1_000;
 
-/** How to reach the server. */
-export interface Route {
+const TOO_MANY_TABS =
+  "Over http, a browser opens only six connections to one host, and each tab in a room uses " +
+  "one or two. Close other tabs, or use https with HTTP/2.";
+
+/** How a link reaches the server. */
+export interface LinkRoute {
+  readonly baseUrl: string;
   readonly client: Client<typeof Signaling>;
   /** The same, for a request that continues after the page has unloaded. */
   readonly farewell: Client<typeof Signaling>;
   readonly credentials: Credentials;
-  /** How long to try to reconnect. */
-  readonly giveUpAfterMs: number;
 }
 
-/** One Listen stream with its Send requests: together they carry frames in both directions. */
+/**
+ * One Listen stream with its Send requests: together they carry frames in both directions.
+ * Its methods throw what the transport throws, or the DyadError that the link was ended with.
+ */
 export class Link {
-  readonly #route: Route;
+  readonly #route: LinkRoute;
   readonly #abort: AbortController;
   #responses: AsyncIterator<ListenResponse> | undefined;
   #sessionId = "";
@@ -32,17 +42,13 @@ export class Link {
   #silence: ReturnType<typeof setTimeout> | undefined;
   #afterwards: ReturnType<typeof setTimeout> | undefined;
 
-  private constructor(route: Route, abort: AbortController) {
+  private constructor(route: LinkRoute, abort: AbortController) {
     this.#route = route;
     this.#abort = abort;
   }
 
-  /**
-   * Opens a link. `abort` closes it, even while it is being opened.
-   *
-   * @throws DyadError if no link could be opened.
-   */
-  static async open(route: Route, abort: AbortController): Promise<Link> {
+  /** Opens a link. `abort` closes it, even while it is being opened. */
+  static async open(route: LinkRoute, abort: AbortController): Promise<Link> {
     const link = new Link(route, abort);
     try {
       // The app may never return a token. Closing the link ends that wait too.
@@ -50,41 +56,26 @@ export class Link {
       return link;
     } catch (reason) {
       link.close();
-      const failure = link.#failure ?? ended(reason);
-      throw failure.code === "lost" ? unreachable() : failure;
+      throw link.#failure ?? reason;
     }
   }
 
   /** Sends frames, or without frames answers a heartbeat. At most one send may be under way. */
   async send(frames: Frame[]): Promise<void> {
-    const request = { sessionId: this.#sessionId, frames };
-    await this.#route.client.send(request, { headers: this.#headers, signal: this.#abort.signal });
+    await this.#send(this.#route.client, frames);
   }
 
-  /** Sends the last frames, even if the page is about to unload, and closes the link. */
+  /** Sends the last frames, which may overtake a send under way, even if the page is unloading. */
   async sendLast(frames: Frame[]): Promise<void> {
-    const request = { sessionId: this.#sessionId, frames };
-    const signal = AbortSignal.timeout(REASON_MS);
-    try {
-      await this.#route.farewell.send(request, { headers: this.#headers, signal });
-    } catch {
-      // The server will notice that this side is gone.
-    } finally {
-      this.close();
-    }
+    await this.#send(this.#route.farewell, frames);
   }
 
-  /**
-   * Resolves to the frames of the next response. Without frames it is a heartbeat, to be
-   * answered.
-   *
-   * @throws DyadError why the link has ended.
-   */
+  /** Resolves to the frames of the next response. Without frames it is a heartbeat, to be answered. */
   async receive(): Promise<Frame[]> {
     try {
       return (await this.#next()).frames;
     } catch (reason) {
-      throw this.#failure ?? ended(reason);
+      throw this.#failure ?? reason;
     }
   }
 
@@ -107,6 +98,18 @@ export class Link {
     clearTimeout(this.#silence);
     clearTimeout(this.#afterwards);
     this.#abort.abort();
+  }
+
+  async #send(client: Client<typeof Signaling>, frames: Frame[]): Promise<void> {
+    const late = setTimeout(() => this.fail(this.#silent(SEND_MS)), SEND_MS);
+    try {
+      const request = { sessionId: this.#sessionId, frames };
+      await client.send(request, { headers: this.#headers, signal: this.#abort.signal });
+    } catch (reason) {
+      throw this.#failure ?? reason;
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   async #open(): Promise<void> {
@@ -134,8 +137,25 @@ export class Link {
 
   #expectMore(): void {
     clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.fail(lost()), SILENCE_MS);
+    if (!this.#abort.signal.aborted) {
+      this.#silence = setTimeout(() => {
+        this.fail(this.#responses === undefined ? tokenIsLate() : this.#silent(SILENCE_MS));
+      }, SILENCE_MS);
+    }
   }
+
+  #silent(milliseconds: number): DyadError {
+    const { protocol, origin } = new URL(this.#route.baseUrl);
+    const sentence = `${origin} did not answer for ${milliseconds / 1000} s.`;
+    return new DyadError("unavailable", protocol === "http:" ? `${sentence} ${TOO_MANY_TABS}` : sentence, {
+      retryable: true,
+    });
+  }
+}
+
+function tokenIsLate(): DyadError {
+  const sentence = `The app's function has returned no token for ${SILENCE_MS / 1000} s.`;
+  return new DyadError("unavailable", sentence, { retryable: true });
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

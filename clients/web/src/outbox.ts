@@ -1,6 +1,8 @@
 export interface OutboxOptions<F> {
-  /** Returns the next batch, empty if there is nothing to send. */
+  /** Returns the next batch, empty if there is nothing to send now. */
   readonly take: () => F[];
+  /** Milliseconds until `take` may return more although nothing else happens, if it may. */
+  readonly wait: () => number | undefined;
   /** Sends one batch. An empty batch is a heartbeat. */
   readonly send: (frames: F[]) => Promise<void>;
   /** A batch could not be sent. Nothing more will be sent. */
@@ -18,6 +20,7 @@ export class Outbox<F> {
   #heartbeatDue = false;
   #sending = false;
   #closed = false;
+  #later: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: OutboxOptions<F>) {
     this.#options = options;
@@ -38,13 +41,15 @@ export class Outbox<F> {
 
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#later);
   }
 
   async #run(): Promise<void> {
-    if (this.#sending) {
+    if (this.#sending || this.#closed) {
       return;
     }
     this.#sending = true;
+    clearTimeout(this.#later);
     try {
       while (!this.#closed) {
         const batch = this.#options.take();
@@ -59,6 +64,10 @@ export class Outbox<F> {
       }
     } finally {
       this.#sending = false;
+    }
+    const milliseconds = this.#closed ? undefined : this.#options.wait();
+    if (milliseconds !== undefined) {
+      this.#later = setTimeout(() => this.wake(), milliseconds);
     }
   }
 }

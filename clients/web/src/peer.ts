@@ -1,4 +1,3 @@
-import type { ConnectionEvent } from "./events.js";
 import { watchNetwork } from "./network.js";
 
 // Shorter gaps close by themselves.
@@ -14,12 +13,14 @@ export interface PeerSignaling {
 export interface PeerOptions {
   /** The role: `polite` of the room. */
   readonly polite: boolean;
-  /** Called if a negotiation that began on this side failed. */
+  /** Called if a step of the negotiation failed. The next offer, from either side, may succeed. */
   readonly failed: (reason: unknown) => void;
 }
 
 /** The events of a connection that a Peer needs. */
-export type NegotiationEvent = Extract<ConnectionEvent, { type: "offer" | "answer" | "candidate" }>;
+export type NegotiationEvent =
+  | { readonly type: "offer" | "answer"; readonly sdp: string }
+  | { readonly type: "candidate"; readonly candidate: RTCIceCandidateInit };
 
 /**
  * Negotiates one RTCPeerConnection, from either side, by the W3C's "perfect
@@ -36,37 +37,52 @@ export class Peer {
   readonly #pc: RTCPeerConnection;
   readonly #signaling: PeerSignaling;
   readonly #options: PeerOptions;
+  readonly #unwatch: () => void;
+  readonly #stopping = new AbortController();
+  #taking: Promise<void> = Promise.resolve();
   #makingOffer = false;
   /** The polite side's offer, to be set when it is answered. */
   #offered: RTCSessionDescriptionInit | undefined;
-  #settingAnswer = false;
   /** Candidates that arrived before the remote description. */
   #early: RTCIceCandidateInit[] = [];
-  readonly #unwatch: () => void;
   #gap: ReturnType<typeof setTimeout> | undefined;
 
   constructor(pc: RTCPeerConnection, signaling: PeerSignaling, options: PeerOptions) {
     this.#pc = pc;
     this.#signaling = signaling;
     this.#options = options;
-    pc.addEventListener("negotiationneeded", () => void this.#offer());
-    pc.addEventListener("icecandidate", ({ candidate }) => this.#trickle(candidate));
-    pc.addEventListener("iceconnectionstatechange", () => this.#mend());
-    this.#unwatch = watchNetwork({ online: () => pc.restartIce() });
+    const { signal } = this.#stopping;
+    pc.addEventListener("negotiationneeded", () => void this.#offer(), { signal });
+    pc.addEventListener("icecandidate", ({ candidate }) => this.#trickle(candidate), { signal });
+    pc.addEventListener("iceconnectionstatechange", () => this.#mend(), { signal });
+    this.#unwatch = watchNetwork({ changed: () => pc.restartIce() });
   }
 
-  /** Handles an event from the other side. Rejects if the browser cannot use a description. */
-  async take(event: NegotiationEvent): Promise<void> {
-    if (event.type === "candidate") {
-      await this.#takeCandidate(event.candidate);
-    } else {
-      await this.#takeDescription(event);
-    }
+  /**
+   * Handles an event from the other side, after those before it. It never rejects: `failed` is
+   * told if the browser cannot use what arrived.
+   */
+  take(event: NegotiationEvent): Promise<void> {
+    this.#taking = this.#taking.then(async () => {
+      try {
+        if (!this.#over) await this.#handle(event);
+      } catch (reason) {
+        this.#report(reason);
+      }
+    });
+    return this.#taking;
   }
 
-  close(): void {
+  /** Stops negotiating. The connection between the two browsers, and its media, go on. */
+  stop(): void {
     clearTimeout(this.#gap);
     this.#unwatch();
+    this.#stopping.abort();
+  }
+
+  /** Ends the connection between the two browsers. */
+  close(): void {
+    this.stop();
     this.#pc.close();
   }
 
@@ -103,7 +119,7 @@ export class Peer {
   #trickle(candidate: RTCIceCandidate | null): void {
     // "" ends one generation of one media description, null ends all of them. The other
     // side needs only the last.
-    if (candidate?.candidate === "" || this.#closed) {
+    if (candidate?.candidate === "" || this.#over) {
       return;
     }
     try {
@@ -113,14 +129,22 @@ export class Peer {
     }
   }
 
+  async #handle(event: NegotiationEvent): Promise<void> {
+    if (event.type !== "candidate") {
+      await this.#takeDescription(event);
+    } else if (this.#pc.remoteDescription === null) {
+      this.#early.push(event.candidate);
+    } else {
+      await this.#addCandidate(event.candidate);
+    }
+  }
+
   async #takeDescription({ type, sdp }: { type: "offer" | "answer"; sdp: string }): Promise<void> {
     const pc = this.#pc;
-    const readyForOffer =
-      !this.#makingOffer && (pc.signalingState === "stable" || this.#settingAnswer);
-    if (type === "offer" && !readyForOffer && !this.#options.polite) {
+    const offersCross = type === "offer" && (this.#makingOffer || pc.signalingState !== "stable");
+    if (offersCross && !this.#options.polite) {
       return;
     }
-    this.#settingAnswer = type === "answer";
     try {
       // Set both without a wait in between, in which an offer could arrive and roll back.
       const answered = type === "answer" ? this.#offered : undefined;
@@ -129,7 +153,6 @@ export class Peer {
         pc.setRemoteDescription({ type, sdp }),
       ]);
     } finally {
-      this.#settingAnswer = false;
       this.#offered = undefined;
     }
     const early = this.#early;
@@ -138,14 +161,6 @@ export class Peer {
     if (type === "offer") {
       await pc.setLocalDescription();
       this.#describe(pc.localDescription);
-    }
-  }
-
-  async #takeCandidate(candidate: RTCIceCandidateInit): Promise<void> {
-    if (this.#pc.remoteDescription === null) {
-      this.#early.push(candidate);
-    } else {
-      await this.#addCandidate(candidate);
     }
   }
 
@@ -159,7 +174,7 @@ export class Peer {
   }
 
   #describe(description: RTCSessionDescriptionInit | null): void {
-    if (this.#closed || description?.sdp === undefined) {
+    if (this.#over || description?.sdp === undefined) {
       return;
     }
     if (description.type === "offer") {
@@ -170,12 +185,12 @@ export class Peer {
   }
 
   #report(reason: unknown): void {
-    if (!this.#closed) {
+    if (!this.#over) {
       this.#options.failed(reason);
     }
   }
 
-  get #closed(): boolean {
-    return this.#pc.signalingState === "closed";
+  get #over(): boolean {
+    return this.#stopping.signal.aborted || this.#pc.signalingState === "closed";
   }
 }

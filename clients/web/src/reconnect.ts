@@ -17,9 +17,6 @@ const RECONNECTS: ReadonlyMap<ErrorCode, boolean> = new Map([
 // A connection that lasted this long was a success, even if no frame got through.
 const STEADY_MS = 5_000;
 
-// After this time the server has released the seat of a user who hung up while disconnected.
-const LEAVING_MS = 15_000;
-
 /** What to do after a connection broke or a try to reconnect failed. */
 export type Step =
   | { readonly kind: "resume" | "rejoin"; readonly afterMs: number }
@@ -77,7 +74,7 @@ export class ReconnectPolicy {
       this.#kind = "rejoin";
       return { kind: "rejoin", afterMs: 0 };
     }
-    if (refused || (leaving && now - this.#since >= LEAVING_MS)) {
+    if (refused) {
       return { kind: "end", failure: cause };
     }
     // The try itself has already asked the app for a new token.
@@ -85,6 +82,12 @@ export class ReconnectPolicy {
       return { kind: "end", failure };
     }
     return this.#wait(failure, now);
+  }
+
+  /** Records that the network is another one: earlier failures say nothing about it. */
+  networkChanged(now: number): void {
+    this.#tries = 0;
+    this.#since = now;
   }
 
   /** Records that a try succeeded. */

@@ -5,9 +5,9 @@ const ACK_BYTES = 32 * 1024;
 const WINDOW_FRAMES = 256;
 const WINDOW_BYTES = 256 * 1024;
 
-// The server accepts larger messages, but a message that fills a slow uplink would
-// delay the next answer to a heartbeat.
-const BATCH_BYTES = 200 * 1024;
+// The server accepts larger messages, but a message that fills a slow uplink would delay
+// the next answer to a heartbeat, and could not be told from a dead connection.
+const BATCH_BYTES = 64 * 1024;
 
 /** The fields of a frame that a session reads and writes. */
 export interface Numbered {
@@ -16,6 +16,12 @@ export interface Numbered {
 }
 
 export type Arrival = "new" | "duplicate" | "gap";
+
+/** So many frames, and their size together. */
+export interface Amount {
+  readonly frames: number;
+  readonly bytes: number;
+}
 
 interface Kept<F> {
   readonly frame: F;
@@ -26,8 +32,8 @@ interface Kept<F> {
  * One participant's session: the numbers sent and received, and the frames to keep.
  *
  * It is plain state without I/O. The carrier asks it for the next batch of frames.
- * `take` returns frames in the order of `put`. With `keep`, a frame is kept until it is
- * acknowledged, and `take` returns it again after a `rewind`.
+ * `take` returns frames in the order of `put`. A frame is kept until the server has it: with
+ * `keep` until it is acknowledged, and `take` returns it again after a `rewind`.
  */
 export class Session<F extends Numbered> {
   #last = 0n;
@@ -36,6 +42,10 @@ export class Session<F extends Numbered> {
   #kept: Kept<F>[] = [];
   #written = 0;
   #writtenBytes = 0;
+  /** The highest number that was ever sent. */
+  #sent = 0n;
+  /** The server has received the frames up to this number. */
+  #confirmed = 0n;
   #keeping = false;
   /** The last acknowledgement that was sent. */
   #ackSent = 0n;
@@ -52,6 +62,23 @@ export class Session<F extends Numbered> {
     return this.#received + this.#last - BigInt(this.#kept.length);
   }
 
+  /** Whether any frame was ever sent. */
+  get begun(): boolean {
+    return this.#sent > 0n;
+  }
+
+  /** How much the server may lack. */
+  get unconfirmed(): Amount {
+    const kept = this.#unconfirmed();
+    return { frames: kept.length, bytes: kept.reduce((bytes, { size }) => bytes + size, 0) };
+  }
+
+  /** The size of the next frame, or undefined if there is none, or none may be sent now. */
+  get nextSize(): number | undefined {
+    const next = this.#kept[this.#written];
+    return next !== undefined && this.#fits(next.size) ? next.size : undefined;
+  }
+
   /** Whether an acknowledgement is due, even without a frame to send. */
   get ackDue(): boolean {
     return (
@@ -64,9 +91,7 @@ export class Session<F extends Numbered> {
   /** Sets whether frames are kept until they are acknowledged. */
   keep(keeping: boolean): void {
     this.#keeping = keeping;
-    if (!keeping) {
-      this.#forgetWritten();
-    }
+    this.confirm(this.#confirmed);
   }
 
   /** Numbers a frame of `size` bytes for a later `take`. Returns the number. */
@@ -77,27 +102,41 @@ export class Session<F extends Numbered> {
     return frame.seq;
   }
 
-  /** The next frames to send together. Empty if there are none, or none may be sent now. */
-  take(): F[] {
+  /**
+   * The next frames to send together, at most so many, but at least one. Empty if there are
+   * none, or none may be sent now.
+   */
+  take({ frames, bytes }: Amount = { frames: Infinity, bytes: Infinity }): F[] {
     const batch: F[] = [];
-    let bytes = 0;
-    for (const { frame, size } of this.#kept.slice(this.#written)) {
-      if (batch.length > 0 && bytes + size > BATCH_BYTES) break;
-      if (this.#written >= WINDOW_FRAMES) break;
-      if (this.#written > 0 && this.#writtenBytes + size > WINDOW_BYTES) break;
-      batch.push(frame);
-      bytes += size;
-      this.#written += 1;
-      this.#writtenBytes += size;
+    let size = 0;
+    const most = Math.min(bytes, BATCH_BYTES);
+    for (const kept of this.#kept.slice(this.#written)) {
+      if (!this.#fits(kept.size)) break;
+      if (batch.length > 0 && (batch.length >= frames || size + kept.size > most)) break;
+      batch.push(this.#write(kept));
+      size += kept.size;
     }
-    const last = batch.at(-1);
-    if (last !== undefined) {
-      last.ack = this.ack();
-    }
-    if (!this.#keeping) {
-      this.#forgetWritten();
-    }
-    return batch;
+    return this.#acknowledging(batch);
+  }
+
+  /** All frames that the server may lack, to be sent together. Repeats those under way. */
+  takeUnconfirmed(): F[] {
+    this.#written = 0;
+    this.#writtenBytes = 0;
+    this.#kept.forEach((kept) => this.#write(kept));
+    return this.#acknowledging(this.#unconfirmed().map(({ frame }) => frame));
+  }
+
+  /** Records that the server has received the frames up to `seq`. */
+  confirm(seq: bigint): void {
+    this.#confirmed = larger(this.#confirmed, smaller(seq, this.#sent));
+    if (!this.#keeping) this.#forget(this.#confirmed);
+  }
+
+  /** Forgets the frames that were never sent. */
+  discardUnsent(): void {
+    this.#kept = this.#kept.filter(({ frame }) => frame.seq <= this.#sent);
+    this.#last = this.#sent;
   }
 
   /** The acknowledgement to send. It counts as sent. */
@@ -118,14 +157,10 @@ export class Session<F extends Numbered> {
     return "new";
   }
 
-  /** Forgets the frames up to `seq`, which the server has received. */
+  /** Forgets the frames up to `seq`, which the server has acknowledged. */
   acknowledged(seq: bigint): void {
-    const index = this.#kept.findIndex(({ frame }) => frame.seq > seq);
-    const done = Math.min(index === -1 ? this.#kept.length : index, this.#written);
-    for (const { size } of this.#kept.splice(0, done)) {
-      this.#written -= 1;
-      this.#writtenBytes -= size;
-    }
+    this.confirm(seq);
+    this.#forget(seq);
   }
 
   /**
@@ -143,9 +178,45 @@ export class Session<F extends Numbered> {
     return next === seq + 1n;
   }
 
-  #forgetWritten(): void {
-    this.#kept.splice(0, this.#written);
-    this.#written = 0;
-    this.#writtenBytes = 0;
+  #fits(size: number): boolean {
+    return (
+      this.#written < WINDOW_FRAMES && (this.#written === 0 || this.#writtenBytes + size <= WINDOW_BYTES)
+    );
   }
+
+  #write({ frame, size }: Kept<F>): F {
+    this.#written += 1;
+    this.#writtenBytes += size;
+    this.#sent = larger(this.#sent, frame.seq);
+    return frame;
+  }
+
+  #acknowledging(batch: F[]): F[] {
+    const last = batch.at(-1);
+    if (last !== undefined) {
+      last.ack = this.ack();
+    }
+    return batch;
+  }
+
+  #unconfirmed(): Kept<F>[] {
+    return this.#kept.filter(({ frame }) => frame.seq > this.#confirmed);
+  }
+
+  #forget(seq: bigint): void {
+    const index = this.#kept.findIndex(({ frame }) => frame.seq > seq);
+    const done = Math.min(index === -1 ? this.#kept.length : index, this.#written);
+    for (const { size } of this.#kept.splice(0, done)) {
+      this.#written -= 1;
+      this.#writtenBytes -= size;
+    }
+  }
+}
+
+function larger(one: bigint, other: bigint): bigint {
+  return one > other ? one : other;
+}
+
+function smaller(one: bigint, other: bigint): bigint {
+  return one < other ? one : other;
 }

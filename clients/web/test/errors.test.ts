@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Code, ConnectError } from "@connectrpc/connect";
 
-import { type ErrorCode, ended } from "../src/errors.js";
+import { cut, type ErrorCode, ended } from "../src/errors.js";
 
 const STATUSES: readonly [status: Code, code: ErrorCode, retryable: boolean][] = [
   [Code.Unauthenticated, "unauthenticated", false],
@@ -48,4 +48,21 @@ test("a negative time to wait is final, and with ABORTED it means that the seat 
 test("a time to wait that is not a number is ignored", () => {
   const going = new ConnectError("going away", Code.Unavailable, { "retry-after-ms": "soon" });
   assert.equal(ended(going).retryAfterMs, undefined);
+});
+
+test("in a room, a status that Dyad did not send is a cut", () => {
+  for (const status of [Code.Unimplemented, Code.PermissionDenied, Code.Unauthenticated, Code.NotFound]) {
+    const reason = new ConnectError("HTTP 404", status);
+    assert.deepEqual([cut(reason).code, cut(reason).cause], ["lost", reason]);
+  }
+});
+
+test("in a room, a status that Dyad sent keeps its meaning", () => {
+  const reason = new ConnectError("Another room.", Code.PermissionDenied, { "dyad-status": "7" });
+  assert.equal(cut(reason).code, "permission_denied");
+});
+
+test("an error keeps its cause", () => {
+  const reason = new ConnectError("HTTP 500", Code.Unknown);
+  assert.equal(ended(reason).cause, reason);
 });

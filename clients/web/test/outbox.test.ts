@@ -7,13 +7,16 @@ import { Outbox } from "../src/outbox.js";
 class Way {
   readonly sent: string[][] = [];
   readonly failures: unknown[] = [];
+  /** How long nothing may be sent. */
+  pause = 0;
   #waiting: string[] = [];
   #underWay: PromiseWithResolvers<void> | undefined;
   readonly outbox: Outbox<string>;
 
   constructor() {
     this.outbox = new Outbox({
-      take: () => this.#waiting.splice(0),
+      take: () => (this.pause === 0 ? this.#waiting.splice(0) : []),
+      wait: () => (this.#waiting.length === 0 ? undefined : this.pause),
       send: (batch) => {
         assert.equal(this.#underWay, undefined, "two batches at once");
         this.sent.push(batch);
@@ -94,4 +97,31 @@ test("a batch that fails after the end is not reported", async () => {
   way.outbox.close();
   await way.fails("gone");
   assert.deepEqual(way.failures, []);
+});
+
+test("frames that may not be sent yet go out after the pause, and a heartbeat does not wait", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const way = new Way();
+  way.pause = 500;
+  way.put("a");
+  assert.deepEqual(way.sent, []);
+  way.outbox.sendHeartbeat();
+  assert.deepEqual(way.sent, [[]]);
+  await way.arrives();
+  context.mock.timers.tick(499);
+  way.pause = 0;
+  assert.equal(way.sent.length, 1);
+  context.mock.timers.tick(1);
+  assert.deepEqual(way.sent, [[], ["a"]]);
+});
+
+test("after the end, nothing goes out, however long it waited", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const way = new Way();
+  way.pause = 500;
+  way.put("a");
+  way.outbox.close();
+  way.pause = 0;
+  context.mock.timers.tick(500);
+  assert.deepEqual(way.sent, []);
 });

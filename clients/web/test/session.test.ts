@@ -80,12 +80,50 @@ test("an acknowledgement of a frame that still waits does not lose it", () => {
   assert.deepEqual(words(session.take()), ["a"]);
 });
 
-test("without keep, a frame is forgotten once it is sent", () => {
+test("without keep, a frame is forgotten once it is confirmed", () => {
   const session = new Session<Said>();
   session.put(said("a"), 10);
   session.take();
   session.put(said("b"), 10);
-  assert.deepEqual(words(session.take()), ["b"]);
+  session.confirm(1n);
+  assert.deepEqual(words(session.takeUnconfirmed()), ["b"]);
+  session.confirm(2n);
+  assert.equal(session.rewind(2n), true);
+});
+
+test("what the server may lack is sent together: frames under way again, and those that wait", () => {
+  const session = kept("a", "b");
+  session.take();
+  session.confirm(1n);
+  session.put(said("c"), 10);
+  assert.deepEqual(session.unconfirmed, { frames: 2, bytes: 20 });
+  assert.deepEqual(words(session.takeUnconfirmed()), ["b", "c"]);
+  assert.deepEqual(session.take(), []);
+});
+
+test("frames that were never sent can be discarded, and the next frame takes their number", () => {
+  const session = kept("a");
+  session.take();
+  session.put(said("b"), 10);
+  session.rewind(0n);
+  session.discardUnsent();
+  session.put(said("c"), 10);
+  const again = session.take();
+  assert.deepEqual(words(again), ["a", "c"]);
+  assert.deepEqual(numbers(again), [1, 2]);
+});
+
+test("an acknowledgement of frames that were never sent confirms nothing", () => {
+  const session = kept("a");
+  session.acknowledged(7n);
+  assert.deepEqual(session.unconfirmed, { frames: 1, bytes: 10 });
+});
+
+test("at most so many frames and bytes are sent together, but at least one frame", () => {
+  const session = kept("a", "b", "c", "d");
+  assert.equal(session.take({ frames: 2, bytes: 1000 }).length, 2);
+  assert.equal(session.take({ frames: 1000, bytes: 15 }).length, 1);
+  assert.equal(session.take({ frames: 0, bytes: 0 }).length, 1);
 });
 
 test("no more than 256 frames are unacknowledged", () => {
@@ -96,13 +134,15 @@ test("no more than 256 frames are unacknowledged", () => {
   assert.equal(session.take().length, 10);
 });
 
-test("no more than 256 KiB are unacknowledged, and at most 200 KiB are sent together", () => {
+test("no more than 256 KiB are unacknowledged, and at most 64 KiB are sent together", () => {
   const session = kept();
-  for (let index = 0; index < 10; index += 1) {
-    session.put(said("large"), 60 * 1024);
+  for (let index = 0; index < 20; index += 1) {
+    session.put(said("large"), 30 * 1024);
   }
-  assert.equal(session.take().length, 3);
-  assert.equal(session.take().length, 1);
+  for (let sent = 0; sent < 8; sent += 2) {
+    assert.equal(session.take().length, 2);
+  }
+  assert.equal(session.nextSize, undefined);
   assert.deepEqual(session.take(), []);
   session.acknowledged(1n);
   assert.equal(session.take().length, 1);

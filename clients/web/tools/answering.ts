@@ -20,7 +20,7 @@ async function nextToken(): Promise<string> {
 }
 
 try {
-  const connection = await connect(target, fixed === "--fixed" ? await nextToken() : nextToken);
+  const connection = connect(target, fixed === "--fixed" ? await nextToken() : nextToken);
   print("room", { room: (await connection.create()).roomId });
   for await (const event of connection) {
     if (event.type === "offer") connection.sendAnswer(event.sdp);

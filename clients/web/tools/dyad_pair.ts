@@ -200,7 +200,7 @@ async function main(): Promise<void> {
   }, GIVE_UP_MS).unref();
   let connection: Connection | undefined;
   try {
-    connection = await connect(given.target, given.token);
+    connection = connect(given.target, given.token);
     await play(connection, role, given.scenario, given.room);
   } catch (reason) {
     if (!isExpected(given.scenario, reason)) {

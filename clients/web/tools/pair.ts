@@ -121,15 +121,13 @@ async function main(): Promise<void> {
     throw new Error(USAGE);
   }
   const open: Connection[] = [];
-  const enter = async (name: string, ownToken: string): Promise<Participant> => {
-    const connection = await within(connect(url, ownToken), `${name} waited for a connection`);
+  const participant = (name: string, ownToken: string): Participant => {
+    const connection = connect(url, ownToken);
     open.push(connection);
-    const participant = new Participant(name, connection);
-    participant.says("connected");
-    return participant;
+    return new Participant(name, connection);
   };
   try {
-    await call(await enter("alice", token), await enter("bob", tokenB));
+    await call(participant("alice", token), participant("bob", tokenB));
   } finally {
     open.forEach((connection) => connection.close());
   }

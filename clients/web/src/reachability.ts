@@ -1,0 +1,63 @@
+import { DyadError } from "./errors.js";
+
+const PROBE_MS = 3_000;
+
+/**
+ * Says why no connection could be opened, as far as a browser can tell. To a page, a dead
+ * server, a wrong address and a missing CORS header are the same error, so this asks again,
+ * without the token.
+ */
+export async function whyUnreachable(baseUrl: string, cause: DyadError): Promise<DyadError> {
+  const { origin, protocol, hostname } = new URL(baseUrl);
+  const unavailable = (sentence: string): DyadError =>
+    new DyadError("unavailable", sentence, { retryable: true, cause: cause.cause ?? cause });
+  const blocked = (sentence: string): DyadError =>
+    new DyadError("blocked", sentence, { cause: cause.cause ?? cause });
+
+  if (typeof location === "undefined") {
+    return unavailable(`The server at ${origin} cannot be reached.`);
+  }
+  if (location.protocol === "https:" && protocol === "http:" && !isLoopback(hostname)) {
+    return blocked(`This page came over https, so the browser blocks its requests to ${origin}. Use an https address.`);
+  }
+  if (!navigator.onLine) {
+    return unavailable("This device is offline.");
+  }
+  const [listen, anything] = await Promise.all([
+    answers(`${baseUrl.replace(/\/$/, "")}/dyad.v1.Signaling/Listen`, {
+      method: "POST",
+      headers: { "content-type": "application/grpc-web+proto", "x-grpc-web": "1" },
+    }),
+    answers(baseUrl, { mode: "no-cors" }),
+  ]);
+  if (listen) {
+    return unavailable(`The connection to ${origin} broke while it was being opened.`);
+  }
+  return anything
+    ? blocked(
+        `The server at ${origin} answers, but does not allow requests from ${location.origin} (CORS). ` +
+          "Is this the address of Dyad's grpc-web proxy, and does its configuration name this page's origin?",
+      )
+    : unavailable(
+        `Nothing answers at ${origin}. Is this the address of Dyad's grpc-web proxy, and is it running?`,
+      );
+}
+
+async function answers(url: string, options: RequestInit): Promise<boolean> {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), PROBE_MS);
+  try {
+    const response = await fetch(url, { ...options, signal: abort.signal, credentials: "omit", cache: "no-store" });
+    void response.body?.cancel();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Browsers trust plain http to the own machine. */
+function isLoopback(hostname: string): boolean {
+  return /(^|\.)localhost$|^127\.|^\[::1\]$/.test(hostname);
+}
