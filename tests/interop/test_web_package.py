@@ -140,7 +140,7 @@ def test_what_is_published_is_the_library_and_nothing_else(app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    ("imports", "bytes_at_most"), [("connect, Peer", 45_000), ("connect", 45_000), ("Peer", 2_000)]
+    ("imports", "bytes_at_most"), [("connect, Peer", 20_000), ("connect", 20_000), ("Peer", 2_000)]
 )
 def test_an_app_bundles_only_what_it_imports(app: App, imports: str, bytes_at_most: int) -> None:
     entry = app.folder / "takes.mjs"

@@ -1,8 +1,7 @@
-import { create } from "@bufbuild/protobuf";
-
 import { cut, DyadError, ended, lost } from "./errors.js";
-import { type Frame, FrameSchema, type JoinRoom } from "./gen/dyad/v1/signaling_pb.js";
-import { rejoin, resume, sizeOf } from "./joining.js";
+import { frameWith, sizeOf } from "./frames.js";
+import type { Frame, JoinRoom } from "./gen/dyad/v1/signaling.js";
+import { rejoin, resume } from "./joining.js";
 import { Link, type LinkRoute } from "./link.js";
 import type { Log } from "./log.js";
 import { watchNetwork } from "./network.js";
@@ -218,9 +217,7 @@ export class Carrier {
   #take(): Frame[] {
     const session = this.#session;
     const frames = this.#wait() === 0 ? session.take(this.#route.pace.allowance(performance.now())) : [];
-    return frames.length === 0 && session.ackDue
-      ? [create(FrameSchema, { ack: session.ack() })]
-      : frames;
+    return frames.length === 0 && session.ackDue ? [{ ...frameWith(""), ack: session.ack() }] : frames;
   }
 
   /** Milliseconds until the next frame may be sent. Undefined if time alone changes nothing. */

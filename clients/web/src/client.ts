@@ -1,12 +1,10 @@
-import { createClient, type Transport } from "@connectrpc/connect";
-import { createGrpcWebTransport } from "@connectrpc/connect-web";
-
 import { Connection } from "./connection.js";
 import { Credentials, type Token } from "./credentials.js";
 import { DyadError } from "./errors.js";
-import { Signaling } from "./gen/dyad/v1/signaling_pb.js";
+import { GrpcWeb } from "./grpc_web.js";
 import { harmless, type Log } from "./log.js";
 import { type Limits, Pace, SERVERS_DEFAULTS } from "./pace.js";
+import type { Transport } from "./rpc.js";
 
 const GIVE_UP_MS = 60_000;
 
@@ -32,14 +30,12 @@ export interface ConnectOptions {
  * @throws DyadError if the address or the token cannot be one.
  */
 export function connect(baseUrl: string | URL, token: Token, options: ConnectOptions = {}): Connection {
-  const { transport, giveUpAfterMs = GIVE_UP_MS, limits, log } = options;
   const url = addressOf(baseUrl);
+  const { transport = new GrpcWeb(url), giveUpAfterMs = GIVE_UP_MS, limits, log } = options;
   const allowed = { ...SERVERS_DEFAULTS, ...limits };
-  const lasting = (input: RequestInfo | URL, init?: RequestInit) => fetch(input, { ...init, keepalive: true });
   return new Connection({
     baseUrl: url,
-    client: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl: url })),
-    farewell: createClient(Signaling, transport ?? createGrpcWebTransport({ baseUrl: url, fetch: lasting })),
+    transport,
     credentials: new Credentials(token),
     pace: new Pace(allowed, performance.now()),
     maxFrameBytes: allowed.maxFrameBytes,

@@ -1,10 +1,8 @@
-import { create } from "@bufbuild/protobuf";
-
 import type { Route } from "./carrier.js";
 import { DyadError } from "./errors.js";
 import { EventQueue } from "./event_queue.js";
 import { type ConnectionEvent, type ConnectionEvents, type Room, toWire } from "./events.js";
-import { type Frame, SessionDescriptionSchema } from "./gen/dyad/v1/signaling_pb.js";
+import type { Frame } from "./gen/dyad/v1/signaling.js";
 import { Listeners } from "./listeners.js";
 import type { PeerSignaling } from "./peer.js";
 import { RoomSession } from "./room_session.js";
@@ -97,12 +95,12 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
 
   /** Sends the peer an SDP offer. Throws a DyadError if it is too large, or not in a room. */
   sendOffer(sdp: string): void {
-    this.#send({ case: "offer", value: create(SessionDescriptionSchema, { sdp }) });
+    this.#send({ $case: "offer", value: { sdp } });
   }
 
   /** Sends the peer an SDP answer. Throws a DyadError if it is too large, or not in a room. */
   sendAnswer(sdp: string): void {
-    this.#send({ case: "answer", value: create(SessionDescriptionSchema, { sdp }) });
+    this.#send({ $case: "answer", value: { sdp } });
   }
 
   /**
@@ -110,7 +108,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
    * if it is too large, or not in a room.
    */
   sendCandidate(candidate: RTCIceCandidateInit | null): void {
-    this.#send({ case: "iceCandidate", value: toWire(candidate) });
+    this.#send({ $case: "iceCandidate", value: toWire(candidate) });
   }
 
   /**

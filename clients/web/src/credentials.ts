@@ -1,6 +1,5 @@
-import { Code, ConnectError } from "@connectrpc/connect";
-
 import { DyadError } from "./errors.js";
+import { Code, RpcError } from "./rpc.js";
 
 /** The app's JWT, or a function that returns one. It is called before each connection. */
 export type Token = string | (() => string | Promise<string>);
@@ -32,9 +31,8 @@ export class Credentials {
     try {
       return await attempt(headers);
     } catch (reason) {
-      if (ConnectError.from(reason).code !== Code.Unauthenticated || !this.renewable) {
-        throw reason;
-      }
+      const refused = reason instanceof RpcError && reason.code === Code.Unauthenticated;
+      if (!refused || !this.renewable) throw reason;
     }
     return attempt(await this.#headers());
   }

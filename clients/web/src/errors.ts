@@ -1,6 +1,5 @@
-import { Code, ConnectError } from "@connectrpc/connect";
-
-import { type Error as Refusal, Error_Code } from "./gen/dyad/v1/signaling_pb.js";
+import { type Error as Refusal, Error_Code } from "./gen/dyad/v1/signaling.js";
+import { Code, RpcError } from "./rpc.js";
 
 /**
  * Why something failed. The first three lines end the session. The fourth line is what the
@@ -44,9 +43,8 @@ export class DyadError extends Error {
   }
 }
 
-// The contract's statuses. If the server is out of reach, a proxy or the browser
-// reports something else, which connect-web turns into Unknown.
-const ENDED: ReadonlyMap<Code, readonly [code: ErrorCode, retryable: boolean]> = new Map([
+// The contract's statuses.
+const ENDED: ReadonlyMap<number, readonly [code: ErrorCode, retryable: boolean]> = new Map([
   [Code.Unauthenticated, ["unauthenticated", false]],
   [Code.PermissionDenied, ["permission_denied", false]],
   [Code.NotFound, ["session_not_found", true]],
@@ -56,14 +54,15 @@ const ENDED: ReadonlyMap<Code, readonly [code: ErrorCode, retryable: boolean]> =
   [Code.Unavailable, ["unavailable", true]],
 ]);
 
-const LOST: ReadonlySet<Code> = new Set([Code.Unknown, Code.Canceled, Code.DataLoss, Code.Internal]);
+// A proxy or a broken network reports these.
+const LOST: ReadonlySet<number> = new Set<number>([Code.Unknown, Code.Canceled, Code.DataLoss, Code.Internal]);
 
 const REFUSED: ReadonlyMap<Error_Code, ErrorCode> = new Map([
-  [Error_Code.INVALID_FRAME, "invalid_frame"],
-  [Error_Code.ROOM_NOT_FOUND, "room_not_found"],
-  [Error_Code.ROOM_FULL, "room_full"],
-  [Error_Code.NOT_IN_ROOM, "not_in_room"],
-  [Error_Code.PEER_ABSENT, "peer_absent"],
+  [Error_Code.CODE_INVALID_FRAME, "invalid_frame"],
+  [Error_Code.CODE_ROOM_NOT_FOUND, "room_not_found"],
+  [Error_Code.CODE_ROOM_FULL, "room_full"],
+  [Error_Code.CODE_NOT_IN_ROOM, "not_in_room"],
+  [Error_Code.CODE_PEER_ABSENT, "peer_absent"],
 ]);
 
 /** The trailer of every status that Dyad itself sent. */
@@ -74,16 +73,15 @@ export function ended(reason: unknown): DyadError {
   if (reason instanceof DyadError) {
     return reason;
   }
-  const status = ConnectError.from(reason);
-  const known = ENDED.get(status.code);
-  if (known !== undefined) {
-    return fromStatus(status, known);
+  if (!(reason instanceof RpcError) || LOST.has(reason.code)) {
+    return lost(reason);
   }
-  return LOST.has(status.code)
-    ? lost(reason)
-    : new DyadError("protocol", `This is not a Dyad server, or not a compatible version: ${status.rawMessage}`, {
+  const known = ENDED.get(reason.code);
+  return known === undefined
+    ? new DyadError("protocol", `This is not a Dyad server, or not a compatible version: ${reason.message}`, {
         cause: reason,
-      });
+      })
+    : fromStatus(reason, known);
 }
 
 /**
@@ -91,8 +89,8 @@ export function ended(reason: unknown): DyadError {
  * answers 404 or 403 for a moment, so only a status that Dyad sent is more than a cut.
  */
 export function cut(reason: unknown): DyadError {
-  const sentByDyad = reason instanceof DyadError || ConnectError.from(reason).metadata.has(DYADS_OWN);
-  return sentByDyad ? ended(reason) : lost(reason);
+  const toldByProxy = reason instanceof RpcError && !reason.metadata.has(DYADS_OWN);
+  return toldByProxy ? lost(reason) : ended(reason);
 }
 
 /** The connection is gone for an unknown reason. */
@@ -106,18 +104,18 @@ export function refused(refusal: Refusal): DyadError {
 }
 
 function fromStatus(
-  status: ConnectError,
+  status: RpcError,
   [code, retryable]: readonly [code: ErrorCode, retryable: boolean],
 ): DyadError {
-  const cause = status;
-  const after = retryAfter(status);
+  const { message, metadata } = status;
+  const after = retryAfter(metadata);
   return after !== undefined && after < 0
-    ? new DyadError(code === "aborted" ? "taken_over" : code, status.rawMessage, { final: true, cause })
-    : new DyadError(code, status.rawMessage, { retryable, retryAfterMs: after, cause });
+    ? new DyadError(code === "aborted" ? "taken_over" : code, message, { final: true, cause: status })
+    : new DyadError(code, message, { retryable, retryAfterMs: after, cause: status });
 }
 
-function retryAfter(status: ConnectError): number | undefined {
-  const text = status.metadata.get("retry-after-ms");
+function retryAfter(metadata: Headers): number | undefined {
+  const text = metadata.get("retry-after-ms");
   const milliseconds = text === null ? Number.NaN : Number.parseInt(text, 10);
   return Number.isNaN(milliseconds) ? undefined : milliseconds;
 }

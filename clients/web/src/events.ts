@@ -1,14 +1,11 @@
-import { create } from "@bufbuild/protobuf";
-
 import { type DyadError, refused } from "./errors.js";
 import {
   type Frame,
   type IceCandidate,
-  IceCandidateSchema,
   type JoinRoom,
-  type Participant as WireParticipant,
   LeaveRoom_Reason,
-} from "./gen/dyad/v1/signaling_pb.js";
+  type Participant as WireParticipant,
+} from "./gen/dyad/v1/signaling.js";
 
 /** A user in a room, as named by the app's token. */
 export interface Participant {
@@ -56,15 +53,15 @@ export type ConnectionEvents = {
 };
 
 const REASONS: ReadonlyMap<LeaveRoom_Reason, LeaveReason> = new Map([
-  [LeaveRoom_Reason.LEFT, "left"],
-  [LeaveRoom_Reason.DISCONNECTED, "disconnected"],
-  [LeaveRoom_Reason.REPLACED, "replaced"],
+  [LeaveRoom_Reason.REASON_LEFT, "left"],
+  [LeaveRoom_Reason.REASON_DISCONNECTED, "disconnected"],
+  [LeaveRoom_Reason.REASON_REPLACED, "replaced"],
 ]);
 
 /** The event of a frame from the server, or undefined if this client does not know it. */
 export function toEvent(frame: Frame, roomId: string): ConnectionEvent | undefined {
   const { event } = frame;
-  switch (event.case) {
+  switch (event?.$case) {
     case "joinRoom":
       return { type: "peerJoined", roomId, peer: toParticipant(frame.sender) };
     case "leaveRoom":
@@ -76,7 +73,7 @@ export function toEvent(frame: Frame, roomId: string): ConnectionEvent | undefin
       };
     case "offer":
     case "answer":
-      return { type: event.case, roomId, sdp: event.value.sdp };
+      return { type: event.$case, roomId, sdp: event.value.sdp };
     case "iceCandidate":
       return { type: "candidate", roomId, candidate: fromWire(event.value) };
     case "error":
@@ -97,12 +94,13 @@ function toParticipant(who: WireParticipant | undefined): Participant {
 
 /** The contract's form of a candidate. The W3C's end of candidates, null, becomes empty. */
 export function toWire(candidate: RTCIceCandidateInit | null): IceCandidate {
-  const message = create(IceCandidateSchema, { candidate: candidate?.candidate ?? "" });
   // In WebRTC, null means absent. "" and 0 do not.
-  if (candidate?.sdpMid != null) message.sdpMid = candidate.sdpMid;
-  if (candidate?.sdpMLineIndex != null) message.sdpMLineIndex = candidate.sdpMLineIndex;
-  if (candidate?.usernameFragment != null) message.usernameFragment = candidate.usernameFragment;
-  return message;
+  return {
+    candidate: candidate?.candidate ?? "",
+    sdpMid: candidate?.sdpMid ?? undefined,
+    sdpMLineIndex: candidate?.sdpMLineIndex ?? undefined,
+    usernameFragment: candidate?.usernameFragment ?? undefined,
+  };
 }
 
 function fromWire(message: IceCandidate): RTCIceCandidateInit {

@@ -8,6 +8,8 @@ export type { DyadErrorOptions, ErrorCode } from "./errors.js";
 export type { ConnectionEvent, ConnectionEvents, LeaveReason, Participant, Room } from "./events.js";
 export type { Log, LogLevel } from "./log.js";
 export type { Limits } from "./pace.js";
+export { RpcError } from "./rpc.js";
+export type { RpcOptions, Transport } from "./rpc.js";
 export { Peer } from "./peer.js";
 export type { NegotiationEvent, PeerOptions, PeerSignaling } from "./peer.js";
 export type { ConnectionState } from "./state.js";

@@ -1,13 +1,9 @@
-import { create, toBinary } from "@bufbuild/protobuf";
-
 import type { Seat } from "./carrier.js";
 import { DyadError, refused } from "./errors.js";
-import { type Frame, FrameSchema, type JoinRoom, JoinRoomSchema } from "./gen/dyad/v1/signaling_pb.js";
+import { frameWith, sizeOf } from "./frames.js";
+import type { Frame, JoinRoom } from "./gen/dyad/v1/signaling.js";
 import type { Link } from "./link.js";
 import { Session } from "./session.js";
-
-// The numbers that a frame gets when it is sent, and its header in a message.
-const NUMBERS_BYTES = 26;
 
 /** A session that continues on a new link. */
 export interface Rejoined {
@@ -45,13 +41,8 @@ export async function rejoin(link: Link, roomId: string): Promise<Rejoined> {
 
 /** The frame that enters a room. Without `roomId` it creates one. */
 export function joining(roomId: string, resumable: boolean, resumeToken = ""): Frame {
-  const value = create(JoinRoomSchema, { resumable, resumeToken });
-  return create(FrameSchema, { roomId, event: { case: "joinRoom", value } });
-}
-
-/** The most bytes that a frame takes in a message. */
-export function sizeOf(frame: Frame): number {
-  return toBinary(FrameSchema, frame).length + NUMBERS_BYTES;
+  const value = { resumable, resumeToken, peer: undefined, polite: false, resumed: false };
+  return frameWith(roomId, { $case: "joinRoom", value });
 }
 
 /** Sends frames. Resolves to the first frame received, and those in the same message. */
@@ -66,10 +57,10 @@ async function answerTo(link: Link, frames: Frame[]): Promise<[Frame, Frame[]]> 
 }
 
 function joinOf({ event }: Frame): JoinRoom {
-  if (event.case === "joinRoom") {
+  if (event?.$case === "joinRoom") {
     return event.value;
   }
-  throw event.case === "error"
+  throw event?.$case === "error"
     ? refused(event.value)
     : new DyadError("protocol", "The server answered join_room with another event.");
 }

@@ -1,8 +1,7 @@
-import type { Client } from "@connectrpc/connect";
-
 import type { Credentials } from "./credentials.js";
 import { DyadError, lost } from "./errors.js";
-import type { Frame, ListenResponse, Signaling } from "./gen/dyad/v1/signaling_pb.js";
+import { type Frame, ListenRequest, ListenResponse, SendRequest } from "./gen/dyad/v1/signaling.js";
+import type { Transport } from "./rpc.js";
 
 // The server sends a heartbeat every 10 s.
 const SILENCE_MS = 15_000;
@@ -21,9 +20,7 @@ const TOO_MANY_TABS =
 /** How a link reaches the server. */
 export interface LinkRoute {
   readonly baseUrl: string;
-  readonly client: Client<typeof Signaling>;
-  /** The same, for a request that continues after the page has unloaded. */
-  readonly farewell: Client<typeof Signaling>;
+  readonly transport: Transport;
   readonly credentials: Credentials;
 }
 
@@ -34,10 +31,10 @@ export interface LinkRoute {
 export class Link {
   readonly #route: LinkRoute;
   readonly #abort: AbortController;
-  #responses: AsyncIterator<ListenResponse> | undefined;
+  #responses: AsyncIterator<Uint8Array> | undefined;
   #sessionId = "";
   /** The token that opened the link, which every Send uses until the link ends. */
-  #headers: HeadersInit = {};
+  #headers: Readonly<Record<string, string>> = {};
   #failure: DyadError | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
   #afterwards: ReturnType<typeof setTimeout> | undefined;
@@ -62,12 +59,12 @@ export class Link {
 
   /** Sends frames, or without frames answers a heartbeat. At most one send may be under way. */
   async send(frames: Frame[]): Promise<void> {
-    await this.#send(this.#route.client, frames);
+    await this.#send(frames, false);
   }
 
   /** Sends the last frames, which may overtake a send under way, even if the page is unloading. */
   async sendLast(frames: Frame[]): Promise<void> {
-    await this.#send(this.#route.farewell, frames);
+    await this.#send(frames, true);
   }
 
   /** Resolves to the frames of the next response. Without frames it is a heartbeat, to be answered. */
@@ -100,11 +97,12 @@ export class Link {
     this.#abort.abort();
   }
 
-  async #send(client: Client<typeof Signaling>, frames: Frame[]): Promise<void> {
+  async #send(frames: Frame[], keepalive: boolean): Promise<void> {
     const late = setTimeout(() => this.fail(this.#silent(SEND_MS)), SEND_MS);
     try {
-      const request = { sessionId: this.#sessionId, frames };
-      await client.send(request, { headers: this.#headers, signal: this.#abort.signal });
+      const request = SendRequest.encode({ sessionId: this.#sessionId, frames }).finish();
+      const { signal } = this.#abort;
+      await this.#route.transport.unary("Send", request, { headers: this.#headers, signal, keepalive });
     } catch (reason) {
       throw this.#failure ?? reason;
     } finally {
@@ -113,12 +111,13 @@ export class Link {
   }
 
   async #open(): Promise<void> {
-    const { client, credentials } = this.#route;
+    const { transport, credentials } = this.#route;
     const { signal } = this.#abort;
     this.#expectMore();
     await credentials.open(async (headers) => {
       this.#headers = headers;
-      this.#responses = client.listen({}, { headers, signal })[Symbol.asyncIterator]();
+      const request = ListenRequest.encode({}).finish();
+      this.#responses = transport.stream("Listen", request, { headers, signal })[Symbol.asyncIterator]();
       this.#sessionId = (await this.#next()).sessionId;
     });
     if (this.#sessionId === "") {
@@ -132,7 +131,7 @@ export class Link {
       throw lost();
     }
     this.#expectMore();
-    return response.value;
+    return ListenResponse.decode(response.value);
   }
 
   #expectMore(): void {

@@ -1,4 +1,5 @@
 import { DyadError } from "./errors.js";
+import { methodUrl } from "./grpc_web.js";
 
 const PROBE_MS = 3_000;
 
@@ -24,7 +25,7 @@ export async function whyUnreachable(baseUrl: string, cause: DyadError): Promise
     return unavailable("This device is offline.");
   }
   const [listen, anything] = await Promise.all([
-    answers(`${baseUrl.replace(/\/$/, "")}/dyad.v1.Signaling/Listen`, {
+    answers(methodUrl(baseUrl, "Listen"), {
       method: "POST",
       headers: { "content-type": "application/grpc-web+proto", "x-grpc-web": "1" },
     }),

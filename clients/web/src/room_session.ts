@@ -1,10 +1,9 @@
-import { create } from "@bufbuild/protobuf";
-
 import { Carrier, type Route } from "./carrier.js";
 import { DyadError, refused } from "./errors.js";
 import { type ConnectionEvent, type Room, toEvent, toRoom } from "./events.js";
-import { type Frame, FrameSchema, type JoinRoom, LeaveRoomSchema } from "./gen/dyad/v1/signaling_pb.js";
-import { joining, sizeOf } from "./joining.js";
+import { frameWith, sizeOf } from "./frames.js";
+import { type Frame, type JoinRoom, LeaveRoom_Reason } from "./gen/dyad/v1/signaling.js";
+import { joining } from "./joining.js";
 
 // For as long as the server reserves a seat, a hang-up is worth delivering.
 const HANG_UP_MS = 15_000;
@@ -115,11 +114,12 @@ export class RoomSession {
   }
 
   #frame(event: Frame["event"]): Frame {
-    return create(FrameSchema, { roomId: this.#room?.roomId ?? "", event });
+    return frameWith(this.#room?.roomId ?? "", event);
   }
 
   #putLeave(atOnce: boolean): void {
-    const frame = this.#frame({ case: "leaveRoom", value: create(LeaveRoomSchema) });
+    const value = { reason: LeaveRoom_Reason.REASON_UNSPECIFIED };
+    const frame = this.#frame({ $case: "leaveRoom", value });
     this.#leaveSeq = atOnce ? this.#carrier.putLast(frame) : this.#carrier.put(frame);
   }
 
@@ -138,9 +138,9 @@ export class RoomSession {
   }
 
   #receiveAnswer({ roomId, event }: Frame): void {
-    if (event.case !== "joinRoom") {
+    if (event?.$case !== "joinRoom") {
       this.#end(
-        event.case === "error"
+        event?.$case === "error"
           ? refused(event.value)
           : new DyadError("protocol", "The server answered join_room with another event."),
       );
