@@ -18,6 +18,7 @@ from dyad_server.auth.mint import mint
 
 from benchmarks.bench.processes import cpu_seconds
 from tests.support.process import dyad_serve
+from tests.support.python_client import UNBOUND
 from tests.support.redis import redis_server
 
 SECRET = secrets.token_hex(32)
@@ -30,8 +31,12 @@ CANDIDATE = dyad.Candidate("candidate:1 1 udp 2122260223 192.0.2.1 50000 typ hos
 async def pair(here: str, there: str, frames: int) -> None:
     """Run a call between these two addresses, with this many frames."""
     async with (
-        dyad.connect(here, mint(SECRET, sub="alice", email="", ttl=3600)) as alice,
-        dyad.connect(there, mint(SECRET, sub="bob", email="", ttl=3600)) as bob,
+        dyad.connect(
+            here, mint(SECRET, sub="alice", email="", ttl=3600), plaintext=True, limits=UNBOUND
+        ) as alice,
+        dyad.connect(
+            there, mint(SECRET, sub="bob", email="", ttl=3600), plaintext=True, limits=UNBOUND
+        ) as bob,
     ):
         room = await alice.create(resumable=False)
         await bob.join(room.room_id, resumable=False)

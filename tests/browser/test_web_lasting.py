@@ -14,6 +14,7 @@ import pytest
 from tests.browser.site import Proxy
 from tests.conftest import serving, token
 from tests.support.needs import ROOT, needs
+from tests.support.python_client import hear
 
 # Limits how many browsers run at the same time.
 pytestmark = pytest.mark.xdist_group("browser")
@@ -86,7 +87,7 @@ async def talk(bob: dyad.Connection, seconds: float) -> None:
     while asyncio.get_running_loop().time() < until_then:
         n += 1
         await bob.send_offer(str(n))
-        answer = await anext(bob)
+        answer = await hear(bob)
         assert isinstance(answer, dyad.Answer), answer
         assert answer.sdp == str(n)
         await asyncio.sleep(0.1)
@@ -97,7 +98,7 @@ async def test_a_page_that_only_receives_keeps_its_connection_past_the_lease() -
         serving(heartbeat=0.2, lease=1) as server,
         Proxy(server.port) as proxy,
         answering(proxy.port, seconds=60) as alice,
-        dyad.connect(f"127.0.0.1:{server.port}", token("bob")) as bob,
+        dyad.connect(f"127.0.0.1:{server.port}", token("bob"), plaintext=True) as bob,
     ):
         await bob.join((await alice.says("room"))["room"])
         # Too few frames for an acknowledgement.
@@ -115,7 +116,7 @@ async def test_a_page_continues_its_call_when_its_token_expires(*, end_at_expiry
         serving(end_at_expiry=end_at_expiry) as server,
         Proxy(server.port) as proxy,
         answering(proxy.port) as alice,
-        dyad.connect(f"127.0.0.1:{server.port}", token("bob")) as bob,
+        dyad.connect(f"127.0.0.1:{server.port}", token("bob"), plaintext=True) as bob,
     ):
         await bob.join((await alice.says("room"))["room"])
         hearing = asyncio.create_task(alice.says("peerLeft"))

@@ -15,6 +15,7 @@ import dyad
 from tests.checker import frames
 from tests.checker.frames import Label, Said
 from tests.checker.ledger import AHEAD, Ledger
+from tests.support.python_client import UNBOUND, hear
 
 # After this many frames from the peer, it sends another frame to confirm them.
 _TELL = AHEAD // 2
@@ -99,7 +100,7 @@ class Call:
 
     async def _hear(self) -> None:
         while not self._heard_last:
-            match await anext(self._connection):
+            match await hear(self._connection):
                 case (dyad.Offer() | dyad.Answer() | dyad.Candidate()) as said:
                     self._receive(said)
                 case dyad.PeerJoined(peer):
@@ -141,7 +142,7 @@ class Call:
 async def main(book: TextIO, target: str, token: str, *call: str) -> None:
     run, room_id, name, total, seed = call
     ledger = Ledger(book)
-    async with dyad.connect(target, token) as connection:
+    async with dyad.connect(target, token, plaintext=True, limits=UNBOUND) as connection:
         # The token names the room, so either participant may come first.
         room = await connection.create()
         assert room.room_id == room_id

@@ -24,6 +24,7 @@ from tests.support.ends import End, ListenEnd, SignalEnd, channel, join, offer
 from tests.support.http2 import LISTEN, SEND, SIGNAL, Http2, connected, message
 from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port
+from tests.support.python_client import hear
 from tests.support.until import PATIENCE, until
 
 PLAIN = ROOT / "deploy" / "envoy.yaml"
@@ -215,13 +216,13 @@ async def test_the_python_client_stays_in_a_quiet_call_behind_envoy(watched: Wat
     async with (
         watched("--heartbeat", "0.5", "--lease", "2") as site,
         proxied(site, faster(site)) as proxy,
-        dyad.connect(f"127.0.0.1:{proxy.port}", token("alice")) as alice,
+        dyad.connect(f"127.0.0.1:{proxy.port}", token("alice"), plaintext=True) as alice,
     ):
         room = await alice.create()
-        async with dyad.connect(f"127.0.0.1:{site.port}", token("bob")) as bob:
+        async with dyad.connect(f"127.0.0.1:{site.port}", token("bob"), plaintext=True) as bob:
             await asyncio.sleep(LONGEST * 1.5)
             await bob.join(room.room_id)
-            joined = await anext(alice)
+            joined = await hear(alice)
             assert isinstance(joined, dyad.PeerJoined), joined
 
 

@@ -11,4 +11,6 @@ BOB = dyad.Participant("bob", "b@x")
 
 
 def connect(port: int, who: dyad.Participant, **claims: Any) -> dyad.Connection:
-    return dyad.connect(f"127.0.0.1:{port}", token(who.user_id, email=who.email, **claims))
+    return dyad.connect(
+        f"127.0.0.1:{port}", token(who.user_id, email=who.email, **claims), plaintext=True
+    )

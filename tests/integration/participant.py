@@ -7,7 +7,7 @@ import dyad
 
 
 async def main(target: str, token: str, room_id: str) -> None:
-    async with dyad.connect(target, token) as connection:
+    async with dyad.connect(target, token, plaintext=True) as connection:
         await connection.join(room_id, resumable=False)
         print("joined", flush=True)
         async for _ in connection:

@@ -72,7 +72,7 @@ async def faked() -> AsyncIterator[tuple[Fake, dyad.Connection]]:
     fake = Fake()
     async with (
         scripted(fake.signal) as port,
-        dyad.connect(f"127.0.0.1:{port}", "token") as connection,
+        dyad.connect(f"127.0.0.1:{port}", "token", plaintext=True) as connection,
     ):
         await connection.create()
         assert (await fake.heard[0].get()).frames
@@ -122,8 +122,8 @@ async def test_a_client_leaves_a_silent_server_and_resumes(
 async def test_a_client_that_only_receives_stays_connected_past_its_lease() -> None:
     async with (
         serving(heartbeat=0.5, lease=3) as server,
-        dyad.connect(f"127.0.0.1:{server.port}", token("alice")) as alice,
-        dyad.connect(f"127.0.0.1:{server.port}", token("bob")) as bob,
+        dyad.connect(f"127.0.0.1:{server.port}", token("alice"), plaintext=True) as alice,
+        dyad.connect(f"127.0.0.1:{server.port}", token("bob"), plaintext=True) as bob,
     ):
         room = await alice.create()
         await bob.join(room.room_id)
@@ -141,7 +141,7 @@ async def test_a_client_that_only_receives_stays_connected_past_its_lease() -> N
 async def test_a_quiet_client_stays_connected_past_its_lease() -> None:
     async with (
         serving(heartbeat=0.5, lease=3) as server,
-        dyad.connect(f"127.0.0.1:{server.port}", token("alice")) as alice,
+        dyad.connect(f"127.0.0.1:{server.port}", token("alice"), plaintext=True) as alice,
     ):
         await alice.create()
         with pytest.raises(TimeoutError):

@@ -11,6 +11,7 @@ from tests.conftest import serving, token
 from tests.integration.clients import ALICE, BOB
 from tests.integration.party import connected, pair
 from tests.support.clock import advance, within
+from tests.support.python_client import hear
 from tests.support.until import PATIENCE, until
 
 
@@ -19,7 +20,7 @@ async def test_a_client_that_reconnects_too_late_starts_a_new_session_in_the_roo
         async with asyncio.timeout(PATIENCE):
             await bob.network.refuse()
             await bob.network.cut()
-            assert await anext(bob.connection) == dyad.Reconnecting()
+            assert await hear(bob.connection) == dyad.Reconnecting()
             await bob.say("lost")
             await until(lambda: any(each.state is State.RESERVED for each in server.dyad.hub))
             advance(20)
@@ -27,7 +28,7 @@ async def test_a_client_that_reconnects_too_late_starts_a_new_session_in_the_roo
             await bob.network.accept()
             assert await alice.hear() == dyad.PeerJoined(BOB)
             room = dyad.Room(alice.room.room_id, ALICE, polite=True)
-            assert await anext(bob.connection) == dyad.Reconnected(room, resumed=False)
+            assert await hear(bob.connection) == dyad.Reconnected(room, resumed=False)
             await bob.say("new")
             assert await alice.hear_said() == "new"
             # The new session can be resumed like the one before.
@@ -47,9 +48,9 @@ async def test_a_client_whose_room_is_gone_is_told() -> None:
             await alice.network.cut()
             await until(lambda: len(server.dyad.hub) == 0)
             await alice.network.accept()
-            assert await anext(alice.connection) == dyad.Reconnecting()
+            assert await hear(alice.connection) == dyad.Reconnecting()
             with pytest.raises(dyad.TakenOver, match="ROOM_NOT_FOUND"):
-                await anext(alice.connection)
+                await hear(alice.connection)
 
 
 async def test_a_client_gives_up_after_a_while_and_says_why() -> None:
@@ -57,14 +58,20 @@ async def test_a_client_gives_up_after_a_while_and_says_why() -> None:
         async with asyncio.timeout(20):
             await bob.network.refuse()
             await bob.network.cut()
-            leaving = asyncio.create_task(bob.connection.leave())
-            assert await anext(bob.connection) == dyad.Reconnecting()
+            assert await hear(bob.connection) == dyad.Reconnecting()
             with pytest.raises(dyad.Unavailable):
-                await anext(bob.connection)
-            with pytest.raises(dyad.Unavailable):
-                await leaving
+                await hear(bob.connection)
             with pytest.raises(dyad.Unavailable):
                 await bob.say("too late")
+
+
+async def test_a_leave_that_could_not_be_delivered_says_why() -> None:
+    async with serving() as server, pair(server, give_up_after=0.5) as (_alice, bob):
+        async with asyncio.timeout(20):
+            await bob.network.refuse()
+            await bob.network.cut()
+            with pytest.raises(dyad.Unavailable):
+                await bob.connection.leave()
 
 
 async def test_a_silent_server_does_not_delay_giving_up() -> None:
@@ -72,12 +79,12 @@ async def test_a_silent_server_does_not_delay_giving_up() -> None:
         async with asyncio.timeout(PATIENCE):
             bob.network.stall()
             await bob.network.cut()
-            assert await anext(bob.connection) == dyad.Reconnecting()
+            assert await hear(bob.connection) == dyad.Reconnecting()
             await until(lambda: bob.network.accepted > 1)
             advance(20)
             async with within(1):
                 with pytest.raises(dyad.Unavailable):
-                    await anext(bob.connection)
+                    await hear(bob.connection)
 
 
 async def test_an_attempt_without_an_answer_is_followed_by_another(
@@ -108,7 +115,7 @@ async def test_a_room_that_is_not_resumable_ends_with_its_connection() -> None:
         await alice.connection.create(resumable=False)
         await alice.network.cut()
         with pytest.raises(dyad.Unavailable):
-            await anext(alice.connection)
+            await hear(alice.connection)
 
 
 async def test_each_attempt_asks_for_a_token_and_a_failed_attempt_is_repeated() -> None:

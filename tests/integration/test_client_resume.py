@@ -9,6 +9,7 @@ from tests.conftest import serving
 from tests.integration.clients import ALICE, BOB
 from tests.integration.party import Party, connected, pair
 from tests.support.clock import advance, within
+from tests.support.python_client import UNBOUND, hear
 from tests.support.until import PATIENCE
 
 # Replayed frames count against the limits, which are not what is tested here.
@@ -26,14 +27,14 @@ async def test_a_disconnect_right_after_joining_loses_nothing() -> None:
         await alice.network.cut()
         bob.room = await bob.connection.join(alice.room.room_id)
         await bob.network.cut()
-        assert await anext(alice.connection) == dyad.Reconnecting()
-        back = await anext(alice.connection)
+        assert await hear(alice.connection) == dyad.Reconnecting()
+        back = await hear(alice.connection)
         assert isinstance(back, dyad.Reconnected)
         assert back.resumed
         assert await alice.hear() == dyad.PeerJoined(BOB)
         await alice.say("hello")
-        assert await anext(bob.connection) == dyad.Reconnecting()
-        assert await anext(bob.connection) == dyad.Reconnected(bob.room, resumed=True)
+        assert await hear(bob.connection) == dyad.Reconnecting()
+        assert await hear(bob.connection) == dyad.Reconnected(bob.room, resumed=True)
         assert await bob.hear_said() == "hello"
 
 
@@ -41,7 +42,11 @@ async def test_a_disconnect_right_after_joining_loses_nothing() -> None:
 async def test_disconnects_during_bursts_of_200_lose_and_duplicate_nothing(
     *, half_open: bool
 ) -> None:
-    async with serving(**FAST) as server, pair(server) as (alice, bob), asyncio.timeout(50):
+    async with (
+        serving(**FAST) as server,
+        pair(server, limits=UNBOUND) as (alice, bob),
+        asyncio.timeout(50),
+    ):
 
         async def burst(party: Party) -> None:
             for number in range(200):
@@ -67,7 +72,11 @@ async def test_disconnects_during_bursts_of_200_lose_and_duplicate_nothing(
 
 
 async def test_a_call_survives_repeated_disconnects() -> None:
-    async with serving(**FAST) as server, pair(server) as (alice, bob), asyncio.timeout(50):
+    async with (
+        serving(**FAST) as server,
+        pair(server, limits=UNBOUND) as (alice, bob),
+        asyncio.timeout(50),
+    ):
         for number in range(100):
             await alice.say(f"ping {number}")
             if number % 10 == 3:
@@ -91,8 +100,8 @@ async def test_a_stalled_connection_is_noticed_in_8_s_and_its_late_frames_count_
             await bob.say(str(number))
             await alice.say(str(number))
         async with within(8.5):
-            assert await anext(bob.connection) == dyad.Reconnecting()
-        assert await anext(bob.connection) == dyad.Reconnected(bob.room, resumed=True)
+            assert await hear(bob.connection) == dyad.Reconnecting()
+        assert await hear(bob.connection) == dyad.Reconnected(bob.room, resumed=True)
         bob.network.resume_forwarding()
         for party in (alice, bob):
             assert [await party.hear_said() for _ in range(50)] == [str(n) for n in range(50)]
@@ -104,7 +113,7 @@ async def test_frames_sent_while_disconnected_wait() -> None:
     async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
         await bob.network.refuse()
         await bob.network.cut()
-        assert await anext(bob.connection) == dyad.Reconnecting()
+        assert await hear(bob.connection) == dyad.Reconnecting()
         for number in range(10):
             await bob.say(str(number))
             await alice.say(str(number))

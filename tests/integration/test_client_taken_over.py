@@ -11,6 +11,7 @@ from dyad_server.server import Server
 from tests.conftest import serving
 from tests.integration.clients import ALICE, BOB, connect
 from tests.support.proxy import Proxy
+from tests.support.python_client import hear
 
 
 @asynccontextmanager
@@ -24,13 +25,13 @@ async def called(
     ):
         room = await alice.create()
         await bob.join(room.room_id)
-        assert await anext(alice) == dyad.PeerJoined(BOB)
+        assert await hear(alice) == dyad.PeerJoined(BOB)
         yield alice, bob, room
 
 
 async def told_of_another_bob(alice: dyad.Connection) -> None:
-    assert await anext(alice) == dyad.PeerLeft(BOB, dyad.Departure.REPLACED)
-    assert await anext(alice) == dyad.PeerJoined(BOB)
+    assert await hear(alice) == dyad.PeerLeft(BOB, dyad.Departure.REPLACED)
+    assert await hear(alice) == dyad.PeerJoined(BOB)
 
 
 async def test_a_second_device_takes_the_seat_and_the_first_stays_away() -> None:
@@ -41,13 +42,13 @@ async def test_a_second_device_takes_the_seat_and_the_first_stays_away() -> None
     ):
         await phone.join(room.room_id)
         with pytest.raises(dyad.TakenOver) as taken:
-            await anext(bob)
+            await hear(bob)
         assert taken.value.final
         assert taken.value.message.startswith("The same user")
         await told_of_another_bob(alice)
         # The first device does not take the seat back: the phone receives the frames.
         await alice.send_offer("v=0")
-        assert await anext(phone) == dyad.Offer("v=0", ALICE)
+        assert await hear(phone) == dyad.Offer("v=0", ALICE)
 
 
 async def test_a_client_whose_seat_was_taken_while_disconnected_does_not_take_it_back() -> None:
@@ -59,16 +60,16 @@ async def test_a_client_whose_seat_was_taken_while_disconnected_does_not_take_it
     ):
         await network.refuse()
         await network.cut()
-        assert await anext(bob) == dyad.Reconnecting()
+        assert await hear(bob) == dyad.Reconnecting()
         await phone.join(room.room_id)
         await network.accept()
         with pytest.raises(dyad.TakenOver) as taken:
-            await anext(bob)
+            await hear(bob)
         assert taken.value.final
         assert taken.value.code is grpc.StatusCode.ABORTED
         await told_of_another_bob(alice)
         await alice.send_offer("v=0")
-        assert await anext(phone) == dyad.Offer("v=0", ALICE)
+        assert await hear(phone) == dyad.Offer("v=0", ALICE)
 
 
 async def test_a_room_id_in_upper_case_is_answered_in_lower_case() -> None:
@@ -81,5 +82,5 @@ async def test_a_room_id_in_upper_case_is_answered_in_lower_case() -> None:
         joined = await bob.join(room.room_id.upper())
         assert joined.room_id == room.room_id
         await bob.send_offer("v=0")
-        assert await anext(alice) == dyad.PeerJoined(BOB)
-        assert await anext(alice) == dyad.Offer("v=0", BOB)
+        assert await hear(alice) == dyad.PeerJoined(BOB)
+        assert await hear(alice) == dyad.Offer("v=0", BOB)

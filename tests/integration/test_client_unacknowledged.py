@@ -7,9 +7,10 @@ import dyad
 import pytest
 from dyad.v1 import signaling_pb2 as pb
 
-from tests.conftest import serving
+from tests.conftest import serving, token
 from tests.integration.clients import ALICE, BOB, connect
 from tests.support.proxy import Proxy
+from tests.support.python_client import UNBOUND, hear
 from tests.support.scripted import Context, scripted
 
 
@@ -23,7 +24,7 @@ async def test_sending_waits_while_too_much_is_unacknowledged() -> None:
     ):
         room = await alice.create()
         await bob.join(room.room_id, resumable=False)
-        assert await anext(alice) == dyad.PeerJoined(BOB)
+        assert await hear(alice) == dyad.PeerJoined(BOB)
         proxy.stall()
         sending = asyncio.create_task(_send_candidates(alice, 300))
         _, waiting = await asyncio.wait({sending}, timeout=0.5)
@@ -59,7 +60,7 @@ async def test_a_client_that_does_not_iterate_learns_of_the_end_by_sending() -> 
     async with (
         serving(max_frames_per_second=100_000, max_bytes_per_second=10_000_000) as server,
         Proxy(server.port) as proxy,
-        connect(proxy.port, ALICE) as alice,
+        dyad.connect(f"127.0.0.1:{proxy.port}", token(), plaintext=True, limits=UNBOUND) as alice,
         asyncio.timeout(20),
     ):
         await alice.create(resumable=False)
@@ -83,7 +84,7 @@ async def test_received_frames_are_acknowledged() -> None:
     async with scripted(script) as port, connect(port, ALICE) as alice, asyncio.timeout(10):
         await alice.create()
         for _ in range(100):
-            await anext(alice)
+            await hear(alice)
         await alice.send_offer("any")
         while await acks.get() != 101:
             pass
@@ -104,9 +105,9 @@ async def test_a_gap_in_the_numbers_ends_the_connection() -> None:
 
     async with scripted(script) as port, connect(port, ALICE) as alice, asyncio.timeout(10):
         await alice.create()
-        assert isinstance(await anext(alice), dyad.PeerJoined)
+        assert isinstance(await hear(alice), dyad.PeerJoined)
         with pytest.raises(dyad.TakenOver):
-            await anext(alice)
+            await hear(alice)
         await over.wait()
 
 
@@ -129,7 +130,7 @@ async def _send_candidates(connection: dyad.Connection, count: int) -> None:
 async def _hear_candidates(connection: dyad.Connection, count: int) -> list[str]:
     heard: list[str] = []
     while len(heard) < count:
-        event = await anext(connection)
+        event = await hear(connection)
         if isinstance(event, dyad.Candidate):
             heard.append(event.candidate)
     return heard

@@ -15,6 +15,7 @@ from dyad_server.server import Server
 from tests.conftest import HOUR, serving, token
 from tests.support.ends import End, ListenEnd, SignalEnd, end_of, join, offer
 from tests.support.issuer import es256, issuing
+from tests.support.python_client import hear
 from tests.support.redis import settled_redis
 from tests.support.seats import meet, resumable
 from tests.support.until import PATIENCE
@@ -178,23 +179,23 @@ async def test_the_python_client_resumes_with_a_fresh_token_without_loss(
     async with two_servers(engine, **ENDS_AT_EXPIRY) as servers:
         targets = [f"127.0.0.1:{server.port}" for server in servers]
         async with (
-            dyad.connect(targets[0], fresh) as alice,
-            dyad.connect(targets[1], token("bob", ttl=9 * HOUR)) as bob,
+            dyad.connect(targets[0], fresh, plaintext=True) as alice,
+            dyad.connect(targets[1], token("bob", ttl=9 * HOUR), plaintext=True) as bob,
             asyncio.timeout(4 * PATIENCE),
         ):
             room = await alice.create()
             await bob.join(room.room_id)
-            assert isinstance(await anext(alice), dyad.PeerJoined)
+            assert isinstance(await hear(alice), dyad.PeerJoined)
             for n in range(3):
                 pass_time()
-                assert isinstance(await anext(alice), dyad.Reconnecting)
+                assert isinstance(await hear(alice), dyad.Reconnecting)
                 await alice.send_candidate(dyad.Candidate(f"alice {n}"))
                 await bob.send_candidate(dyad.Candidate(f"bob {n}"))
-                back = await anext(alice)
+                back = await hear(alice)
                 assert isinstance(back, dyad.Reconnected)
                 assert back.resumed
                 for one, text in ((alice, f"bob {n}"), (bob, f"alice {n}")):
-                    heard = await anext(one)
+                    heard = await hear(one)
                     assert isinstance(heard, dyad.Candidate)
                     assert heard.candidate == text
             assert asked == 4

@@ -13,6 +13,7 @@ from tests.conftest import SECRET, token
 from tests.support.clock import within
 from tests.support.process import Served, dyad_serve
 from tests.support.proxy import Proxy
+from tests.support.python_client import hear
 
 BOB = dyad.Participant("bob")
 
@@ -27,12 +28,14 @@ async def pair(
 ) -> AsyncIterator[tuple[dyad.Connection, dyad.Connection]]:
     """Alice and Bob in a room; the one in their tokens, if there is one."""
     async with (
-        dyad.connect(f"127.0.0.1:{port}", token("alice", room=room)) as alice,
-        dyad.connect(f"127.0.0.1:{bobs_port or port}", token("bob", room=room)) as bob,
+        dyad.connect(f"127.0.0.1:{port}", token("alice", room=room), plaintext=True) as alice,
+        dyad.connect(
+            f"127.0.0.1:{bobs_port or port}", token("bob", room=room), plaintext=True
+        ) as bob,
     ):
         created = await alice.create(resumable=resumable)
         await bob.join(created.room_id, resumable=resumable)
-        assert await anext(alice) == dyad.PeerJoined(BOB)
+        assert await hear(alice) == dyad.PeerJoined(BOB)
         yield alice, bob
 
 
@@ -57,7 +60,7 @@ async def test_both_ends_are_told_of_a_server_that_is_gone(
         async with within(promised):
             for connection in both:
                 with pytest.raises(dyad.Unavailable):
-                    await anext(connection)
+                    await hear(connection)
 
 
 async def test_a_server_that_died_has_lost_its_rooms_and_both_ends_are_told() -> None:
@@ -68,9 +71,9 @@ async def test_a_server_that_died_has_lost_its_rooms_and_both_ends_are_told() ->
         asyncio.timeout(30),
     ):
         for connection in both:
-            assert await anext(connection) == dyad.Reconnecting()
+            assert await hear(connection) == dyad.Reconnecting()
             with pytest.raises(dyad.TakenOver, match="ROOM_NOT_FOUND"):
-                await anext(connection)
+                await hear(connection)
 
 
 async def test_a_room_named_in_the_tokens_is_created_again_after_the_server_died() -> None:
@@ -82,15 +85,15 @@ async def test_a_room_named_in_the_tokens_is_created_again_after_the_server_died
         asyncio.timeout(30),
     ):
         for connection in (alice, bob):
-            assert await anext(connection) == dyad.Reconnecting()
-            back = await anext(connection)
+            assert await hear(connection) == dyad.Reconnecting()
+            back = await hear(connection)
             assert isinstance(back, dyad.Reconnected)
             assert not back.resumed, "frames under way may be lost, and the client says so"
             assert back.room.room_id == room
         await alice.send_offer("again")
-        event = await anext(bob)
+        event = await hear(bob)
         while not isinstance(event, dyad.Offer):
-            event = await anext(bob)
+            event = await hear(bob)
         assert event.sdp == "again"
 
 
@@ -104,5 +107,5 @@ async def test_the_time_to_notice_silence_and_the_grace_time_add_up() -> None:
         began = clock()
         await alice.send_offer("to a peer that is gone")
         async with within(12):
-            assert await anext(alice) == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
+            assert await hear(alice) == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
         assert clock() - began > 2

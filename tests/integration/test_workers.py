@@ -55,9 +55,9 @@ async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_repl
         assert len(workers) == 2
         for _ in range(10):
             # The kernel picks a worker for each connection.
-            async with dyad.connect(target, token("alice")) as alice:
+            async with dyad.connect(target, token("alice"), plaintext=True) as alice:
                 room = await alice.create(resumable=False)
-                async with dyad.connect(target, token("bob")) as bob:
+                async with dyad.connect(target, token("bob"), plaintext=True) as bob:
                     await bob.join(room.room_id, resumable=False)
                     await bob.send_offer("hello")
                     heard = [await anext(aiter(alice)) for _ in range(2)]

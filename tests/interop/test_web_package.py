@@ -22,6 +22,7 @@ from tests.interop.pasting import PASTE, pasted, quick_start
 from tests.support.needs import NODE_PACKAGES, PAGE, ROOT, needs
 from tests.support.ports import free_port
 from tests.support.process import command, dyad_serve
+from tests.support.python_client import hear
 
 WEB = ROOT / "clients" / "web"
 NPM = Path(sys.executable).parent / "npm"
@@ -181,15 +182,15 @@ async def test_a_script_tag_is_enough(app: App, browser: str, tmp_path: Path) ->
         await running.enter_async_context(envoy.running(text, port))
         (app.folder / "script.html").write_text(page.replace("8080", str(port)))
         bob = await running.enter_async_context(
-            dyad.connect(f"127.0.0.1:{server.port}", token("bob", room=ROOM))
+            dyad.connect(f"127.0.0.1:{server.port}", token("bob", room=ROOM), plaintext=True)
         )
         await bob.create()
         url = f"http://localhost:{origin}/script.html#{token('alice', room=ROOM)}"
         profile = BROWSERS[browser][-1] + str(tmp_path)
         await running.enter_async_context(command(browser, *BROWSERS[browser][:-1], profile, url))
         async with asyncio.timeout(MEDIA_MS / 1000):
-            assert isinstance(await anext(bob), dyad.PeerJoined)
+            assert isinstance(await hear(bob), dyad.PeerJoined)
             await bob.send_offer("my SDP, too")
-            answer = await anext(bob)
+            answer = await hear(bob)
         assert isinstance(answer, dyad.Answer)
         assert answer.sdp == "my SDP"

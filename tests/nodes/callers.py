@@ -14,6 +14,7 @@ from tests.nodes.fleet import Balancer, Fleet, Node
 from tests.support.clock import within
 from tests.support.ends import SignalEnd, channel, join
 from tests.support.process import Served
+from tests.support.python_client import UNBOUND
 
 TOLD_SECONDS = 10.0
 AHEAD = 50
@@ -109,7 +110,9 @@ async def pair(
         for name, nodes in (("alice", first), ("bob", second)):
             way = await stack.enter_async_context(Balancer(nodes, random.Random(name)))
             proof = token(name, ttl=TOKEN_SECONDS)
-            connection = dyad.connect(f"127.0.0.1:{way.port}", proof)
+            connection = dyad.connect(
+                f"127.0.0.1:{way.port}", proof, plaintext=True, limits=UNBOUND
+            )
             callers.append(Caller(await stack.enter_async_context(connection), way))
         alice, bob = callers
         room = await alice.connection.create()

@@ -20,6 +20,7 @@ from tests.nodes.fleet import Balancer, Fleet, Node, fleet
 from tests.nodes.schedule import NETWORK, PROCESS, REDIS, Fault, Kind, Weather, schedule
 from tests.nodes.talker import Talker
 from tests.support.proxy import Proxy, Way
+from tests.support.python_client import UNBOUND
 
 # Longer than any recovery: a lease, a grace time and an attempt without an answer.
 _END_SECONDS = 90.0
@@ -113,7 +114,12 @@ class Storm:
             with contextlib.suppress(dyad.DyadError, TimeoutError):
                 async with (
                     asyncio.timeout(_VISIT_SECONDS),
-                    dyad.connect(f"127.0.0.1:{way.port}", token("eve", room=room)) as connection,
+                    dyad.connect(
+                        f"127.0.0.1:{way.port}",
+                        token("eve", room=room),
+                        plaintext=True,
+                        limits=UNBOUND,
+                    ) as connection,
                 ):
                     await connection.create(resumable=False)
                     self.outcome.visits += 1

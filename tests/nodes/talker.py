@@ -12,6 +12,7 @@ from tests.checker.frames import Label, Said
 from tests.checker.ledger import AHEAD, Finding, Ledger, compare
 from tests.conftest import token
 from tests.nodes.fleet import Balancer
+from tests.support.python_client import UNBOUND
 
 _TOKEN_SECONDS = 6 * 3600
 # After so many frames received, it sends one more to tell its partner how many.
@@ -73,7 +74,9 @@ class Talker:
         proof = token(self._me.sender, room=self._me.room, ttl=_TOKEN_SECONDS)
         while not both_done.is_set():
             try:
-                async with dyad.connect(f"127.0.0.1:{self._way.port}", proof) as connection:
+                async with dyad.connect(
+                    f"127.0.0.1:{self._way.port}", proof, plaintext=True, limits=UNBOUND
+                ) as connection:
                     room = await connection.create()
                     self._tell(f"{self._me.sender} {room}")
                     self._meet(room.peer)

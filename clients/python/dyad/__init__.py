@@ -14,6 +14,7 @@ from dyad.errors import (
     Refused,
     TakenOver,
     TimedOut,
+    TooLarge,
     Unauthenticated,
     Unavailable,
 )
@@ -30,6 +31,8 @@ from dyad.events import (
     Reconnecting,
     Room,
 )
+from dyad.limits import Limits
+from dyad.state import Phase, State
 from dyad.tokens import Token
 
 __all__ = [
@@ -41,19 +44,23 @@ __all__ = [
     "Ended",
     "Event",
     "Forbidden",
+    "Limits",
     "Offer",
     "Overloaded",
     "Participant",
     "PeerJoined",
     "PeerLeft",
+    "Phase",
     "Reconnected",
     "Reconnecting",
     "Refusal",
     "Refused",
     "Room",
+    "State",
     "TakenOver",
     "TimedOut",
     "Token",
+    "TooLarge",
     "Unauthenticated",
     "Unavailable",
     "connect",

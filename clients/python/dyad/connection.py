@@ -1,59 +1,83 @@
 """A participant's connection to the server: enter a room, negotiate, hang up."""
 
 import asyncio
-from collections import deque
+import logging
+import re
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from types import TracebackType
-from typing import Final, NoReturn, Self
+from typing import Final, Self
 
 import grpc
 
 from dyad import tokens, wire
 from dyad.errors import Ended, Refusal, Refused
-from dyad.events import Candidate, Event, Reconnected, Reconnecting, Room
-from dyad.link import Link
+from dyad.events import Candidate, Event, Room
+from dyad.limits import Limits, Pace
+from dyad.state import Phase, State, Watched
+from dyad.stay import Events, Stay
 from dyad.stream import open_stream
 from dyad.tokens import Token
 from dyad.v1 import signaling_pb2 as pb
 
-# Reading from the stream pauses while this many events wait for the app.
-_INBOX_EVENTS: Final = 1024
-# How long leaving `async with` waits until the last frames are written.
-_CLOSE_SECONDS: Final = 1.0
+# How long `close` waits until the server has acknowledged the hang-up.
+_CLOSE_SECONDS: Final = 5.0
+# How long `detach` waits until the last frames are written.
+_DETACH_SECONDS: Final = 1.0
 _GIVE_UP_SECONDS: Final = 60.0
+_UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+_LOG: Final = logging.getLogger("dyad")
+_LOG.addHandler(logging.NullHandler())
 
 
 def connect(
     target: str,
     token: Token,
     *,
+    plaintext: bool = False,
     credentials: grpc.ChannelCredentials | None = None,
+    limits: Limits | None = None,
     give_up_after: float = _GIVE_UP_SECONDS,
 ) -> "Connection":
-    """Return a connection to the server. Open it with `async with`.
+    """Return a connection to the server.
+
+    This does no network work: `create` and `join` do. Use `async with`, so that the
+    connection hangs up at the end.
 
     Args:
         target: the server, as gRPC names it: `host:port`.
         token: the app's JWT, or a function (it may be async) that returns one.
             The client calls it before each attempt to connect.
-        credentials: for TLS, such as `grpc.ssl_channel_credentials()`. None means
-            plain text.
+        plaintext: do without TLS, for a server on the same machine.
+        credentials: for TLS with a private certificate authority or a client
+            certificate, such as `grpc.ssl_channel_credentials(root_certificates=…)`.
+        limits: the limits of the server, if it has others than by default.
         give_up_after: for how many seconds to try to reconnect after a loss.
+
+    Raises:
+        TypeError: the token is neither text nor a function.
+        ValueError: the token is empty, or there are credentials for plain text.
     """
-    return Connection(target, token, credentials, give_up_after)
+    tokens.check(token)
+    if plaintext and credentials is not None:
+        raise ValueError("Plain text has no credentials: give either `plaintext` or `credentials`.")
+    if not plaintext and credentials is None:
+        credentials = grpc.ssl_channel_credentials()
+    return Connection(target, token, credentials, limits or Limits(), give_up_after)
 
 
 class Connection:
     """A connection to the server, as returned by `connect`.
 
-    Iterating over it yields the events of the call. The iteration stops after
-    `leave`, and raises `Ended` if the connection ends in any other way. If the
-    network connection breaks and the seat is resumable, the client reconnects by
-    itself. `Reconnecting` and `Reconnected` report that.
+    It is in one room at a time. Iterating over it yields the events of that room. The
+    iteration stops after `leave` and `close`, and raises `Ended` if the call ends in any
+    other way. After the next `create` or `join`, iterate again.
 
-    To the peer, leaving the `async with` block without `leave` looks like a lost
-    connection: a resumable seat stays reserved for the server's grace time, and
-    the peer is told only after that.
+    If the network connection breaks and the seat is resumable, the client reconnects by
+    itself. `Reconnecting` and `Reconnected` report that, and so does `state`.
+
+    The end of the `async with` block hangs up, as `close` does.
     """
 
     def __init__(
@@ -61,30 +85,26 @@ class Connection:
         target: str,
         token: Token,
         credentials: grpc.ChannelCredentials | None,
+        limits: Limits,
         give_up_after: float,
     ) -> None:
-        self._token = token
-        self._link = Link(
+        self._new_stay = partial(
+            Stay,
             partial(open_stream, target, credentials),
             token,
-            give_up_after,
-            receive=self._receive,
-            lost=self._lost,
-            back=self._back,
-            gone=self._gone,
+            give_up_after=give_up_after,
+            frame_bytes=limits.frame_bytes,
+            changed=self._changed,
         )
-        self._left = False
-        self._closing = False
-        self._end: Ended | None = None
-        # The frames that wait for an answer, by number.
-        self._asked: dict[int, tuple[pb.Frame, asyncio.Future[pb.Frame]]] = {}
-        self._inbox: deque[Event] = deque()
-        self._news = asyncio.Event()  # Wakes the iteration.
+        self._limits = limits
+        self._pace: Pace | None = None
+        self._closed = False
+        self._watched = Watched()
+        self._stay: Stay | None = None
+        self._stays: set[Stay] = set()  # Those that are not over.
+        self._began = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        token = await tokens.current(self._token)
-        self._running = asyncio.create_task(self._link.run(token), name="dyad-link")
-        self._running.add_done_callback(self._over)
         return self
 
     async def __aexit__(
@@ -93,62 +113,93 @@ class Connection:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._closing = True
-        try:
-            if kind is None and self._link.connected:
-                self._link.close()
-                await asyncio.wait({self._running}, timeout=_CLOSE_SECONDS)
-        finally:
-            self._running.cancel()
-            await asyncio.wait({self._running})
+        await self.close()
+
+    @property
+    def state(self) -> State:
+        """What the connection is doing now."""
+        return self._watched.state
+
+    def states(self) -> AsyncIterator[State]:
+        """Iterate over the states: the current one, then each new one, until `close`.
+
+        A state that is already over when the app looks is skipped.
+        """
+        return self._watched.states()
 
     async def create(self, *, resumable: bool = True) -> Room:
-        """Create a room and enter it.
+        """Connect, create a room, and enter it.
+
+        If this is cancelled, the client leaves the room again.
 
         Args:
             resumable: keep the seat reserved if the connection breaks, and resume it.
 
         Raises:
-            Refused: the server refused it.
-            Ended: the connection ended first.
+            Refused: the server refused it, or this connection is in a room already.
+            Ended: the connection failed.
         """
         return await self._enter("", resumable=resumable)
 
     async def join(self, room_id: str, *, resumable: bool = True) -> Room:
-        """Enter an existing room.
+        """Connect, and enter an existing room.
+
+        If this is cancelled, the client leaves the room again.
 
         Args:
             room_id: the room's UUID.
             resumable: keep the seat reserved if the connection breaks, and resume it.
 
         Raises:
-            Refused: the room does not exist or is full.
-            Ended: the connection ended first.
+            Refused: the room does not exist or is full, `room_id` is no UUID, or this
+                connection is in a room already.
+            Ended: the connection failed.
         """
+        if not (isinstance(room_id, str) and _UUID.fullmatch(room_id)):
+            raise Refused(Refusal.INVALID_FRAME, "A room id is a UUID. `create` makes a room.")
         return await self._enter(room_id, resumable=resumable)
 
     async def leave(self) -> None:
         """Hang up. Returns when the server has acknowledged that, or has released the seat.
 
-        The connection may then enter another room.
+        Events that have not been read are dropped. The connection may then enter another
+        room. Without a room this does nothing.
 
         Raises:
-            Refused: this connection is in no room.
-            Ended: the connection ended first.
+            Ended: the connection failed first.
         """
-        frame = pb.Frame(room_id=self._room(), leave_room=pb.LeaveRoom())
-        self._link.leaving = True
-        try:
-            await self._ask(frame)
-        finally:
-            self._link.leaving = False
+        stay = self._stay
+        if stay is None or stay.over:
+            return
+        stay.hang_up()
+        await stay.ended()
+        if stay.end is not None:
+            raise stay.end
+
+    async def close(self) -> None:
+        """Hang up, and end the connection. Closing it again does nothing.
+
+        Returns when the server has acknowledged the hang-up, and after 5 seconds at the
+        latest. While disconnected, the client reconnects to deliver the hang-up.
+        """
+        await self._shut(Stay.hang_up, _CLOSE_SECONDS)
+
+    async def detach(self) -> None:
+        """End the connection without hanging up.
+
+        The server reserves a resumable seat for its grace time (15 s), and only then tells
+        the peer that this user is disconnected. This is for an app that is about to be
+        restarted, and then joins the room again.
+        """
+        await self._shut(Stay.let_go, _DETACH_SECONDS)
 
     async def send_offer(self, sdp: str) -> None:
         """Send the peer an SDP offer.
 
         Raises:
+            TooLarge: the server would not accept it.
             Refused: not in a room. A refusal by the server arrives as an event.
-            Ended: the connection is over.
+            Ended: the call is over.
         """
         await self._send(pb.Frame(offer=pb.SessionDescription(sdp=sdp)))
 
@@ -156,8 +207,9 @@ class Connection:
         """Send the peer an SDP answer.
 
         Raises:
+            TooLarge: the server would not accept it.
             Refused: not in a room. A refusal by the server arrives as an event.
-            Ended: the connection is over.
+            Ended: the call is over.
         """
         await self._send(pb.Frame(answer=pb.SessionDescription(sdp=sdp)))
 
@@ -165,133 +217,70 @@ class Connection:
         """Send the peer an ICE candidate. An empty candidate marks their end.
 
         Raises:
+            TooLarge: the server would not accept it.
             Refused: not in a room. A refusal by the server arrives as an event.
-            Ended: the connection is over.
+            Ended: the call is over.
         """
         await self._send(pb.Frame(ice_candidate=wire.ice_candidate(candidate)))
 
-    def __aiter__(self) -> Self:
-        return self
+    def network_changed(self) -> None:
+        """Reconnect at once, because the device has another network now.
 
-    async def __anext__(self) -> Event:
-        while not self._inbox:
-            if self._left or (self._end is not None and self._closing):
-                raise StopAsyncIteration
-            if self._end is not None:
-                raise self._end
-            self._news.clear()
-            await self._news.wait()
-        event = self._inbox.popleft()
-        self._note_inbox()
-        return event
+        Otherwise the client notices that the old connection is dead after up to 8 seconds.
+        """
+        if self._stay is not None:
+            self._stay.change_network()
 
-    def _room(self) -> str:
-        if self._end is not None:
-            raise self._end
-        if not self._link.session.room_id:
-            raise Refused(Refusal.NOT_IN_ROOM, "This connection is in no room.")
-        return self._link.session.room_id
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return Events(self._stay, self._first_stay)
 
     async def _enter(self, room_id: str, *, resumable: bool) -> Room:
-        join_room = pb.JoinRoom(resumable=resumable)
-        return wire.room(await self._ask(pb.Frame(room_id=room_id, join_room=join_room)))
-
-    async def _ask(self, frame: pb.Frame) -> pb.Frame:
-        """Send a frame and await the server's answer to it."""
-        if self._end is not None:
-            raise self._end
-        self._link.put(frame)
-        reply: asyncio.Future[pb.Frame] = asyncio.get_running_loop().create_future()
-        self._asked[frame.seq] = frame, reply
-        self._note_inbox()
-        try:
-            answer = await reply
-        finally:
-            _, latest = self._asked.get(frame.seq, (None, None))
-            if latest is reply:
-                del self._asked[frame.seq]
-            self._note_inbox()
-        if answer.HasField("error"):
-            raise wire.refused(answer)
-        return answer
+        self._check_open()
+        if self._stay is not None and not (self._stay.over or self._stay.leaving):
+            raise Refused(
+                Refusal.INVALID_FRAME, "This connection is in a room already: leave it first."
+            )
+        if self._pace is None:
+            # The server counts for each user, whatever room it is in.
+            self._pace = Pace(self._limits, asyncio.get_running_loop().time())
+        self._stay = self._new_stay(pace=self._pace)
+        self._stays.add(self._stay)
+        self._began.set()
+        return await self._stay.enter(room_id, resumable=resumable)
 
     async def _send(self, frame: pb.Frame) -> None:
-        """Send a frame to the peer. Waits only while too much is unacknowledged."""
-        frame.room_id = self._room()
-        self._link.put(frame)
-        while self._end is None and self._link.session.full:
-            self._link.may_put.clear()
-            await self._link.may_put.wait()
-        if self._end is not None:
-            raise self._end
+        self._check_open()
+        if self._stay is None:
+            raise Refused(Refusal.NOT_IN_ROOM, "This connection is in no room.")
+        await self._stay.send(frame)
 
-    def _tell(self, event: Event) -> None:
-        self._inbox.append(event)
-        self._news.set()
-        self._note_inbox()
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Ended(grpc.StatusCode.CANCELLED, "The connection is closed.")
 
-    def _note_inbox(self) -> None:
-        """Pause or continue reading. Never pause while a method waits for an answer."""
-        if len(self._inbox) < _INBOX_EVENTS or self._asked:
-            self._link.may_read.set()
-        else:
-            self._link.may_read.clear()
+    async def _shut(self, end: Callable[[Stay], None], seconds: float) -> None:
+        self._closed = True
+        self._began.set()
+        for stay in tuple(self._stays):
+            end(stay)
+        going = [asyncio.ensure_future(stay.ended()) for stay in self._stays]
+        try:
+            if going:
+                await asyncio.wait(going, timeout=seconds)
+        finally:
+            for stay in tuple(self._stays):
+                _LOG.warning("closed before the server knew")
+                stay.cancel()
+            await asyncio.gather(*going)
+            self._watched.set(State(Phase.ENDED), last=True)
 
-    def _receive(self, frame: pb.Frame) -> None:
-        if frame.reply_to:
-            # The answer counts even if the method no longer waits.
-            if not frame.HasField("error"):
-                self._left = frame.HasField("leave_room")
-                self._news.set()
-            _, reply = self._asked.get(frame.reply_to, (None, None))
-            if reply is not None and not reply.done():
-                reply.set_result(frame)
-                return
-            if not frame.HasField("error"):
-                return
-        event = wire.event(frame)
-        if event is not None:
-            self._tell(event)
+    async def _first_stay(self) -> Stay | None:
+        await self._began.wait()
+        return self._stay
 
-    def _lost(self) -> None:
-        self._tell(Reconnecting())
-
-    def _back(self, frame: pb.Frame) -> None:
-        resumed = frame.join_room.resumed
-        if not resumed:
-            # The new session does not know the frames that wait for an answer: send them again.
-            asked, self._asked = self._asked, {}
-            for again, reply in asked.values():
-                self._link.put(again)
-                self._asked[again.seq] = again, reply
-        self._tell(Reconnected(wire.room(frame), resumed))
-
-    def _gone(self, end: Ended) -> None:
-        """Let a pending `leave` succeed, because the seat is gone."""
-        self._left = True
-        asked, self._asked = self._asked, {}
-        for frame, reply in asked.values():
-            if reply.done():
-                continue
-            if frame.HasField("leave_room"):
-                reply.set_result(frame)
-            else:
-                reply.set_exception(end)
-        self._news.set()
-        self._link.may_put.set()
-
-    def _over(self, running: asyncio.Task[NoReturn]) -> None:
-        """Report the end to every method that waits."""
-        failure = None if running.cancelled() else running.exception()
-        if failure is not None and not isinstance(failure, Ended):
-            self._end = Ended(grpc.StatusCode.INTERNAL, "The client failed.")
-            self._end.__cause__ = failure
-        elif failure is None or self._closing:
-            self._end = Ended(grpc.StatusCode.CANCELLED, "The connection is closed.")
-        else:
-            self._end = failure
-        for _, reply in self._asked.values():
-            if not reply.done():
-                reply.set_exception(self._end)
-        self._news.set()
-        self._link.may_put.set()
+    def _changed(self, stay: Stay, state: State) -> None:
+        if stay.over:
+            self._stays.discard(stay)
+        # A room may still be being left while the app enters another one.
+        if stay is self._stay and not (self._closed and stay.over):
+            self._watched.set(state)

@@ -1,7 +1,7 @@
 """All errors of this package.
 
-`Refused` means that the server refused one frame: the call continues. `Ended` means
-that the connection is over. Its class says whether to connect again.
+`Refused` and `TooLarge` are about one frame: the call continues. `Ended` means that the
+call is over. Its class says whether to call again.
 """
 
 import enum
@@ -31,38 +31,65 @@ class Refusal(enum.IntEnum):
 
 
 class Refused(DyadError):  # noqa: N818 - it names what happened to the frame
-    """The server refused a frame, which had no effect. The call continues.
+    """The server, or the client itself, refused a frame. The call continues.
 
-    `create`, `join` and `leave` raise it. For `send_offer`, `send_answer` and
-    `send_candidate`, which wait for no answer, it is an event.
+    `create` and `join` raise it. For `send_offer`, `send_answer` and `send_candidate`,
+    which wait for no answer, it is an event.
 
     Attributes:
         code: for the program.
         message: for the person who reads the log.
+        room_id: the room in which it happened, or empty.
     """
 
-    __match_args__ = ("code", "message")
+    __match_args__ = ("code", "message", "room_id")
 
-    def __init__(self, code: Refusal, message: str) -> None:
-        super().__init__(code, message)
+    def __init__(self, code: Refusal, message: str, room_id: str = "") -> None:
+        super().__init__(code, message, room_id)
         self.code = code
         self.message = message
+        self.room_id = room_id
 
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}"
 
 
-class Ended(DyadError):  # noqa: N818 - it names what happened to the connection
-    """The connection is over.
+class TooLarge(DyadError):  # noqa: N818 - it names what is wrong with the frame
+    """A frame is larger than the server accepts, and was not sent. The call continues.
+
+    Sending it again does not help.
+
+    Attributes:
+        size: the bytes of the frame.
+        most: the most bytes that the server accepts.
+    """
+
+    __match_args__ = ("size", "most")
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(size, most)
+        self.size = size
+        self.most = most
+
+    def __str__(self) -> str:
+        return (
+            f"The frame has {self.size} bytes, and the server accepts {self.most}. "
+            "It was not sent, and sending it again does not help."
+        )
+
+
+class Ended(DyadError):  # noqa: N818 - it names what happened to the call
+    """The call is over, or could not begin.
 
     Attributes:
         code: the gRPC status it ended with.
         message: for the person who reads the log.
-        should_retry: whether to connect again, with nothing else changed.
+        should_retry: whether to call again, with nothing else changed.
         retry_after: how many seconds the server asks to wait before that, or None.
             Add some jitter.
         final: whether the server said not to reconnect, because the same user
             has the seat on another connection.
+        foreign: whether the status comes from a proxy, or from gRPC itself, and not from Dyad.
     """
 
     should_retry: ClassVar[bool] = False
@@ -74,19 +101,21 @@ class Ended(DyadError):  # noqa: N818 - it names what happened to the connection
         retry_after: float | None = None,
         *,
         final: bool = False,
+        foreign: bool = False,
     ) -> None:
         super().__init__(code, message, retry_after)
         self.code = code
         self.message = message
         self.retry_after = retry_after
         self.final = final
+        self.foreign = foreign
 
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}"
 
 
 class Unauthenticated(Ended):
-    """The token is missing or not valid. Connect again with a new one."""
+    """The token is missing or not valid. Call again with a new one."""
 
 
 class Forbidden(Ended):
@@ -94,9 +123,10 @@ class Forbidden(Ended):
 
 
 class Overloaded(Ended):
-    """The client exceeded a limit. Connect again, and send less.
+    """The user exceeded a limit. Call again, and send less.
 
-    It sent a frame that is too large or too many frames, or left events unread.
+    The server has other limits than `connect` was told, or the user has too many
+    connections, or the app left events unread.
     """
 
     should_retry = True
@@ -115,7 +145,7 @@ class TakenOver(Ended):
 
 
 class Unavailable(Ended):
-    """The server is stopping or out of reach. Connect again after `retry_after`."""
+    """The server is stopping or out of reach. Call again after `retry_after`."""
 
     should_retry = True
 
@@ -134,7 +164,13 @@ _KINDS: Final[dict[grpc.StatusCode, type[Ended]]] = {
 }
 
 
-def ended(code: grpc.StatusCode, message: str, retry_after_ms: str | None = None) -> Ended:
+def ended(
+    code: grpc.StatusCode,
+    message: str,
+    retry_after_ms: str | None = None,
+    *,
+    foreign: bool = False,
+) -> Ended:
     """Return the error for a gRPC status.
 
     Args:
@@ -142,12 +178,21 @@ def ended(code: grpc.StatusCode, message: str, retry_after_ms: str | None = None
         message: its details.
         retry_after_ms: the trailer of that name, if there was one; a negative
             value says not to reconnect.
+        foreign: see `Ended`.
     """
     try:
         retry_after = None if retry_after_ms is None else int(retry_after_ms) / 1000
     except ValueError:
         retry_after = None
     kind = _KINDS.get(code, Ended)
-    if retry_after is not None and retry_after < 0:
-        return kind(code, message, final=True)
-    return kind(code, message, retry_after)
+    final = retry_after is not None and retry_after < 0
+    return kind(code, message, None if final else retry_after, final=final, foreign=foreign)
+
+
+def as_cut(end: Ended) -> Ended:
+    """Return how a call with a seat ended: what Dyad did not say is a broken connection."""
+    if not end.foreign or isinstance(end, Unavailable):
+        return end
+    cut = Unavailable(end.code, end.message, foreign=True)
+    cut.__cause__ = end
+    return cut

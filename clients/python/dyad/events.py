@@ -1,4 +1,7 @@
-"""What happens in a call, as plain values. Their `repr` has no personal data: it gets logged."""
+"""What happens in a call, as plain values. Each event has the `room_id` of its room.
+
+Their `repr` has no e-mail address, no SDP and no candidate, because it gets logged.
+"""
 
 import enum
 from dataclasses import dataclass, field
@@ -56,6 +59,7 @@ class PeerJoined:
     """The peer joined the room."""
 
     participant: Participant
+    room_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class PeerLeft:
 
     participant: Participant
     reason: Departure
+    room_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Offer:
 
     sdp: str = field(repr=False)
     sender: Participant
+    room_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class Answer:
 
     sdp: str = field(repr=False)
     sender: Participant
+    room_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +101,22 @@ class Candidate:
         sdp_m_line_index: the index of that media description, from 0.
         username_fragment: the ICE username fragment of its generation.
         sender: the participant who sent it. Sending ignores it.
+        room_id: its room. Sending ignores it.
     """
 
     candidate: str = field(repr=False)
     sdp_mid: str | None = None
     sdp_m_line_index: int | None = None
-    username_fragment: str | None = None
+    username_fragment: str | None = field(default=None, repr=False)
     sender: Participant | None = None
+    room_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconnecting:
     """The connection broke and the client is reconnecting. Frames sent meanwhile wait."""
+
+    room_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,11 @@ class Reconnected:
 
     room: Room
     resumed: bool
+
+    @property
+    def room_id(self) -> str:
+        """The room's id."""
+        return self.room.room_id
 
 
 Event = PeerJoined | PeerLeft | Offer | Answer | Candidate | Refused | Reconnecting | Reconnected

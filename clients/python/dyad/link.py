@@ -1,13 +1,15 @@
 """Carries a session with the server over one stream after another."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, NoReturn
+import contextlib
+import logging
+from typing import Final, Protocol
 
 import grpc
 
 from dyad import tokens, wire
-from dyad.errors import Ended, ended
+from dyad.errors import Ended, as_cut, ended
+from dyad.limits import Pace
 from dyad.reconnect import How, ReconnectPolicy, Try
 from dyad.session import Session
 from dyad.stream import Dial, Stream
@@ -22,6 +24,24 @@ _SILENCE_SECONDS: Final = 25.0
 # How often to send something while the server's heartbeats wait unread.
 _UNREAD_SECONDS: Final = 10.0
 
+_LOG: Final = logging.getLogger("dyad")
+
+
+class Owner(Protocol):
+    """Acts on what a link reports."""
+
+    def receive(self, frame: pb.Frame) -> None:
+        """Act on a frame."""
+
+    def lost(self, end: Ended) -> None:
+        """Note that the connection is lost, and that the link tries to reconnect."""
+
+    def trying(self, attempt: int, end: Ended) -> None:
+        """Note that an attempt to reconnect follows. `end` is why the last one failed."""
+
+    def back(self, frame: pb.Frame) -> None:
+        """Note that the link has reconnected; `frame` is the server's `join_room`."""
+
 
 class Link:
     """Carries a session, and reconnects it if possible.
@@ -29,21 +49,14 @@ class Link:
     Attributes:
         session: the current session. It is a new one if the seat could not be resumed.
         connected: whether the session has a stream, as far as is known.
-        leaving: whether the app waits for its `leave`.
+        known: whether the server may know of the session.
+        leaving: whether the app hangs up.
         may_read: cleared by the owner while too many events wait for the app.
         may_put: cleared by the owner while it waits until `session` is not full.
     """
 
     def __init__(
-        self,
-        dial: Dial,
-        token: Token,
-        give_up_after: float,
-        *,
-        receive: Callable[[pb.Frame], None],
-        lost: Callable[[], None],
-        back: Callable[[pb.Frame], None],
-        gone: Callable[[Ended], None],
+        self, dial: Dial, token: Token, give_up_after: float, pace: Pace, owner: Owner
     ) -> None:
         """Carry a session.
 
@@ -51,13 +64,11 @@ class Link:
             dial: opens a stream.
             token: the JWT for each stream, or a function that returns one.
             give_up_after: for how many seconds to try to reconnect.
-            receive: called with each frame to act on.
-            lost: called when the connection is lost, before the client reconnects.
-            back: called after a reconnect, with the server's `join_room`.
-            gone: called if the seat is lost while leaving, with the end of the connection.
+            pace: how fast to send.
+            owner: acts on what happens.
         """
-        self.session = Session()
         self.connected = True
+        self.known = False
         self.leaving = False
         self.may_read = asyncio.Event()
         self.may_put = asyncio.Event()
@@ -66,11 +77,13 @@ class Link:
         self._dial = dial
         self._token = token
         self._policy = ReconnectPolicy(give_up_after, new_tokens=not isinstance(token, str))
-        self._receive = receive
-        self._lost = lost
-        self._back = back
-        self._gone = gone
-        self._closing = False
+        self._pace = pace
+        self._owner = owner
+        self.session = self._new_session()
+        self._stream: Stream | None = None
+        self._over = False
+        self._flushing = False
+        self._hurry = asyncio.Event()
         self._to_write = asyncio.Event()
         self._answer_due = False  # Whether to send something, frames or not.
         self._patience = asyncio.Timeout(None)
@@ -80,61 +93,71 @@ class Link:
         self.session.put(frame)
         self._to_write.set()
 
-    def close(self) -> None:
+    def finish(self) -> None:
+        """End the session: the server has nothing more to say about it."""
+        self._over = True
+
+    def flush(self) -> None:
         """Finish the stream after all waiting frames."""
-        self._closing = True
+        self._flushing = True
         self._to_write.set()
         self.may_read.set()
 
-    async def run(self, token: str) -> NoReturn:
-        """Carry the session over one stream after another, until it ends.
+    def hurry(self) -> None:
+        """If disconnected, make the next attempt at once."""
+        if not self.connected:
+            self._policy.start_over()
+            self._hurry.set()
 
-        Args:
-            token: for the first stream.
+    def change_network(self) -> None:
+        """Reconnect at once over another network, if the session can be resumed."""
+        if self.session.resume_token:
+            self._policy.start_over()
+            self._hurry.set()
+            if self._stream is not None:
+                self._stream.cancel("The app said that the network changed.")
+
+    async def run(self) -> None:
+        """Carry the session over one stream after another, until the app has left.
 
         Raises:
-            Ended: how the session ended.
+            Ended: how the session ended otherwise.
+            Exception: the app's token function raised it before the first stream.
         """
-        end = await self._carry(self.session, token)
-        while True:
-            if self.leaving and end.final:
-                end = await self._start_over(end)
-                continue
-            if self._closing or not self.session.resume_token:
+        end = await self._carry(self.session, await tokens.current(self._token))
+        while not self._over:
+            if self.session.room_id:
+                end = as_cut(end)
+            if self.leaving and (end.final or not self.session.resume_token):
+                return  # The seat is released, so the user has left.
+            if self._flushing or not self.session.resume_token:
                 raise end
-            progress = self.session.acknowledged + self.session.received
-            again: Try | None = self._policy.broke(end, progress=progress, now=_now())
-            self._disconnected()
-            while again is not None:
-                await asyncio.sleep(again.wait)
-                end = await self._try(again.how)
-                if self.connected:
-                    break
-                again = self._policy.failed(again.how, end, leaving=self.leaving, now=_now())
-            else:
-                end = await self._start_over(end)
+            end = await self._reconnect(end)
 
-    async def _start_over(self, end: Ended) -> Ended:
-        """After the app has left, carry a new session once it enters another room.
+    async def _reconnect(self, end: Ended) -> Ended:
+        """Reconnect after the connection ended like this. Return how the new one ended."""
+        progress = self.session.acknowledged + self.session.received
+        again: Try | None = self._policy.broke(end, progress=progress, now=_now())
+        self.connected = False
+        self._owner.lost(end)
+        attempt = 0
+        while again is not None:
+            attempt += 1
+            self._owner.trying(attempt, end)
+            await self._wait(again.wait)
+            end = as_cut(await self._try(again.how))
+            if self.connected:
+                return end
+            _LOG.debug("attempt %d to reconnect failed: %s", attempt, end)
+            again = self._policy.failed(again.how, end, leaving=self.leaving, now=_now())
+        self._over = True  # The seat is released, so the user has left.
+        return end
 
-        Args:
-            end: how the last stream ended.
-
-        Returns:
-            How the new stream ended, or `end` if there was none.
-        """
-        self.session = Session()
-        self.connected = True
-        self._gone(end)
-        self._to_write.clear()
-        await self._to_write.wait()
-        if self._closing:
-            return end
-        try:
-            token = await self._next_token()
-        except TimeoutError:
-            raise ended(grpc.StatusCode.UNAVAILABLE, "No token came in time.") from None
-        return await self._carry(self.session, token)
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     async def _try(self, how: How) -> Ended:
         """Try once to reconnect. Return how the stream ended."""
@@ -142,7 +165,7 @@ class Link:
             session = self.session
             session.cut()
         else:
-            session = Session()
+            session = self._new_session()
             join_room = pb.JoinRoom(resumable=True)
             session.put(pb.Frame(room_id=self.session.room_id, join_room=join_room))
         deadline = self._policy.deadline
@@ -159,16 +182,24 @@ class Link:
     async def _next_token(self) -> str:
         try:
             return await tokens.current(self._token)
-        except (Ended, TimeoutError):
+        except Ended:
             raise
         except Exception as failure:
             # The app may need the same network, which is down.
             raise ended(grpc.StatusCode.UNAVAILABLE, "The app could not get a token.") from failure
 
+    def _new_session(self) -> Session:
+        return Session(
+            bytes_at_once=self._pace.bytes_at_once,
+            message_bytes=self._pace.message_bytes,
+            message_frames=self._pace.message_frames,
+        )
+
     async def _carry(self, session: Session, token: str) -> Ended:
         """Carry `session` on one stream. Return how the stream ended."""
         self._answer_due = False
         async with self._dial(token) as stream:
+            self._stream = stream
             writing = asyncio.create_task(self._write(stream, session), name="dyad-write")
             try:
                 await self._read(stream, session)
@@ -177,15 +208,19 @@ class Link:
             finally:
                 writing.cancel()
                 await asyncio.wait({writing})
-        return ended(grpc.StatusCode.OK, "The server ended the stream.")
+                self._stream = None
+        return ended(grpc.StatusCode.OK, "The server ended the stream.", foreign=True)
 
     async def _write(self, stream: Stream, session: Session) -> None:
+        await stream.opened()
+        self.known = True
         while True:
             self._to_write.clear()
             request = session.take()
             if request is None and self._answer_due and self.connected:
                 request = pb.SignalRequest()
             if request is not None:
+                await self._keep_pace(request)
                 if not await stream.write(request):
                     # `_read` must notice the end, even if many events wait.
                     self.may_read.set()
@@ -193,14 +228,21 @@ class Link:
                 # This message has also answered a heartbeat that arrived during the write.
                 self._answer_due = False
                 self._note_space()
-            elif self._closing:
+            elif self._flushing:
                 await stream.finish()
                 return
             else:
                 await self._to_write.wait()
 
+    async def _keep_pace(self, request: pb.SignalRequest) -> None:
+        """Wait until the server accepts the message. Heartbeats and acknowledgements never wait."""
+        frames, size = len(request.frames), request.ByteSize()
+        if any(frame.seq for frame in request.frames):
+            await asyncio.sleep(self._pace.wait(frames, size, _now()))
+        self._pace.spend(frames, size, _now())
+
     async def _read(self, stream: Stream, session: Session) -> None:
-        while (response := await _hear(stream)) is not None:
+        while not self._over and (response := await _hear(stream)) is not None:
             if not response.frames:
                 self._answer_due = True
             for frame in response.frames:
@@ -208,7 +250,7 @@ class Link:
                     self._arrived(session, frame)
             self._to_write.set()
             self._note_space()
-            while not (self._closing or self.may_read.is_set()):
+            while not (self._flushing or self.may_read.is_set()):
                 await self._pause()
 
     async def _pause(self) -> None:
@@ -222,7 +264,7 @@ class Link:
 
     def _arrived(self, session: Session, frame: pb.Frame) -> None:
         if self.connected:
-            self._receive(frame)
+            self._owner.receive(frame)
             return
         if frame.HasField("error"):
             refused = wire.refused(frame)
@@ -233,11 +275,7 @@ class Link:
         self.connected = True
         self._patience.reschedule(None)
         self._policy.connected(now=_now())
-        self._back(frame)
-
-    def _disconnected(self) -> None:
-        self.connected = False
-        self._lost()
+        self._owner.back(frame)
 
     def _note_space(self) -> None:
         if not self.session.full:

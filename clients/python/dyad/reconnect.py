@@ -119,6 +119,10 @@ class ReconnectPolicy:
         """Record that a try succeeded."""
         self._connected_at = now
 
+    def start_over(self) -> None:
+        """Let the waits start over: the network has changed, or the app hangs up."""
+        self._tries = 0
+
     def _again(self, how: How, end: Ended, now: float) -> Try:
         match end:
             case Ended(final=True):

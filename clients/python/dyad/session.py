@@ -47,6 +47,8 @@ class Session:
         "_kept",
         "_kept_bytes",
         "_last",
+        "_most_at_once",
+        "_most_in_message",
         "_owes_ack",
         "_written",
         "_written_bytes",
@@ -57,7 +59,22 @@ class Session:
         "room_id",
     )
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        bytes_at_once: int = UNACKED_BYTES,
+        message_bytes: int = _MESSAGE_BYTES,
+        message_frames: int = UNACKED_FRAMES,
+    ) -> None:
+        """Start a session. The defaults are the contract's bounds; the server may accept less.
+
+        Args:
+            bytes_at_once: the most bytes that may be unacknowledged.
+            message_bytes: the most bytes in a message. A larger frame has its own message.
+            message_frames: the most frames in a message.
+        """
+        self._most_at_once = min(bytes_at_once, UNACKED_BYTES)
+        self._most_in_message = min(message_bytes, _MESSAGE_BYTES), message_frames
         self.received = 0
         self.acknowledged = 0
         self.resume_token = ""
@@ -79,7 +96,7 @@ class Session:
     @property
     def full(self) -> bool:
         """Whether so much is kept that the app should wait before it sends more."""
-        return len(self._kept) > UNACKED_FRAMES or self._kept_bytes > UNACKED_BYTES
+        return len(self._kept) > UNACKED_FRAMES or self._kept_bytes > self._most_at_once
 
     def put(self, frame: pb.Frame) -> int:
         """Number `frame` and keep it for `take`.
@@ -166,8 +183,9 @@ class Session:
         """Return the frames of the next message, and count them as written."""
         frames: list[pb.Frame] = []
         total = 0
+        most_bytes, most_frames = self._most_in_message
         for frame, size in islice(self._kept, self._written, None):
-            if frames and total + size > _MESSAGE_BYTES:
+            if frames and (total + size > most_bytes or len(frames) == most_frames):
                 break
             if self._keeping and not self._may_write(size):
                 break
@@ -180,7 +198,7 @@ class Session:
     def _may_write(self, size: int) -> bool:
         """Whether this many more bytes may be unacknowledged. One frame always may be."""
         return not self._written or (
-            self._written < UNACKED_FRAMES and self._written_bytes + size <= UNACKED_BYTES
+            self._written < UNACKED_FRAMES and self._written_bytes + size <= self._most_at_once
         )
 
     def _ack_due(self) -> bool:

@@ -29,6 +29,16 @@ _OPTIONS: Final = (
 # the server's own status may take to arrive after it.
 _MADE_UP: Final = (grpc.StatusCode.INTERNAL, "Internal error from Core")
 _SETTLE_SECONDS: Final = 1.0
+# The trailer with which Dyad marks its own statuses. It repeats the status as a number.
+_MARK: Final = "dyad-status"
+
+# What gRPC says if one side uses TLS and the other does not, and what it means.
+_HINTS: Final = {
+    "WRONG_VERSION_NUMBER": "Maybe the server has no TLS: then pass plaintext=True.",
+    "failed to connect to all addresses; last error: UNAVAILABLE": (
+        "Maybe the server expects TLS: then do without plaintext=True."
+    ),
+}
 
 # What a write on an RPC that has ended may raise.
 _OVER: Final = (grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
@@ -83,14 +93,20 @@ class Stream:
         except (StopAsyncIteration, grpc.aio.AioRpcError):
             pass  # The stream has ended. `_settled` says how.
         except asyncio.CancelledError:
-            # The stream has ended with CANCELLED, unless this task is being cancelled.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
+            pass  # The stream has ended with CANCELLED, unless this task is being cancelled.
+        # While an RPC is being prepared, grpc.aio catches the cancellation of its reader.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
         outcome = await self._settled()
         if outcome is not None:
             raise outcome
         return None
+
+    async def opened(self) -> None:
+        """Wait until the server may know of the stream, or the stream has ended."""
+        with contextlib.suppress(*_OVER):
+            await self._rpc.wait_for_connection()
 
     async def write(self, request: pb.SignalRequest) -> bool:
         """Send a message.
@@ -109,8 +125,10 @@ class Stream:
         with contextlib.suppress(*_OVER):
             await self._rpc.done_writing()
 
-    def cancel(self) -> None:
-        """End the stream at once."""
+    def cancel(self, sentence: str = "The client ended the stream.") -> None:
+        """End the stream at once. `read` raises `Unavailable` with the sentence."""
+        if not self._outcome.done():
+            self._outcome.set_result(ended(grpc.StatusCode.CANCELLED, sentence))
         self._rpc.cancel()
 
     async def _settled(self) -> Ended | None:
@@ -118,7 +136,7 @@ class Stream:
         until = asyncio.get_running_loop().time() + _SETTLE_SECONDS
         while not self._outcome.done():
             if asyncio.get_running_loop().time() > until:
-                return ended(*_MADE_UP)
+                return ended(*_MADE_UP, foreign=True)
             await asyncio.sleep(_SETTLE_SECONDS / 100)
             self._note_outcome(self._rpc)
         return self._outcome.result()
@@ -137,11 +155,22 @@ class Stream:
         if code is grpc.StatusCode.OK:
             self._outcome.set_result(None)
             return
-        trailers = _at_once(rpc.trailing_metadata())
-        retry_after = trailers.get("retry-after-ms") if trailers else None
+        trailers = _at_once(rpc.trailing_metadata()) or grpc.aio.Metadata()
+        retry_after = trailers.get("retry-after-ms")
         self._outcome.set_result(
-            ended(code, details or "", None if retry_after is None else str(retry_after))
+            ended(
+                code,
+                _explained(details or ""),
+                None if retry_after is None else str(retry_after),
+                foreign=trailers.get(_MARK) != str(code.value[0]),
+            )
         )
+
+
+def _explained(details: str) -> str:
+    """Return what gRPC says, with a sentence for the person who reads it."""
+    hints = [hint for said, hint in _HINTS.items() if said in details]
+    return " ".join([details, *hints])
 
 
 def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -5,24 +5,48 @@ from collections.abc import Awaitable, Callable
 
 import grpc
 
-from dyad.errors import ended
+from dyad.errors import Unauthenticated
 
 Token = str | Callable[[], str | Awaitable[str]]
 """A JWT, or a function that returns one each time a stream is opened."""
+
+
+def check(token: object) -> None:
+    """Refuse what can be no token.
+
+    Raises:
+        TypeError: it is neither text nor a function.
+        ValueError: it is empty.
+    """
+    if not (isinstance(token, str) or callable(token)):
+        raise TypeError(
+            f"The token must be a str, or a function that returns one, not {_kind(token)}."
+        )
+    if token == "":
+        raise ValueError("The token is empty.")
 
 
 async def current(token: Token) -> str:
     """Return the token to use now.
 
     Raises:
-        Unauthenticated: it has characters that a header must not have.
+        Unauthenticated: the app's function returned something that is no token.
         Exception: what the app's function raises.
     """
     given = token if isinstance(token, str) else token()
-    text = await given if inspect.isawaitable(given) else given
+    text: object = await given if inspect.isawaitable(given) else given
+    if not isinstance(text, str):
+        raise _bad(f"The app's token function returned {_kind(text)} instead of a str.")
+    if not text:
+        raise _bad("The app's token function returned an empty token.")
     if not (text.isascii() and text.isprintable()):
-        raise ended(
-            grpc.StatusCode.UNAUTHENTICATED,
-            "The token has characters that a header must not have.",
-        )
+        raise _bad("The token has characters that a header must not have.")
     return text
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def _bad(sentence: str) -> Unauthenticated:
+    return Unauthenticated(grpc.StatusCode.UNAUTHENTICATED, sentence)

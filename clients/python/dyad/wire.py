@@ -34,7 +34,7 @@ def room(frame: pb.Frame) -> Room:
 
 def refused(frame: pb.Frame) -> Refused:
     """Return the refusal in an `error` frame."""
-    return Refused(Refusal(frame.error.code), frame.error.message)
+    return Refused(Refusal(frame.error.code), frame.error.message, frame.room_id)
 
 
 def ice_candidate(candidate: Candidate) -> pb.IceCandidate:
@@ -55,6 +55,7 @@ def _candidate(frame: pb.Frame) -> Candidate:
         ice.sdp_m_line_index if ice.HasField("sdp_m_line_index") else None,
         ice.username_fragment if ice.HasField("username_fragment") else None,
         _participant(frame.sender),
+        frame.room_id,
     )
 
 
@@ -63,12 +64,12 @@ def _participant(participant: pb.Participant) -> Participant:
 
 
 _EVENTS: Final[dict[str, Callable[[pb.Frame], Event]]] = {
-    "join_room": lambda frame: PeerJoined(_participant(frame.sender)),
+    "join_room": lambda frame: PeerJoined(_participant(frame.sender), frame.room_id),
     "leave_room": lambda frame: PeerLeft(
-        _participant(frame.sender), Departure(frame.leave_room.reason)
+        _participant(frame.sender), Departure(frame.leave_room.reason), frame.room_id
     ),
-    "offer": lambda frame: Offer(frame.offer.sdp, _participant(frame.sender)),
-    "answer": lambda frame: Answer(frame.answer.sdp, _participant(frame.sender)),
+    "offer": lambda frame: Offer(frame.offer.sdp, _participant(frame.sender), frame.room_id),
+    "answer": lambda frame: Answer(frame.answer.sdp, _participant(frame.sender), frame.room_id),
     "ice_candidate": _candidate,
     "error": refused,
 }

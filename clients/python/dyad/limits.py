@@ -1,0 +1,77 @@
+"""What the server accepts from one user, and the pace of a client that stays below that.
+
+It is plain state without I/O: the time is handed in.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+# The server measures when messages arrive, and networks deliver them unevenly.
+_SHARE: Final = 0.9
+# The server accepts so many seconds of its rates at once.
+_BURST_SECONDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of the server. The defaults are the defaults of the server's settings.
+
+    Attributes:
+        frame_bytes: the most bytes in a frame (`--max-frame-bytes`). Larger ones raise
+            `TooLarge`.
+        frames_per_second: the most frames a second, averaged over 5 seconds
+            (`--max-frames-per-second`). The client sends more slowly than that.
+        bytes_per_second: the same in bytes (`--max-bytes-per-second`).
+    """
+
+    frame_bytes: int = 65_536
+    frames_per_second: int = 100
+    bytes_per_second: int = 32_768
+
+
+class Pace:
+    """Says how long a message must wait. It is a token bucket for frames and one for bytes.
+
+    Attributes:
+        message_frames: the most frames for one message, so that none waits long.
+        message_bytes: the same in bytes. A larger frame has a message of its own.
+        bytes_at_once: the most bytes that may arrive at the server at once.
+    """
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._frames = _Bucket(limits.frames_per_second, now)
+        self._bytes = _Bucket(limits.bytes_per_second, now)
+        self.message_frames = max(int(self._frames.rate), 1)
+        self.message_bytes = int(self._bytes.rate)
+        self.bytes_at_once = int(self._bytes.most)
+
+    def wait(self, frames: int, size: int, now: float) -> float:
+        """Return how many seconds a message of so many frames and bytes must wait."""
+        return max(self._frames.wait(frames, now), self._bytes.wait(size, now))
+
+    def spend(self, frames: int, size: int, now: float) -> None:
+        """Record that a message is sent."""
+        # The server counts each message as at least one frame.
+        self._frames.spend(max(frames, 1), now)
+        self._bytes.spend(size, now)
+
+
+class _Bucket:
+    def __init__(self, per_second: float, now: float) -> None:
+        self.rate = per_second * _SHARE
+        self.most = self.rate * _BURST_SECONDS
+        self._level = self.most
+        self._then = now
+
+    def wait(self, amount: float, now: float) -> float:
+        self._fill(now)
+        # What is more than the bucket holds is sent when the bucket is full.
+        return max(min(amount, self.most) - self._level, 0.0) / self.rate
+
+    def spend(self, amount: float, now: float) -> None:
+        self._fill(now)
+        self._level -= amount
+
+    def _fill(self, now: float) -> None:
+        self._level = min(self._level + (now - self._then) * self.rate, self.most)
+        self._then = now

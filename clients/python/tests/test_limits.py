@@ -1,0 +1,65 @@
+"""The pace of the client, against the limits of the server."""
+
+import pytest
+from dyad.limits import Limits, Pace
+from dyad_server.config import Config
+from dyad_server.core.bounds import BURST_SECONDS
+from dyad_server.core.limits import Bucket
+from hypothesis import given
+from hypothesis import strategies as st
+
+SERVER = Config(jwt_secret="s" * 32)
+
+
+def test_the_default_limits_are_those_of_the_server() -> None:
+    assert Limits() == Limits(
+        SERVER.max_frame_bytes, SERVER.max_frames_per_second, SERVER.max_bytes_per_second
+    )
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 90), st.integers(0, 29_000), st.floats(0, 20), st.floats(0, 2)),
+        max_size=100,
+    )
+)
+def test_the_server_accepts_what_keeps_the_pace_however_the_network_delays_it(
+    messages: list[tuple[int, int, float, float]],
+) -> None:
+    pace, now, arrival = Pace(Limits(), 0), 0.0, 0.0
+    burst = (
+        SERVER.max_frames_per_second * BURST_SECONDS,
+        SERVER.max_bytes_per_second * BURST_SECONDS,
+    )
+    frames_bucket = Bucket(SERVER.max_frames_per_second, burst[0], 0)
+    bytes_bucket = Bucket(SERVER.max_bytes_per_second, burst[1], 0)
+    for frames, size, pause, delay in messages:
+        now += pause
+        now += pace.wait(frames, size, now)
+        pace.spend(frames, size, now)
+        arrival = max(arrival, now + min(delay, 0.1))
+        assert frames_bucket.take(max(frames, 1), arrival)
+        assert bytes_bucket.take(size, arrival)
+
+
+def test_what_fits_the_burst_is_sent_at_once() -> None:
+    pace = Pace(Limits(), 0)
+    for _ in range(5):
+        assert pace.wait(90, 29_000, 0) == 0
+        pace.spend(90, 29_000, 0)
+    assert pace.wait(90, 0, 0) == pytest.approx(1)
+    assert pace.wait(0, 29_491, 0) == pytest.approx(1, abs=0.1)
+
+
+def test_a_message_larger_than_the_burst_waits_until_everything_may_be_sent() -> None:
+    pace = Pace(Limits(bytes_per_second=1000), 0)
+    assert pace.wait(1, 60_000, 0) == 0
+    pace.spend(1, 60_000, 0)
+    assert pace.wait(1, 60_000, 0) == pytest.approx(60_000 / 900)
+
+
+def test_an_empty_message_counts_as_a_frame() -> None:
+    pace = Pace(Limits(), 0)
+    for _ in range(450):
+        pace.spend(0, 0, 0)
+    assert pace.wait(1, 0, 0) > 0
