@@ -48,12 +48,12 @@ SCENARIOS_OF_EACH: Final = {
     ),
 }
 PLAYED_BY: Final[dict[str, tuple[str, ...]]] = {
-    "closing": (),
-    "expiry": (),
-    "html": (),
-    "taken_over": (),
-    "too_large": (),
-    "again": (),
+    "closing": ("python",),
+    "expiry": ("python",),
+    "html": ("python",),
+    "taken_over": ("python",),
+    "too_large": ("python",),
+    "again": ("python",),
 }
 """The clients whose programs play a scenario already."""
 MEDIA: Final = {

@@ -82,6 +82,21 @@ def test_unacknowledged_bytes_are_bounded() -> None:
     assert len(_said(session)) == 1
 
 
+def test_a_server_that_accepts_less_at_once_gets_less_at_once() -> None:
+    session = Session(bytes_at_once=100_000, message_bytes=50_000, message_frames=3)
+    session.put(pb.Frame(join_room=pb.JoinRoom(resumable=True)))
+    session.take()
+    session.arrive(_acknowledged("first"))
+    for _ in range(6):
+        session.put(_offer("x" * 20_000))
+    for text in "abcd":
+        session.put(_offer(text))
+    assert [len(_said(session)) for _ in range(2)] == [2, 2]
+    assert session.take() is None
+    session.arrive(pb.Frame(ack=5))
+    assert [len(_said(session)) for _ in range(2)] == [3, 3]
+
+
 def test_a_resume_asks_for_the_seat_and_sends_nothing_else() -> None:
     session = _seated()
     session.put(_offer("a"))
