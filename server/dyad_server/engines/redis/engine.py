@@ -190,8 +190,10 @@ class RedisBroker:
                 self._entered(seat, reply_to, answer)
 
         if self.ready:
-            script = self._store.enter(seat.room_id, seat.member, create=create)
-            self.membership.ask(script, answered, left)
+            until_ms = self.membership.lease.redis_ms(deadline)
+            member = seat.member
+            script = self._store.enter(seat.room_id, member, create=create, until_ms=until_ms)
+            seat.asked_for(self.membership.ask(script, answered, left))
         else:
             later()
 
@@ -202,7 +204,7 @@ class RedisBroker:
             self._seats.remove(seat)
             if not isinstance(answer, Verdict):
                 # It may have a seat by now, which no participant uses.
-                self._free(seat, Departure.DISCONNECTED)
+                self._free(seat, Departure.DISCONNECTED, late=True)
             if not seat.abandoned:
                 self._members.deliver(_refusal(seat, reply_to, answer))
         while seat.waiting:
@@ -216,8 +218,13 @@ class RedisBroker:
 
     # Leaving.
 
-    def _free(self, seat: Seat, reason: Departure, reply_to: int = 0) -> None:
-        """Free a seat in Redis, then tell its member and peer; without Redis, only tell."""
+    def _free(
+        self, seat: Seat, reason: Departure, reply_to: int = 0, *, late: bool = False
+    ) -> None:
+        """Free a seat in Redis, then tell its member and peer; without Redis, only tell.
+
+        With `late`, nobody was told that the member has the seat.
+        """
 
         def freed(answer: Freed | Verdict | None) -> None:
             if reason is Departure.LEFT:
@@ -226,12 +233,17 @@ class RedisBroker:
                 return
             # A peer may have joined at the last moment, before this node heard of it.
             there = answer.peer if isinstance(answer, Freed) else None
+            if isinstance(answer, Freed) and answer.evicted and late:
+                # Another session of the user has lost its seat to this one.
+                self._members.announce_late_join(seat, answer)
             for peer in {p.member.id: p for p in (seat.peer, there) if p}.values():
                 self._members.announce_leave(seat, peer, reason)
 
         patience = bounds.ANSWER_SECONDS if self.membership.up and self.membership.holds else 0.0
+        persist = bounds.PERSIST_SECONDS
         script = self._store.leave(seat.room_id, seat.member.id)
-        self.membership.ask(script, freed, patience, persist=bounds.PERSIST_SECONDS)
+        # Nobody waits to hear of a late join, but the answer matters.
+        self.membership.ask(script, freed, persist if late else patience, persist=persist)
 
     # What the membership tells.
 

@@ -160,8 +160,8 @@ class FleetMembership:
         seconds: float,
         *,
         persist: float = 0.0,
-    ) -> None:
-        """Run a script.
+    ) -> Callable[[], None]:
+        """Run a script; returns what withdraws it, as far as it has not been sent.
 
         Args:
             script: from `store`.
@@ -172,6 +172,7 @@ class FleetMembership:
         command = self._command(partial(_same, script), then, script.size)
         command.expect(self.clock, seconds, persist)
         self._pipeline.ask(command)
+        return command.withdraw
 
     def begin_term(self, assertions: Iterable[Assertion]) -> None:
         """Make void all seats of this node, except those asserted here."""

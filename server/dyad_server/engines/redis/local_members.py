@@ -23,6 +23,7 @@ from dyad_server.core.ports import Deliver
 from dyad_server.engines.redis import messages
 from dyad_server.engines.redis.messages import PeerMessage
 from dyad_server.engines.redis.peer_links import PeerLinks, Post
+from dyad_server.engines.redis.script_answers import Freed
 from dyad_server.engines.redis.seats import Peer, Seat, Seats
 from dyad_server.engines.redis.snapshot import PeerState, SeatState
 
@@ -97,13 +98,25 @@ class LocalMembers:
 
     def announce_join(self, seat: Seat, reply_to: int, evicted: Peer | None) -> None:
         """Tell a member that it is in, and tell its peer and the session it replaced."""
+        self._tell_evicted(seat, evicted)
+        peer = seat.peer
+        self.tell(seat, Joined(peer.member if peer else None, seat.polite), reply_to)
+        self._tell_joined(seat, replaced=evicted is not None)
+
+    def announce_late_join(self, seat: Seat, freed: Freed) -> None:
+        """Tell all but its member of a join; the seat was free again before it was told."""
+        seat.give(polite=seat.polite, epoch=freed.since, peer=freed.peer)
+        self._tell_evicted(seat, freed.evicted)
+        self._tell_joined(seat, replaced=freed.evicted is not None)
+
+    def _tell_evicted(self, seat: Seat, evicted: Peer | None) -> None:
         if evicted is not None and self.is_here(evicted):
             self.evict(evicted.member.id)
         elif evicted is not None:
             self.send(seat, evicted, messages.Evicted())
+
+    def _tell_joined(self, seat: Seat, *, replaced: bool) -> None:
         peer = seat.peer
-        self.tell(seat, Joined(peer.member if peer else None, seat.polite), reply_to)
-        replaced = evicted is not None
         joined = messages.Joined(seat.member, self._node, seat.epoch, replaced)
         if peer is not None and self.is_here(peer):
             self._peer_joined(peer.member.id, joined)

@@ -34,6 +34,8 @@ class NodeLease:
         self._back = b""
         self._settle_seconds = settle_seconds
         self._settled_at = 0.0
+        # By how much the clock of Redis is ahead of this node's.
+        self._redis_ahead = 0.0
 
     def renewed(self, asked_at: float, now: float, renewal: Renewal) -> None:
         """Note the answer to a renewal.
@@ -52,6 +54,8 @@ class NodeLease:
         if renewal.back != self._back:
             self._back = renewal.back
             self.lapsed = self.lapsed or bool(renewal.back)
+        # Too little by the time that the answer took: `redis_ms` is never too late.
+        self._redis_ahead = renewal.redis_seconds - now
         self._until = asked_at + bounds.LEASE_SECONDS - bounds.LEASE_MARGIN_SECONDS
 
     def begin_term(self) -> None:
@@ -75,6 +79,10 @@ class NodeLease:
     def holds(self, now: float) -> bool:
         """Whether no node can believe this one gone, and none did since the term began."""
         return not self.fenced and now <= self._until
+
+    def redis_ms(self, at: float) -> int:
+        """The time of Redis at `at`, in milliseconds: a moment too early, by its last answer."""
+        return int((at + self._redis_ahead) * 1000)
 
     def unsettled_for(self, now: float) -> float:
         """Seconds until all nodes have had time to notice the generation; 0: they have."""

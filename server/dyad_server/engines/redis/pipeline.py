@@ -58,6 +58,10 @@ class RedisCommand:
         self._until = clock.monotonic() + seconds + persist
         self._timer = clock.call_later(seconds, self.answer, None)
 
+    def withdraw(self) -> None:
+        """Do not ask, or not again: nobody needs the effect. The caller waits as before."""
+        self._until = 0.0
+
     def timely(self, now: float) -> bool:
         """Whether it is still worth asking."""
         return self._until > now

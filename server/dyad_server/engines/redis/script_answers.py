@@ -45,9 +45,17 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """A seat is free; `peer` is left in the room."""
+    """A seat is free.
+
+    Attributes:
+        peer: is left in the room.
+        evicted: the session of the same user that had the seat before.
+        since: the epoch of the room when its member got it.
+    """
 
     peer: Peer | None
+    evicted: Peer | None
+    since: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +103,10 @@ class Renewal:
         generation: of the data in Redis.
         age_seconds: of the generation.
         back: when the node was last back after others may have believed it gone.
+        redis_seconds: the time of Redis.
     """
 
     generation: str
     age_seconds: float
     back: bytes
+    redis_seconds: float

@@ -70,14 +70,22 @@ class Seat:
     abandoned: bool = False
     peer: Peer | None = None
     waiting: deque[Callable[[], None]] = field(default_factory=deque)
+    _withdraw: Callable[[], None] | None = None
 
     def give(self, *, polite: bool, epoch: int, peer: Peer | None) -> None:
         """Be the seat that Redis has given."""
         self.seated, self.polite, self.epoch, self.peer = True, polite, epoch, peer
 
+    def asked_for(self, withdraw: Callable[[], None]) -> None:
+        """Be asked for; `withdraw` ends that."""
+        self._withdraw = withdraw
+
     def abandon(self) -> None:
         """Have no member that waits for it."""
         self.abandoned = True
+        if self._withdraw is not None:
+            # Its user may enter with another session, which it must not replace.
+            self._withdraw()
 
     def advance(self, epoch: int) -> None:
         """Know about the room up to that epoch."""

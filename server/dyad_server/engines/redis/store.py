@@ -104,8 +104,10 @@ class Store:
         """Keep everything under keys that begin with `prefix`."""
         self.keys = Keys(prefix)
 
-    def enter(self, room_id: str, member: Member, *, create: bool) -> Script[Entered | Verdict]:
-        """Give a member a seat."""
+    def enter(
+        self, room_id: str, member: Member, *, create: bool, until_ms: int
+    ) -> Script[Entered | Verdict]:
+        """Give a member a seat, before this time of Redis."""
 
         def read(answer: list[bytes]) -> Entered | Verdict:
             if answer[0] != b"ok":
@@ -113,13 +115,17 @@ class Store:
             _, term, polite, epoch, peer, evicted = answer
             return Entered(int(term), polite == b"1", int(epoch), _peer(peer), _peer(evicted))
 
-        return self._about("enter", room_id, _text(member), int(create), bounds.ROOM_MS, read=read)
+        arguments = (_text(member), int(create), bounds.ROOM_MS, until_ms)
+        return self._about("enter", room_id, *arguments, read=read)
 
     def leave(self, room_id: str, member_id: str) -> Script[Freed | Verdict]:
         """Free a member's seat."""
 
         def read(answer: list[bytes]) -> Freed | Verdict:
-            return Freed(_peer(answer[1])) if answer[0] == b"ok" else Verdict(answer[0])
+            if answer[0] != b"ok":
+                return Verdict(answer[0])
+            _, peer, evicted, since = answer
+            return Freed(_peer(peer), _peer(evicted), int(since))
 
         return self._about("leave", room_id, member_id, read=read)
 
@@ -196,8 +202,8 @@ class Store:
         def read(answer: list[bytes]) -> Renewal | None:
             if not answer:
                 return None
-            generation, age_ms, back = answer
-            return Renewal(generation.decode(), int(age_ms) / 1000, back)
+            generation, age_ms, back, now_ms = answer
+            return Renewal(generation.decode(), int(age_ms) / 1000, back, int(now_ms) / 1000)
 
         keys = self.keys
         named = (

@@ -1,11 +1,14 @@
 -- Give a member a seat in a room. A user that already sits there takes its own seat,
 -- whichever session has it at the moment.
 -- KEYS: the room.
+-- The last argument is a time of Redis, in ms. Later than that the node has told the member
+-- that it has no seat, and the user may have entered with another session, which must keep it.
 -- Answers {'ok', term, polite, epoch, peer or '', evicted seat or ''} or one of
 -- {'full'}, {'not found'}, {'replaced'}, {'again'}.
 local member, create, room_ms = cjson.decode(ARGV[6]), ARGV[7] == '1', ARGV[8]
+local until_ms = tonumber(ARGV[9])
 
-if not in_good_standing() then return {'again'} end
+if not in_good_standing() or milliseconds() >= until_ms then return {'again'} end
 
 local seats = {}
 for _, polite in ipairs({'0', '1'}) do
@@ -51,15 +54,14 @@ if evicted then
   evicted.evicted = nil
   redis.call('DEL', handed_off_key(evicted.id))
 end
-local peer = seats[other(mine)]
+local peer, epoch = seats[other(mine)], next_epoch()
 member.node, member.term, member.peer = node, term, peer and peer.id or ''
-member.evicted = text(evicted)
+member.evicted, member.since = text(evicted), epoch
 put_seat(mine, member)
 if peer then
   -- The session that sat here before has no peer any more, whatever it asserts.
   peer.peer = member.id
   put_seat(other(mine), peer)
 end
-local epoch = next_epoch()
 keep_room_for(room_ms)
 return {'ok', term, mine, epoch, text(peer), text(evicted)}

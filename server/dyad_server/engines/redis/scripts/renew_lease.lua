@@ -5,8 +5,8 @@
 -- The fencing token has a key of its own, which outlives the lease: a late copy must
 -- not renew a lease that is gone.
 -- Answers {generation, its age in ms, when the node was last back after others may have
--- believed it gone, or ''}; {} to a late copy; the error DYADSCHEMA if the data in this
--- Redis has another layout. The node compares the time with that of the answer before,
+-- believed it gone, or '', the time in ms}; {} to a late copy; the error DYADSCHEMA if the
+-- data in this Redis has another layout. The node compares the time with that of the answer before,
 -- so it learns of it even if an answer is lost.
 local lease_ms, generation_ms, inbox_ms = ARGV[6], ARGV[7], ARGV[8]
 local first_id, schema = ARGV[9], ARGV[10]
@@ -34,4 +34,5 @@ redis.call('SET', KEYS[2], current, 'PX', generation_ms)
 redis.call('XTRIM', KEYS[3], 'MINID', first_id)
 redis.call('PEXPIRE', KEYS[3], inbox_ms)
 local age = now - tonumber(string.match(current, '^%d+'))
-return {current, tostring(age), redis.call('HGET', KEYS[1], 'back') or ''}
+local back = redis.call('HGET', KEYS[1], 'back') or ''
+return {current, tostring(age), back, string.format('%d', now)}
