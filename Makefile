@@ -17,7 +17,7 @@ PAGE := build/web/index.html
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench lint types generate generate-go generate-kotlin drift contract audit clean
+.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint types generate generate-go generate-kotlin drift contract audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
@@ -31,6 +31,7 @@ help:
 	@echo "make storm     the same for several nodes: 200,000 joins, three storms of 500 faults (an hour)"
 	@echo "make mutants   plant deliberate bugs, and check that a test catches each"
 	@echo "make bench     measure Dyad beside its peers, in 20 minutes (docs/performance.md)"
+	@echo "make flames    draw where the server's time goes, as flame graphs"
 	@echo "make lint      check the style of the Python code and of the contract"
 	@echo "make types     check the types of the Python and TypeScript code"
 	@echo "make generate  generate the clients' code from the contract"
@@ -104,10 +105,14 @@ mutants: $(BIN)/.ready
 BENCH_PYTHON ?= /usr/bin/python3
 bench: build/bench/.ready
 	@$(BIN)/python -m benchmarks.bench --python '$(BENCH_PYTHON)' $(if $(ROUNDS),--rounds '$(ROUNDS)') \
-	  $(if $(ONLY),--only '$(ONLY)') $(if $(MEASURE),--measure '$(MEASURE)')
+	  $(if $(ONLY),--only '$(ONLY)') $(if $(MEASURE),--measure '$(MEASURE)') \
+	  $(if $(OUTPUT),--output '$(OUTPUT)')
+
+flames: build/bench/.ready
+	@$(BIN)/python -m benchmarks.flames --python '$(BENCH_PYTHON)' $(if $(OUTPUT),--output '$(OUTPUT)')
 
 build/bench/.ready: pyproject.toml | $(BIN)/.ready
-	@echo "== What the plots need"
+	@echo "== What the plots and flame graphs need"
 	@mkdir -p build/bench
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable clients/python --editable '.[bench]'
 	@touch $@

@@ -10,17 +10,19 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.bench import machine, plots, prepare, servers
-from benchmarks.bench.generator import Generator, LoadError
-from benchmarks.bench.measures import MEASURES, Bench, Measure
+from benchmarks.bench import catalog, machine, plots, prepare
+from benchmarks.bench.common import Bench
+from benchmarks.bench.generator import Generator
+from benchmarks.bench.measures import MEASURES, Measure
+from benchmarks.bench.parts import dyad_part
 from benchmarks.bench.report import table
 from benchmarks.bench.results import Results
-from benchmarks.bench.servers import BUILD, PEERS, ROOT, Running, Server, StartError
+from benchmarks.bench.servers import BUILD, ROOT, Running, Server, StartError
 
 _FIRST_ROUND = 0
 _BAR = 30
@@ -90,21 +92,6 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def _builders() -> dict[str, Callable[[], None]]:
-    """What each server needs to have built."""
-    nestjs = prepare.node(PEERS / "nestjs")
-    return {
-        "bare-go": prepare.go(PEERS / "bare_go", "bare_go"),
-        "nestjs-ws": nestjs,
-        "nestjs": nestjs,
-        "nestjs-browser": nestjs,
-        "centrifugo": prepare.go(
-            PEERS / "centrifugo", "centrifugo", "github.com/centrifugal/centrifugo/v6"
-        ),
-        "peerjs": prepare.node(PEERS / "peerjs"),
-    }
-
-
 def _choose(kind: str, known: Mapping[str, T], names: str) -> list[T]:
     """Those of these names, in their own order; all where there are no names."""
     wanted = names.split(",") if names else known.keys()
@@ -117,43 +104,53 @@ def _choose(kind: str, known: Mapping[str, T], names: str) -> list[T]:
 
 def _start(stack: ExitStack, chosen: Sequence[Server], results: Results) -> list[Running]:
     """Build and start the servers; note which cannot be."""
-    builders = _builders()
     started = []
     for server in chosen:
         print(f"== {server.title}", file=sys.stderr, flush=True)
         try:
-            builders.get(server.name, lambda: None)()
+            if server.build is not None:
+                server.build()
             started.append(stack.enter_context(Running(server)))
         except (prepare.MissingError, StartError, OSError) as error:
             results.missing[server.title] = str(error)
     return started
 
 
+def _plan(
+    running: Sequence[Running], measures: Sequence[Measure], rounds: int
+) -> Iterator[tuple[int, Measure, Sequence[Running]]]:
+    """All steps: in each round, every server is measured once by every measurement."""
+    for number in range(rounds):
+        # In another order each round, so that none always follows the same neighbour.
+        turned = [*running[number % len(running) :], *running[: number % len(running)]]
+        for measure in measures:
+            if measure.once and number != _FIRST_ROUND:
+                continue
+            servers = [one for one in turned if measure.applies(one.server)]
+            if measure.together and servers:
+                yield number, measure, servers
+            else:
+                yield from ((number, measure, [one]) for one in servers)
+
+
 def _measure(
     bench: Bench, running: Sequence[Running], measures: Sequence[Measure], rounds: int
 ) -> Results:
-    """All rounds, interleaved: in each, every server is measured once by every measurement."""
+    """All rounds, interleaved."""
     results = Results()
-    plan = [
-        (number, measure, one)
-        for number in range(rounds)
-        for measure in measures
-        if number == _FIRST_ROUND or not measure.once
-        # In another order each round, so that none always follows the same neighbour.
-        for one in [*running[number % len(running) :], *running[: number % len(running)]]
-        if measure.applies(one.server)
-    ]
+    plan = list(_plan(running, measures, rounds))
     progress = Progress(len(plan))
-    for number, measure, one in plan:
-        server = one.server
-        progress.step(f"round {number + 1} of {rounds}: {measure.title}, {server.title}")
-        try:
-            figures = measure.run(bench, one)
-        except (LoadError, OSError, ZeroDivisionError) as error:
-            results.add(measure.name, server.name, None)
-            results.missing[f"{server.title}, {measure.title}, round {number + 1}"] = str(error)
-        else:
-            results.add(measure.name, server.name, figures)
+    for number, measure, servers in plan:
+        titles = {one.server.name: one.server.title for one in servers}
+        who = "all" if measure.together else ", ".join(titles.values())
+        progress.step(f"round {number + 1} of {rounds}: {measure.title}, {who}")
+        for name, found in measure.run(bench, servers).items():
+            if isinstance(found, Exception):
+                results.add(measure.name, name, None)
+                what = f"{titles[name]}, {measure.title}, round {number + 1}"
+                results.missing[what] = str(found)
+            else:
+                results.add(measure.name, name, found)
     progress.end()
     return results
 
@@ -165,11 +162,16 @@ def _write(folder: Path, text: str, described: dict[str, str], results: Results)
     (folder / "result.json").write_text(json.dumps(raw, indent=1, ensure_ascii=False))
 
 
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min"
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Measure, print the table, and write it with plots and raw figures."""
     options = _arguments(given)
     # As Ctrl-C: what was started is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    began = time.monotonic()
     BUILD.mkdir(parents=True, exist_ok=True)
     node = shutil.which("node") or "node"
     print("== The load generator", file=sys.stderr, flush=True)
@@ -179,11 +181,11 @@ def main(given: Sequence[str] | None = None) -> int:
     except prepare.MissingError as error:
         print(f"Nothing can be measured: {error}.", file=sys.stderr)
         return 1
-    known = {one.name: one for one in servers.every(python, node, Path(options.server_path))}
+    known = {one.name: one for one in catalog.every(python, node, Path(options.server_path))}
     extra = []
     for one in options.against:
         name, _, source = one.partition("=")
-        part = servers.dyad_part(source, python)
+        part = dyad_part(source, python)
         extra.append(Server(name, f"Dyad, {name}", "grpc", [part]))
     chosen = _choose("server", known, options.only) + extra
     measures = _choose("measurement", MEASURES, options.measure)
@@ -196,7 +198,12 @@ def main(given: Sequence[str] | None = None) -> int:
             return 1
         generator = stack.enter_context(Generator(BUILD / "load"))
         bench = Bench(generator, quick=options.quick)
+        built = time.monotonic()
         results = _measure(bench, running, measures, options.rounds)
+    seconds = time.monotonic() - built
+    described["took"] = (
+        f"{_minutes(built - began)} to build and start, {_minutes(seconds)} to measure"
+    )
     results.missing = missing.missing | results.missing
     text = "\n".join(f"{what}: {value}  " for what, value in described.items())
     text += "\n\n" + table(results, chosen)

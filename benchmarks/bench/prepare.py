@@ -70,6 +70,12 @@ def go(source: Path, name: str, package: str = ".") -> Callable[[], None]:
     return lambda: _run(source.name, ["go", "build", "-o", str(BUILD / name), package], source)
 
 
+def cargo(source: Path, target: Path) -> Callable[[], None]:
+    """A step that builds a Rust program of this project."""
+    command = ["cargo", "build", "--release", "--locked", "--target-dir", str(target)]
+    return lambda: _run(source.name, command, source)
+
+
 def node(folder: Path) -> Callable[[], None]:
     """A step that installs and builds a peer on Node.js."""
 

@@ -1,10 +1,11 @@
-"""The table: each figure, Dyad's ratio to it, and the target beside."""
+"""The table: each target beside its figure, then each figure and Dyad's ratio to it."""
 
 from collections.abc import Iterable, Iterator
 
 from benchmarks.bench.measures import MEASURES, Measure
-from benchmarks.bench.results import BOUNDS, TARGETS, Results, spread
+from benchmarks.bench.results import Results, spread
 from benchmarks.bench.servers import Server
+from benchmarks.bench.targets import TARGETS
 
 # Of a core: what has less to do than this was not saturated.
 _SATURATED = 0.85
@@ -13,9 +14,11 @@ _LIMITS = 0.9
 
 
 def table(results: Results, servers: Iterable[Server]) -> str:
-    """A table in Markdown. The first server in each block is compared with the others."""
+    """Tables in Markdown. The first server in each block is compared with the others."""
     servers = list(servers)
-    blocks = [
+    targets = list(_targets(results))
+    blocks = ["\n".join([*_TARGETS_HEAD, *targets])] if targets else []
+    blocks += [
         "\n".join(_block(results, servers, measure))
         for measure in MEASURES.values()
         if measure.name in results.rounds
@@ -25,6 +28,17 @@ def table(results: Results, servers: Iterable[Server]) -> str:
         lines += [f"| {what} | {why} |" for what, why in results.missing.items()]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
+
+
+_TARGETS_HEAD = ("| target | at most | measured | met |", "| --- | ---: | ---: | --- |")
+
+
+def _targets(results: Results) -> Iterator[str]:
+    for target in TARGETS:
+        if found := target.found(results):
+            unit = f" {target.unit}" if target.unit else ""
+            met = "yes" if spread(found).median <= target.most else "no"
+            yield f"| {target.title} | {target.most:g}{unit} | {_range(found)}{unit} | {met} |"
 
 
 def _block(results: Results, servers: list[Server], measure: Measure) -> Iterator[str]:
@@ -38,28 +52,29 @@ def _block(results: Results, servers: list[Server], measure: Measure) -> Iterato
     shown = [one for one in servers if one.name in found]
     first = shown[0] if shown else None
     of = f"{first.title} / it" if first else ""
-    yield f"| {measure.title} | {measure.unit} | {of} | target | notes |"
-    yield "| --- | ---: | ---: | ---: | --- |"
+    yield f"| {measure.title} | {measure.unit} | {of} | notes |"
+    yield "| --- | ---: | ---: | --- |"
     for server in shown:
         name = found[server.name]
         seen = spread(results.values(name, server.name, measure.figure))
         ratio = ""
-        bound = BOUNDS.get((measure.name, measure.figure))
         if first is not None and server is not first:
             base = (found[first.name], first.name)
             ratios = results.ratios(base, (name, server.name), measure.figure)
-            ratio = _ratio(ratios) if ratios else ""
-            bound = TARGETS.get((measure.name, server.name))
-        target = "" if bound is None else f"≤ {bound:g}"
+            ratio = _range(ratios) if ratios else ""
         notes = list(_notes(results, MEASURES[name], server))
         if name != measure.name:
             notes.append(MEASURES[name].title)
-        cells = (server.title, _plain(seen.median), ratio, target, ", ".join(notes))
+        if server.note:
+            notes.append(server.note)
+        cells = (server.title, _plain(seen.median), ratio, ", ".join(notes))
         yield f"| {' | '.join(cells)} |"
 
 
-def _ratio(ratios: list[float]) -> str:
-    of = spread(ratios)
+def _range(values: list[float]) -> str:
+    of = spread(values)
+    if len(values) == 1:
+        return f"{of.median:.2f}"
     return f"{of.median:.2f} ({of.least:.2f} to {of.greatest:.2f})"
 
 

@@ -1,7 +1,6 @@
 """Figures of all rounds, and the ratios between servers."""
 
 import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Figures = dict[str, float]
@@ -58,23 +57,3 @@ class Results:
 
     def _of(self, measure: str, server: str) -> list[Figures | None]:
         return self.rounds.get(measure, {}).get(server, [])
-
-
-# docs/performance.md: Dyad's figure divided by this peer's, at most.
-TARGETS: Mapping[tuple[str, str], float] = {
-    ("call", "nestjs-ws"): 0.65,
-    ("call", "nestjs"): 0.5,
-    ("call", "python-socketio"): 0.35,
-    ("call", "peerjs"): 1.8,
-    ("shared", "peerjs"): 1.0,
-    ("call", "bare-aio"): 1.15,
-    ("frame", "bare-aio"): 1.15,
-}
-
-# Bounds of Dyad's own figures.
-BOUNDS: Mapping[tuple[str, str], float] = {
-    ("p50", "p99_ms"): 3.0,
-    ("idle-1k", "kib"): 36.0,
-    ("idle-10k", "kib"): 36.0,
-    ("growth", "ratio"): 1.05,
-}

@@ -77,8 +77,13 @@ func wait(dialer dialer) (*pair, error) {
 }
 
 // negotiate is an offer with its candidates one way, an answer with its
-// candidates the other way.
+// candidates the other way; or what takes their place.
 func (p *pair) negotiate() error {
+	if _, alone := p.caller.(negotiating); alone {
+		return together(2, func(index int) error {
+			return p.ends()[index].(negotiating).negotiate(2*p.number + uint64(index))
+		})
+	}
 	if err := describe(p.caller, p.callee, offer, 2*p.number); err != nil {
 		return err
 	}

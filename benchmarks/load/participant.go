@@ -49,6 +49,11 @@ type leaving interface {
 	leave() error
 }
 
+// negotiating is a participant who negotiates with the server, not with its peer.
+type negotiating interface {
+	negotiate(number uint64) error
+}
+
 // server is what to connect to.
 type server struct {
 	// Protocol names one of the dialers below.
@@ -86,6 +91,8 @@ func dial(to server, shared bool) (dialer, error) {
 		return &grpcWebDialer{to}, nil
 	case "centrifugo":
 		return &centrifugoDialer{to}, nil
+	case "livekit":
+		return &liveKitDialer{to}, nil
 	case "peerjs":
 		return &peerJSDialer{to}, nil
 	default:

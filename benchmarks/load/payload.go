@@ -18,17 +18,22 @@ const (
 
 // tokenFor is a JWT of one hour.
 func tokenFor(secret, user string) string {
-	encode := base64.RawURLEncoding.EncodeToString
-	claims, _ := json.Marshal(map[string]any{
+	return signed(secret, map[string]any{
 		"sub":   user,
 		"email": user + "@example.com",
 		"iat":   time.Now().Unix(),
 		"exp":   time.Now().Add(time.Hour).Unix(),
 	})
-	signed := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode(claims)
+}
+
+// signed is a JWT with these claims.
+func signed(secret string, claims map[string]any) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	body, _ := json.Marshal(claims)
+	text := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode(body)
 	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(signed))
-	return signed + "." + encode(mac.Sum(nil))
+	mac.Write([]byte(text))
+	return text + "." + encode(mac.Sum(nil))
 }
 
 // attributes are lines that a browser's SDP repeats for each codec.

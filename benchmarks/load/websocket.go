@@ -10,7 +10,7 @@ import (
 // connectTimeout bounds the handshake.
 const connectTimeout = 20 * time.Second
 
-// socket is a WebSocket of text messages that several goroutines may write to.
+// socket is a WebSocket that several goroutines may write to.
 type socket struct {
 	connection *websocket.Conn
 	writing    sync.Mutex
@@ -34,10 +34,14 @@ func openSocket(url string) (*socket, error) {
 // buffers are shared, since thousands of sockets are idle at the same time.
 var buffers sync.Pool
 
-func (s *socket) write(text []byte) error {
+func (s *socket) write(text []byte) error { return s.send(websocket.TextMessage, text) }
+
+func (s *socket) writeBinary(message []byte) error { return s.send(websocket.BinaryMessage, message) }
+
+func (s *socket) send(kind int, message []byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	return s.connection.WriteMessage(websocket.TextMessage, text)
+	return s.connection.WriteMessage(kind, message)
 }
 
 func (s *socket) read() ([]byte, error) {
