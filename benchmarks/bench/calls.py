@@ -7,7 +7,7 @@ from benchmarks.bench.servers import Running
 # How much of the time a server is measured by: /proc counts CPU in 10 ms.
 _CPU_SECONDS = 1.0
 _WARM_UP_CALLS = 30
-_AT_ONCE = 8
+_QUICK_CALLS = 8
 
 
 def _calls(bench: Bench, running: Running, kind: str, **options: bool) -> Figures:
@@ -15,12 +15,12 @@ def _calls(bench: Bench, running: Running, kind: str, **options: bool) -> Figure
 
     def make(count: int) -> Load:
         return bench.generator.run(
-            "calls", running.target, count=count, at_once=_AT_ONCE, **options
+            "calls", running.target, count=count, at_once=running.server.calls_at_once, **options
         )
 
     key = (running.server.name, kind)
     if bench.quick:
-        bench.calls[key] = _AT_ONCE
+        bench.calls[key] = _QUICK_CALLS
     if key not in bench.calls:
         make(_WARM_UP_CALLS)
         before = total_cpu(running)

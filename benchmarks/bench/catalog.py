@@ -128,6 +128,8 @@ def _peers(python: Path, node: str) -> list[Server]:
             _one(parts.livekit, LIVEKIT_KEYS=f"bench: {SECRET}"),
             measures=frozenset({"call", "meeting"}),
             build=prepare.go(PEERS / "livekit", "livekit", _LIVEKIT),
+            # It tells of a participant who left up to 3 s later.
+            calls_at_once=64,
             note="each participant negotiates with the server",
         ),
     ]

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,34 +20,39 @@ from benchmarks.bench.servers import (
 )
 from tests.support.ports import free_port
 
-# Limits that one address with thousands of users would meet. None of them saves work.
-_UNLIMITED = (
-    *("--max-streams", "100000"),
-    *("--max-streams-per-address", "100000"),
-    *("--max-connections-per-address", "100000"),
-    *("--max-frames-per-second", "1000000"),
-    *("--max-bytes-per-second", "1000000000"),
-)
+# Limits that one address with thousands of users would meet. None of them saves work. They
+# are in the environment, because earlier versions do not have all of them.
+_UNLIMITED = {
+    "DYAD_MAX_STREAMS": "100000",
+    "DYAD_MAX_STREAMS_PER_ADDRESS": "100000",
+    "DYAD_MAX_CONNECTIONS_PER_ADDRESS": "100000",
+    "DYAD_MAX_FRAMES_PER_SECOND": "1000000",
+    "DYAD_MAX_BYTES_PER_SECOND": "1000000000",
+}
 
 
 def dyad_part(source: str, python: Path, *options: str) -> Part:
     """Dyad from a folder `server` and options of `dyad serve`, as in "server --log-level error"."""
     folder, *more = shlex.split(source)
     server = Path(folder).resolve()
+    # Earlier versions have it in another module.
+    project = tomllib.loads((server.parent / "pyproject.toml").read_text())["project"]
+    module, _, function = project["scripts"]["dyad"].partition(":")
+    started = f"import sys; from {module} import {function}; sys.exit({function}())"
 
     def command(ports: Ports) -> Sequence[str]:
         redis = ["--redis", f"redis://127.0.0.1:{ports['redis']}"] if "redis" in ports else []
         return [
-            *(str(python), "-m", "dyad_server", "serve"),
+            *(str(python), "-c", started, "serve"),
             *("--port", str(ports[MAIN]), "--metrics-port", str(free_port())),
-            *_UNLIMITED,
             *redis,
             *options,
             *more,
         ]
 
     path = f"{server}:{server.parent / 'clients' / 'python'}"
-    return Part(MAIN, command, {"DYAD_JWT_SECRET": SECRET, "PYTHONPATH": path})
+    environment = {"DYAD_JWT_SECRET": SECRET, "PYTHONPATH": path, **_UNLIMITED}
+    return Part(MAIN, command, environment)
 
 
 def redis(ports: Ports) -> Sequence[str]:

@@ -58,6 +58,8 @@ class Server:
     measures: frozenset[str] = frozenset()
     # Builds what it needs, if anything.
     build: Callable[[], None] | None = None
+    # Calls under way at the same time, where calls are measured.
+    calls_at_once: int = 8
     # What a reader of its row must know.
     note: str = ""
 

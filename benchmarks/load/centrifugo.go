@@ -98,7 +98,9 @@ type centrifugoParticipant struct {
 	socket  *socket
 	client  string
 	channel string
-	ids     atomic.Uint32
+	// second says that this participant joined a room in which the other one was.
+	second bool
+	ids    atomic.Uint32
 	// queue holds what else came in the message that was read last.
 	queue [][]byte
 }
@@ -144,7 +146,8 @@ func (p *centrifugoParticipant) next(wanted func(cfReply) bool) (cfReply, error)
 }
 
 func (p *centrifugoParticipant) join(room string) (string, error) {
-	if room == "" {
+	p.second = room != ""
+	if !p.second {
 		room = "room:" + rand.Text()
 	}
 	p.channel = room
@@ -165,7 +168,8 @@ func (p *centrifugoParticipant) send(what event) error {
 	return p.write(cfCommand{Publish: &cfPublication{Channel: p.channel, Data: data}})
 }
 
-// others says whether a push is about the peer: a publisher hears itself too.
+// others says whether a push is about the peer: a publisher hears itself too. Who comes second
+// may still be told that the first one joined, or not.
 func (p *centrifugoParticipant) others(one cfReply) bool {
 	switch push := one.Push; {
 	case push == nil:
@@ -173,7 +177,7 @@ func (p *centrifugoParticipant) others(one cfReply) bool {
 	case push.Pub != nil:
 		return push.Pub.Info.Client != p.client
 	case push.Join != nil:
-		return push.Join.Info.Client != p.client
+		return !p.second && push.Join.Info.Client != p.client
 	default:
 		return push.Leave != nil && push.Leave.Info.Client != p.client
 	}

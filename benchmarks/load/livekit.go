@@ -16,7 +16,9 @@ import (
 // forwards media, so each participant negotiates with the server instead of with its peer.
 type liveKitDialer struct{ to server }
 
-func (d *liveKitDialer) greets() bool { return true }
+// greets: LiveKit tells of participants without media only every 3 s. Who comes second has
+// learned who is there; the first one waits for nothing.
+func (d *liveKitDialer) greets() bool { return false }
 
 func (d *liveKitDialer) close() {}
 
@@ -149,7 +151,15 @@ func (p *liveKitParticipant) news(update []byte) (what kind) {
 func (p *liveKitParticipant) hangUp() error {
 	defer p.abort()
 	reason := protowire.AppendVarint(protowire.AppendTag(nil, 2, protowire.VarintType), lkHungUp)
-	return p.write(lkLeave, reason)
+	if err := p.write(lkLeave, reason); err != nil {
+		return err
+	}
+	// The server closes the connection. It forgets a leave of a client that closes it first.
+	for {
+		if _, err := p.socket.read(); err != nil {
+			return nil
+		}
+	}
 }
 
 func (p *liveKitParticipant) abort() {

@@ -4,6 +4,7 @@ It reads the first message of a stream, which joins a room, and answers it. It f
 every later one as it is.
 """
 
+import asyncio
 import os
 
 # As Dyad does: the two must differ in nothing but Dyad's own work.
@@ -67,5 +68,10 @@ async def main() -> None:
     await server.wait_for_termination()
 
 
+# The loop of docs/grpcio-loop.patch, for `python -m benchmarks.upstream`.
+_LOOPS = {"loop": getattr(grpc.aio, "EventLoop", None), "asyncio": asyncio.SelectorEventLoop}
+
 if __name__ == "__main__":
-    uvloop.run(main())
+    loop_factory = _LOOPS.get(os.environ.get("BARE_LOOP", "")) or uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
