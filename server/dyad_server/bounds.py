@@ -13,6 +13,8 @@ MOST_SECONDS = LARGEST_NUMBER // 1000
 """The most that a timer can count."""
 FILE_BYTES = 65536
 """The largest key, certificate or secret; a wrong path may name a file of any size."""
+FILES = 64
+"""The most files in a folder of keys: sixteen keys, their end dates, and as many again."""
 LARGEST_PORT = 65535
 """The largest port number that TCP has."""
 LARGEST_FRAME_BYTES = 2**28

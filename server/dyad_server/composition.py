@@ -8,7 +8,8 @@ from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
 
 from dyad_server.auth.jwks import Jwks
-from dyad_server.auth.keys import Keys, OneKey, public_key, secret_key
+from dyad_server.auth.key_ring import KeyRing, public_keys, secret_keys
+from dyad_server.auth.keys import Keys
 from dyad_server.auth.verifier import Verifier
 from dyad_server.config import Config
 from dyad_server.core import draining
@@ -25,6 +26,7 @@ from dyad_server.grpc_api.servicer import SignalingServicer
 from dyad_server.ops.clock import LoopClock
 from dyad_server.ops.logs import LogObserver, log
 from dyad_server.ops.metrics import MetricsObserver
+from dyad_server.ops.reload import Watched
 
 T = TypeVar("T", Limits, Terms)
 
@@ -37,15 +39,19 @@ class Dyad:
         metrics: the metrics, in `metrics.registry`.
         ready: set once there are keys to check tokens with. Only keys from a URL
             take a while.
+        watched: the files of the keys, if there are any.
     """
 
     def __init__(self, config: Config) -> None:
         self.ready = asyncio.Event()
+        self.watched: list[Watched[Any]] = []
+        self._jwks: Jwks | None = None
         self._keeping: asyncio.Task[NoReturn] | None = None
         self._drain_timeout = config.drain_timeout
         self._clock = LoopClock()
+        self._keys = self._make_keys(config)
         verifier = Verifier(
-            self._keys(config),
+            self._keys,
             self._clock,
             issuer=config.jwt_issuer,
             audience=config.jwt_audience,
@@ -60,7 +66,7 @@ class Dyad:
             requests_per_user=limits.requests_per_user,
         )
         self._observers = Observers(self.metrics, LogObserver())
-        make_engine = _in_redis(config, terms, self._clock) if config.redis else in_memory
+        make_engine = _in_redis(config, terms, self._clock) if config.shares_redis else in_memory
         self.hub = Hub(make_engine, limits, self._observers, self._clock)
         self.servicer = SignalingServicer(
             self.hub,
@@ -109,16 +115,30 @@ class Dyad:
         if self._keeping is not None:
             self._keeping.cancel()
 
-    def _keys(self, config: Config) -> Keys:
+    @property
+    def has_keys(self) -> bool:
+        """Whether there are keys now; some end, and some are out of reach for too long."""
+        return self._keys.usable
+
+    def fetch_keys(self) -> None:
+        """Fetch the keys now, if they come from a URL."""
+        if self._jwks is not None:
+            self._jwks.fetch()
+
+    def _make_keys(self, config: Config) -> Keys:
         if config.jwt_jwks_url:
-            jwks = Jwks(config.jwt_jwks_url, self._clock, timeout=config.jwks_timeout)
-            self.ready = jwks.ready
-            self._keeping = asyncio.get_running_loop().create_task(jwks.keep(), name="dyad-keys")
-            return jwks
+            self._jwks = Jwks(config.jwt_jwks_url, self._clock, timeout=config.jwks_timeout)
+            self.ready = self._jwks.ready
+            keeping = self._jwks.keep()
+            self._keeping = asyncio.get_running_loop().create_task(keeping, name="dyad-keys")
+            return self._jwks
+        ring = KeyRing(self._clock)
+        keys = public_keys if config.jwt_public_key else secret_keys
+        watched = Watched("keys", config.key_texts, lambda texts: ring.replace(keys(texts)))
+        if config.key_path:
+            self.watched.append(watched)
         self.ready.set()
-        if config.jwt_secret:
-            return OneKey(secret_key(config.jwt_secret))
-        return OneKey(public_key(config.public_key_pem()))
+        return ring
 
 
 def _in_redis(config: Config, terms: Terms, clock: Clock) -> MakeEngine:
@@ -128,7 +148,7 @@ def _in_redis(config: Config, terms: Terms, clock: Clock) -> MakeEngine:
         raise ConfigError(
             "--redis needs more: in the checkout, pip install ./clients/python '.[redis]'."
         ) from error
-    return in_redis(config.redis, config.redis_prefix, config.resume_grace, terms, clock)
+    return in_redis(config.redis_url(), config.redis_prefix, config.resume_grace, terms, clock)
 
 
 def _by_name(kind: type[T], config: Config, **derived: Any) -> T:

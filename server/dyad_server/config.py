@@ -2,12 +2,13 @@
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from urllib.parse import urlsplit
 
 from dyad_server import bounds
 from dyad_server.errors import ConfigError
-from dyad_server.setting import check, read_file, secret, setting
+from dyad_server.files import read_text, read_texts
+from dyad_server.setting import check, is_loopback, is_trusted_url, secret, setting
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -24,9 +25,18 @@ class Config:
 
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(50051, "port to listen on; 0 picks a free one", most=bounds.LARGEST_PORT)
-    jwt_secret: str = secret("secret for HS256, HS384 and HS512 tokens; at least 32 bytes")
+    jwt_secret: str = secret(
+        "secret for HS256, HS384 and HS512 tokens, at least 32 bytes; several: one a line",
+        lines=True,
+    )
+    jwt_secret_file: str = setting(
+        "", "file with that secret, or folder with a file for each secret; read again on a change"
+    )
     jwt_public_key: str = setting(
-        "", "public key for RS256, ES256 or EdDSA tokens: PEM text, or the path of a PEM file"
+        "",
+        "public key for RS256, ES256 or EdDSA tokens: PEM text, or the path of a PEM file or of a "
+        "folder with a file for each key; files are read again on a change",
+        lines=True,
     )
     jwt_jwks_url: str = setting("", "https URL of the issuer's JWK Set, instead of a key")
     jwks_timeout: float = setting(10.0, "time limit for a request to that URL")
@@ -39,6 +49,7 @@ class Config:
         "URL of the Redis that several nodes share: redis://, rediss:// or "
         "sentinel://host,host/service; without it, rooms are kept in memory"
     )
+    redis_file: str = setting("", "file with that URL")
     redis_prefix: str = setting(
         "dyad", "prefix of all keys in Redis; each environment that shares it needs its own"
     )
@@ -48,7 +59,9 @@ class Config:
         least=1,
         most=bounds.MOST_WORKERS,
     )
-    tls_cert: str = setting("", "PEM file with the server's certificate chain")
+    tls_cert: str = setting(
+        "", "PEM file with the server's certificate chain; TLS files are read again on a change"
+    )
     tls_key: str = setting("", "PEM file with the private key of that certificate")
     tls_client_ca: str = setting("", "PEM file with the CA of clients' certificates, for mTLS")
     allow_plaintext: bool = setting(default=False, help_text="allow any address without TLS")
@@ -141,74 +154,95 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check everything that can be checked without opening a file or a connection."""
+        # Settings of the wrong type cannot be compared with others.
+        if found := [*self._invalid()] or [*self._conflicts()]:
+            raise ConfigError(*found)
+
+    def _invalid(self) -> Iterator[str]:
         for each in fields(self):
-            check(each, getattr(self, each.name))
-        self._check_key()
+            try:
+                check(each, getattr(self, each.name))
+            except ConfigError as error:
+                yield from error.sentences
+
+    def _conflicts(self) -> Iterator[str]:
+        yield from self._key_conflicts()
+        if self.redis and self.redis_file:
+            yield "Set one of --redis and --redis-file, not both."
         if bool(self.tls_cert) != bool(self.tls_key):
-            raise ConfigError("--tls-cert and --tls-key go together.")
+            yield "--tls-cert and --tls-key go together."
         if self.tls_client_ca and not self.tls_cert:
-            raise ConfigError("--tls-client-ca needs --tls-cert and --tls-key.")
-        if not self.tls_cert and not self.allow_plaintext and not _is_loopback(self.host):
-            raise ConfigError(
+            yield "--tls-client-ca needs --tls-cert and --tls-key."
+        if not self.tls_cert and not self.allow_plaintext and not is_loopback(self.host):
+            yield (
                 f"{self.host} is not loopback and there is no TLS, so tokens would be sent in the "
                 "clear. Set --tls-cert and --tls-key, or --allow-plaintext behind a proxy."
             )
-        self._check_values()
+        yield from self._proxy_conflicts()
+        yield from self._time_conflicts()
+        if self.workers > 1 and not self.shares_redis:
+            yield "--workers needs --redis: two participants may connect to different workers."
+        if self.metrics_port and self.metrics_port + self.workers - 1 > bounds.LARGEST_PORT:
+            yield "--metrics-port is too high: each further worker uses the next port."
+        most = bounds.PREFIX_CHARACTERS
+        if not re.fullmatch(f"[A-Za-z0-9._-]{{1,{most}}}", self.redis_prefix):
+            yield f"--redis-prefix is 1 to {most} letters, digits, dots, hyphens and underscores."
+        if self.grpc_api not in ("aio", "auto"):
+            yield "--grpc-api is aio or auto."
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            yield "--log-level is debug, info, warning or error."
 
-    def _check_key(self) -> None:
-        given = [self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url]
+    def _key_conflicts(self) -> Iterator[str]:
+        if self.jwt_secret and self.jwt_secret_file:
+            yield "Set one of --jwt-secret and --jwt-secret-file, not both."
+        given = [self.jwt_secret or self.jwt_secret_file, self.jwt_public_key, self.jwt_jwks_url]
         if not any(given):
-            raise ConfigError(
+            yield (
                 "There is no key to check tokens with. Set DYAD_JWT_SECRET (`openssl rand -hex 32` "
                 "makes a secret), DYAD_JWT_PUBLIC_KEY or DYAD_JWT_JWKS_URL."
             )
         if sum(map(bool, given)) > 1:
-            raise ConfigError(
-                "Set one of DYAD_JWT_SECRET, DYAD_JWT_PUBLIC_KEY and DYAD_JWT_JWKS_URL, not two."
-            )
-        if self.jwt_jwks_url and not _is_trusted(self.jwt_jwks_url):
+            yield "Set one of DYAD_JWT_SECRET, DYAD_JWT_PUBLIC_KEY and DYAD_JWT_JWKS_URL, not two."
+        if self.jwt_jwks_url and not is_trusted_url(self.jwt_jwks_url):
             # Without TLS, an attacker in between could replace the keys and forge tokens.
-            raise ConfigError("--jwt-jwks-url is not an https URL (http is allowed on loopback).")
+            yield "--jwt-jwks-url is not an https URL (http is allowed on loopback)."
 
-    def _check_values(self) -> None:
-        if self.lease < 2 * self.heartbeat:
-            raise ConfigError(
-                "--lease must be at least twice --heartbeat, to leave time for the answer."
-            )
-        self._check_proxies()
-        self._check_times()
-        if self.workers > 1 and not self.redis:
-            raise ConfigError(
-                "--workers needs --redis: two participants may connect to different workers."
-            )
-        if self.metrics_port and self.metrics_port + self.workers - 1 > bounds.LARGEST_PORT:
-            raise ConfigError("--metrics-port is too high: each further worker uses the next port.")
-        most = bounds.PREFIX_CHARACTERS
-        if not re.fullmatch(f"[A-Za-z0-9._-]{{1,{most}}}", self.redis_prefix):
-            raise ConfigError(
-                f"--redis-prefix is 1 to {most} letters, digits, dots, hyphens and underscores."
-            )
-        if self.grpc_api not in ("aio", "auto"):
-            raise ConfigError("--grpc-api is aio or auto.")
-        if self.log_level not in ("debug", "info", "warning", "error"):
-            raise ConfigError("--log-level is debug, info, warning or error.")
-
-    def _check_proxies(self) -> None:
+    def _proxy_conflicts(self) -> Iterator[str]:
         if self.trusted_hops and self.trusted_proxies != _LOOPBACK:
-            raise ConfigError("Set one of --trusted-hops and --trusted-proxies, not both.")
-        for network in self.proxies():
+            yield "Set one of --trusted-hops and --trusted-proxies, not both."
+        try:
+            networks = self.proxies()
+        except ConfigError as error:
+            yield from error.sentences
+            return
+        for network in networks:
             if network.prefixlen < bounds.REFUSED_PREFIX_BITS[network.version]:
-                raise ConfigError(
+                yield (
                     f"--trusted-proxies: {network} covers nearly all addresses, so any client "
                     "could pose as any. If your proxies' addresses change, use --trusted-hops."
                 )
 
-    def _check_times(self) -> None:
+    def _time_conflicts(self) -> Iterator[str]:
+        if self.lease < 2 * self.heartbeat:
+            yield "--lease must be at least twice --heartbeat, to leave time for the answer."
         if self.resume_grace and self.drain_spread * bounds.CLIENT_PATIENCE > self.resume_grace:
-            raise ConfigError(
+            yield (
                 "--drain-spread is too long for --resume-grace: clients wait up to one and a half "
                 "times as long, and their seats would be lost by then."
             )
+
+    @property
+    def shares_redis(self) -> bool:
+        """Whether several nodes share the rooms."""
+        return bool(self.redis or self.redis_file)
+
+    def redis_url(self) -> str:
+        """The URL of Redis.
+
+        Raises:
+            ConfigError: its file cannot be read.
+        """
+        return read_text("redis_file", self.redis_file) if self.redis_file else self.redis
 
     def spread(self) -> float:
         """The most seconds over which the clients of a drained server reconnect."""
@@ -241,32 +275,20 @@ class Config:
             and not network.is_loopback
         ]
 
-    def public_key_pem(self) -> str:
-        """The PEM text of the public key.
+    @property
+    def key_path(self) -> str:
+        """The file or folder that holds the keys; empty if the settings themselves hold them."""
+        if "-----BEGIN" in self.jwt_public_key:
+            return ""
+        return self.jwt_secret_file or self.jwt_public_key
+
+    def key_texts(self) -> dict[str, str]:
+        """The keys that the settings hold or name: one text, or one for each file of a folder.
 
         Raises:
-            ConfigError: the file cannot be read.
+            ConfigError: a file cannot be read.
         """
-        if "-----BEGIN" in self.jwt_public_key:
-            return self.jwt_public_key
-        return read_file("jwt_public_key", self.jwt_public_key.strip()).decode("utf-8", "replace")
-
-
-def _is_trusted(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return False
-    if not host or "@" in parts.netloc or not url.isascii():
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+        if not self.key_path:
+            return {"": self.jwt_secret or self.jwt_public_key}
+        name = "jwt_secret_file" if self.jwt_secret_file else "jwt_public_key"
+        return read_texts(name, self.key_path)

@@ -12,7 +12,15 @@ class DyadError(Exception):
 
 
 class ConfigError(DyadError):
-    """The server cannot start with this configuration."""
+    """The server cannot start with this configuration.
+
+    Attributes:
+        sentences: what is wrong, one sentence or more for each finding.
+    """
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__(" ".join(sentences))
+        self.sentences = sentences
 
 
 class Ended(DyadError):  # noqa: N818 - it names what happened to the stream

@@ -1,4 +1,4 @@
-"""The environment that gRPC needs, and the signals that stop a server.
+"""The environment that gRPC needs, and the signals that a server reacts to.
 
 Import this module before gRPC, which reads GRPC_EXPERIMENTS when it is imported.
 
@@ -15,10 +15,7 @@ import signal
 # A value set by the user stays.
 os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
 
-
-def stopping_signals() -> list[signal.Signals]:
-    """The signals that drain a server: SIGTERM, SIGINT, and SIGHUP unless `nohup` ignores it."""
-    ended_by = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        ended_by.append(signal.SIGHUP)
-    return ended_by
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+"""They drain a server, then end it."""
+RELOAD_SIGNAL = signal.SIGHUP
+"""It lets a server read its keys and certificates again."""

@@ -4,7 +4,9 @@ from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before g
 
 import asyncio
 import contextlib
+import functools
 import multiprocessing
+import signal
 from collections.abc import Callable, Sequence
 
 import grpc
@@ -24,10 +26,11 @@ from dyad_server.grpc_api.options import grpc_options
 from dyad_server.grpc_api.reflection import Reflection
 from dyad_server.grpc_api.rpc_server import RpcServer
 from dyad_server.grpc_api.servicer import SERVICE
-from dyad_server.grpc_api.tls import server_credentials
-from dyad_server.grpc_environment import stopping_signals
+from dyad_server.grpc_api.tls import Certificates, TlsFiles, expiry_warning, read_tls_files
+from dyad_server.grpc_environment import RELOAD_SIGNAL, STOP_SIGNALS
 from dyad_server.ops.logs import log
 from dyad_server.ops.metrics_http import MetricsServer
+from dyad_server.ops.reload import Reloader, Watched
 
 MakeRpcServer = Callable[[Sequence[tuple[str, int]]], RpcServer]
 """Makes a server with these channel arguments."""
@@ -77,13 +80,16 @@ class Server:
         if config.reflection:
             self._server.add(Reflection(self._server.services, self._origin).methods)
         self._metrics = MetricsServer(self.dyad.metrics.registry)
+        self._certificates = Certificates()
+        self._reloader = Reloader()
+        self._reloader.watch(*self.dyad.watched)
         self.port = 0
         self._beside: list[asyncio.Task[None]] = []
 
     @property
     def ready(self) -> bool:
         """Whether rooms can be entered now."""
-        return self.dyad.ready.is_set() and self.dyad.hub.ready
+        return self.dyad.has_keys and self.dyad.hub.ready
 
     async def start(self) -> None:
         """Listen; health checks of the service see SERVING once there are keys.
@@ -113,6 +119,7 @@ class Server:
         self._beside = [
             asyncio.create_task(self._report(), name="dyad-health"),
             asyncio.create_task(bound.keep(), name="dyad-connections"),
+            asyncio.create_task(self._reloader.keep(), name="dyad-reload"),
         ]
         tls = bool(self._config.tls_cert)
         name = type(self._server).__name__
@@ -126,8 +133,7 @@ class Server:
         config = self._config
         address = f"{self._host()}:{config.port}"
         try:
-            credentials = server_credentials(config) if config.tls_cert else None
-            self.port = self._server.listen(address, credentials)
+            self.port = self._server.listen(address, self._credentials())
         except RuntimeError:
             raise ConfigError(
                 f"Cannot listen on {address}: the port is taken or the address is not this host's."
@@ -140,6 +146,28 @@ class Server:
                     f"Cannot serve metrics on {config.metrics_host}:{config.metrics_port}: "
                     "the port is taken or the address is not this host's."
                 ) from None
+
+    def _credentials(self) -> grpc.ServerCredentials | None:
+        config = self._config
+        if not config.tls_cert:
+            return None
+        read = functools.partial(read_tls_files, config)
+        self._reloader.watch(Watched("certificate", read, self._use_certificate))
+        return self._certificates.credentials(require_clients=bool(config.tls_client_ca))
+
+    def _use_certificate(self, files: TlsFiles) -> None:
+        self._certificates.use(files)
+        if warning := expiry_warning(files, self.dyad.hub.clock.unix_time()):
+            log.warning("%s", warning)
+
+    def reload(self) -> None:
+        """Read keys and certificates again, without waiting for it; the log says what changed.
+
+        Changed files are also noticed without this, within a few seconds.
+        """
+        log.info("reloading")
+        self.dyad.fetch_keys()
+        self._reloader.look_now()
 
     async def stop(self) -> None:
         """Tell health checks and clients, wait until streams end, stop."""
@@ -181,15 +209,18 @@ class Server:
         self._health.tell(SERVICE, serving=self.ready)
 
     async def run(self) -> None:
-        """Serve until one of `grpc_environment.stopping_signals`, then stop.
+        """Serve until one of `STOP_SIGNALS`, then stop; `RELOAD_SIGNAL` reloads.
 
         Raises:
             ConfigError: see `start`.
         """
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in stopping_signals():
+        for number in STOP_SIGNALS:
             loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(RELOAD_SIGNAL, self.reload)
+        # A worker begins with it blocked: see `ops.workers`.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [RELOAD_SIGNAL])
         supervisor = multiprocessing.parent_process()
         if supervisor is not None:
             # A worker stops with the supervisor, which would have drained it.

@@ -1,41 +1,39 @@
 """One setting: how it is declared, what it is called, and which values are valid."""
 
+import ipaddress
 from dataclasses import Field, field
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dyad_server import bounds
 from dyad_server.errors import ConfigError
 
 
 def setting(
-    default: Any, help_text: str, *, least: float | None = None, most: float | None = None
+    default: Any,
+    help_text: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    lines: bool = False,
 ) -> Any:
-    """A setting. `least` and `most` bound a number more narrowly than its type does."""
-    return field(default=default, metadata={"help": help_text, "least": least, "most": most})
+    """A setting.
 
-
-def secret(help_text: str) -> Any:
-    """A secret setting: no output shows it, and it can be in a file (`cli.environment`)."""
-    return field(default="", metadata={"help": help_text, "secret": True}, repr=False)
-
-
-def read_file(name: str, path: str) -> bytes:
-    """The content of the file that the setting `name` names.
-
-    Raises:
-        ConfigError: the file cannot be read, or is larger than 64 KiB.
+    Args:
+        default: its value where nothing else is set.
+        help_text: what it is for.
+        least: the least value of a number, where its type allows less.
+        most: the greatest value of a number, where its type allows more.
+        lines: a text may have several lines.
     """
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(bounds.FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{option(name)}: {path}: {error.strerror}.") from None
-    except ValueError:
-        raise ConfigError(f"{option(name)} is not a valid path.") from None
-    if len(content) > bounds.FILE_BYTES:
-        raise ConfigError(f"{option(name)}: {path} is larger than {bounds.FILE_BYTES} bytes.")
-    return content
+    metadata = {"help": help_text, "least": least, "most": most, "lines": lines}
+    return field(default=default, metadata=metadata)
+
+
+def secret(help_text: str, *, lines: bool = False) -> Any:
+    """A secret setting: no output shows it. The setting `…_file` can name a file with it."""
+    metadata = {"help": help_text, "secret": True, "lines": lines}
+    return field(default="", metadata=metadata, repr=False)
 
 
 def option(name: str) -> str:
@@ -57,7 +55,7 @@ def check(setting: Field[Any], value: object) -> None:
         kinds = {bool: "yes or no", int: "a whole number", float: "a number", str: "text"}
         raise ConfigError(f"{name} must be {kinds[kind]}.")
     if isinstance(value, str):
-        _check_text(name, value, several_lines=setting.name == "jwt_public_key")
+        _check_text(name, value, lines=setting.metadata["lines"])
     elif isinstance(value, int | float) and kind is not bool:
         least, most = _bounds(setting)
         # NaN fails this comparison too.
@@ -76,13 +74,35 @@ def _bounds(setting: Field[Any]) -> tuple[float, float]:
     return kinds[0] if least is None else least, kinds[1] if most is None else most
 
 
-def _check_text(name: str, value: str, *, several_lines: bool) -> None:
+def _check_text(name: str, value: str, *, lines: bool) -> None:
     # With a trailing newline in a secret or an audience, no token would be valid.
-    if not several_lines and value != value.strip():
+    if value != value.strip() and "-----BEGIN" not in value:
         raise ConfigError(f"{name} begins or ends with white space, perhaps a newline.")
-    if not several_lines and any(character < " " for character in value):
+    if any(character < " " and not (lines and character in "\r\n") for character in value):
         raise ConfigError(f"{name} contains control characters.")
     try:
         value.encode()
     except UnicodeEncodeError:
         raise ConfigError(f"{name} is not valid Unicode.") from None
+
+
+def is_trusted_url(url: str) -> bool:
+    """Whether what comes from this URL comes over TLS, or from this host."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or "@" in parts.netloc or not url.isascii():
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this host can connect to `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 import pytest
-from dyad_server.auth.keys import OneKey, secret_key
+from dyad_server.auth.keys import secret_key
 from dyad_server.auth.mint import mint
 from dyad_server.auth.verifier import Verifier
 from dyad_server.core.commands import Identity
@@ -19,6 +19,7 @@ from dyad_server.ops.clock import LoopClock
 
 from tests.fuzz import budget
 from tests.fuzz.frames import mutated
+from tests.support.keys import only
 
 SECRET = "s" * 32
 CLAIMS = ("sub", "exp", "nbf", "iat", "iss", "aud", "room", "email")
@@ -79,7 +80,7 @@ def changed(rng: random.Random) -> str:
 @pytest.mark.timeout(0)
 async def test_any_token_content_raises_only_ended() -> None:
     rng = random.Random(f"{budget.SEED} tokens")
-    verifier = Verifier(OneKey(secret_key(SECRET)), LoopClock())
+    verifier = Verifier(only(secret_key(SECRET)), LoopClock())
     good = 0
     for n in range(budget.OF_TOKENS):
         honest = n % 2 == 0
@@ -101,6 +102,6 @@ async def test_any_token_content_raises_only_ended() -> None:
 
 @pytest.mark.parametrize("value", ["Bearer ", b"Bearer \xff", "bearer\t x", "Bearer é", " ", ""])
 async def test_any_authorization_header_raises_only_ended(value: str | bytes) -> None:
-    verifier = Verifier(OneKey(secret_key(SECRET)), LoopClock())
+    verifier = Verifier(only(secret_key(SECRET)), LoopClock())
     with pytest.raises(Ended):
         await verifier.verify_metadata([("authorization", value)])

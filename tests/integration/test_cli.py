@@ -9,13 +9,14 @@ from pathlib import Path
 
 import jwt
 import pytest
-from dyad_server.auth.keys import OneKey, secret_key
+from dyad_server.auth.keys import secret_key
 from dyad_server.auth.verifier import Verifier
 from dyad_server.config import Config
 from dyad_server.core.commands import Identity
 from dyad_server.ops.clock import LoopClock
 from dyad_server.setting import variable
 
+from tests.support.keys import only
 from tests.support.process import DYAD, run
 
 SECRET = secrets.token_hex(32)
@@ -47,7 +48,7 @@ async def test_a_minted_token_has_the_claims_asked_for_and_the_server_accepts_it
     status, said = await run(DYAD, "token", *arguments, env=KEYED)
     assert status == 0, said
     token = said.rstrip("\n")
-    checked = await Verifier(OneKey(secret_key(SECRET)), LoopClock()).verify(token)
+    checked = await Verifier(only(secret_key(SECRET)), LoopClock()).verify(token)
     assert checked.identity == Identity("alice", "a@x", "r")
     claims = jwt.decode(token, SECRET, algorithms=["HS256"])
     assert claims["exp"] - claims["iat"] == 120

@@ -24,14 +24,12 @@ from tests.support.until import PATIENCE
 PARTICIPANT = str(Path(__file__).with_name("participant.py"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_tells_all_participants_and_exits_with_0(number: signal.Signals) -> None:
-    async with AsyncExitStack() as stack:
-        with hangups(ignored=False):
-            served = await stack.enter_async_context(dyad_serve(SECRET))
-        channel = await stack.enter_async_context(
-            grpc.aio.insecure_channel(f"127.0.0.1:{served.port}")
-        )
+    async with (
+        dyad_serve(SECRET) as served,
+        grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel,
+    ):
         alice = SignalEnd(channel, token())
         await alice.send(join())
         await alice.hear()
@@ -44,17 +42,22 @@ async def test_a_signal_tells_all_participants_and_exits_with_0(number: signal.S
             assert await served.process.wait() == 0
 
 
-async def test_a_server_that_nohup_started_outlives_its_terminal() -> None:
-    with hangups(ignored=True):
-        async with dyad_serve(SECRET) as served:
-            served.process.send_signal(signal.SIGHUP)
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as channel:
-                alice = SignalEnd(channel, token())
-                await alice.send(join())
-                assert (await alice.hear()).HasField("join_room")
-                alice.cut()
-            assert served.process.returncode is None
-            assert "draining" not in served.command.said
+@pytest.mark.parametrize("ignored", [False, True], ids=["plainly", "by nohup"])
+async def test_a_server_outlives_its_terminal_however_it_was_started(*, ignored: bool) -> None:
+    async with AsyncExitStack() as stack:
+        with hangups(ignored=ignored):
+            served = await stack.enter_async_context(dyad_serve(SECRET))
+        served.process.send_signal(signal.SIGHUP)
+        await served.command.says("reloading")
+        channel = await stack.enter_async_context(
+            grpc.aio.insecure_channel(f"127.0.0.1:{served.port}")
+        )
+        alice = SignalEnd(channel, token())
+        await alice.send(join())
+        assert (await alice.hear()).HasField("join_room")
+        alice.cut()
+        assert served.process.returncode is None
+        assert "draining" not in served.command.said
 
 
 async def test_a_second_server_on_the_port_fails_with_a_sentence() -> None:

@@ -11,7 +11,7 @@ import dyad
 from dyad_server.auth.mint import mint
 
 from tests.support.needs import needs
-from tests.support.process import DYAD, dyad_serve, hangups, run
+from tests.support.process import DYAD, dyad_serve, run
 from tests.support.redis import redis_server
 from tests.support.until import PATIENCE
 
@@ -48,8 +48,7 @@ async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_repl
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server())
         options = ("--workers", "2", "--redis", redis.url, "--reflection")
-        with hangups(ignored=False):
-            served = await stack.enter_async_context(dyad_serve(SECRET, *options))
+        served = await stack.enter_async_context(dyad_serve(SECRET, *options))
         target = f"127.0.0.1:{served.port}"
         workers = await asyncio.to_thread(_children, served.process.pid)
         assert len(workers) == 2
@@ -69,8 +68,8 @@ async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_repl
                 if len(now) == 2 and workers[0] not in now:
                     break
                 await asyncio.sleep(0.05)
-        # Only to the supervisor. A terminal that closes would signal the workers, too.
-        served.process.send_signal(signal.SIGHUP)
+        # Only to the supervisor. A terminal would signal the workers, too.
+        served.process.send_signal(signal.SIGINT)
         async with asyncio.timeout(PATIENCE):
             assert await served.process.wait() == 0
         assert not [pid for pid in now if _command(pid)]

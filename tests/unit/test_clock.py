@@ -9,6 +9,7 @@ from tests.support.needs import ROOT
 SERVER = ROOT / "server" / "dyad_server"
 # The modules that may read the clocks of the system, and why.
 READERS = {
+    "auth/key_ring.py": "parses the end dates of keys",
     "auth/mint.py": "makes tokens on a command line",
     "cli/demo.py": "shows how long each step took",
     "completion_queue/loop.py": "is an event loop",

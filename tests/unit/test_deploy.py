@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from dyad_server.cli.environment import load, secrets
+from dyad_server.cli.environment import load
 from dyad_server.config import Config
 from dyad_server.setting import variable
 from google.protobuf.descriptor_pool import Default
@@ -19,7 +19,6 @@ from tests.support.needs import PAGE, needs
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FILES = ["compose.yaml", "kubernetes.yaml", "Containerfile"]
 SETTINGS = {variable(setting.name) for setting in fields(Config)}
-SETTINGS |= {variable(f"{name}_file") for name in secrets()}
 
 
 def documents(name: str) -> list[Any]:
@@ -65,7 +64,8 @@ def test_a_pod_starts_with_its_configuration_and_is_probed_on_its_port(tmp_path:
     secret = {"jwt_secret": "s" * 32, "redis": "redis://redis"}
     given = mounted(env, mount["mountPath"], tmp_path, **secret)
     config = load({}, given | {"DYAD_HOST": "0.0.0.0"})
-    assert (config.jwt_secret, config.redis) == tuple(secret.values())
+    assert config.key_texts() == {"": secret["jwt_secret"]}
+    assert config.redis_url() == secret["redis"]
     assert container["readinessProbe"]["grpc"]["port"] == config.port
     service = container["readinessProbe"]["grpc"]["service"]
     assert Default().FindServiceByName(service).full_name == service

@@ -14,6 +14,8 @@ SECRET_BYTES = 32
 """The shortest secret: as long as the hash of HS256 (RFC 7518, section 3.2)."""
 RSA_BITS = 2048
 """The shortest RSA key for RS256 (RFC 7518, section 3.3)."""
+KEYS_AT_ONCE = 16
+"""A token without a known `kid` is checked with each key in turn, at the cost of each."""
 TOKEN_DIGEST_BYTES = 16
 """Enough that no two tokens have the same digest."""
 

@@ -12,6 +12,7 @@ import logging
 import socket
 import ssl
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -80,14 +81,19 @@ class Jwks:
         self._unknown = Bucket(bounds.UNKNOWN_PER_SECOND, bounds.UNKNOWN_AT_ONCE, clock.monotonic())
         self._fetching: asyncio.Task[None] | None = None
 
-    async def find(self, kid: str | None, algorithm: str) -> Key:
+    @property
+    def usable(self) -> bool:
+        """See `keys.Keys.usable`."""
+        return self._clock.monotonic() - self._fetched <= bounds.KEYS_KEPT_SECONDS
+
+    async def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:
         """See `keys.Keys.find`."""
         key = self._find(kid, algorithm)
         if key is None:
             await self._fetch_unknown()
             key = self._find(kid, algorithm)
         if key is not None:
-            return key
+            return (key,)
         if self._away or self._fetching is not None:
             raise Unavailable("The keys to check tokens with are out of reach at present.")
         raise Unauthenticated("The token is not signed with a known key.")
@@ -111,8 +117,7 @@ class Jwks:
             await asyncio.wait({self.fetch()}, timeout=bounds.KEYS_PATIENCE_SECONDS)
 
     def _find(self, kid: str | None, algorithm: str) -> PublicKey | None:
-        kept = self._clock.monotonic() - self._fetched <= bounds.KEYS_KEPT_SECONDS
-        return self._keys.find(kid, algorithm) if kept else None
+        return self._keys.find(kid, algorithm) if self.usable else None
 
     async def _fetch(self, began: float) -> None:
         try:
@@ -122,7 +127,7 @@ class Jwks:
             sentence = str(error)[: bounds.LOGGED_CHARACTERS]
             _log.warning("keys not fetched reason=%s: %s", type(error).__name__, sentence)
         else:
-            # Unchanged keys stay the same objects, so the verifier's cache stays valid.
+            # The same objects are compared sooner.
             self._keys = keys if keys != self._keys else self._keys
             self._fetched = began
             self._away = False

@@ -1,5 +1,7 @@
 """The keys that verify tokens, and the interface that finds the key for a token."""
 
+import re
+from collections.abc import Sequence
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -8,36 +10,26 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from dyad_server.auth import bounds
-from dyad_server.errors import ConfigError, Unauthenticated
+from dyad_server.errors import ConfigError
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 Key = bytes | PublicKey
 
 
 class Keys(Protocol):
-    """Finds the key for a token."""
+    """Finds the keys for a token."""
 
-    async def find(self, kid: str | None, algorithm: str) -> Key:
-        """The key for a token with this `alg` and `kid` in its header.
+    @property
+    def usable(self) -> bool:
+        """Whether there is a key now that a token may be signed with."""
+
+    async def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:
+        """The keys to try for a token with this `alg` and `kid` in its header; at least one.
 
         Raises:
             Unauthenticated: there is no such key, or it is for another algorithm.
             Unavailable: the keys are out of reach at present.
         """
-
-
-class OneKey:
-    """`Keys` with a single key; the token's `kid` is ignored."""
-
-    def __init__(self, key: Key) -> None:
-        self._key = key
-
-    async def find(self, kid: str | None, algorithm: str) -> Key:
-        """See `Keys.find`."""
-        del kid
-        if algorithm not in algorithms(self._key):
-            raise Unauthenticated("The key is not for the token's algorithm.")
-        return self._key
 
 
 def algorithms(key: Key) -> list[str]:
@@ -56,10 +48,13 @@ def secret_key(secret: str) -> bytes:
     """The key for HS256, HS384 and HS512.
 
     Raises:
-        ConfigError: the secret is too short, has white space around it, or is a PEM key.
+        ConfigError: the secret is too short, has white space around it or control characters
+            in it, or is a PEM key.
     """
     if secret != secret.strip():
         raise ConfigError("The JWT secret begins or ends with white space, perhaps a newline.")
+    if re.search(r"[\x00-\x1f]", secret):
+        raise ConfigError("The JWT secret contains control characters.")
     key = secret.encode()
     if b"-----BEGIN" in key:
         raise ConfigError("The JWT secret is a PEM key: use --jwt-public-key for it.")

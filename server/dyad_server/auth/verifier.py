@@ -146,15 +146,15 @@ class Verifier:
         return proof.token if good else replace(proof.token, stale=True)
 
     async def _still_good(self, proof: _Proof) -> bool:
-        return (
-            self._clock.unix_time() < proof.token.until
-            and await self._keys.find(proof.kid, proof.algorithm) is proof.key
-        )
+        if self._clock.unix_time() >= proof.token.until:
+            return False
+        return proof.key in await self._keys.find(proof.kid, proof.algorithm)
 
     async def _check(self, token: str, digest: bytes) -> _Proof:
         signed = _Signed(token)
-        key = await self._keys.find(signed.kid, signed.algorithm)
-        if not signed.by(key):
+        keys = await self._keys.find(signed.kid, signed.algorithm)
+        key = next((key for key in keys if signed.by(key)), None)
+        if key is None:
             raise Unauthenticated("The token's signature does not match the key.")
         claims = self._claims(token, key)
         exp = _check_times(claims, self._clock.unix_time())

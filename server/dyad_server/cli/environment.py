@@ -1,79 +1,69 @@
-"""Reads settings from the command line and from environment variables.
+"""Reads settings from the command line, from environment variables and from a settings file.
 
-No other module reads settings from the environment.
+An option overrides a variable, a variable overrides the settings file, and the file overrides
+the default. No other module reads settings from the environment.
 """
 
 import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import Field, fields
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
 
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
-from dyad_server.setting import option, read_file, variable
+from dyad_server.files import is_read_once, read_text, read_texts
+from dyad_server.setting import check, option, variable
 
 # Kubernetes sets such variables in each pod if there is a Service called `dyad` or `dyad-…`.
 _SERVICE_LINK = re.compile(
     r"DYAD_.*(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)"
 )
+_SETTINGS = {setting.name: setting for setting in fields(Config)}
+# Names the settings file, so it cannot be in there itself.
+_FILE = "config"
 
 
 def secrets() -> list[str]:
-    """The settings that can also be in a file, whose path is the setting `…_file`."""
-    return [setting.name for setting in fields(Config) if setting.metadata.get("secret")]
+    """The secret settings. Each can also be in a file, whose path is the setting `…_file`."""
+    return [name for name, setting in _SETTINGS.items() if setting.metadata.get("secret")]
 
 
 def load(options: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
-    """Settings from the options, else from the environment, else the defaults.
-
-    A secret may be in a file: `--jwt-secret-file`, `DYAD_JWT_SECRET_FILE`. A
-    newline at the end of the file is not part of the secret.
+    """Settings from the options, else from the environment, else from the settings file.
 
     Raises:
-        ConfigError: a value is invalid, a variable is unknown, a file cannot be
-            read, or settings conflict.
+        ConfigError: values are invalid, variables are unknown, a file cannot be read, or
+            settings conflict. It has a sentence for each finding.
     """
-    environment = {name: text for name, text in environment.items() if not _is_link(name, text)}
-    _check_known(environment)
-    values: dict[str, Any] = {}
-    for setting in fields(Config):
-        value = (
-            secret(setting.name, options, environment)
-            if setting.metadata.get("secret")
-            else options.get(setting.name)
-        )
-        if value is not None:
-            values[setting.name] = value
-        elif text := environment.get(variable(setting.name), ""):
-            values[setting.name] = _parse(setting, text)
-    return Config(**values)
+    values, wrong = _merged(options, environment)
+    try:
+        config = Config(**values)
+    except ConfigError as error:
+        raise ConfigError(*wrong, *error.sentences) from None
+    if wrong:
+        raise ConfigError(*wrong)
+    return config
 
 
-def secret(name: str, options: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
-    """The value of a secret setting, from wherever it is set; None if it is not set.
+def secret_texts(options: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """The secrets that tokens are signed with, as `Config.key_texts`; empty if none is set.
 
     Raises:
-        ConfigError: it is set twice, or its file cannot be read.
+        ConfigError: as `load`, but other settings are not looked at.
     """
-    file = f"{name}_file"
-    for text, path, spell in (
-        (options.get(name), options.get(file), option),
-        # An empty variable counts as not set.
-        (
-            environment.get(variable(name)) or None,
-            environment.get(variable(file)) or None,
-            variable,
-        ),
-    ):
-        if text is not None and path is not None:
-            raise ConfigError(f"Set one of {spell(name)} and {spell(file)}, not both.")
-        if text is not None:
-            return str(text)
-        if path is not None:
-            return _read_secret(file, path)
-    return None
+    values, wrong = _merged(options, environment)
+    if wrong:
+        raise ConfigError(*wrong)
+    if path := values.get("jwt_secret_file"):
+        return read_texts("jwt_secret_file", path)
+    text = values.get("jwt_secret")
+    if not text:
+        return {}
+    check(_SETTINGS["jwt_secret"], text)
+    return {"": text}
 
 
 def warnings(options: Mapping[str, Any]) -> list[str]:
@@ -86,36 +76,100 @@ def warnings(options: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _read_secret(name: str, path: str) -> str:
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """The settings of one origin, and how names are spelled there."""
+
+    values: dict[str, Any]
+    spell: Callable[[str], str]
+
+    def conflicts(self) -> Iterator[str]:
+        for name in secrets():
+            file = f"{name}_file"
+            if self.values.get(name) and self.values.get(file):
+                yield f"Set one of {self.spell(name)} and {self.spell(file)}, not both."
+
+
+def _merged(
+    options: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[dict[str, Any], list[str]]:
+    """The values that count, and a sentence for each that cannot be used."""
+    wrong: list[str] = []
+    given = {name: options[name] for name in _SETTINGS if options.get(name) is not None}
+    layers = [
+        _file_layer(options, environment, wrong),
+        _variables(environment, wrong),
+        _Layer(given, option),
+    ]
+    values: dict[str, Any] = {}
+    for layer in layers:
+        wrong += layer.conflicts()
+        for name in secrets():
+            # Each form of a secret overrides both forms of an earlier layer.
+            if layer.values.get(name) or layer.values.get(f"{name}_file"):
+                values.pop(name, None)
+                values.pop(f"{name}_file", None)
+        values |= layer.values
     try:
-        text = read_file(name, path).decode()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{option(name)}: {path} is not UTF-8 text.") from None
-    text = text.rstrip("\r\n")
-    if not text:
-        raise ConfigError(f"{option(name)}: {path} is empty.")
-    return text
+        _read_pipes(values)
+    except ConfigError as error:
+        wrong += error.sentences
+    return values, wrong
 
 
-def _check_known(environment: Mapping[str, str]) -> None:
-    names = [setting.name for setting in fields(Config)]
-    names += [f"{name}_file" for name in secrets()]
-    known = {variable(name) for name in names}
-    for name, text in environment.items():
-        if name.startswith("DYAD_") and name not in known and text:
-            close = difflib.get_close_matches(name.removeprefix("DYAD_").lower(), names, n=1)
-            hint = (
-                f"did you mean {variable(close[0])}?"
-                if close
-                else "`dyad serve --help` lists them."
-            )
-            raise ConfigError(f"{name} is not a setting: {hint}")
+def _file_layer(
+    options: Mapping[str, Any], environment: Mapping[str, str], wrong: list[str]
+) -> _Layer:
+    path = options.get(_FILE) or environment.get(variable(_FILE))
+    values: dict[str, Any] = {}
+    if path:
+        try:
+            values = tomllib.loads(read_text(_FILE, path))
+        except ConfigError as error:
+            wrong += error.sentences
+        except tomllib.TOMLDecodeError as error:
+            wrong.append(f"{option(_FILE)}: {path} is not TOML: {error}.")
+    for name in values.keys() - _SETTINGS.keys():
+        hint = _hint(name, [*_SETTINGS], str) or "`dyad serve --help` lists them."
+        wrong.append(f"{option(_FILE)}: {path}: {name} is not a setting: {hint}")
+    return _Layer({name: values[name] for name in values if name in _SETTINGS}, str)
+
+
+def _variables(environment: Mapping[str, str], wrong: list[str]) -> _Layer:
+    known = {variable(name): name for name in [*_SETTINGS, _FILE]}
+    values: dict[str, Any] = {}
+    for full, text in environment.items():
+        # An empty variable counts as not set, so a deployment can pass on all of them.
+        if not full.startswith("DYAD_") or not text or _is_link(full, text):
+            continue
+        name = known.get(full)
+        if name is None:
+            hint = _hint(full.removeprefix("DYAD_").lower(), [*known.values()], variable)
+            wrong.append(f"{full} is not a setting: {hint or '`dyad serve --help` lists them.'}")
+        elif name != _FILE:
+            try:
+                values[name] = _parse(_SETTINGS[name], text)
+            except ConfigError as error:
+                wrong += error.sentences
+    return _Layer(values, variable)
+
+
+def _hint(name: str, names: list[str], spell: Callable[[str], str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {spell(close[0])}?" if close else ""
+
+
+def _read_pipes(values: dict[str, Any]) -> None:
+    """Read the files that can be read only once, so that no other process reads them again."""
+    for name in secrets():
+        path = values.get(f"{name}_file")
+        if isinstance(path, str) and path and is_read_once(path):
+            values[name] = read_text(f"{name}_file", path)
+            del values[f"{name}_file"]
 
 
 def _is_link(name: str, text: str) -> bool:
-    return bool(_SERVICE_LINK.fullmatch(name)) or (
-        name.startswith("DYAD_") and name.endswith("PORT") and "://" in text
-    )
+    return bool(_SERVICE_LINK.fullmatch(name)) or (name.endswith("PORT") and "://" in text)
 
 
 def _has_password(url: str) -> bool:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import Field, fields
 from typing import Any
 
-from dyad_server.auth.keys import OneKey, secret_key
+from dyad_server.auth.key_ring import KeyRing, secret_keys
 from dyad_server.auth.mint import mint
 from dyad_server.auth.verifier import Verifier
 from dyad_server.cli import bounds
-from dyad_server.cli.environment import load, secret, warnings
+from dyad_server.cli.environment import load, secret_texts, warnings
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError, DyadError
 from dyad_server.grpc_api.connections import raise_descriptor_limit
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except DyadError as error:
-        print(f"dyad: {error}", file=sys.stderr)
+        for sentence in error.sentences if isinstance(error, ConfigError) else [str(error)]:
+            print(f"dyad: {sentence}", file=sys.stderr)
         return 2
     return 0
 
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Run the server. Every option is also an environment variable.",
     )
     serve.set_defaults(run=_serve)
+    _add_settings_file(serve)
     for setting in fields(Config):
         _add_setting(serve, setting)
     token = commands.add_parser(
@@ -66,7 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         "--room", default="", metavar="TEXT", help="the room that the token is limited to"
     )
     token.add_argument("--jwt-secret", metavar="TEXT", help="instead of DYAD_JWT_SECRET")
-    token.add_argument("--jwt-secret-file", metavar="FILE", help="file with that secret")
+    token.add_argument(
+        "--jwt-secret-file",
+        metavar="FILE",
+        help="file with that secret, or folder; there, the key that lasts longest signs",
+    )
+    _add_settings_file(token)
     show = commands.add_parser(
         "demo", help="show a call in the browser, from a checkout after `make demo`"
     )
@@ -75,6 +82,14 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, default=8080, metavar="N", help="port of the page; 0 picks a free one"
     )
     return parser
+
+
+def _add_settings_file(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config",
+        metavar="FILE",
+        help="TOML file with settings, which options and variables override [DYAD_CONFIG]",
+    )
 
 
 def _add_setting(serve: argparse.ArgumentParser, setting: Field[Any]) -> None:
@@ -89,10 +104,6 @@ def _add_setting(serve: argparse.ArgumentParser, setting: Field[Any]) -> None:
         kind = type(setting.default)
         metavar = {str: "TEXT", int: "N", float: "SECONDS"}[kind]
         serve.add_argument(flag, help=text, type=kind, metavar=metavar)
-    if setting.metadata.get("secret"):
-        file = f"{setting.name}_file"
-        text = f"file with the value of {flag} [{variable(file)}; default none]"
-        serve.add_argument(option(file), help=text, metavar="FILE")
 
 
 def _shown(default: Any) -> str:
@@ -134,8 +145,8 @@ def serve(config: Config) -> None:
 
 
 def _token(options: argparse.Namespace) -> None:
-    key = secret("jwt_secret", vars(options), os.environ)
-    if not key:
+    texts = secret_texts(vars(options), os.environ)
+    if not texts:
         raise ConfigError(
             "There is no secret to sign with. Set DYAD_JWT_SECRET to the server's secret "
             "(`openssl rand -hex 32` makes one)."
@@ -144,9 +155,19 @@ def _token(options: argparse.Namespace) -> None:
         raise ConfigError(f"--ttl must be at most {bounds.LONGEST_TTL_SECONDS:,} seconds.")
     for warning in warnings(vars(options)):
         print(f"dyad: {warning}", file=sys.stderr)
-    token = mint(key, sub=options.sub, email=options.email, ttl=options.ttl, room=options.room)
+    keys = secret_keys(texts)
+    key = max(keys, key=lambda each: each.until)
+    token = mint(
+        key.key.decode(),
+        sub=options.sub,
+        email=options.email,
+        ttl=options.ttl,
+        room=options.room,
+        kid=key.kid or "",
+    )
     # A token that the server would refuse is refused here.
-    asyncio.run(Verifier(OneKey(secret_key(key)), LoopClock()).verify(token))
+    clock = LoopClock()
+    asyncio.run(Verifier(KeyRing(clock, keys), clock).verify(token))
     print(token)
 
 

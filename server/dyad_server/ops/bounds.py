@@ -13,3 +13,6 @@ METRICS_REQUEST_BYTES = 8192
 """The largest head of a request."""
 METRICS_SECONDS = 5.0
 """How long a connection may last; it carries one request."""
+
+RELOAD_SECONDS = 2.0
+"""How often the files of keys and certificates are read: two looks agree before a change counts."""

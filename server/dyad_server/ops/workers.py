@@ -1,11 +1,13 @@
 """Several processes on one machine, one port and one Redis: `dyad serve --workers N`.
 
 The kernel spreads connections over the workers. The supervisor serves no requests: it
-starts the workers, replaces a worker that ends, and drains all of them together.
+starts the workers, replaces a worker that ends, passes on the signal to reload, and drains
+all of them together.
 """
 
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import time
@@ -17,12 +19,14 @@ from types import FrameType
 
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
-from dyad_server.grpc_environment import stopping_signals
+from dyad_server.grpc_environment import RELOAD_SIGNAL, STOP_SIGNALS
 from dyad_server.ops import bounds
 
 log = logging.getLogger("dyad.workers")
 
 Serve = Callable[[Config], None]
+
+_STOP, _RELOAD = b"stop", b"reload"
 
 
 def run(config: Config, serve: Serve) -> None:
@@ -53,12 +57,13 @@ class Supervisor:
         self._wake, self._woken = multiprocessing.Pipe()
 
     def run(self) -> None:
-        """Supervise until one of `grpc_environment.stopping_signals`.
+        """Supervise until one of `STOP_SIGNALS`; `RELOAD_SIGNAL` is passed on to the workers.
 
         Raises:
             ConfigError: the workers end as soon as they start.
         """
-        before = {number: signal.signal(number, self._stop) for number in stopping_signals()}
+        before = {number: signal.signal(number, self._stop) for number in STOP_SIGNALS}
+        before[RELOAD_SIGNAL] = signal.signal(RELOAD_SIGNAL, self._reload)
         try:
             for index in range(self._config.workers):
                 self._start(index)
@@ -80,7 +85,11 @@ class Supervisor:
         if config.metrics_port:
             config = replace(config, metrics_port=config.metrics_port + index)
         worker = self._spawn.Process(target=self._serve, args=(config,), name=f"dyad-{index}")
+        # A worker that is not ready for the signal yet would end. It gets the signal later:
+        # its process inherits that the signal is blocked, and `serve` unblocks it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [RELOAD_SIGNAL])
         worker.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [RELOAD_SIGNAL])
         self._workers[index] = worker, time.monotonic()
         log.info("worker started index=%d pid=%s", index, worker.pid)
 
@@ -89,7 +98,10 @@ class Supervisor:
         sentinels = {worker.sentinel: index for index, (worker, _) in self._workers.items()}
         early = False
         for ready in wait([*sentinels, self._woken]):
-            if self._stopping or not isinstance(ready, int):
+            if self._stopping:
+                break
+            if not isinstance(ready, int):
+                self._pass_on()
                 continue
             index = sentinels[ready]
             worker, began = self._workers[index]
@@ -102,7 +114,18 @@ class Supervisor:
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._stopping = True
-        self._wake.send_bytes(b"stop")
+        self._wake.send_bytes(_STOP)
+
+    def _reload(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._wake.send_bytes(_RELOAD)
+
+    def _pass_on(self) -> None:
+        """Pass on the signal to reload, if that is what woke the supervisor."""
+        if self._woken.recv_bytes() == _RELOAD:
+            for worker, _ in self._workers.values():
+                if worker.pid is not None:
+                    os.kill(worker.pid, RELOAD_SIGNAL)
 
     def _drain(self) -> None:
         workers = [worker for worker, _ in self._workers.values()]

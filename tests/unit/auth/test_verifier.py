@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dyad_server.auth import bounds
-from dyad_server.auth.keys import OneKey, public_key, secret_key
+from dyad_server.auth.keys import public_key, secret_key
 from dyad_server.auth.mint import mint
 from dyad_server.auth.verifier import Verifier
 from dyad_server.core.commands import Identity
@@ -18,6 +18,7 @@ from dyad_server.ops.clock import LoopClock
 
 from tests.support.fake_clock import FakeClock
 from tests.support.issuer import SigningKey, eddsa, es256, rs256, spelled
+from tests.support.keys import only
 from tests.unit.auth.tokens import (
     GOOD,
     KEYS,
@@ -56,7 +57,7 @@ async def test_a_secret_verifies_every_hmac_algorithm(algorithm: str) -> None:
 
 @pytest.mark.parametrize("of", KEYS)
 async def test_a_public_key_verifies_its_own_tokens_and_no_others(of: str) -> None:
-    checks = Verifier(OneKey(public_key(pem(KEYS[of]))), LoopClock())
+    checks = Verifier(only(public_key(pem(KEYS[of]))), LoopClock())
     assert (await checks.verify(KEYS[of].token())).identity.user_id == "alice"
     others = [key for algorithm, key in KEYS.items() if algorithm != of]
     same_kind = {"RS256": rs256, "ES256": es256, "EdDSA": eddsa}[of]()
@@ -69,7 +70,7 @@ async def test_a_public_key_verifies_its_own_tokens_and_no_others(of: str) -> No
 @pytest.mark.parametrize("alg", ["HS256", "HS384", "RS256", "ES256", "EdDSA"])
 async def test_a_public_key_is_refused_as_a_secret(of: str, alg: str) -> None:
     public = KEYS[of].private.public_key()
-    checks = Verifier(OneKey(public_key(pem(KEYS[of]))), LoopClock())
+    checks = Verifier(only(public_key(pem(KEYS[of]))), LoopClock())
     for secret in (
         pem(KEYS[of]).encode(),
         pem(KEYS[of]).strip().encode(),
@@ -82,7 +83,7 @@ async def test_a_public_key_is_refused_as_a_secret(of: str, alg: str) -> None:
 
 @pytest.mark.parametrize("alg", ["RS384", "RS512", "PS256"])
 async def test_an_rsa_key_verifies_rs256_only(alg: str) -> None:
-    checks = Verifier(OneKey(public_key(pem(KEYS["RS256"]))), LoopClock())
+    checks = Verifier(only(public_key(pem(KEYS["RS256"]))), LoopClock())
     with pytest.raises(Unauthenticated):
         await checks.verify(jwt.encode(GOOD, KEYS["RS256"].private, algorithm=alg))
 
@@ -90,7 +91,7 @@ async def test_an_rsa_key_verifies_rs256_only(alg: str) -> None:
 async def test_a_cached_token_still_expires() -> None:
     clock = FakeClock()
     clock.now = time.time()
-    checks = Verifier(OneKey(secret_key(SECRET)), clock)
+    checks = Verifier(only(secret_key(SECRET)), clock)
     await checks.verify(signed())
     clock.advance(2 * 24 * 3600)
     with pytest.raises(Unauthenticated, match="expired"):
@@ -127,9 +128,9 @@ async def test_a_token_with_a_wrong_signature_is_refused_before_the_library_deco
     of: str, decoded: list[str]
 ) -> None:
     if of == "HS256":
-        key, token, other = OneKey(secret_key(SECRET)), signed(), signed(sub="bob")
+        key, token, other = only(secret_key(SECRET)), signed(), signed(sub="bob")
     else:
-        key, token = OneKey(public_key(pem(KEYS[of]))), KEYS[of].token()
+        key, token = only(public_key(pem(KEYS[of]))), KEYS[of].token()
         other = KEYS[of].token("bob")
     forged = ".".join([*token.split(".")[:2], other.split(".")[2]])
     with pytest.raises(Unauthenticated, match="signature"):

@@ -5,11 +5,12 @@ import time
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from dyad_server.auth.keys import OneKey, secret_key
+from dyad_server.auth.keys import secret_key
 from dyad_server.auth.verifier import Verifier
 from dyad_server.ops.clock import LoopClock
 
 from tests.support.issuer import SigningKey, eddsa, es256, rs256, spelled
+from tests.support.keys import only
 
 SECRET = secrets.token_hex(32)
 TOMORROW = int(time.time()) + 24 * 3600
@@ -50,4 +51,4 @@ def unsigned(token: str) -> str:
 
 
 def verifier(**settings: Any) -> Verifier:
-    return Verifier(OneKey(secret_key(SECRET)), LoopClock(), **settings)
+    return Verifier(only(secret_key(SECRET)), LoopClock(), **settings)

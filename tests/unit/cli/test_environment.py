@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dyad_server.auth.keys import secret_key
+from dyad_server.auth.key_ring import secret_keys
 from dyad_server.cli.environment import load, warnings
 from dyad_server.errors import ConfigError
 
@@ -80,7 +80,8 @@ def test_a_secret_may_be_in_a_file_with_a_newline_at_its_end(
         config = load({"jwt_secret_file": str(key), "redis_file": str(redis)}, {})
     else:
         config = load({}, {"DYAD_JWT_SECRET_FILE": str(key), "DYAD_REDIS_FILE": str(redis)})
-    assert (config.jwt_secret, config.redis) == (SECRET, "redis://:password@r")
+    assert config.key_texts() == {"": SECRET}
+    assert config.redis_url() == "redis://:password@r"
     assert "password" not in repr(config)
 
 
@@ -88,8 +89,10 @@ def test_an_option_for_a_secret_overrides_a_variable_of_either_form(tmp_path: Pa
     file = tmp_path / "key"
     file.write_text(SECRET)
     other = secrets.token_hex(32)
-    assert load({"jwt_secret_file": str(file)}, {"DYAD_JWT_SECRET": other}).jwt_secret == SECRET
-    assert load({"jwt_secret": other}, {"DYAD_JWT_SECRET_FILE": str(file)}).jwt_secret == other
+    by_file = load({"jwt_secret_file": str(file)}, {"DYAD_JWT_SECRET": other})
+    assert by_file.key_texts() == {"": SECRET}
+    by_text = load({"jwt_secret": other}, {"DYAD_JWT_SECRET_FILE": str(file)})
+    assert by_text.key_texts() == {"": other}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +114,7 @@ def test_a_file_without_a_usable_secret_is_refused_and_not_quoted(
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(ConfigError, match=says) as refused:
-        secret_key(load({}, {"DYAD_JWT_SECRET_FILE": str(file)}).jwt_secret)
+        secret_keys(load({}, {"DYAD_JWT_SECRET_FILE": str(file)}).key_texts())
     assert SECRET not in str(refused.value)
 
 
