@@ -33,7 +33,7 @@ const policy = [
   `script-src ${hash(script)}`,
   `style-src ${hash(style)}`,
   "img-src data:",
-  "connect-src 'self'",
+  "connect-src *",
   "media-src 'self' blob: mediastream:",
   "base-uri 'none'",
   "form-action 'none'",

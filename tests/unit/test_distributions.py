@@ -2,16 +2,21 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import dyad
+import pytest
 
 from tests.support.needs import ROOT
 
 CLIENT = ROOT / "clients" / "python"
+
+ADD_ONS = ("aiortc",)
+"""Modules that need more than the client's dependencies, and that no other module imports."""
 
 
 def project(folder: Path) -> dict[str, Any]:
@@ -33,9 +38,16 @@ def test_the_client_depends_only_on_grpcio_and_protobuf() -> None:
 
 
 def test_the_client_imports_only_its_dependencies() -> None:
-    modules = list(Path(dyad.__file__).parent.glob("**/*.py"))
+    modules = set(Path(dyad.__file__).parent.glob("**/*.py"))
+    modules -= {Path(dyad.__file__).parent / f"{name}.py" for name in ADD_ONS}
     packages = set().union(*map(imported, modules)) - sys.stdlib_module_names
     assert packages == {"dyad", "google", "grpc"}
+
+
+@pytest.mark.parametrize("name", ADD_ONS)
+def test_an_app_loads_an_add_on_only_if_it_asks_for_it(name: str) -> None:
+    program = f"import sys, dyad; sys.exit('dyad.{name}' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_the_server_depends_on_the_client_of_its_own_version() -> None:

@@ -1,7 +1,7 @@
 """A real video call over Dyad, with aiortc as the WebRTC of both sides or of one.
 
-    python aiortc_call.py --target localhost:50051 --token "$TOKEN"
-    python aiortc_call.py --target localhost:50051 --token "$OTHER" --room ID
+    python aiortc_call.py --plaintext --target localhost:50051 --token "$TOKEN"
+    python aiortc_call.py --plaintext --target localhost:50051 --token "$OTHER" --room ID
 
 The first command creates a room and prints its id. The second joins it. Each sends
 generated pictures and counts those it receives. A browser may be either side.
@@ -13,10 +13,10 @@ import sys
 from typing import Final
 
 import dyad
-from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack, VideoStreamTrack
-from aiortc.sdp import candidate_from_sdp
 from av import VideoFrame
+from dyad.aiortc import Peer
 
 _SIZE: Final = (320, 240)
 
@@ -35,102 +35,29 @@ class Pulse(VideoStreamTrack):
         return frame
 
 
-class Call:
-    """One peer connection, driven by the events of a Dyad connection."""
+class Media:
+    """Makes peer connections, and counts the pictures that arrive on them."""
 
-    def __init__(self, connection: dyad.Connection, *, polite: bool, frames: int) -> None:
+    def __init__(self, stun: str, wanted: int) -> None:
         self.enough = asyncio.Event()
         self.frames = 0
-        self._connection = connection
-        self._polite = polite
-        self._wanted = frames
-        self._described = False
-        self._early: list[dyad.Candidate] = []
-        self._ignored_offer = False
-        self._counter: asyncio.Task[None] | None = None
-        self._peer = RTCPeerConnection()
-        self._peer.addTrack(Pulse())
-        self._peer.on("track", self._on_track)
-        self._peer.on("connectionstatechange", self._on_state)
+        self._servers = [RTCIceServer(stun)] if stun else []
+        self._wanted = wanted
+        self._counters: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> None:
-        """Negotiate until the peer leaves."""
-        async for event in self._connection:
-            match event:
-                case dyad.PeerJoined():
-                    say("peer joined")
-                    await self._offer()
-                case dyad.Offer(sdp):
-                    await self._answer(sdp)
-                case dyad.Answer(sdp):
-                    await self._describe(sdp, "answer")
-                case dyad.Candidate():
-                    await self._candidate(event)
-                case dyad.PeerLeft(_, reason):
-                    say(f"peer left ({reason.name.lower()})")
-                    return
-                case dyad.Reconnected(resumed=False):
-                    say("reconnected too late")
-                    return
-                case dyad.Reconnecting() | dyad.Reconnected():
-                    # The pictures do not pass through Dyad, so they continue.
-                    say(type(event).__name__.lower())
-                case dyad.Refused():
-                    say(f"refused: {event}")
-
-    async def close(self) -> None:
-        """End the media."""
-        if self._counter is not None:
-            self._counter.cancel()
-        await self._peer.close()
-
-    async def _offer(self) -> None:
-        # aiortc gathers its candidates here and puts them into the SDP.
-        await self._peer.setLocalDescription(await self._peer.createOffer())
-        await self._connection.send_offer(self._peer.localDescription.sdp)
-
-    async def _answer(self, sdp: str) -> None:
-        # If both sides offer at once, the polite side gives way. aiortc cannot take an
-        # offer back, so the polite side of this script never makes one.
-        glare = self._peer.signalingState != "stable"
-        self._ignored_offer = glare and not self._polite
-        if self._ignored_offer:
-            return
-        await self._describe(sdp, "offer")
-        await self._peer.setLocalDescription(await self._peer.createAnswer())
-        await self._connection.send_answer(self._peer.localDescription.sdp)
-
-    async def _describe(self, sdp: str, kind: str) -> None:
-        await self._peer.setRemoteDescription(RTCSessionDescription(sdp, kind))
-        self._described = True
-        self._ignored_offer = False
-        early, self._early = self._early, []
-        for candidate in early:
-            await self._candidate(candidate)
-
-    async def _candidate(self, event: dyad.Candidate) -> None:
-        if self._ignored_offer or not event.candidate:
-            return
-        if not self._described:
-            self._early.append(event)
-            return
-        try:
-            candidate = candidate_from_sdp(event.candidate.removeprefix("candidate:"))
-        except (AssertionError, ValueError):
-            say("ignored a candidate that aiortc cannot read")
-            return
-        if candidate.ip.endswith(".local"):
-            # mDNS hides the peer's address. The peer will find ours instead.
-            return
-        candidate.sdpMid = event.sdp_mid
-        candidate.sdpMLineIndex = event.sdp_m_line_index
-        if candidate.sdpMid is None and candidate.sdpMLineIndex is None:
-            candidate.sdpMLineIndex = 0
-        await self._peer.addIceCandidate(candidate)
+    def connection(self) -> RTCPeerConnection:
+        """A new peer connection, which sends pictures."""
+        pc = RTCPeerConnection(RTCConfiguration(self._servers))
+        pc.addTrack(Pulse())
+        pc.on("track", self._on_track)
+        pc.on("connectionstatechange", lambda: say(pc.connectionState))
+        return pc
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        if track.kind == "video" and self._counter is None:
-            self._counter = asyncio.create_task(self._count(track))
+        if track.kind == "video":
+            counter = asyncio.create_task(self._count(track))
+            self._counters.add(counter)
+            counter.add_done_callback(self._counters.discard)
 
     async def _count(self, track: MediaStreamTrack) -> None:
         try:
@@ -144,8 +71,22 @@ class Call:
         except MediaStreamError:
             pass  # The track has ended.
 
-    def _on_state(self) -> None:
-        say(self._peer.connectionState)
+
+async def negotiate(connection: dyad.Connection, peer: Peer) -> None:
+    """Give the room's events to the peer, until the other side leaves."""
+    async for event in connection:
+        await peer.take(event)
+        match event:
+            case dyad.PeerJoined():
+                say("peer joined")
+            case dyad.PeerLeft(_, reason):
+                say(f"peer left ({reason.name.lower()})")
+                return
+            case dyad.Reconnecting() | dyad.Reconnected():
+                # The pictures do not pass through Dyad, so they continue.
+                say(type(event).__name__.lower())
+            case dyad.Refused():
+                say(f"refused: {event}")
 
 
 def say(line: str) -> None:
@@ -155,26 +96,26 @@ def say(line: str) -> None:
 
 async def call(options: argparse.Namespace) -> int:
     """Place the call, and return the exit status."""
-    async with dyad.connect(options.target, options.token, plaintext=not options.tls) as connection:
+    media = Media(options.stun, options.frames)
+    async with dyad.connect(
+        options.target, options.token, plaintext=options.plaintext
+    ) as connection:
         if options.room:
             room = await connection.join(options.room)
         else:
             room = await connection.create()
         say(f"room {room.room_id}")
-        ours = Call(connection, polite=room.polite, frames=options.frames)
-        negotiating = asyncio.create_task(ours.run())
-        enough = asyncio.create_task(ours.enough.wait())
-        try:
-            await asyncio.wait({negotiating, enough}, return_when=asyncio.FIRST_COMPLETED)
-            if negotiating.done():
-                await negotiating
-            await connection.leave()
-        finally:
-            negotiating.cancel()
-            enough.cancel()
-            await ours.close()
-            say(f"frames {ours.frames}")
-    return 0 if ours.frames >= options.frames else 1
+        async with Peer(connection, media.connection, polite=room.polite) as peer:
+            negotiating = asyncio.create_task(negotiate(connection, peer))
+            enough = asyncio.create_task(media.enough.wait())
+            both = {negotiating, enough}
+            done, going = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in going:
+                task.cancel()
+            for task in done:
+                await task
+    say(f"frames {media.frames}")
+    return 0 if media.frames >= options.frames else 1
 
 
 def main() -> int:
@@ -186,7 +127,10 @@ def main() -> int:
     parser.add_argument(
         "--frames", type=int, default=0, metavar="N", help="hang up after N pictures received"
     )
-    parser.add_argument("--tls", action="store_true", help="speak TLS")
+    parser.add_argument(
+        "--stun", default="stun:stun.l.google.com:19302", metavar="URL", help="empty: none"
+    )
+    parser.add_argument("--plaintext", action="store_true", help="do without TLS")
     try:
         return asyncio.run(call(parser.parse_args()))
     except dyad.DyadError as error:
