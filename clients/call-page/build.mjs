@@ -33,7 +33,7 @@ const policy = [
   `script-src ${hash(script)}`,
   `style-src ${hash(style)}`,
   "img-src data:",
-  "connect-src *",
+  "connect-src 'self'",
   "media-src 'self' blob: mediastream:",
   "base-uri 'none'",
   "form-action 'none'",

@@ -1,7 +1,6 @@
 """Chromium with the real Envoy, the real server and real media."""
 
 import functools
-import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -133,21 +132,38 @@ async def a_site() -> AsyncIterator[OpenSite]:
         yield functools.partial(open_site, browser)
 
 
+async def create(page: Page, who: str = "alice") -> str:
+    """Create a room as a user would, and return its id."""
+    await page.fill("#token", token(who))
+    await page.get_by_role("button", name="Create Room (Caller)").click()
+    await expect(page.locator("#link")).to_be_visible()
+    return await page.locator("#roomId").input_value()
+
+
+async def join(page: Page, room: str, who: str = "bob", proof: str = "") -> None:
+    """Join a room as a user would, with a token for `who`, or with that in `proof`."""
+    await page.fill("#token", proof or token(who))
+    await page.fill("#roomId", room)
+    await page.get_by_role("button", name="Join Room (Callee)").click()
+
+
+async def hang_up(page: Page) -> None:
+    await page.get_by_role("button", name="Hang up").click()
+    await expect(page.locator("#setup")).to_be_visible()
+
+
+async def are_connected(*pages: Page) -> None:
+    for page in pages:
+        await expect(page.locator("#status")).to_have_text("Connected to peer", timeout=MEDIA_MS)
+
+
 async def call(site: Site, *, bobs_url: str = "", first: str = "null") -> tuple[Page, Page]:
     """Two tabs in a call, filled in as two users would; `first` runs in both before that."""
     alice, bob = await site.tab(), await site.tab(url=bobs_url)
-    for page, who in ((alice, "alice"), (bob, "bob")):
-        await page.evaluate(first)
-        await expect(page.locator("#status")).to_have_text("Disconnected")
-        await page.fill("#token", token(who))
-        await page.get_by_role("button", name="Connect", exact=True).click()
-        await expect(page.locator("#status")).to_have_text("Connected")
-    await alice.get_by_role("button", name="Create Room (Caller)").click()
-    await expect(alice.locator("#roomId")).to_have_value(re.compile(r"^[0-9a-f-]{36}$"))
-    await bob.fill("#roomId", await alice.locator("#roomId").input_value())
-    await bob.get_by_role("button", name="Join Room (Callee)").click()
     for page in (alice, bob):
-        await expect(page.locator("#status")).to_have_text("Connected to peer", timeout=MEDIA_MS)
+        await page.evaluate(first)
+    await join(bob, await create(alice))
+    await are_connected(alice, bob)
     return alice, bob
 
 

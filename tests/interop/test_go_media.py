@@ -1,16 +1,14 @@
 """Real video between pion, with the Go client, and other WebRTC stacks."""
 
 import asyncio
-import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
 
-from tests.browser.site import DECODED, MEDIA_MS, OpenSite, Site
+from tests.browser.site import DECODED, MEDIA_MS, OpenSite, create, hang_up, join
 from tests.conftest import serving, token
 from tests.interop.conftest import build, once
 from tests.interop.output import Output
@@ -89,30 +87,19 @@ async def test_each_receives_the_pictures_of_the_other(
 
 async def test_pion_calls_a_browser(site: OpenSite, pion: tuple[str, ...]) -> None:
     async with site() as here, placing(pion, here.server.port, "alice", "--frames", "0") as alice:
-        bob = await connected(here, "bob")
-        await bob.fill("#roomId", await alice.says("^room (.+)$"))
-        await bob.get_by_role("button", name="Join Room (Callee)").click()
+        bob = await here.tab()
+        await join(bob, await alice.says("^room (.+)$"))
         await alice.says("^frames [1-9]")
         await bob.wait_for_function(DECODED, timeout=MEDIA_MS)
-        await bob.get_by_role("button", name="Hang up").click()
+        await hang_up(bob)
         await alice.says(r"^peer left \(left\)$")
         await alice.succeeds()
 
 
 async def test_a_browser_calls_pion(site: OpenSite, pion: tuple[str, ...]) -> None:
     async with site() as here:
-        alice = await connected(here, "alice")
-        await alice.get_by_role("button", name="Create Room (Caller)").click()
-        await expect(alice.locator("#roomId")).to_have_value(re.compile(r"^[0-9a-f-]{36}$"))
-        room = await alice.locator("#roomId").input_value()
+        alice = await here.tab()
+        room = await create(alice)
         async with placing(pion, here.server.port, "bob", "--room", room, "--frames", "0") as bob:
             await bob.says("^frames [1-9]")
             await alice.wait_for_function(DECODED, timeout=MEDIA_MS)
-
-
-async def connected(here: Site, who: str) -> Page:
-    page = await here.tab()
-    await page.fill("#token", token(who))
-    await page.get_by_role("button", name="Connect", exact=True).click()
-    await expect(page.locator("#status")).to_have_text("Connected")
-    return page

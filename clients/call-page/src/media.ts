@@ -1,138 +1,209 @@
-const WIDTH = 640;
-const HEIGHT = 480;
-const FRAMES_PER_SECOND = 15;
+import { testPicture } from "./picture.js";
+
+export type Kind = "camera" | "microphone";
+export type DeviceState = "on" | "off" | "none";
+
+/** Which devices the user has chosen. It outlives a call. */
+export type Chosen = Partial<Record<Kind, string>>;
+
+const TRACK: Readonly<Record<Kind, "video" | "audio">> = { camera: "video", microphone: "audio" };
 
 /**
- * What this side shows: a test picture at first, and the camera as soon as it is open, if
- * there is one. A call never waits for the camera, or for the user to allow it.
+ * What this side sends: the camera and the microphone as far as the user wants and allows
+ * them, and a drawn picture instead of the camera. A call never waits for the camera, or for
+ * the user to allow it.
  */
 export class LocalMedia {
   /** The stream stays the same when its tracks change. */
   readonly stream = new MediaStream();
+  readonly #name: string;
+  readonly #chosen: Chosen;
   readonly #changed: () => void;
+  readonly #wanted: Record<Kind, boolean> = { camera: true, microphone: true };
+  #picture: ReturnType<typeof testPicture> | undefined;
+  #problem = "";
+  #opening: Promise<void> | undefined;
   #stopped = false;
-  #stopPicture: () => void;
 
-  /** Starts with the test picture. Calls `changed` when the tracks change. */
-  constructor(name: string, changed: () => void) {
+  /** Starts with the drawn picture. Calls `changed` when the tracks or the states change. */
+  constructor(name: string, chosen: Chosen, changed: () => void) {
+    this.#name = name;
+    this.#chosen = chosen;
     this.#changed = changed;
-    const picture = testPicture(name);
-    this.#stopPicture = picture.stop;
-    this.stream.addTrack(picture.track);
+    this.#draw();
   }
 
-  /** Switches to the camera. Resolves to a sentence for the user if there is none. */
-  async useCamera(): Promise<string | undefined> {
-    let camera: MediaStream;
-    try {
-      camera = await openCamera();
-    } catch (reason) {
-      return whyNoCamera(reason);
+  /** `none`: there is no such device, or the user has not allowed it (yet). */
+  state(kind: Kind): DeviceState {
+    return !this.#wanted[kind] ? "off" : this.#device(kind) === undefined ? "none" : "on";
+  }
+
+  /** What is wrong with the devices, in a sentence for the user. */
+  get problem(): string {
+    return this.#problem;
+  }
+
+  /** The id of the device in use, or undefined. */
+  deviceId(kind: Kind): string | undefined {
+    return this.#device(kind)?.getSettings().deviceId;
+  }
+
+  /** Opens the devices that the user wants and that are not open. */
+  async open(): Promise<void> {
+    // The browser may ask the user for a long time. What is wanted meanwhile comes next.
+    this.#opening ??= this.#openMissing().finally(() => (this.#opening = undefined));
+    await this.#opening;
+  }
+
+  /** Turns a device on or off. A camera that is off is closed, and its light goes out. */
+  async turn(kind: Kind, on: boolean): Promise<void> {
+    this.#wanted[kind] = on;
+    this.#problem = "";
+    if (kind === "microphone") {
+      this.#mute();
+    } else if (!on) {
+      this.#release(kind);
     }
-    const tracks = camera.getTracks();
-    if (this.#stopped) {
-      tracks.forEach((track) => track.stop());
-      return undefined;
-    }
-    if (camera.getVideoTracks().length > 0) {
-      this.stream.getVideoTracks().forEach((track) => this.stream.removeTrack(track));
-      this.#stopPicture();
-    }
-    tracks.forEach((track) => this.stream.addTrack(track));
     this.#changed();
-    return camera.getVideoTracks().length > 0 ? undefined : "There is no camera: the other side sees a test picture and hears you.";
+    if (on) {
+      await this.#opening;
+      await this.open();
+    }
+  }
+
+  /** Uses this device from now on. */
+  async choose(kind: Kind, deviceId: string): Promise<void> {
+    this.#chosen[kind] = deviceId;
+    // First close the one in use: many phones open only one camera at a time.
+    this.#release(kind);
+    await this.turn(kind, true);
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#stopPicture();
+    this.#picture?.stop();
     this.stream.getTracks().forEach((track) => track.stop());
   }
-}
 
-/** Sends the stream's tracks to the peer, in place of those of the same kind sent before. */
-export function send(pc: RTCPeerConnection, stream: MediaStream): void {
-  for (const track of stream.getTracks()) {
-    const sender = pc.getSenders().find((other) => other.track?.kind === track.kind);
-    if (sender === undefined) {
-      pc.addTrack(track, stream);
-    } else if (sender.track !== track) {
-      void sender.replaceTrack(track);
+  #device(kind: Kind): MediaStreamTrack | undefined {
+    return this.stream.getTracks().find((track) => track.kind === TRACK[kind] && track !== this.#picture?.track);
+  }
+
+  #missing(): Kind[] {
+    const kinds: Kind[] = ["camera", "microphone"];
+    return kinds.filter((kind) => this.#wanted[kind] && this.#device(kind) === undefined);
+  }
+
+  async #openMissing(): Promise<void> {
+    const missing = this.#missing();
+    if (missing.length === 0 || this.#stopped) {
+      return;
+    }
+    try {
+      const opened = await openDevices(missing, this.#chosen);
+      opened.forEach((track) => this.#add(track));
+      this.#problem = this.#whatIsMissing();
+    } catch (reason) {
+      this.#problem = whyNotOpened(reason);
+    }
+    if (!this.#stopped) {
+      this.#changed();
+    }
+  }
+
+  #whatIsMissing(): string {
+    const missing = this.#missing();
+    if (missing.includes("camera")) {
+      return "There is no camera: the other person sees a drawn picture, and hears you.";
+    }
+    return missing.includes("microphone") ? "There is no microphone: the other person sees you, and hears nothing." : "";
+  }
+
+  #add(track: MediaStreamTrack): void {
+    const kind = track.kind === "video" ? "camera" : "microphone";
+    if (this.#stopped || (kind === "camera" && !this.#wanted.camera)) {
+      track.stop();
+      return;
+    }
+    if (kind === "camera") {
+      this.#erase();
+    }
+    this.stream.addTrack(track);
+    this.#mute();
+    // The event comes when the device is gone, and not after `stop`.
+    track.addEventListener("ended", () => {
+      this.#release(kind);
+      this.#problem = `The ${kind} was unplugged, or another program has taken it.`;
+      this.#changed();
+    });
+  }
+
+  // A microphone stays open, so that the first word after it is on again is heard.
+  #mute(): void {
+    this.stream.getAudioTracks().forEach((track) => (track.enabled = this.#wanted.microphone));
+  }
+
+  #release(kind: Kind): void {
+    const track = this.#device(kind);
+    if (track !== undefined) {
+      track.stop();
+      this.stream.removeTrack(track);
+    }
+    if (kind === "camera" && !this.#stopped) {
+      this.#draw();
+    }
+  }
+
+  #draw(): void {
+    if (this.#picture === undefined) {
+      this.#picture = testPicture(this.#name);
+      this.stream.addTrack(this.#picture.track);
+    }
+  }
+
+  #erase(): void {
+    if (this.#picture !== undefined) {
+      this.#picture.stop();
+      this.stream.removeTrack(this.#picture.track);
+      this.#picture = undefined;
     }
   }
 }
 
-async function openCamera(): Promise<MediaStream> {
+async function openDevices(kinds: readonly Kind[], chosen: Chosen): Promise<MediaStreamTrack[]> {
   const devices = navigator.mediaDevices as MediaDevices | undefined;
   if (devices === undefined) {
     throw new DOMException("not a secure context", "SecurityError");
   }
+  const open = async (wanted: readonly Kind[]): Promise<MediaStreamTrack[]> => {
+    const constraints: MediaStreamConstraints = {};
+    for (const kind of wanted) {
+      const deviceId = chosen[kind];
+      constraints[TRACK[kind]] = deviceId === undefined ? true : { deviceId };
+    }
+    return (await devices.getUserMedia(constraints)).getTracks();
+  };
   try {
-    return await devices.getUserMedia({ audio: true, video: true });
+    return await open(kinds);
   } catch (reason) {
     // Asking for both fails if one is missing.
-    if (!(reason instanceof DOMException) || reason.name !== "NotFoundError") {
+    if (kinds.length === 1 || !(reason instanceof DOMException) || reason.name !== "NotFoundError") {
       throw reason;
     }
-    return await devices
-      .getUserMedia({ video: true })
-      .catch(() => devices.getUserMedia({ audio: true }));
+    return await open(["camera"]).catch(() => open(["microphone"]));
   }
 }
 
-function whyNoCamera(reason: unknown): string {
-  const shown = "The other side sees a test picture.";
+function whyNotOpened(reason: unknown): string {
+  const shown = "The other person sees a drawn picture instead of you.";
   switch (reason instanceof DOMException ? reason.name : "") {
     case "NotAllowedError":
-      return `${shown} To show yourself, allow the camera in the browser's address bar and connect again.`;
+      return `${shown} To show yourself, allow camera and microphone in the browser's address bar, then turn the camera on.`;
     case "SecurityError":
       return `${shown} Browsers open the camera only on https pages and on localhost.`;
     case "NotReadableError":
-      return `${shown} Another program uses the camera: close that and connect again.`;
+      return `${shown} Another program uses the camera: close that, then turn the camera on.`;
     default:
       return `${shown} This device has no camera.`;
   }
-}
-
-function testPicture(name: string): { track: MediaStreamTrack; stop: () => void } {
-  const canvas = document.createElement("canvas");
-  canvas.width = WIDTH;
-  canvas.height = HEIGHT;
-  const context = canvas.getContext("2d");
-  const hue = Math.floor(Math.random() * 360);
-  const draw = (): void => {
-    if (context !== null) {
-      drawFrame(context, name, hue, performance.now() / 1000);
-    }
-  };
-  draw();
-  // Not animation frames: those stop in a background tab, and the picture would freeze
-  // for the peer.
-  const timer = setInterval(draw, 1000 / FRAMES_PER_SECOND);
-  const [track] = canvas.captureStream(FRAMES_PER_SECOND).getVideoTracks();
-  if (track === undefined) {
-    throw new Error("A canvas has one video track.");
-  }
-  return { track, stop: () => clearInterval(timer) };
-}
-
-function drawFrame(context: CanvasRenderingContext2D, name: string, hue: number, seconds: number): void {
-  context.fillStyle = `hsl(${hue} 55% 32%)`;
-  context.fillRect(0, 0, WIDTH, HEIGHT);
-  context.fillStyle = `hsl(${hue} 70% 62%)`;
-  context.beginPath();
-  context.arc(
-    WIDTH / 2 + Math.cos(seconds) * WIDTH * 0.3,
-    HEIGHT / 2 + Math.sin(seconds * 1.3) * HEIGHT * 0.3,
-    60,
-    0,
-    2 * Math.PI,
-  );
-  context.fill();
-  context.fillStyle = "#fff";
-  context.textAlign = "center";
-  context.font = "bold 40px sans-serif";
-  context.fillText(name, WIDTH / 2, HEIGHT / 2, WIDTH - 40);
-  context.font = "24px monospace";
-  context.fillText(new Date().toLocaleTimeString(), WIDTH / 2, HEIGHT / 2 + 48);
 }

@@ -1,223 +1,170 @@
-import { connect, type Connection, type ConnectionEvent, DyadError, type LeaveReason, type Room } from "@dyad/web";
+import { connect, type Connection, DyadError, type Participant, type Room } from "@dyad/web";
 
 import { Call } from "./call.js";
-import { LocalMedia } from "./media.js";
+import { Calls } from "./calls.js";
+import type { Facts } from "./screen.js";
 import { sentence } from "./sentences.js";
-import { nameIn } from "./token.js";
-import * as view from "./view.js";
-import { say } from "./view.js";
+import { TokenSource } from "./token_source.js";
 
-const LEFT: Readonly<Record<LeaveReason, string>> = {
-  left: "The other person hung up.",
-  disconnected: "The other person's connection was lost.",
-  replaced: "The other person is connecting again.",
-  unspecified: "The other person has left.",
-};
+/** Who a session reports to. */
+export interface SessionEvents {
+  /** Something is known now that the page may have to show. */
+  readonly learn: (changes: Partial<Facts>) => void;
+  /** The call may have another picture to show. */
+  readonly pictures: () => void;
+  /** The session has ended by itself, for this reason. */
+  readonly over: (why: string) => void;
+}
 
-const EVENTS = [
-  "peerJoined", "peerLeft", "offer", "answer", "candidate", "error", "reconnecting", "reconnected",
-] as const;
+// These frames were under way when one of the two left. The user need do nothing.
+const HARMLESS: ReadonlySet<string> = new Set(["peer_absent", "not_in_room", "closed"]);
 
-/** The time from Connect to the end of the connection. Shows on the page what happens. */
+/** One stay in a room: from the moment when the user enters, to the end of the call. */
 export class Session {
+  readonly calls = new Calls<Call>();
   readonly #connection: Connection;
-  readonly #media: LocalMedia;
-  #seated = false;
-  #call: Call | undefined;
-  /** Whether the connection broke and the client is reconnecting. */
-  #reconnecting = false;
-  /** Whether the user is hanging up. What still arrives from the peer is then ignored. */
-  #leaving = false;
-  /** Present once the connection to the server is over and only the running call is left. */
-  #last: { readonly callEnded: () => void } | undefined;
-  #end!: (reason?: unknown) => void;
+  readonly #tokens: TokenSource;
+  readonly #cancel = new AbortController();
+  readonly #ice: RTCConfiguration;
+  readonly #local: MediaStream;
+  readonly #events: SessionEvents;
+  /** Why the connection to the server is over although the call goes on. */
+  #gone: string | undefined;
+  #closed = false;
 
   /** @throws DyadError if the token cannot be one. */
-  constructor(server: string, token: string) {
+  constructor(server: string, token: string, ice: RTCConfiguration, local: MediaStream, events: SessionEvents) {
+    this.#tokens = new TokenSource(token, () => events.learn({ wantsToken: true }));
     // Never give up: the call can continue without the server.
-    this.#connection = connect(server, token, { giveUpAfterMs: Number.POSITIVE_INFINITY });
-    this.#media = new LocalMedia(nameIn(token), () => this.#call?.send(this.#media.stream));
+    this.#connection = connect(server, () => this.#tokens.take(), { giveUpAfterMs: Number.POSITIVE_INFINITY });
+    this.#ice = ice;
+    this.#local = local;
+    this.#events = events;
+    this.#listen();
   }
 
-  /** Whether this side is in a room, with the peer or alone. */
-  get seated(): boolean {
-    return this.#seated;
-  }
-
-  /** Handles the server's events, and ends the call after the last event. */
-  async run(): Promise<void> {
-    view.localVideo.srcObject = this.#media.stream;
-    view.showStatus("Connected");
-    const camera = this.#media.useCamera();
-    let over = false;
-    void camera.then((problem) => {
-      if (problem !== undefined && !over && view.saysNothing()) {
-        say(problem);
-      }
-    });
-    try {
-      await this.#follow();
-    } finally {
-      over = true;
-      this.#endCall();
-      this.#media.stop();
-      view.localVideo.srcObject = null;
-      view.showInvitation(undefined);
-      view.showStatus("Disconnected");
-    }
-  }
-
-  /** Enters a room. `ask` creates or joins it. */
-  async enter(ask: (connection: Connection) => Promise<Room>): Promise<Room> {
-    try {
-      const room = await ask(this.#connection);
-      this.#seated = true;
-      view.nameRemote(room.peer);
-      return room;
-    } catch (reason) {
-      // Without a room there is nothing to wait for, and another token may be needed.
-      this.#end();
-      throw reason;
-    }
-  }
-
-  async hangUp(): Promise<void> {
-    this.#leaving = true;
-    this.#endCall();
-    view.showInvitation(undefined);
-    if (this.#last !== undefined) {
-      return;
-    }
-    try {
-      await this.#connection.leave();
-      this.#seated = false;
-    } finally {
-      this.#leaving = false;
-    }
-  }
-
-  /** Hangs up and ends the connection, because the page unloads. */
-  close(): void {
-    this.#connection.close();
-    this.#end();
-  }
-
-  async #follow(): Promise<void> {
-    const over = new Promise<void>((resolve, reject) => {
-      this.#end = (reason) => (reason === undefined ? resolve() : reject(reason));
-    });
-    this.#connection.on("state", (state) => {
-      if (state.type === "ended") this.#end(state.error);
-    });
-    for (const type of EVENTS) {
-      this.#connection.on(type, (event) => this.#take(event));
-    }
-    try {
-      await over;
-    } catch (reason) {
-      if (this.#call?.running !== true || takenOver(reason)) {
-        say(sentence(reason));
-        return;
-      }
-      say(`${sentence(reason)} Your call goes on until one of you hangs up.`);
-      await new Promise<void>((callEnded) => (this.#last = { callEnded }));
-    }
-  }
-
-  #take(event: ConnectionEvent): void {
-    switch (event.type) {
-      case "peerJoined":
-        this.#endCall();
-        say("");
-        this.#startCall();
-        view.nameRemote(event.peer);
-        break;
-      case "peerLeft":
-        this.#endCall();
-        say(LEFT[event.reason]);
-        break;
-      case "reconnecting":
-        // The media flows directly between the browsers, so a running call continues.
-        this.#reconnecting = true;
-        say("Reconnecting…");
-        break;
-      case "reconnected":
-        this.#reconnecting = false;
-        say("");
-        if (!event.resumed) {
-          this.#endCall();
-          view.nameRemote(event.room.peer);
-        }
-        break;
-      case "error":
-        // A frame was under way when one of the two left. The user need do nothing.
-        if (event.error.code !== "peer_absent" && event.error.code !== "not_in_room") {
-          say(sentence(event.error));
-        }
-        break;
-      case "offer":
-        (this.#call ?? this.#startCall())?.take(event);
-        break;
-      case "answer":
-      case "candidate":
-        this.#call?.take(event);
-        break;
-    }
-  }
-
-  /** Undefined if the user is in no room, or if a setting is wrong. It then shows why. */
-  #startCall(): Call | undefined {
+  /** Joins the room, or without an id creates one. */
+  async enter(roomId: string | undefined): Promise<Room> {
+    const { signal } = this.#cancel;
     const connection = this.#connection;
-    if (connection.room === undefined || this.#leaving) {
-      return undefined;
-    }
-    let call: Call;
-    try {
-      call = new Call(connection, connection.room.polite, view.stun.value, {
-        shows: view.showRemote,
-        becomes: (state) => this.#call === call && this.#callBecomes(state),
-        // Without the server there is no negotiation. The page has already said so.
-        fails: (reason) => {
-          if (this.#last === undefined) {
-            callFailed(reason);
-          }
-        },
-      });
-    } catch {
-      say("The STUN server in the settings is not an address. It looks like stun:host:3478.");
-      return undefined;
-    }
-    this.#call = call;
-    call.send(this.#media.stream);
+    const room = await (roomId === undefined ? connection.create({ signal }) : connection.join(roomId, { signal }));
+    this.#tokens.bePatient();
+    return room;
+  }
+
+  /** The user has entered another token. */
+  renew(token: string): void {
+    this.#tokens.renew(token);
+    this.#events.learn({ wantsToken: false });
+  }
+
+  /** The tracks of the local stream have changed. */
+  sendTracks(): void {
+    this.calls.all.forEach((call) => call.send(this.#local));
+  }
+
+  /** Hangs up. If the server is out of reach, the client goes on trying to tell it. */
+  close(): void {
+    this.#closed = true;
+    this.#cancel.abort();
+    this.calls.end();
+    this.#connection.close();
+  }
+
+  #listen(): void {
+    const connection = this.#connection;
+    connection.on("state", (state) => {
+      if (state.type === "reconnecting") {
+        this.#away(state.cause);
+      } else if (state.type === "connected") {
+        this.#events.learn({ server: "there", wantsToken: false });
+      } else if (state.type === "ended" && state.error !== undefined) {
+        this.#lost(state.error);
+      }
+    });
+    connection.on("peerJoined", ({ peer }) => {
+      this.#begin();
+      this.#events.learn({ peerIsHere: true, peer: nameOf(peer), left: undefined });
+    });
+    connection.on("peerLeft", ({ reason }) => {
+      // Who hangs up ends the call. A call whose signaling is lost goes on.
+      if (reason === "left") this.calls.end();
+      else this.calls.letGo();
+      this.#events.learn({ peerIsHere: false, left: reason });
+      this.#callsChanged();
+    });
+    connection.on("reconnected", ({ resumed, room }) => resumed || this.#newSession(room));
+    connection.on("offer", (event) => (this.calls.current ?? this.#begin()).take(event));
+    connection.on("answer", (event) => this.calls.current?.take(event));
+    connection.on("candidate", (event) => this.calls.current?.take(event));
+    connection.on("error", ({ error }) => this.#failed(error));
+  }
+
+  #begin(): Call {
+    const polite = this.#connection.room?.polite === true;
+    const call = new Call(this.#ice, this.#connection, polite, {
+      changed: () => this.#callsChanged(),
+      failed: (reason) => this.#failed(reason),
+    });
+    this.calls.begin(call);
+    call.send(this.#local);
+    this.#callsChanged();
     return call;
   }
 
-  #callBecomes(state: RTCPeerConnectionState): void {
-    view.showStatus(state === "connected" ? "Connected to peer" : "Connected");
-    if (state === "failed" && this.#last !== undefined) {
-      this.#endCall();
-    } else if (state === "failed") {
-      say("No direct connection to the other person was found. Some networks need a TURN server, and this page has none. Still trying.");
-    } else if (state === "connected" && !this.#reconnecting) {
-      say("");
+  #newSession({ peer }: Room): void {
+    this.calls.letGo();
+    const name = peer === undefined ? {} : { peer: nameOf(peer) };
+    this.#events.learn({ peerIsHere: peer !== undefined, left: peer === undefined ? "disconnected" : undefined, ...name });
+    this.#callsChanged();
+  }
+
+  #callsChanged(): void {
+    if (this.#closed) {
+      return;
+    }
+    this.calls.changed();
+    const { media } = this.calls;
+    if (this.#gone !== undefined && media === "none") {
+      this.#end(this.#gone);
+      return;
+    }
+    this.#events.learn({ media });
+    this.#events.pictures();
+  }
+
+  #away(cause: DyadError): void {
+    const refused = cause.code === "unauthenticated";
+    this.#tokens.tries(refused);
+    this.#events.learn({ server: "away", because: refused ? cause.message : "The server does not accept your token any more." });
+  }
+
+  /** The connection to the server is over. A call that is connected goes on. */
+  #lost(failure: DyadError): void {
+    const why = sentence(failure);
+    this.calls.letGo();
+    // The user has taken the call to another tab or device, so it ends here.
+    if (failure.code === "taken_over" || this.calls.all.length === 0) {
+      this.#end(why);
+      return;
+    }
+    this.#gone = why;
+    this.#events.learn({ server: "gone", because: why, wantsToken: false });
+    this.#callsChanged();
+  }
+
+  #end(why: string): void {
+    this.close();
+    this.#events.over(why);
+  }
+
+  #failed(reason: unknown): void {
+    if (!(reason instanceof DyadError && HARMLESS.has(reason.code))) {
+      this.#events.learn({ problem: sentence(reason) });
     }
   }
-
-  #endCall(): void {
-    this.#call?.close();
-    this.#call = undefined;
-    this.#last?.callEnded();
-    view.showRemote(null);
-    view.nameRemote(undefined);
-    view.showStatus("Connected");
-  }
 }
 
-function callFailed(reason: unknown): void {
-  say(sentence(reason));
-}
-
-/** The user has taken the seat with another tab or device, so the call ends here. */
-function takenOver(reason: unknown): boolean {
-  return reason instanceof DyadError && reason.code === "taken_over";
+export function nameOf({ email, userId }: Participant): string {
+  return email || userId;
 }

@@ -1,31 +1,47 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { readFragment, withoutToken } from "../src/fragment.js";
+import { invitation, readFragment, roomIn, withoutSecrets } from "../src/fragment.js";
 import { nameIn } from "../src/token.js";
 
 test("a link may have all settings of the page", () => {
-  assert.deepEqual(readFragment("#token=a.b.c&room=r&stun=&server=https%3A%2F%2Fx&auto=1"), {
+  const link = "#token=a.b.c&room=r&stun=&turn=turn%3Ax&turn-user=u&turn-password=p&relay&auto=1";
+  assert.deepEqual(readFragment(link), {
     token: "a.b.c",
     room: "r",
     stun: "",
-    server: "https://x",
+    turn: "turn:x",
+    turnUser: "u",
+    turnPassword: "p",
+    relay: true,
     auto: true,
   });
 });
 
 test("a setting that is not in the link is undefined", () => {
-  const { token, room, stun, server, auto } = readFragment("");
-  assert.deepEqual([token, room, stun, server, auto], [undefined, undefined, undefined, undefined, false]);
+  const { relay, auto, ...texts } = readFragment("");
+  assert.deepEqual([relay, auto], [false, false]);
+  assert.deepEqual(new Set(Object.values(texts)), new Set([undefined]));
 });
 
-test("only the token is removed from the address", () => {
-  assert.equal(withoutToken("#room=r&token=a.b.c&auto=1"), "room=r&auto=1");
-  assert.equal(withoutToken("#token"), "");
-  assert.equal(withoutToken("#tokens=3"), "tokens=3");
+test("only the secrets are removed from the address", () => {
+  assert.equal(withoutSecrets("#room=r&token=a.b.c&turn-password=p&turn=t&auto=1"), "room=r&turn=t&auto=1");
+  assert.equal(withoutSecrets("#token"), "");
+  assert.equal(withoutSecrets("#tokens=3"), "tokens=3");
 });
 
-function token(claims: object): string {
+test("the link for the other participant has the room and nothing else", () => {
+  const page = { origin: "https://x", pathname: "/call", hash: "#token=a.b.c" } as Location;
+  assert.equal(invitation(page, "r&s"), "https://x/call#room=r%26s");
+});
+
+test("a room is given by its id, or by a link to it", () => {
+  assert.equal(roomIn(" r "), "r");
+  assert.equal(roomIn("https://x/#auto&room=r%26s"), "r&s");
+  assert.equal(roomIn("https://x/#auto"), "");
+});
+
+function token(claims: unknown): string {
   return `h.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.s`;
 }
 
@@ -33,4 +49,5 @@ test("the name is the e-mail address, or else the user id, or else Me", () => {
   assert.equal(nameIn(token({ sub: "7", email: "zoë@example.com" })), "zoë@example.com");
   assert.equal(nameIn(token({ sub: "7", email: "" })), "7");
   assert.equal(nameIn("no token at all"), "Me");
+  assert.equal(nameIn(token(null)), "Me");
 });
