@@ -48,12 +48,12 @@ SCENARIOS_OF_EACH: Final = {
     ),
 }
 PLAYED_BY: Final[dict[str, tuple[str, ...]]] = {
-    "closing": ("python",),
-    "expiry": ("python",),
-    "html": ("python",),
-    "taken_over": ("python",),
-    "too_large": ("python",),
-    "again": ("python",),
+    "closing": ("python", "go"),
+    "expiry": ("python", "go"),
+    "html": ("python", "go"),
+    "taken_over": ("python", "go"),
+    "too_large": ("python", "go"),
+    "again": ("python", "go"),
 }
 """The clients whose programs play a scenario already."""
 MEDIA: Final = {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"reflect"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +35,7 @@ func TestACallFromTheRoomToTheHangUp(t *testing.T) {
 	}
 
 	alice.succeeds(alice.SendOffer(alice.ctx, "v=0 ☎"))
-	if heard := hears[dyad.Offer](bob); heard != (dyad.Offer{SDP: "v=0 ☎", Sender: who}) {
+	if heard := hears[dyad.Offer](bob); heard != (dyad.Offer{RoomID: created.ID, SDP: "v=0 ☎", Sender: who}) {
 		t.Errorf("Bob heard %+v", heard)
 	}
 	bob.succeeds(bob.SendAnswer(bob.ctx, "v=0 answer"))
@@ -49,9 +48,9 @@ func TestACallFromTheRoomToTheHangUp(t *testing.T) {
 		{},
 	} {
 		alice.succeeds(alice.SendCandidate(alice.ctx, sent))
-		sent.Sender = who
+		sent.RoomID, sent.Sender = created.ID, who
 		if heard := hears[dyad.Candidate](bob); !reflect.DeepEqual(heard, sent) {
-			t.Errorf("Bob heard %+v, and Alice had sent %+v", heard, sent)
+			t.Errorf("Bob heard %s, and Alice had sent %s", heard.Candidate, sent.Candidate)
 		}
 	}
 
@@ -59,7 +58,7 @@ func TestACallFromTheRoomToTheHangUp(t *testing.T) {
 	if err := alice.hearsEnd(); err != nil {
 		t.Errorf("Alice left, and heard %v", err)
 	}
-	if heard := hears[dyad.PeerLeft](bob); heard != (dyad.PeerLeft{Participant: who, Reason: dyad.DepartureLeft}) {
+	if heard := hears[dyad.PeerLeft](bob); heard != (dyad.PeerLeft{RoomID: created.ID, Participant: who, Reason: dyad.DepartureLeft}) {
 		t.Errorf("Bob heard %+v", heard)
 	}
 	again := alice.joins(created.ID)
@@ -98,7 +97,7 @@ func TestARefusalHasItsCode(t *testing.T) {
 
 func TestAnInvalidTokenEndsTheConnection(t *testing.T) {
 	here := serve(t)
-	for _, bad := range []string{"nonsense", "", "a.b.c"} {
+	for _, bad := range []string{"nonsense", "", "a.b.c", "a\nb"} {
 		alice := dialWith(t, here.address, dyad.Token(bad))
 		_, err := alice.Create(alice.ctx)
 		var ended *dyad.Ended
@@ -109,29 +108,22 @@ func TestAnInvalidTokenEndsTheConnection(t *testing.T) {
 			t.Errorf("the token %q: the events end with %v", bad, err)
 		}
 	}
-	if _, err := dyad.Dial(t.Context(), here.address, dyad.Token("a\nb")); !errors.Is(err, dyad.ErrUnauthenticated) {
-		t.Errorf("a token of two lines: %v", err)
-	}
-	failure := errors.New("the user is not signed in")
-	source := func(context.Context) (string, error) { return "", failure }
-	if _, err := dyad.Dial(t.Context(), here.address, source); !errors.Is(err, failure) {
-		t.Errorf("no token: %v", err)
-	}
 }
 
-func TestDialReportsAServerOutOfReach(t *testing.T) {
+func TestAServerOutOfReachIsReportedAtOnce(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := listener.Addr().String()
+	alice := dialWith(t, address, dyad.Token("x"))
 	silent, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := dyad.Dial(silent, address, dyad.Token("x")); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := alice.Create(silent); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a server that says nothing: %v", err)
 	}
 	_ = listener.Close()
-	_, err = dyad.Dial(t.Context(), address, dyad.Token("x"))
+	_, err = alice.Create(alice.ctx)
 	var ended *dyad.Ended
 	if !errors.Is(err, dyad.ErrUnavailable) || !errors.As(err, &ended) || !ended.Retryable() {
 		t.Errorf("no server: %v", err)
@@ -157,81 +149,20 @@ func TestAContextEndsTheMethodAndNotTheConnection(t *testing.T) {
 	}
 }
 
-func TestClosingLooksLikeALostConnection(t *testing.T) {
-	here := serve(t)
-	alice, bob, _ := pair(t, here.address, here.address, dyad.WithoutResume())
-	alice.succeeds(alice.Close())
-	if err := alice.hearsEnd(); err != nil {
-		t.Errorf("Alice closed, and heard %v", err)
-	}
-	if err := alice.SendOffer(alice.ctx, "v=0"); !errors.Is(err, dyad.ErrClosed) {
-		t.Errorf("an offer after that: %v", err)
-	}
-	if heard := hears[dyad.PeerLeft](bob); heard.Reason != dyad.DepartureDisconnected {
-		t.Errorf("Bob heard %+v", heard)
-	}
-}
-
-func TestClosingDeliversWhatWasSentBefore(t *testing.T) {
-	here := serve(t)
-	alice, bob, _ := pair(t, here.address, here.address)
-	for n := range 100 {
-		alice.succeeds(alice.SendCandidate(alice.ctx, candidate("alice", n)))
-	}
-	alice.succeeds(alice.Close())
-	for n := range 100 {
-		if heard := hears[dyad.Candidate](bob); heard.Candidate != candidate("alice", n).Candidate {
-			t.Fatalf("number %d is %s", n, heard.Candidate)
-		}
-	}
-}
-
-func TestClosingLeavesNothingRunning(t *testing.T) {
-	here := serve(t)
-	alice := dial(t, here.address, "alice")
-	alice.creates()
-	alice.succeeds(alice.Close())
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	if strings.Contains(string(stacks), "dyad.(*Conn).") {
-		t.Errorf("still running:\n%s", stacks)
-	}
-}
-
-// A write on a stream that has ended does not learn why it ended.
-func TestAnAppThatIsSendingLearnsTheServersStatus(t *testing.T) {
-	here := serve(t, "--max-frame-bytes", "4096")
-	for range 20 {
-		alice, bob, _ := pair(t, here.address, here.address, dyad.WithoutResume())
-		var err error
-		for err == nil {
-			if err = alice.SendCandidate(alice.ctx, candidate("alice", 1)); err == nil {
-				err = alice.SendOffer(alice.ctx, strings.Repeat("x", 5000))
-			}
-		}
-		var ended *dyad.Ended
-		if !errors.Is(err, dyad.ErrOverloaded) || !errors.As(err, &ended) || !ended.Retryable() {
-			t.Fatalf("sending ended with %v", err)
-		}
-		if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrOverloaded) {
-			t.Fatalf("the events ended with %v", err)
-		}
-		bob.succeeds(bob.Close())
-	}
-}
-
 func TestSeveralGoroutinesMaySendAtOnce(t *testing.T) {
 	here := serve(t)
 	alice, bob, _ := pair(t, here.address, here.address)
 	var senders sync.WaitGroup
 	for range 8 {
-		senders.Go(func() {
+		senders.Add(1)
+		go func() {
+			defer senders.Done()
 			for n := range 25 {
 				if err := alice.SendCandidate(alice.ctx, candidate("alice", n)); err != nil {
 					t.Error(err)
 				}
 			}
-		})
+		}()
 	}
 	for range 200 {
 		hears[dyad.Candidate](bob)
@@ -241,8 +172,8 @@ func TestSeveralGoroutinesMaySendAtOnce(t *testing.T) {
 
 func TestMoreFramesThanMayBeUnacknowledgedAllArrive(t *testing.T) {
 	here := serve(t, "--max-frames-per-second", "10000", "--max-waiting-frames", "10000",
-		"--max-waiting-bytes", "10000000")
-	alice, bob, _ := pair(t, here.address, here.address)
+		"--max-waiting-bytes", "10000000", "--max-bytes-per-second", "1000000")
+	alice, bob, _ := pair(t, here.address, here.address, fast)
 	const many = 2000
 	for n := range many {
 		alice.succeeds(alice.SendCandidate(alice.ctx, candidate("alice", n)))
@@ -261,7 +192,8 @@ func TestAConnectionMayUseTLS(t *testing.T) {
 	alice := dial(t, "localhost:"+here.port(), "alice", secure)
 	alice.creates()
 	stranger := dyad.WithTransportCredentials(tlsWith(&tls.Config{}))
-	_, err := dyad.Dial(t.Context(), "localhost:"+here.port(), dyad.Token("x"), stranger)
+	mallory := dialWith(t, "localhost:"+here.port(), dyad.Token("x"), stranger)
+	_, err := mallory.Create(mallory.ctx)
 	if !errors.Is(err, dyad.ErrUnavailable) || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("a certificate that is not trusted: %v", err)
 	}

@@ -2,125 +2,182 @@ package dyad
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"iter"
-	"sync"
 	"time"
 
 	dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
+	"google.golang.org/protobuf/proto"
 )
 
 const (
 	// While this many bytes wait to be written, sending blocks.
 	outboxBytes = 1 << 20
-	// How long Close waits until the last frames are written.
-	closeTimeout = time.Second
+	// How long Close waits for the server's acknowledgement.
+	closeTimeout = 5 * time.Second
+	// How long Detach waits until the last frames are written.
+	detachTimeout = time.Second
 )
 
-// Conn is a participant's connection: enter a room, negotiate, hang up. Several
-// goroutines may use its methods, but only one at a time may use Events.
+// Conn is a user's connection: enter a room, negotiate, hang up, enter another room.
+// Several goroutines may use its methods, but only one at a time may use Events.
 type Conn struct {
-	dialer      dialer
-	resumable   bool
-	giveUpAfter time.Duration
-	cancel      context.CancelFunc
-	over        chan struct{}
-
-	mu sync.Mutex
-	// changed is closed and replaced whenever something below changes.
-	changed chan struct{}
-	session *session
-	inbox   []waiting
-	// inboxBytes is the size of the frames that inbox holds as events.
-	inboxBytes int
-	replies    map[uint64]*reply
-	// leaving is the reply that Leave waits for, or nil.
-	leaving *reply
-	// left says whether Leave has succeeded, closing whether Close was called.
-	left, closing bool
-	// end is the error that ended the connection, or nil.
-	end error
+	settings
+	// The monitor guards everything below, and the participants.
+	monitor
+	pace *pace
+	// current is the participant of the last Create or Join, or nil.
+	current *participant
+	// live are the participants whose goroutine runs: current, and others that are
+	// still hanging up.
+	live map[*participant]struct{}
+	// stateChanges counts the changes of state.
+	state        State
+	stateChanges int
+	// closed says whether Close or Detach was called.
+	closed bool
 }
 
-// waiting is an event that the app has not taken yet.
-type waiting struct {
-	event Event
-	size  int
-}
-
-// reply is the outcome of a frame that the server answers. One of the two is set.
-type reply struct {
-	frame *dyadv1.Frame
-	err   error
-}
-
-// Create creates a room and enters it. The error is *[Refused], *[Ended],
-// [ErrClosed] or ctx's.
+// Create creates a room and enters it. The error is *[Ended], *[Refused], [ErrClosed], the
+// token source's or ctx's. If it is ctx's, nothing is left on the server.
 func (c *Conn) Create(ctx context.Context) (Room, error) {
 	return c.enter(ctx, "")
 }
 
-// Join enters an existing room. The error is *[Refused] ([ErrRoomNotFound],
-// [ErrRoomFull]), *[Ended], [ErrClosed] or ctx's.
+// Join enters an existing room, whose id is a UUID. The error is as Create's; a *[Refused]
+// is [ErrRoomNotFound], [ErrRoomFull] or [ErrInvalidFrame].
 func (c *Conn) Join(ctx context.Context, roomID string) (Room, error) {
+	if !isUUID(roomID) {
+		return Room{}, &Refused{Code: ErrInvalidFrame, Message: "A room id is a UUID, and this is none. To make a new room, use Create."}
+	}
 	return c.enter(ctx, roomID)
 }
 
 func (c *Conn) enter(ctx context.Context, roomID string) (Room, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	frame, err := c.ask(ctx, joinRoom(roomID, c.resumable), &reply{})
-	if err != nil {
+	switch p := c.current; {
+	case ctx.Err() != nil:
+		return Room{}, ctx.Err()
+	case c.closed:
+		return Room{}, ErrClosed
+	case p != nil && !p.over && !p.leaving:
+		return Room{}, &Refused{Code: ErrInvalidFrame, Message: "This connection is in a room already: call Leave first."}
+	}
+	p := c.begin(ctx, roomID)
+	err := c.wait(ctx, func() bool { return p.seated || p.leaving || p.over })
+	switch {
+	case c.closed:
+		return Room{}, ErrClosed
+	case p.seated:
+		return p.room, nil
+	case p.leaving:
+		return Room{}, &Refused{Code: ErrNotInRoom, Message: "Leave was called before the room was entered."}
+	case p.over:
+		return Room{}, p.end
+	default:
+		p.hangUpFor(seatTime)
+		c.current = nil
+		c.become(State{Phase: PhaseIdle})
 		return Room{}, err
 	}
-	return roomOf(frame), nil
 }
 
 // Leave hangs up. It returns when the server has acknowledged that, or has released
-// the seat anyway. [Conn.Events] then ends, and the connection may enter another
-// room. The error is *[Refused] (this connection is in no room), *[Ended],
-// [ErrClosed] or ctx's.
+// the seat anyway. [Conn.Events] then ends, the events not taken yet are dropped, and the
+// connection may enter another room. Without a room it does nothing. The error is
+// *[Ended] or ctx's. If it is ctx's, the client goes on to hang up.
 func (c *Conn) Leave(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	roomID, err := c.room()
-	if err != nil {
-		return err
+	p := c.current
+	if p == nil || p.over {
+		return nil
 	}
-	c.leaving = &reply{}
-	_, err = c.ask(ctx, leaveRoom(roomID), c.leaving)
-	var refused *Refused
-	if errors.As(err, &refused) {
-		c.leaving = nil
+	p.hangUp()
+	err := c.wait(ctx, func() bool { return p.over })
+	if p.over {
+		return p.end
 	}
 	return err
 }
 
 // SendOffer sends the peer an SDP offer. It returns at once, unless 1 MiB already
-// waits to be written. The error is *[Refused] (not in a room), *[Ended],
+// waits to be written. The error is [ErrTooLarge], *[Refused] (in no room), *[Ended],
 // [ErrClosed] or ctx's. A refusal by the server arrives as an event.
 func (c *Conn) SendOffer(ctx context.Context, sdp string) error {
-	return c.send(ctx, func(roomID string) *dyadv1.Frame { return offer(roomID, sdp) })
+	return c.send(ctx, offer(sdp))
 }
 
 // SendAnswer sends the peer an SDP answer, as [Conn.SendOffer] does.
 func (c *Conn) SendAnswer(ctx context.Context, sdp string) error {
-	return c.send(ctx, func(roomID string) *dyadv1.Frame { return answer(roomID, sdp) })
+	return c.send(ctx, answer(sdp))
 }
 
 // SendCandidate sends the peer an ICE candidate, as [Conn.SendOffer] does.
 // An empty candidate marks the end of the candidates.
 func (c *Conn) SendCandidate(ctx context.Context, candidate Candidate) error {
-	return c.send(ctx, func(roomID string) *dyadv1.Frame { return iceCandidate(roomID, candidate) })
+	return c.send(ctx, iceCandidate(candidate))
 }
 
-// Events yields the events of the call. It ends after Leave and after Close.
-// Otherwise its last pair is an error: an *[Ended], or ctx's. After the end of ctx,
-// another Events continues where this one stopped: no event is lost.
+func (c *Conn) send(ctx context.Context, frame *dyadv1.Frame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.inRoom()
+	if err != nil {
+		return err
+	}
+	frame.RoomId = p.room.ID
+	if size := proto.Size(frame) + numbersBytes; size > c.pace.largest {
+		return fmt.Errorf("%w: the frame has %d bytes, and the server accepts %d", ErrTooLarge, size, c.pace.largest)
+	}
+	err = c.wait(ctx, func() bool {
+		return p.session.waitingBytes < outboxBytes || p.leaving || p.over || c.closed
+	})
+	if err != nil {
+		return err
+	}
+	if now, err := c.inRoom(); err != nil {
+		return err
+	} else if now != p {
+		return errNoRoom
+	}
+	p.session.put(frame)
+	c.notify()
+	return nil
+}
+
+// inRoom returns the participant that is in a room. c.mu must be held.
+func (c *Conn) inRoom() (*participant, error) {
+	switch p := c.current; {
+	case c.closed:
+		return nil, ErrClosed
+	case p != nil && p.seated && p.over && p.end != nil:
+		return nil, p.end
+	case p == nil || !p.seated || p.leaving || p.over:
+		return nil, errNoRoom
+	default:
+		return p, nil
+	}
+}
+
+// Events yields the events of the room that the connection is in. It ends after Leave,
+// Close and Detach; in the next room, use it again. Otherwise its last pair is an error:
+// an *[Ended], a *[Refused] before the first room, or ctx's. After the end of ctx, another
+// Events continues where this one stopped: no event is lost.
 func (c *Conn) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		c.mu.Lock()
+		p, closed := c.current, c.closed
+		c.mu.Unlock()
+		if p == nil {
+			if !closed {
+				yield(nil, errNoRoom)
+			}
+			return
+		}
 		for {
-			event, err := c.next(ctx)
+			event, err := p.next(ctx)
 			if event == nil && err == nil || !yield(event, err) || err != nil {
 				return
 			}
@@ -128,111 +185,87 @@ func (c *Conn) Events(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// Close ends the connection. Without a Leave before, the peer sees a lost
-// connection. The error is always nil.
+// NetworkChanged tells the client that the machine's network changed: the client
+// reconnects at once, instead of waiting until it notices that the connection is dead.
+func (c *Conn) NetworkChanged() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for p := range c.live {
+		p.networkChanged()
+	}
+}
+
+// Close hangs up, and ends the connection for good. If the client is reconnecting, it
+// goes on to, only to hang up. Close returns when the server has acknowledged that, and
+// after 5 seconds at the latest. Then its error says that the server has not acknowledged;
+// the client goes on trying until the server has released the seat, 15 seconds after the
+// call of Close.
 func (c *Conn) Close() error {
 	c.mu.Lock()
-	c.closing = true
-	c.notify()
-	c.mu.Unlock()
-	select {
-	case <-c.over:
-	case <-time.After(closeTimeout):
-	}
-	c.cancel()
-	<-c.over
-	return nil
-}
-
-// next returns the next event. At the end of the events, it returns neither event nor error.
-func (c *Conn) next(ctx context.Context) (Event, error) {
-	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := c.wait(ctx, func() bool { return len(c.inbox) > 0 || c.left || c.end != nil })
-	switch {
-	case len(c.inbox) > 0:
-		first := c.inbox[0]
-		c.inbox = c.inbox[1:]
-		c.inboxBytes -= first.size
-		return first.event, nil
-	case err != nil:
-		return nil, err
-	case c.left || errors.Is(c.end, ErrClosed):
-		return nil, nil
-	default:
-		return nil, c.end
+	c.end()
+	hangingUp := make([]*participant, 0, len(c.live))
+	for p := range c.live {
+		p.hangUpFor(seatTime)
+		hangingUp = append(hangingUp, p)
 	}
-}
-
-// ask sends a frame and waits for the server's answer to it. c.mu must be held.
-func (c *Conn) ask(ctx context.Context, frame *dyadv1.Frame, answer *reply) (*dyadv1.Frame, error) {
-	if c.end != nil {
-		return nil, c.end
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if c.wait(ctx, func() bool { return len(c.live) == 0 }) != nil {
+		return errUnacknowledged
 	}
-	seq := c.session.put(frame)
-	session := c.session
-	c.replies[seq] = answer
-	c.notify()
-	err := c.wait(ctx, func() bool { return answer.frame != nil || answer.err != nil })
-	switch {
-	case answer.err != nil:
-		return nil, answer.err
-	case answer.frame.GetError() != nil:
-		return nil, refusedOf(answer.frame.GetError())
-	case answer.frame == nil:
-		if c.session == session {
-			delete(c.replies, seq)
-		}
-		return nil, err
-	default:
-		return answer.frame, nil
-	}
-}
-
-func (c *Conn) send(ctx context.Context, frame func(roomID string) *dyadv1.Frame) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.wait(ctx, func() bool { return c.session.waitingBytes < outboxBytes || c.end != nil }); err != nil {
-		return err
-	}
-	roomID, err := c.room()
-	if err != nil {
-		return err
-	}
-	c.session.put(frame(roomID))
-	c.notify()
-	return nil
-}
-
-// room returns the id of the room that this connection is in. c.mu must be held.
-func (c *Conn) room() (string, error) {
-	if c.end != nil {
-		return "", c.end
-	}
-	if c.session.roomID == "" {
-		return "", &Refused{ErrNotInRoom, "This connection is in no room."}
-	}
-	return c.session.roomID, nil
-}
-
-// wait releases c.mu until ready returns true or ctx ends. c.mu must be held.
-func (c *Conn) wait(ctx context.Context, ready func() bool) error {
-	for !ready() {
-		changed := c.changed
-		c.mu.Unlock()
-		select {
-		case <-changed:
-			c.mu.Lock()
-		case <-ctx.Done():
-			c.mu.Lock()
-			return ctx.Err()
+	for _, p := range hangingUp {
+		if p.end != nil {
+			return fmt.Errorf("%w: %w", errUnacknowledged, p.end)
 		}
 	}
 	return nil
 }
 
-// notify wakes every goroutine that waits for a change. c.mu must be held.
-func (c *Conn) notify() {
-	close(c.changed)
-	c.changed = make(chan struct{})
+// Detach ends the connection for good without hanging up: the server reserves the seat for
+// its grace time (15 seconds), and only then tells the peer. It is for an app that is about
+// to be restarted, or moved, and that joins the room again. The error is always nil.
+func (c *Conn) Detach() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end()
+	for p := range c.live {
+		p.detach()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), detachTimeout)
+	defer cancel()
+	if c.wait(ctx, func() bool { return len(c.live) == 0 }) != nil {
+		for p := range c.live {
+			p.cancel(ErrClosed)
+		}
+	}
+	return nil
+}
+
+// end refuses every later use of the connection. c.mu must be held.
+func (c *Conn) end() {
+	if !c.closed {
+		c.closed = true
+		c.become(State{Phase: PhaseEnded})
+	}
+}
+
+// isUUID reports whether the text has the form of a UUID, in upper or lower case.
+func isUUID(text string) bool {
+	if len(text) != 36 {
+		return false
+	}
+	for i, character := range []byte(text) {
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if character != '-' {
+				return false
+			}
+		case '0' <= character && character <= '9':
+		case 'a' <= character && character <= 'f', 'A' <= character && character <= 'F':
+		default:
+			return false
+		}
+	}
+	return true
 }

@@ -8,8 +8,30 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// ErrClosed is the error of a connection that is used after [Conn.Close].
-var ErrClosed = errors.New("dyad: the connection is closed")
+var (
+	// ErrClosed is the error of a connection that is used after [Conn.Close] or
+	// [Conn.Detach].
+	ErrClosed = errors.New("dyad: the connection is closed")
+	// ErrTooLarge is the error of an offer, answer or candidate that is larger than the
+	// server accepts. Nothing is sent, and the call continues. Sending it again does not
+	// help.
+	ErrTooLarge = errors.New("dyad: too large")
+)
+
+var (
+	// The end of a participant that has hung up.
+	errLeft = errors.New("dyad: left the room")
+	// The end of a participant that could not tell the server in time that it hangs up.
+	errUnacknowledged = errors.New("dyad: the server has not acknowledged the hang-up")
+	errNoRoom         = &Refused{Code: ErrNotInRoom, Message: "This connection is in no room: call Create or Join first."}
+)
+
+// tokenError says that the app's token source failed.
+type tokenError struct{ err error }
+
+func (t *tokenError) Error() string { return "dyad: the token source failed: " + t.err.Error() }
+
+func (t *tokenError) Unwrap() error { return t.err }
 
 // A Refusal is why a frame was refused; the numbers are the contract's.
 // Refusals are errors, so errors.Is(err, dyad.ErrRoomFull) asks for one.
@@ -57,6 +79,8 @@ type Refused struct {
 	Code Refusal
 	// Message is for the person who reads the log.
 	Message string
+	// RoomID is the room of an event. Otherwise it is empty.
+	RoomID string
 }
 
 func (r *Refused) Error() string {
@@ -112,6 +136,12 @@ type Ended struct {
 	// Refused is set if the client reconnected by itself and the server refused
 	// to let it into the room.
 	Refused *Refused
+	// Cause is the error beneath, or nil. If the token source failed until the client
+	// gave up, it is that source's error.
+	Cause error
+	// told says that the server or this client ended the connection on purpose.
+	// Otherwise it broke, whatever the code says: a proxy may have answered.
+	told bool
 }
 
 func (e *Ended) Error() string {
@@ -119,25 +149,32 @@ func (e *Ended) Error() string {
 	if e.Refused != nil {
 		text += fmt.Sprintf(" (and joining again was refused: %s)", e.Refused.Code.String())
 	}
+	if e.Cause != nil {
+		text += fmt.Sprintf(" (and then: %s)", e.Cause)
+	}
 	return text
 }
 
 // Is reports whether target is the kind of this end.
 func (e *Ended) Is(target error) bool { return kinds[e.Code] == target }
 
-// Unwrap returns the refusal, if there was one.
-func (e *Ended) Unwrap() error {
-	if e.Refused == nil {
-		return nil
+// Unwrap returns the refusal and the cause, as far as there are any.
+func (e *Ended) Unwrap() []error {
+	var beneath []error
+	if e.Refused != nil {
+		beneath = append(beneath, e.Refused)
 	}
-	return e.Refused
+	if e.Cause != nil {
+		beneath = append(beneath, e.Cause)
+	}
+	return beneath
 }
 
 // replaced reports whether another session of the same user has taken the seat.
-func (e *Ended) replaced() bool { return e.Code == codes.Aborted && e.RetryAfter < 0 }
+func (e *Ended) replaced() bool { return e.Code == codes.Aborted && e.RetryAfter < 0 && e.told }
 
-// Retryable reports whether to connect again with a new [Dial], with nothing else
-// changed.
+// Retryable reports whether to enter the room again with [Conn.Create] or [Conn.Join], with
+// nothing else changed.
 func (e *Ended) Retryable() bool {
 	kind := kinds[e.Code]
 	return e.Refused == nil && e.RetryAfter >= 0 &&

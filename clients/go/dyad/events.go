@@ -3,7 +3,9 @@ package dyad
 import "fmt"
 
 // An Event is something that happened in a call: a [PeerJoined], [PeerLeft],
-// [Offer], [Answer], [Candidate], *[Refused], [Reconnecting] or [Reconnected].
+// [Offer], [Answer], [Candidate], *[Refused], [Reconnecting] or [Reconnected]. Each says
+// in which room. None of them shows an e-mail address, SDP or candidate when it is printed
+// or logged.
 type Event interface{ event() }
 
 // A Participant is a user in a room, as named by the app's token.
@@ -25,22 +27,28 @@ type Room struct {
 }
 
 // PeerJoined says that the peer joined the room.
-type PeerJoined struct{ Participant Participant }
+type PeerJoined struct {
+	RoomID      string
+	Participant Participant
+}
 
 // PeerLeft says that the peer is gone.
 type PeerLeft struct {
+	RoomID      string
 	Participant Participant
 	Reason      Departure
 }
 
 // An Offer is the peer's SDP offer.
 type Offer struct {
+	RoomID string
 	SDP    string
 	Sender Participant
 }
 
 // An Answer is the peer's SDP answer.
 type Answer struct {
+	RoomID string
 	SDP    string
 	Sender Participant
 }
@@ -56,13 +64,17 @@ type Candidate struct {
 	SDPMLineIndex *uint32
 	// UsernameFragment is the ICE username fragment of its generation.
 	UsernameFragment *string
-	// Sender is the participant who sent it. Sending ignores it.
+	// RoomID and Sender say where it was received, and who sent it. Sending ignores both.
+	RoomID string
 	Sender Participant
 }
 
 // Reconnecting says that the connection broke and the client is reconnecting. Frames
 // that the app sends meanwhile wait.
-type Reconnecting struct{ Cause *Ended }
+type Reconnecting struct {
+	RoomID string
+	Cause  *Ended
+}
 
 // Reconnected says that the client is in the room again.
 type Reconnected struct {

@@ -11,7 +11,7 @@ import (
 
 func Example() {
 	ctx := context.Background()
-	connection, err := dyad.Dial(ctx, "localhost:50051", dyad.Token("the app's JWT"))
+	connection, err := dyad.Dial("calls.example.com:443", dyad.Token("the app's JWT"))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -6,5 +6,5 @@ import "context"
 func (c *Conn) AwaitLeaving(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.wait(ctx, func() bool { return c.leaving != nil })
+	return c.wait(ctx, func() bool { return c.current != nil && c.current.leaving })
 }

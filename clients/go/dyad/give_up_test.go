@@ -78,22 +78,6 @@ func TestASecondRefusedTokenIsFinal(t *testing.T) {
 	}
 }
 
-func TestClosingEndsTheAttemptsToReconnect(t *testing.T) {
-	t.Parallel()
-	here := serve(t)
-	net := through(t, here.address)
-	alice, _, _ := pair(t, net.address, here.address)
-	alice.loses(net)
-	began := time.Now()
-	alice.succeeds(alice.Close())
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("that took %s", took)
-	}
-	if err := alice.hearsEnd(); err != nil {
-		t.Errorf("Alice closed, and heard %v", err)
-	}
-}
-
 func TestItGivesUpAfterTheTimeThatTheAppChose(t *testing.T) {
 	t.Parallel()
 	here := serve(t)

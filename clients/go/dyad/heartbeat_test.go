@@ -25,7 +25,7 @@ func TestHeartbeatsAreAnsweredWhileTheAppTakesNoEvents(t *testing.T) {
 	here := serve(t, "--heartbeat", "0.5", "--max-frames-per-second", "100000",
 		"--max-bytes-per-second", "1000000", "--max-waiting-bytes", "8000000")
 	way := relayed(t, here.address)
-	alice, bob, _ := pair(t, way.address, here.address)
+	alice, bob, _ := pair(t, way.address, here.address, fast)
 	const sent = 3000
 	for n := range sent {
 		bob.succeeds(bob.SendCandidate(bob.ctx, candidate("bob", n)))
@@ -66,7 +66,7 @@ func TestAnAppThatTakesNoEventsEndsItsConnection(t *testing.T) {
 	t.Parallel()
 	here := serve(t, "--resume-grace", "0.2", "--max-waiting-bytes", "8000000",
 		"--max-bytes-per-second", "1000000")
-	alice, bob, _ := pair(t, here.address, here.address)
+	alice, bob, _ := pair(t, here.address, here.address, fast)
 	offer := string(make([]byte, 60<<10))
 	for range 18 {
 		bob.succeeds(bob.SendOffer(bob.ctx, offer))

@@ -40,6 +40,8 @@ type reconnectPolicy struct {
 	connectedAt time.Time
 	progress    uint64
 	cause       *Ended
+	// last is the newest error, which may be the token source's.
+	last error
 	// final is the end to report if the resume is refused. If it is nil, the
 	// client joins again instead.
 	final *Ended
@@ -53,7 +55,7 @@ func (p *reconnectPolicy) broke(end *Ended, progress uint64, now time.Time) (tim
 		p.tries, p.denied = 0, false
 		p.deadline = now.Add(p.giveUpAfter)
 	}
-	p.progress, p.cause, p.final = progress, end, nil
+	p.progress, p.cause, p.last, p.final = progress, end, end, nil
 	p.rejoins = end.replaced()
 	return p.next(end, now)
 }
@@ -61,6 +63,7 @@ func (p *reconnectPolicy) broke(end *Ended, progress uint64, now time.Time) (tim
 // failed decides what follows a try that failed: with an *[Ended] if the stream
 // ended, a *[Refused] if the join was refused, or an error of the app's token source.
 func (p *reconnectPolicy) failed(failure error, now time.Time) (time.Duration, *Ended) {
+	p.last = failure
 	var refused *Refused
 	if errors.As(failure, &refused) {
 		end := *p.cause
@@ -69,9 +72,11 @@ func (p *reconnectPolicy) failed(failure error, now time.Time) (time.Duration, *
 	}
 	var end *Ended
 	if !errors.As(failure, &end) {
-		return p.wait(p.cause, 0, now)
+		end := *p.cause
+		end.Cause = failure
+		return p.wait(&end, 0, now)
 	}
-	if end.Code != codes.Aborted || p.rejoins {
+	if end.Code != codes.Aborted || p.rejoins || !end.told {
 		return p.next(end, now)
 	}
 	p.rejoins = true
@@ -87,7 +92,14 @@ func (p *reconnectPolicy) failed(failure error, now time.Time) (time.Duration, *
 // connected records that a try succeeded.
 func (p *reconnectPolicy) connected(now time.Time) { p.connectedAt = now }
 
+// hurry lets the waits start over.
+func (p *reconnectPolicy) hurry() { p.tries = 0 }
+
 func (p *reconnectPolicy) next(end *Ended, now time.Time) (time.Duration, *Ended) {
+	if !end.told {
+		// The connection broke, or a proxy answered.
+		return p.wait(end, 0, now)
+	}
 	if end.RetryAfter < 0 {
 		return 0, end
 	}

@@ -8,7 +8,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-func ended(code codes.Code) *Ended { return &Ended{Code: code} }
+// ended is an end that Dyad told the client of.
+func ended(code codes.Code) *Ended { return &Ended{Code: code, told: true} }
 
 var start = time.Now()
 
@@ -117,7 +118,7 @@ func TestTheWaitsGrowToFourSeconds(t *testing.T) {
 }
 
 func TestAWaitIsAtLeastWhatTheServerAsksFor(t *testing.T) {
-	end := &Ended{Code: codes.Unavailable, RetryAfter: 2 * time.Second}
+	end := &Ended{Code: codes.Unavailable, RetryAfter: 2 * time.Second, told: true}
 	for chance, want := range map[float64]time.Duration{0: 2 * time.Second, 1: 3 * time.Second} {
 		policy := always(chance)
 		if wait, _ := policy.broke(end, 1, start); wait != want {
@@ -128,7 +129,7 @@ func TestAWaitIsAtLeastWhatTheServerAsksFor(t *testing.T) {
 
 func TestANegativeRetryAfterIsFinalWhateverTheStatus(t *testing.T) {
 	for _, code := range append(append([]codes.Code{codes.Unauthenticated, codes.Aborted}, transient...), limits...) {
-		told := &Ended{Code: code, RetryAfter: -time.Millisecond}
+		told := &Ended{Code: code, RetryAfter: -time.Millisecond, told: true}
 		policy := always(0)
 		if _, final := policy.broke(told, 1, start); final != told {
 			t.Errorf("%s: it reconnected", code)

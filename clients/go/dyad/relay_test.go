@@ -9,8 +9,10 @@ import (
 
 	dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 )
 
 // relay is a gRPC proxy in front of the server. Like Envoy, it answers HTTP/2 pings
@@ -27,6 +29,10 @@ type relay struct {
 	hung chan struct{}
 	// leaving is called before a leave_room is relayed to the server.
 	leaving func()
+	// held, if it is set, is closed by passAnswers. answered is called when the first
+	// answer waits for that.
+	held     chan struct{}
+	answered func()
 }
 
 func relayed(t *testing.T, target string) *relay {
@@ -84,6 +90,35 @@ func (r *relay) beforeLeave(act func()) {
 	r.leaving = act
 }
 
+// holdAnswers holds back what the server sends, and lets act run when there is something.
+func (r *relay) holdAnswers(act func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held, r.answered = make(chan struct{}), act
+}
+
+// passAnswers ends holdAnswers.
+func (r *relay) passAnswers() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.held)
+	r.held = nil
+}
+
+// hold waits while answers are held back.
+func (r *relay) hold() {
+	r.mu.Lock()
+	held, answered := r.held, r.answered
+	r.answered = nil
+	r.mu.Unlock()
+	if answered != nil {
+		answered()
+	}
+	if held != nil {
+		<-held
+	}
+}
+
 // Signal relays one stream.
 func (r *relay) Signal(near grpc.BidiStreamingServer[dyadv1.SignalRequest, dyadv1.SignalResponse]) error {
 	r.mu.Lock()
@@ -137,8 +172,57 @@ func (r *relay) Signal(near grpc.BidiStreamingServer[dyadv1.SignalRequest, dyadv
 			near.SetTrailer(far.Trailer())
 			return err
 		}
+		r.hold()
 		if err := near.Send(response); err != nil {
 			return err
 		}
 	}
+}
+
+// awaitJoinTimeout opens a stream without a room, and waits until the server ends it.
+func awaitJoinTimeout(t *testing.T, target string) {
+	t.Helper()
+	connection, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token(t, "mallory"))
+	stream, err := dyadv1.NewSignalingClient(connection).Signal(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); status.Code(err) != codes.DeadlineExceeded {
+		t.Fatalf("it ended with %v", err)
+	}
+}
+
+// later is a server that asks every client to come back in an hour.
+type later struct {
+	dyadv1.UnimplementedSignalingServer
+	address string
+	// asked is closed when it has refused a client.
+	asked chan struct{}
+	once  sync.Once
+}
+
+func postponing(t *testing.T) *later {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &later{address: listener.Addr().String(), asked: make(chan struct{})}
+	here := grpc.NewServer()
+	dyadv1.RegisterSignalingServer(here, l)
+	go func() { _ = here.Serve(listener) }()
+	t.Cleanup(here.Stop)
+	return l
+}
+
+// Signal refuses a stream.
+func (l *later) Signal(near grpc.BidiStreamingServer[dyadv1.SignalRequest, dyadv1.SignalResponse]) error {
+	near.SetTrailer(metadata.Pairs("dyad-status", "14", "retry-after-ms", "3600000"))
+	l.once.Do(func() { close(l.asked) })
+	return status.Error(codes.Unavailable, "The server is stopping.")
 }

@@ -2,7 +2,6 @@ package dyad_test
 
 import (
 	"errors"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -143,15 +142,6 @@ func TestTheConnectionEndsIfTheRoomIsGoneToo(t *testing.T) {
 	if !errors.Is(err, dyad.ErrRoomNotFound) || !errors.As(err, &ended) || ended.Retryable() {
 		t.Errorf("it ended with %v", err)
 	}
-}
-
-func TestALimitThatEndsTheSessionIsFinal(t *testing.T) {
-	t.Parallel()
-	here := serve(t, "--max-frame-bytes", "4096")
-	alice, _, _ := pair(t, here.address, here.address)
-	alice.succeeds(alice.SendOffer(alice.ctx, strings.Repeat("x", 5000)))
-	hears[dyad.Reconnecting](alice)
-	alice.hearsEndFor(dyad.ErrOverloaded)
 }
 
 func TestAClientOfADrainedServerReconnectsElsewhere(t *testing.T) {

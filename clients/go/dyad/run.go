@@ -13,104 +13,177 @@ import (
 // How long one try to reconnect may take, from the token to the server's answer.
 const tryTimeout = 10 * time.Second
 
-// run serves one stream after another until the connection is over.
-func (c *Conn) run(ctx context.Context, s *stream) {
-	policy := &reconnectPolicy{random: rand.Float64, giveUpAfter: c.giveUpAfter}
-	for {
-		end := c.serve(ctx, s)
-		next, err := c.reconnect(ctx, policy, end)
-		if err != nil {
-			c.finish(err)
-			return
+// run carries the session over one stream after another until the participant has left,
+// or cannot go on.
+func (p *participant) run(ctx context.Context) {
+	policy := &reconnectPolicy{random: rand.Float64, giveUpAfter: p.conn.giveUpAfter}
+	p.conn.log.Debug("dyad: connecting")
+	s, err := p.conn.dialer.open(ctx)
+	for err == nil {
+		err = p.serve(ctx, s)
+		var end *Ended
+		if errors.As(err, &end) {
+			s, err = p.reconnect(ctx, policy, end)
 		}
-		s = next
 	}
+	if ctx.Err() != nil && !errors.Is(err, errLeft) {
+		err = context.Cause(ctx)
+	}
+	p.finish(err)
 }
 
-// reconnect waits and tries until there is a new stream, or until the policy says
-// to stop.
-func (c *Conn) reconnect(ctx context.Context, policy *reconnectPolicy, end *Ended) (*stream, error) {
+// finish reports the end to every method that waits.
+func (p *participant) finish(end error) {
+	c := p.conn
+	var refused *Refused
+	switch {
+	case errors.Is(end, errLeft):
+		c.log.Info("dyad: left the room")
+	case errors.As(end, &refused):
+		c.log.Info("dyad: refused", "code", refused.Code.String())
+	case errors.Is(end, ErrClosed):
+		c.log.Info("dyad: closed")
+	default:
+		c.log.Warn("dyad: the connection ended", reasonOf(end))
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.leaving != nil && end.replaced() && !c.closing {
-		return c.startOver(ctx, end)
+	p.over = true
+	if errors.Is(end, errLeft) {
+		p.left, p.inbox = true, nil
+	} else {
+		p.end = end
 	}
-	if c.session.token == "" || c.closing {
-		return nil, end
+	if p.left || refused != nil && !p.seated {
+		p.state(State{Phase: PhaseIdle})
+	} else {
+		p.state(State{Phase: PhaseEnded, Err: end})
 	}
-	wait, final := policy.broke(end, c.session.progress(), time.Now())
-	if final == nil {
-		c.put(Reconnecting{end}, 0)
-		c.notify()
-	}
-	for {
-		if policy.rejoins && c.leaving != nil {
-			return c.startOver(ctx, end)
+	delete(c.live, p)
+	c.notify()
+}
+
+// reconnect waits and tries until there is a new stream, or until the policy says to
+// stop. The error is then the participant's end.
+func (p *participant) reconnect(ctx context.Context, policy *reconnectPolicy, end *Ended) (*stream, error) {
+	wait, final := p.broke(policy, end)
+	for try := 1; final == nil; try++ {
+		p.conn.log.Info("dyad: reconnecting", "try", try, "wait", wait, reasonOf(policy.last))
+		if err := p.pause(ctx, policy, State{PhaseReconnecting, try, policy.last}, wait); err != nil {
+			return nil, err
 		}
-		if final != nil {
-			return nil, final
-		}
-		c.pause(ctx, wait)
-		if c.closing {
-			return nil, ErrClosed
-		}
-		s, err := c.try(ctx, policy)
-		if err == nil {
+		s, err := p.try(ctx, policy)
+		switch {
+		case err == nil:
+			p.conn.log.Info("dyad: reconnected", "resumed", !policy.rejoins)
 			policy.connected(time.Now())
 			return s, nil
+		case errors.Is(err, errLeft):
+			return nil, err
 		}
-		wait, final = policy.failed(err, time.Now())
+		wait, final = p.failed(policy, err)
 	}
+	return nil, final
 }
 
-// startOver is called when the seat is lost during a Leave. It lets Leave succeed, and
-// opens a stream for a new session once there is a frame to send. c.mu must be held.
-func (c *Conn) startOver(ctx context.Context, end *Ended) (*stream, error) {
-	c.leaving.frame = leaveRoom(c.session.roomID)
-	c.abandon(end, c.leaving)
-	c.session = &session{}
-	c.leaving, c.left = nil, true
+// broke decides what follows the end of a stream. It returns how long to wait before the
+// first try, or the participant's end.
+func (p *participant) broke(policy *reconnectPolicy, end *Ended) (time.Duration, error) {
+	c := p.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case p.leaving && end.replaced():
+		return 0, errLeft
+	case p.detaching:
+		return 0, ErrClosed
+	case p.session.token == "":
+		return 0, end
+	}
+	wait, final := policy.broke(end, p.session.progress(), time.Now())
+	if final != nil {
+		return 0, final
+	}
+	p.put(Reconnecting{p.room.ID, end}, 0)
 	c.notify()
-	if err := c.wait(ctx, func() bool { return c.session.waitingBytes > 0 || c.closing }); err != nil {
-		return nil, err
-	}
-	if c.closing {
-		return nil, ErrClosed
-	}
-	c.mu.Unlock()
-	defer c.mu.Lock()
-	s, err := c.dialer.open(ctx)
-	var ended *Ended
-	if err != nil && !errors.As(err, &ended) {
-		return nil, &Ended{Code: codes.Unavailable, Message: "The app could not get a token."}
-	}
-	return s, err
+	return wait, nil
 }
 
-// pause waits until the time is over or Close is called. c.mu must be held.
-func (c *Conn) pause(ctx context.Context, wait time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
+// pause waits before a try. The error is the participant's end.
+func (p *participant) pause(ctx context.Context, policy *reconnectPolicy, state State, wait time.Duration) error {
+	c := p.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.state(state)
+	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	// The error only says that the time is over.
-	_ = c.wait(ctx, func() bool { return c.closing })
+	hurries := p.hurries
+	if c.wait(waiting, func() bool { return p.hurries != hurries }) == nil {
+		policy.hurry()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case p.detaching:
+		return ErrClosed
+	case p.leaving && policy.rejoins:
+		return errLeft
+	default:
+		return nil
+	}
 }
 
-// try opens a stream and resumes the session on it, or joins again. c.mu must be held.
-func (c *Conn) try(ctx context.Context, policy *reconnectPolicy) (*stream, error) {
-	next := c.session
-	request := next.resumeRequest()
+// failed decides what follows a try that failed. It returns how long to wait before the
+// next try, or the participant's end.
+func (p *participant) failed(policy *reconnectPolicy, failure error) (time.Duration, error) {
+	wait, final := policy.failed(failure, time.Now())
+	p.conn.mu.Lock()
+	defer p.conn.mu.Unlock()
+	switch {
+	case p.leaving && policy.rejoins:
+		// The seat is lost.
+		return 0, errLeft
+	case final != nil:
+		return 0, final
+	default:
+		return wait, nil
+	}
+}
+
+// try opens a stream and resumes the session on it, or joins again.
+func (p *participant) try(ctx context.Context, policy *reconnectPolicy) (*stream, error) {
+	c := p.conn
+	trying, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	c.mu.Lock()
+	next := p.session
+	var request *dyadv1.SignalRequest
 	if policy.rejoins {
 		next = &session{}
-		next.put(joinRoom(c.session.roomID, true))
-		request = next.take()
+		next.put(joinRoom(p.room.ID, true))
+		request = next.take(time.Now())
+		next.pace = c.pace
+	} else {
+		request = next.resumeRequest(time.Now())
 	}
+	changes := p.networkChanges
+	p.drop = cancel
 	c.mu.Unlock()
-	s, frames, err := c.dialer.enter(ctx, request)
+
+	s, frames, err := c.dialer.enter(trying, request)
+
 	c.mu.Lock()
-	if err != nil {
+	defer c.mu.Unlock()
+	p.drop = func() {}
+	switch {
+	case err == nil:
+	case p.networkChanges != changes:
+		policy.hurry()
+		return nil, errNetworkChanged
+	default:
 		return nil, err
 	}
-	if err := c.carryOn(next, frames, policy.cause); err != nil {
+	if err := p.carryOn(next, frames); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -119,43 +192,30 @@ func (c *Conn) try(ctx context.Context, policy *reconnectPolicy) (*stream, error
 
 // carryOn continues with the session next, the old one or a new one. frames are the
 // server's answer to its first message, and never empty. c.mu must be held.
-func (c *Conn) carryOn(next *session, frames []*dyadv1.Frame, cause *Ended) error {
+func (p *participant) carryOn(next *session, frames []*dyadv1.Frame) error {
 	answer := frames[0]
-	resumed := next == c.session
+	resumed := next == p.session
 	if resumed {
 		if end := next.resume(answer); end != nil {
 			return end
 		}
+		p.entered(roomOf(answer))
 		frames = frames[1:]
 	} else {
 		if answer.GetError() != nil {
-			return refusedOf(answer.GetError())
+			return refusedOf(answer.GetError(), p.room.ID)
 		}
-		c.begin(next, cause)
+		p.session, p.leaveSeq = next, 0
 	}
-	c.put(Reconnected{roomOf(answer), resumed}, 0)
-	defer c.notify()
-	if end := c.arrive(frames); end != nil {
-		return end
-	}
-	return nil
-}
-
-// begin replaces the lost session with a new one. c.mu must be held.
-func (c *Conn) begin(fresh *session, cause *Ended) {
-	c.abandon(cause, c.leaving)
-	if c.leaving != nil {
-		c.replies[fresh.put(leaveRoom(c.session.roomID))] = c.leaving
-	}
-	c.session = fresh
+	p.put(Reconnected{roomOf(answer), resumed}, 0)
+	defer p.conn.notify()
+	return p.receive(frames)
 }
 
 // enter opens a stream, sends its first message and returns the answer.
 func (d *dialer) enter(
 	ctx context.Context, request *dyadv1.SignalRequest,
 ) (*stream, []*dyadv1.Frame, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
-	defer cancel()
 	s, err := d.open(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -175,26 +235,4 @@ func (d *dialer) enter(
 	}
 }
 
-// finish reports the end to every method that waits.
-func (c *Conn) finish(end error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing {
-		end = ErrClosed
-	}
-	c.end = end
-	c.abandon(end, nil)
-	c.notify()
-	close(c.over)
-}
-
-// abandon fails every reply that this session still waits for, except one. c.mu must
-// be held.
-func (c *Conn) abandon(err error, except *reply) {
-	for _, answer := range c.replies {
-		if answer != except {
-			answer.err = err
-		}
-	}
-	clear(c.replies)
-}
+var errNetworkChanged = &Ended{Code: codes.Unavailable, Message: "The network changed."}

@@ -3,6 +3,7 @@ package dyad
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
 	"google.golang.org/grpc/codes"
@@ -18,6 +19,8 @@ const (
 	unackedBytes  = 256 << 10
 	// The most that goes into one message. A larger frame has a message of its own.
 	messageBytes = 200 << 10
+	// The most bytes of a frame's seq and ack.
+	numbersBytes = 22
 	// What a frame adds to a message besides its own bytes: its tag, its length, its ack.
 	frameOverhead = 24
 )
@@ -28,6 +31,8 @@ const (
 // on another stream.
 type session struct {
 	roomID string
+	// pace limits how fast frames are taken. Without it, nothing does.
+	pace *pace
 	// token resumes the seat. It is empty if there is no seat to resume.
 	token string
 	// keeps says whether written frames are kept until they are acknowledged.
@@ -72,12 +77,15 @@ func (s *session) put(frame *dyadv1.Frame) uint64 {
 
 // take returns the next message to write, or nil if nothing may be written now. The
 // write of the message before must be over, because take may change its frames.
-func (s *session) take() *dyadv1.SignalRequest {
+func (s *session) take(now time.Time) *dyadv1.SignalRequest {
 	var frames []*dyadv1.Frame
 	size := 0
 	for s.written < len(s.frames) {
 		next := s.frames[s.written]
 		if !s.mayWrite(next) || len(frames) > 0 && size+next.size > messageBytes {
+			break
+		}
+		if s.pace.delay(len(frames)+1, size+next.size, now) > 0 {
 			break
 		}
 		next.frame.Ack = 0
@@ -95,17 +103,30 @@ func (s *session) take() *dyadv1.SignalRequest {
 	if len(frames) == 0 {
 		switch {
 		case s.ackDue():
-			frames = []*dyadv1.Frame{{}}
+			frames, size = []*dyadv1.Frame{{}}, frameOverhead
 		case answer:
+			s.pace.spend(1, 0, now)
 			return &dyadv1.SignalRequest{}
 		default:
 			return nil
 		}
 	}
+	s.pace.spend(len(frames), size, now)
 	frames[len(frames)-1].Ack = s.received
 	s.ackSent, s.bytesSinceAck, s.ackOwed = s.received, 0, false
 	return &dyadv1.SignalRequest{Frames: frames}
 }
+
+// delay returns how long the pace holds the next frame back, or 0 if it does not.
+func (s *session) delay(now time.Time) time.Duration {
+	if s.written == len(s.frames) || !s.mayWrite(s.frames[s.written]) {
+		return 0
+	}
+	return s.pace.delay(1, s.frames[s.written].size, now)
+}
+
+// started reports whether a frame was taken.
+func (s *session) started() bool { return s.last > uint64(len(s.frames)-s.written) }
 
 // heartbeat records that a heartbeat arrived. The next message answers it, whatever
 // that message carries.
@@ -181,13 +202,6 @@ func (s *session) entered(frame *dyadv1.Frame) {
 	}
 }
 
-// exited records the acknowledgement of a leave_room.
-func (s *session) exited() {
-	s.roomID = ""
-	s.token = ""
-	s.stopKeeping()
-}
-
 func (s *session) stopKeeping() {
 	s.keeps = false
 	s.forget(s.written)
@@ -200,10 +214,11 @@ func (s *session) progress() uint64 {
 
 // resumeRequest returns the first message on a new stream. Nothing else may be sent
 // until the server has answered it.
-func (s *session) resumeRequest() *dyadv1.SignalRequest {
+func (s *session) resumeRequest(now time.Time) *dyadv1.SignalRequest {
 	frame := joinRoom(s.roomID, true)
 	frame.GetJoinRoom().ResumeToken = s.token
 	frame.Ack = s.received
+	s.pace.spend(1, proto.Size(frame)+frameOverhead, now)
 	return &dyadv1.SignalRequest{Frames: []*dyadv1.Frame{frame}}
 }
 
@@ -230,5 +245,5 @@ func (s *session) resume(frame *dyadv1.Frame) *Ended {
 }
 
 func outOfSync(format string, arguments ...any) *Ended {
-	return &Ended{Code: codes.Aborted, Message: fmt.Sprintf(format, arguments...)}
+	return &Ended{Code: codes.Aborted, Message: fmt.Sprintf(format, arguments...), told: true}
 }

@@ -10,11 +10,11 @@ import (
 func TestFramesTheServerLacksAreSentAgainWithTheirNumbers(t *testing.T) {
 	s := seated(t)
 	for range 4 {
-		s.put(offer("room", "v=0"))
+		s.put(offer("v=0"))
 	}
-	s.take()
-	s.put(offer("room", "v=0"))
-	request := s.resumeRequest()
+	s.take(start)
+	s.put(offer("v=0"))
+	request := s.resumeRequest(start)
 	frame := request.GetFrames()[0]
 	if frame.GetSeq() != 0 || frame.GetAck() != 1 || frame.GetRoomId() != "room" ||
 		!frame.GetJoinRoom().GetResumable() || frame.GetJoinRoom().GetResumeToken() != "token" {
@@ -23,7 +23,7 @@ func TestFramesTheServerLacksAreSentAgainWithTheirNumbers(t *testing.T) {
 	if end := s.resume(resumed(3)); end != nil {
 		t.Fatal(end)
 	}
-	wants(t, "after the answer", seqs(s.take()), []uint64{4, 5, 6})
+	wants(t, "after the answer", seqs(s.take(start)), []uint64{4, 5, 6})
 	if s.token != "next token" {
 		t.Error("the next token was not kept")
 	}
@@ -34,17 +34,17 @@ func TestAResumeIsAcknowledgedWithoutAFrameToSendAgain(t *testing.T) {
 	if end := s.resume(resumed(1)); end != nil {
 		t.Fatal(end)
 	}
-	if frames := s.take().GetFrames(); len(frames) != 1 || frames[0].GetAck() != 1 {
+	if frames := s.take(start).GetFrames(); len(frames) != 1 || frames[0].GetAck() != 1 {
 		t.Errorf("%v is not an ack of number 1", frames)
 	}
-	if request := s.take(); request != nil {
+	if request := s.take(start); request != nil {
 		t.Errorf("and then came %v", request)
 	}
 }
 
 func TestFramesNotWrittenYetWaitForTheResume(t *testing.T) {
 	s := seated(t)
-	s.put(offer("room", "v=0"))
+	s.put(offer("v=0"))
 	before := s.waitingBytes
 	if end := s.resume(resumed(1)); end != nil {
 		t.Fatal(end)
@@ -52,7 +52,7 @@ func TestFramesNotWrittenYetWaitForTheResume(t *testing.T) {
 	if s.waitingBytes != before {
 		t.Errorf("%d bytes wait, which were %d", s.waitingBytes, before)
 	}
-	wants(t, "after the answer", seqs(s.take()), []uint64{2})
+	wants(t, "after the answer", seqs(s.take(start)), []uint64{2})
 	if s.waitingBytes != 0 {
 		t.Errorf("%d bytes wait after all was written", s.waitingBytes)
 	}
@@ -63,11 +63,11 @@ func TestAWrongAnswerResumesNothing(t *testing.T) {
 		resumed(0),         // It acknowledged number 1 before.
 		resumed(9),         // Number 9 was never sent.
 		joinRoom("", true), // Not resumed.
-		offer("room", ""),
+		offer(""),
 	} {
 		s := seated(t)
-		s.put(offer("room", "v=0"))
-		s.take()
+		s.put(offer("v=0"))
+		s.take(start)
 		if end := s.resume(answer); end == nil {
 			t.Errorf("%v was accepted", answer)
 		}
@@ -77,25 +77,15 @@ func TestAWrongAnswerResumesNothing(t *testing.T) {
 func TestNothingIsKeptIfTheServerReservesNoSeat(t *testing.T) {
 	s := &session{}
 	s.put(joinRoom("", true))
-	s.take()
+	s.take(start)
 	answer := acknowledgement(1)
 	answer.GetJoinRoom().ResumeToken = ""
 	arrives(t, s, answer)
 	for range 300 {
-		s.put(iceCandidate("room", Candidate{}))
+		s.put(iceCandidate(Candidate{}))
 	}
-	if n := len(s.take().GetFrames()); n != 300 || len(s.frames) != 0 {
+	if n := len(s.take(start).GetFrames()); n != 300 || len(s.frames) != 0 {
 		t.Errorf("%d frames were written and %d kept", n, len(s.frames))
-	}
-}
-
-func TestAfterLeavingThereIsNothingToResume(t *testing.T) {
-	s := seated(t)
-	s.put(leaveRoom("room"))
-	s.take()
-	s.exited()
-	if s.token != "" || len(s.frames) != 0 || s.writtenBytes != 0 {
-		t.Errorf("token %q, %d frames, %d bytes", s.token, len(s.frames), s.writtenBytes)
 	}
 }
 
@@ -119,8 +109,8 @@ func TestNothingIsLostHoweverOftenTheStreamBreaks(t *testing.T) {
 			}
 		}
 		for round := range sent {
-			s.put(offer("room", "v=0"))
-			frames := s.take().GetFrames()
+			s.put(offer("v=0"))
+			frames := s.take(start).GetFrames()
 			if round%period > 0 {
 				hear(frames)
 				continue
@@ -130,7 +120,7 @@ func TestNothingIsLostHoweverOftenTheStreamBreaks(t *testing.T) {
 				t.Fatal(end)
 			}
 		}
-		hear(s.take().GetFrames())
+		hear(s.take(start).GetFrames())
 		wants(t, fmt.Sprintf("every %d messages", period), server, want)
 	}
 }

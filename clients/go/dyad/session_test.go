@@ -14,7 +14,7 @@ func seated(t *testing.T) *session {
 	t.Helper()
 	s := &session{}
 	s.put(joinRoom("", true))
-	s.take()
+	s.take(start)
 	arrives(t, s, acknowledgement(1))
 	return s
 }
@@ -62,10 +62,10 @@ func wants(t *testing.T, what string, got, want []uint64) {
 func TestWaitingFramesGoOutTogetherAndNumbered(t *testing.T) {
 	s := &session{}
 	for range 3 {
-		s.put(offer("room", "v=0"))
+		s.put(offer("v=0"))
 	}
-	wants(t, "the first message", seqs(s.take()), []uint64{1, 2, 3})
-	if request := s.take(); request != nil {
+	wants(t, "the first message", seqs(s.take(start)), []uint64{1, 2, 3})
+	if request := s.take(start); request != nil {
 		t.Errorf("%v was taken twice", seqs(request))
 	}
 }
@@ -73,17 +73,17 @@ func TestWaitingFramesGoOutTogetherAndNumbered(t *testing.T) {
 func TestAMessageStaysWithinItsBound(t *testing.T) {
 	s := &session{}
 	for range 4 {
-		s.put(offer("room", strings.Repeat("x", 60<<10)))
+		s.put(offer(strings.Repeat("x", 60<<10)))
 	}
-	wants(t, "the first message", seqs(s.take()), []uint64{1, 2, 3})
-	wants(t, "the second message", seqs(s.take()), []uint64{4})
+	wants(t, "the first message", seqs(s.take(start)), []uint64{1, 2, 3})
+	wants(t, "the second message", seqs(s.take(start)), []uint64{4})
 }
 
 func TestOnlyTheLastFrameOfAMessageCarriesTheAck(t *testing.T) {
 	s := seated(t)
-	s.put(offer("room", "v=0"))
-	s.put(offer("room", "v=0"))
-	frames := s.take().GetFrames()
+	s.put(offer("v=0"))
+	s.put(offer("v=0"))
+	frames := s.take(start).GetFrames()
 	if frames[0].GetAck() != 0 || frames[1].GetAck() != 1 {
 		t.Errorf("the acks are %d and %d, want 0 and 1", frames[0].GetAck(), frames[1].GetAck())
 	}
@@ -105,7 +105,7 @@ func TestAGapEndsTheSession(t *testing.T) {
 
 func TestAnAckOfAFrameNeverSentEndsTheSession(t *testing.T) {
 	s := seated(t)
-	s.put(offer("room", "v=0"))
+	s.put(offer("v=0"))
 	if _, end := s.arrive(&dyadv1.Frame{Ack: 2}); end == nil {
 		t.Error("number 2 was acknowledged before it was written")
 	}
@@ -114,12 +114,12 @@ func TestAnAckOfAFrameNeverSentEndsTheSession(t *testing.T) {
 func TestThirtyTwoFramesAreAcknowledgedWithoutAFrameToSend(t *testing.T) {
 	s := seated(t)
 	for seq := uint64(2); seq < 33; seq++ {
-		if request := s.take(); request != nil {
+		if request := s.take(start); request != nil {
 			t.Fatalf("number %d was acknowledged at once", seq-1)
 		}
 		arrives(t, s, &dyadv1.Frame{Seq: seq})
 	}
-	frames := s.take().GetFrames()
+	frames := s.take(start).GetFrames()
 	if len(frames) != 1 || frames[0].GetSeq() != 0 || frames[0].GetAck() != 32 {
 		t.Errorf("%v is not an ack of number 32", frames)
 	}
@@ -127,10 +127,10 @@ func TestThirtyTwoFramesAreAcknowledgedWithoutAFrameToSend(t *testing.T) {
 
 func TestThirtyTwoKibibytesAreAcknowledgedWithoutAFrameToSend(t *testing.T) {
 	s := seated(t)
-	large := offer("room", strings.Repeat("x", 32<<10))
+	large := offer(strings.Repeat("x", 32<<10))
 	large.Seq = 2
 	arrives(t, s, large)
-	if frames := s.take().GetFrames(); len(frames) != 1 || frames[0].GetAck() != 2 {
+	if frames := s.take(start).GetFrames(); len(frames) != 1 || frames[0].GetAck() != 2 {
 		t.Errorf("%v is not an ack of number 2", frames)
 	}
 }
@@ -138,22 +138,22 @@ func TestThirtyTwoKibibytesAreAcknowledgedWithoutAFrameToSend(t *testing.T) {
 func TestAHeartbeatIsAnsweredOnceWithoutAFrameToSend(t *testing.T) {
 	s := seated(t)
 	s.heartbeat()
-	if request := s.take(); request == nil || len(request.GetFrames()) != 0 {
+	if request := s.take(start); request == nil || len(request.GetFrames()) != 0 {
 		t.Errorf("the answer is %v", request)
 	}
-	if request := s.take(); request != nil {
+	if request := s.take(start); request != nil {
 		t.Errorf("and then came %v", request)
 	}
 }
 
 func TestAWaitingFrameAnswersAHeartbeat(t *testing.T) {
 	s := seated(t)
-	s.put(offer("room", "v=0"))
+	s.put(offer("v=0"))
 	s.heartbeat()
-	wants(t, "the answer", seqs(s.take()), []uint64{2})
+	wants(t, "the answer", seqs(s.take(start)), []uint64{2})
 	s.heartbeat()
 	s.wrote()
-	if request := s.take(); request != nil {
+	if request := s.take(start); request != nil {
 		t.Errorf("and then came %v", request)
 	}
 }
@@ -161,12 +161,12 @@ func TestAWaitingFrameAnswersAHeartbeat(t *testing.T) {
 func TestAHeartbeatIsAnsweredWhenTheWindowIsFull(t *testing.T) {
 	s := seated(t)
 	for range 300 {
-		s.put(iceCandidate("room", Candidate{}))
+		s.put(iceCandidate(Candidate{}))
 	}
-	s.take()
+	s.take(start)
 	s.wrote()
 	s.heartbeat()
-	if request := s.take(); request == nil || len(request.GetFrames()) != 0 {
+	if request := s.take(start); request == nil || len(request.GetFrames()) != 0 {
 		t.Errorf("the answer is %v", request)
 	}
 }
@@ -174,25 +174,25 @@ func TestAHeartbeatIsAnsweredWhenTheWindowIsFull(t *testing.T) {
 func TestUnacknowledgedFramesAreBounded(t *testing.T) {
 	s := seated(t)
 	for range 300 {
-		s.put(iceCandidate("room", Candidate{}))
+		s.put(iceCandidate(Candidate{}))
 	}
-	if n := len(s.take().GetFrames()); n != 256 {
+	if n := len(s.take(start).GetFrames()); n != 256 {
 		t.Fatalf("%d frames were written", n)
 	}
-	if request := s.take(); request != nil {
+	if request := s.take(start); request != nil {
 		t.Fatalf("%v were written beyond", seqs(request))
 	}
 	arrives(t, s, &dyadv1.Frame{Ack: 11})
-	wants(t, "after the ack of ten", seqs(s.take()), []uint64{258, 259, 260, 261, 262, 263, 264, 265, 266, 267})
+	wants(t, "after the ack of ten", seqs(s.take(start)), []uint64{258, 259, 260, 261, 262, 263, 264, 265, 266, 267})
 }
 
 func TestUnacknowledgedBytesAreBounded(t *testing.T) {
 	s := seated(t)
 	for range 6 {
-		s.put(offer("room", strings.Repeat("x", 60<<10)))
+		s.put(offer(strings.Repeat("x", 60<<10)))
 	}
 	written := 0
-	for request := s.take(); request != nil; request = s.take() {
+	for request := s.take(start); request != nil; request = s.take(start) {
 		written += len(request.GetFrames())
 	}
 	if written != 4 {
@@ -202,6 +202,6 @@ func TestUnacknowledgedBytesAreBounded(t *testing.T) {
 
 func TestAFrameLargerThanTheBoundGoesOutAlone(t *testing.T) {
 	s := seated(t)
-	s.put(offer("room", strings.Repeat("x", 300<<10)))
-	wants(t, "alone", seqs(s.take()), []uint64{2})
+	s.put(offer(strings.Repeat("x", 300<<10)))
+	wants(t, "alone", seqs(s.take(start)), []uint64{2})
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,7 +15,6 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -41,6 +42,47 @@ type dialer struct {
 	target      string
 	token       TokenSource
 	credentials credentials.TransportCredentials
+	// dial makes network connections. Nil: as gRPC does.
+	dial func(ctx context.Context, address string) (net.Conn, error)
+	// asking holds one item while the token source is being asked.
+	asking chan struct{}
+}
+
+func newDialer(target string, token TokenSource) dialer {
+	return dialer{
+		target:      target,
+		token:       token,
+		credentials: credentials.NewTLS(nil),
+		asking:      make(chan struct{}, 1),
+	}
+}
+
+// ask returns the app's token. It returns when ctx ends, whatever the token source does.
+func (d *dialer) ask(ctx context.Context) (string, error) {
+	type answer struct {
+		token string
+		err   error
+	}
+	select {
+	case d.asking <- struct{}{}:
+	case <-ctx.Done():
+		return "", &tokenError{ctx.Err()}
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		token, err := d.token(ctx)
+		<-d.asking
+		answers <- answer{token, err}
+	}()
+	select {
+	case got := <-answers:
+		if got.err != nil {
+			return "", &tokenError{got.err}
+		}
+		return got.token, nil
+	case <-ctx.Done():
+		return "", &tokenError{ctx.Err()}
+	}
 }
 
 // stream is one Signal stream. No other type knows how gRPC behaves. At most one read
@@ -54,25 +96,17 @@ type stream struct {
 }
 
 // open opens a stream. The end of ctx ends only the opening, not the open stream.
-// The error is an *[Ended], ctx's, or the token source's.
+// The error is an *[Ended] or a *tokenError.
 func (d *dialer) open(ctx context.Context) (*stream, error) {
-	token, err := d.token(ctx)
+	token, err := d.ask(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !fitsHeader(token) {
-		return nil, &Ended{
-			Code:    codes.Unauthenticated,
-			Message: "The token has characters that a header must not have.",
-		}
+	if why := unusable(token); why != "" {
+		return nil, &Ended{Code: codes.Unauthenticated, Message: why, told: true}
 	}
-	transport := d.credentials
-	if transport == nil {
-		transport = insecure.NewCredentials()
-	}
-	connection, err := grpc.NewClient(
-		d.target,
-		grpc.WithTransportCredentials(transport),
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(d.credentials),
 		grpc.WithStaticStreamWindowSize(windowBytes),
 		grpc.WithStaticConnWindowSize(windowBytes),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}),
@@ -80,9 +114,13 @@ func (d *dialer) open(ctx context.Context) (*stream, error) {
 			Backoff:           backoff.DefaultConfig,
 			MinConnectTimeout: connectTimeout,
 		}),
-	)
+	}
+	if d.dial != nil {
+		options = append(options, grpc.WithContextDialer(d.dial))
+	}
+	connection, err := grpc.NewClient(d.target, options...)
 	if err != nil {
-		return nil, err
+		return nil, &Ended{Code: codes.Unavailable, Message: "The target cannot be used.", Cause: err, told: true}
 	}
 	lifetime, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	opening := context.AfterFunc(ctx, cancel)
@@ -92,7 +130,7 @@ func (d *dialer) open(ctx context.Context) (*stream, error) {
 	s := &stream{connection, rpc, lifetime, cancel}
 	if !opening() {
 		s.close()
-		return nil, ctx.Err()
+		return nil, &Ended{Code: codes.Unavailable, Message: "Connecting took too long."}
 	}
 	if err != nil {
 		s.close()
@@ -138,23 +176,30 @@ func (s *stream) close() {
 	_ = s.connection.Close()
 }
 
-func fitsHeader(token string) bool {
+// unusable returns why a token cannot be used, or nothing.
+func unusable(token string) string {
+	if token == "" {
+		return "The token source returned an empty token."
+	}
 	for _, character := range []byte(token) {
 		if character < ' ' || character > '~' {
-			return false
+			return "The token has characters that a header must not have."
 		}
 	}
-	return true
+	return ""
 }
 
 // endedOf returns the error for the end of a stream.
 func endedOf(err error, trailer metadata.MD) *Ended {
-	if errors.Is(err, io.EOF) {
-		return &Ended{Code: codes.OK, Message: "The server ended the stream."}
-	}
 	said := status.Convert(err)
+	if errors.Is(err, io.EOF) {
+		said = status.New(codes.OK, "The server ended the stream.")
+	}
 	end := &Ended{Code: said.Code(), Message: said.Message()}
-	if values := trailer.Get("retry-after-ms"); len(values) > 0 {
+	// Dyad marks its own statuses. Any other comes from a proxy, or from gRPC itself.
+	mark := strconv.Itoa(int(end.Code))
+	end.told = slices.Contains(trailer.Get("dyad-status"), mark)
+	if values := trailer.Get("retry-after-ms"); end.told && len(values) > 0 {
 		if ms, err := strconv.ParseInt(values[0], 10, 32); err == nil {
 			end.RetryAfter = time.Duration(ms) * time.Millisecond
 		}

@@ -120,12 +120,16 @@ func token(t *testing.T, sub string) string {
 	return shared.token[sub]
 }
 
+// fast is for a server that lets its users send this fast.
+var fast = dyad.WithLimits(dyad.Limits{FramesPerSecond: 10_000, BytesPerSecond: 1_000_000})
+
 // end is a participant. Its methods fail the test if something goes wrong.
 type end struct {
 	*dyad.Conn
 	t    *testing.T
 	ctx  context.Context
 	next func() (dyad.Event, error, bool)
+	stop func()
 }
 
 func dial(t *testing.T, address, sub string, options ...dyad.Option) *end {
@@ -136,23 +140,34 @@ func dial(t *testing.T, address, sub string, options ...dyad.Option) *end {
 func dialWith(t *testing.T, address string, source dyad.TokenSource, options ...dyad.Option) *end {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	connection, err := dyad.Dial(ctx, address, source, options...)
+	connection, err := dyad.Dial(address, source, append([]dyad.Option{dyad.WithPlaintext()}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, stop := iter.Pull2(connection.Events(ctx))
 	t.Cleanup(func() {
-		stop()
-		_ = connection.Close()
+		// The seat is of no use to another test, and its server may be frozen or gone.
+		_ = connection.Detach()
 		cancel()
 	})
-	return &end{connection, t, ctx, next}
+	e := &end{Conn: connection, t: t, ctx: ctx}
+	e.begin()
+	return e
+}
+
+// begin takes the events of the next room.
+func (e *end) begin() {
+	if e.stop != nil {
+		e.stop()
+	}
+	e.next, e.stop = iter.Pull2(e.Events(e.ctx))
+	e.t.Cleanup(e.stop)
 }
 
 func (e *end) creates() dyad.Room {
 	e.t.Helper()
 	room, err := e.Create(e.ctx)
 	e.succeeds(err)
+	e.begin()
 	return room
 }
 
@@ -160,6 +175,7 @@ func (e *end) joins(roomID string) dyad.Room {
 	e.t.Helper()
 	room, err := e.Join(e.ctx, roomID)
 	e.succeeds(err)
+	e.begin()
 	return room
 }
 

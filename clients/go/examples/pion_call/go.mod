@@ -5,7 +5,6 @@ go 1.26.0
 require (
 	github.com/dyad-signaling/dyad/clients/go/dyad v0.0.0
 	github.com/pion/webrtc/v4 v4.2.26
-	google.golang.org/grpc v1.85.0
 )
 
 require (
@@ -32,6 +31,7 @@ require (
 	golang.org/x/text v0.42.0 // indirect
 	golang.org/x/time v0.14.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
+	google.golang.org/grpc v1.85.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 

@@ -1,8 +1,8 @@
 // Pion_call places a real video call over Dyad, with pion as the WebRTC of both
 // sides or of one.
 //
-//	go run . -target localhost:50051 -token "$TOKEN"
-//	go run . -target localhost:50051 -token "$OTHER" -room ID
+//	go run . -target localhost:50051 -plaintext -token "$TOKEN"
+//	go run . -target localhost:50051 -plaintext -token "$OTHER" -room ID
 //
 // The first command creates a room and prints its id. The second joins it. Each sends
 // generated pictures and counts those it receives. A browser may be either side.
@@ -17,7 +17,6 @@ import (
 	"os/signal"
 
 	"github.com/dyad-signaling/dyad/clients/go/dyad"
-	"google.golang.org/grpc/credentials"
 )
 
 func main() {
@@ -25,15 +24,15 @@ func main() {
 	token := flag.String("token", "", "the app's `JWT`")
 	room := flag.String("room", "", "join the room of this `ID`; else create one")
 	frames := flag.Int64("frames", 0, "hang up after `N` pictures received")
-	tls := flag.Bool("tls", false, "speak TLS")
+	plaintext := flag.Bool("plaintext", false, "use no TLS")
 	flag.Parse()
 	if *target == "" || *token == "" || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
 	var options []dyad.Option
-	if *tls {
-		options = append(options, dyad.WithTransportCredentials(credentials.NewTLS(nil)))
+	if *plaintext {
+		options = append(options, dyad.WithPlaintext())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -51,7 +50,7 @@ func main() {
 func place(
 	ctx context.Context, target, token, roomID string, frames int64, options []dyad.Option,
 ) (int64, error) {
-	connection, err := dyad.Dial(ctx, target, dyad.Token(token), options...)
+	connection, err := dyad.Dial(target, dyad.Token(token), options...)
 	if err != nil {
 		return 0, err
 	}

@@ -22,6 +22,14 @@ var plays = map[string]func(s *side, roomID string){
 	"full callee":     func(s *side, roomID string) { isRefused(s, roomID, dyad.ErrRoomFull) },
 	"unknown callee":  func(s *side, roomID string) { isRefused(s, roomID, dyad.ErrRoomNotFound) },
 	"badtoken callee": isNotLetIn,
+	"closing caller":  func(s *side, _ string) { s.create(); hears[dyad.PeerJoined](s); closes(s) },
+	"closing callee":  func(s *side, roomID string) { s.join(roomID); closes(s) },
+	"expiry caller":   func(s *side, _ string) { answersLate(s) },
+	"expiry callee":   outlivesItsToken,
+
+	"taken_over callee": isTakenOver,
+	"too_large callee":  offersTooMuch,
+	"again callee":      callsAgain,
 }
 
 func calls(s *side, pause time.Duration) {

@@ -25,16 +25,20 @@ type side struct {
 	offers, answers, trickled int
 }
 
-func enter(ctx context.Context, role, target, token string) *side {
+func dial(ctx context.Context, role, target string, token dyad.TokenSource) *side {
 	s := &side{ctx: ctx, self: role, other: "caller"}
 	if role == s.other {
 		s.other = "callee"
 	}
-	connection, err := dyad.Dial(ctx, target, dyad.Token(token))
+	connection, err := dyad.Dial(target, token, dyad.WithPlaintext())
 	s.must(err)
 	s.Conn = connection
-	s.next, _ = iter.Pull2(connection.Events(ctx))
 	return s
+}
+
+func (s *side) entered(room dyad.Room) {
+	s.polite = room.Polite
+	s.next, _ = iter.Pull2(s.Events(s.ctx))
 }
 
 // must ends the program if there is an error.
@@ -53,14 +57,14 @@ func (s *side) must(err error) {
 func (s *side) create() {
 	room, err := s.Create(s.ctx)
 	s.must(err)
-	s.polite = room.Polite
+	s.entered(room)
 	say(line{"event": "created", "room": room.ID})
 }
 
 func (s *side) join(roomID string) {
 	room, err := s.Join(s.ctx, roomID)
 	s.must(err)
-	s.polite = room.Polite
+	s.entered(room)
 	joined := line{"event": "joined", "room": room.ID, "polite": room.Polite, "peer": nil}
 	if room.Peer != nil {
 		joined["peer"] = room.Peer.UserID
@@ -148,7 +152,7 @@ func (s *side) print(event dyad.Event) {
 		s.trickled++
 		say(line{"event": "candidate", "n": s.trickled, "candidate": event.Candidate})
 		due := candidate(s.other, s.trickled)
-		due.Sender = event.Sender
+		due.RoomID, due.Sender = event.RoomID, event.Sender
 		s.must(same("the candidate", event, due))
 	case dyad.PeerLeft:
 		say(line{"event": "peer_left", "reason": event.Reason.String()})
