@@ -17,7 +17,7 @@ PAGE := build/web/index.html
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint types generate generate-go generate-kotlin drift contract audit clean
+.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint types generate generate-go generate-kotlin drift contract python-reference audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
@@ -36,6 +36,7 @@ help:
 	@echo "make types     check the types of the Python and TypeScript code"
 	@echo "make generate  generate the clients' code from the contract"
 	@echo "make drift     fail if the generated code does not match the contract"
+	@echo "make python-reference  write the Python client's API reference, in build/reference/python"
 	@echo "make audit     check the shipped packages for known vulnerabilities"
 
 $(BIN)/.ready: pyproject.toml clients/python/pyproject.toml
@@ -168,6 +169,17 @@ drift: generate
 # Compares with the commit that added the contract: v1 never breaks.
 contract: $(BIN)/.ready
 	$(BIN)/buf breaking --against ".git#ref=$$(git log --diff-filter=A --format=%H -- proto/dyad/v1/signaling.proto | tail -n 1)"
+
+# A warning, such as a docstring that does not match its function, is an error.
+python-reference: build/mkdocs/.ready
+	@build/mkdocs/bin/mkdocs build --quiet --strict --config-file clients/python/mkdocs.yml
+	@echo "build/reference/python/index.html"
+
+build/mkdocs/.ready:
+	@echo "== What makes the API reference of the Python client"
+	@$(PYTHON) -m venv build/mkdocs
+	@build/mkdocs/bin/pip install --quiet --disable-pip-version-check mkdocs==1.6.1 'mkdocstrings[python]==1.0.8'
+	@touch $@
 
 # The index of vulnerabilities may be out of reach; the audit then says so and passes.
 audit: $(BIN)/.ready build/audit/.ready

@@ -15,7 +15,7 @@ from tests.support.needs import ROOT
 
 CLIENT = ROOT / "clients" / "python"
 
-ADD_ONS = ("aiortc",)
+ADD_ONS = ("aiortc", "testing")
 """Modules that need more than the client's dependencies, and that no other module imports."""
 
 
