@@ -69,9 +69,11 @@ class Config:
         "auto", "what serves gRPC: auto, or aio for the public API of grpcio, with more CPU"
     )
     reflection: bool = setting(default=False, help_text="serve gRPC reflection")
-    metrics_host: str = setting("127.0.0.1", "address to serve Prometheus metrics on")
+    metrics_host: str = setting("127.0.0.1", "address to serve metrics and probes on")
     metrics_port: int = setting(
-        0, "port to serve Prometheus metrics on; 0 serves none", most=bounds.LARGEST_PORT
+        0,
+        "port to serve Prometheus metrics on, and the probes /livez and /readyz; 0 serves none",
+        most=bounds.LARGEST_PORT,
     )
     log_level: str = setting("info", "debug, info, warning or error")
     max_frame_bytes: int = setting(65536, "most bytes in a frame", most=bounds.LARGEST_FRAME_BYTES)
@@ -182,8 +184,6 @@ class Config:
         yield from self._time_conflicts()
         if self.workers > 1 and not self.shares_redis:
             yield "--workers needs --redis: two participants may connect to different workers."
-        if self.metrics_port and self.metrics_port + self.workers - 1 > bounds.LARGEST_PORT:
-            yield "--metrics-port is too high: each further worker uses the next port."
         most = bounds.PREFIX_CHARACTERS
         if not re.fullmatch(f"[A-Za-z0-9._-]{{1,{most}}}", self.redis_prefix):
             yield f"--redis-prefix is 1 to {most} letters, digits, dots, hyphens and underscores."

@@ -29,7 +29,7 @@ from dyad_server.grpc_api.servicer import SERVICE
 from dyad_server.grpc_api.tls import Certificates, TlsFiles, expiry_warning, read_tls_files
 from dyad_server.grpc_environment import RELOAD_SIGNAL, STOP_SIGNALS
 from dyad_server.ops.logs import log
-from dyad_server.ops.metrics_http import MetricsServer
+from dyad_server.ops.metrics_http import MetricsServer, pages_of_a_server
 from dyad_server.ops.reload import Reloader, Watched
 
 MakeRpcServer = Callable[[Sequence[tuple[str, int]]], RpcServer]
@@ -79,17 +79,29 @@ class Server:
             self._server.add(methods)
         if config.reflection:
             self._server.add(Reflection(self._server.services, self._origin).methods)
-        self._metrics = MetricsServer(self.dyad.metrics.registry)
+        self._metrics = MetricsServer(pages_of_a_server(self.dyad.metrics.registry, self.not_ready))
         self._certificates = Certificates()
         self._reloader = Reloader()
         self._reloader.watch(*self.dyad.watched)
         self.port = 0
+        self._started = self._stopping = False
         self._beside: list[asyncio.Task[None]] = []
 
     @property
     def ready(self) -> bool:
         """Whether rooms can be entered now."""
-        return self.dyad.has_keys and self.dyad.hub.ready
+        return not self.not_ready()
+
+    def not_ready(self) -> list[str]:
+        """Why rooms cannot be entered now; empty if they can."""
+        if self._stopping:
+            return ["the server is draining"]
+        reasons = [] if self._started else ["the server is starting"]
+        if not self.dyad.has_keys:
+            reasons.append("there are no keys to check tokens with")
+        if not self.dyad.hub.ready:
+            reasons.append("Redis is out of reach, or this node has just reached it")
+        return reasons
 
     async def start(self) -> None:
         """Listen; health checks of the service see SERVING once there are keys.
@@ -113,6 +125,7 @@ class Server:
                 async with asyncio.timeout(KEYS_PATIENCE_SECONDS):
                     await self.dyad.ready.wait()
             undo.pop_all()
+        self._started = True
         self._say_health()
         most = self._config.max_connections_per_address
         bound = AddressBound(self._origin, self.port, most, self.dyad.hub.clock)
@@ -139,13 +152,9 @@ class Server:
                 f"Cannot listen on {address}: the port is taken or the address is not this host's."
             ) from None
         if config.metrics_port:
-            try:
-                await self._metrics.start(config.metrics_host, config.metrics_port)
-            except OSError:
-                raise ConfigError(
-                    f"Cannot serve metrics on {config.metrics_host}:{config.metrics_port}: "
-                    "the port is taken or the address is not this host's."
-                ) from None
+            # `ops.workers` has reserved a port for each worker.
+            shared = config.workers > 1
+            await self._metrics.start(config.metrics_host, config.metrics_port, shared=shared)
 
     def _credentials(self) -> grpc.ServerCredentials | None:
         config = self._config
@@ -171,6 +180,7 @@ class Server:
 
     async def stop(self) -> None:
         """Tell health checks and clients, wait until streams end, stop."""
+        self._stopping = True
         log.info("draining participants=%d", len(self.dyad.hub))
         for task in self._beside:
             task.cancel()

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from dyad_server.ops import bounds
 from dyad_server.ops.metrics import MetricsObserver
-from dyad_server.ops.metrics_http import MetricsServer
+from dyad_server.ops.metrics_http import MetricsServer, pages_of_a_server
 
 from tests.conftest import SECRET
 from tests.support.ports import free_port
@@ -32,7 +32,7 @@ async def ask(port: int, request: str) -> str:
 
 @contextlib.asynccontextmanager
 async def metrics() -> AsyncIterator[int]:
-    server = MetricsServer(MetricsObserver().registry)
+    server = MetricsServer(pages_of_a_server(MetricsObserver().registry, list))
     port = await server.start(HOST, 0)
     try:
         yield port

@@ -5,13 +5,12 @@ import os
 import secrets
 import signal
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import dyad
 from dyad_server.auth.mint import mint
 
 from tests.support.needs import needs
-from tests.support.process import DYAD, dyad_serve, run
+from tests.support.process import DYAD, command_line, dyad_serve, run, worker_processes
 from tests.support.redis import redis_server
 from tests.support.until import PATIENCE
 
@@ -35,7 +34,7 @@ async def test_a_stop_right_after_a_worker_crashed_exits_with_0() -> None:
         redis_server() as redis,
         dyad_serve(SECRET, "--workers", "2", "--redis", redis.url) as served,
     ):
-        worker = (await asyncio.to_thread(_children, served.process.pid))[0]
+        worker = (await asyncio.to_thread(worker_processes, served.process.pid))[0]
         os.kill(worker, signal.SIGKILL)
         await served.command.says("(?s)worker ended.*worker started")
         served.process.terminate()
@@ -50,7 +49,7 @@ async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_repl
         options = ("--workers", "2", "--redis", redis.url, "--reflection")
         served = await stack.enter_async_context(dyad_serve(SECRET, *options))
         target = f"127.0.0.1:{served.port}"
-        workers = await asyncio.to_thread(_children, served.process.pid)
+        workers = await asyncio.to_thread(worker_processes, served.process.pid)
         assert len(workers) == 2
         for _ in range(10):
             # The kernel picks a worker for each connection.
@@ -64,7 +63,7 @@ async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_repl
         os.kill(workers[0], signal.SIGKILL)
         async with asyncio.timeout(PATIENCE):
             while True:
-                now = await asyncio.to_thread(_children, served.process.pid)
+                now = await asyncio.to_thread(worker_processes, served.process.pid)
                 if len(now) == 2 and workers[0] not in now:
                     break
                 await asyncio.sleep(0.05)
@@ -72,16 +71,4 @@ async def test_participants_on_any_two_workers_meet_and_a_crashed_worker_is_repl
         served.process.send_signal(signal.SIGINT)
         async with asyncio.timeout(PATIENCE):
             assert await served.process.wait() == 0
-        assert not [pid for pid in now if _command(pid)]
-
-
-def _children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [child for child in map(int, text.split()) if "spawn_main" in _command(child)]
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+        assert not [pid for pid in now if command_line(pid)]

@@ -110,3 +110,17 @@ async def run(*arguments: str, env: Mapping[str, str] | None = None) -> tuple[in
     """Run a command to its end; returns its status and its output."""
     async with command(*arguments, env=env) as started:
         return await started.ended(), started.said
+
+
+def worker_processes(pid: int) -> list[int]:
+    """The workers of `dyad serve --workers`."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [child for child in map(int, text.split()) if "spawn_main" in command_line(child)]
+
+
+def command_line(pid: int) -> str:
+    """How a process was started; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -13,6 +13,8 @@ METRICS_REQUEST_BYTES = 8192
 """The largest head of a request."""
 METRICS_SECONDS = 5.0
 """How long a connection may last; it carries one request."""
+WORKER_ANSWER_SECONDS = 2.0
+"""How long a worker may take to answer its supervisor: shorter than a connection lasts."""
 
 RELOAD_SECONDS = 2.0
 """How often the files of keys and certificates are read: two looks agree before a change counts."""

@@ -1,6 +1,6 @@
 """Several processes on one machine, one port and one Redis: `dyad serve --workers N`.
 
-The kernel spreads connections over the workers. The supervisor serves no requests: it
+The kernel spreads connections over the workers. The supervisor serves no calls: it
 starts the workers, replaces a worker that ends, passes on the signal to reload, and drains
 all of them together.
 """
@@ -11,7 +11,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -21,6 +22,7 @@ from dyad_server.config import Config
 from dyad_server.errors import ConfigError
 from dyad_server.grpc_environment import RELOAD_SIGNAL, STOP_SIGNALS
 from dyad_server.ops import bounds
+from dyad_server.ops.worker_pages import HOST, pages_of_workers, serving_pages
 
 log = logging.getLogger("dyad.workers")
 
@@ -35,24 +37,35 @@ def run(config: Config, serve: Serve) -> None:
     Raises:
         ConfigError: the port is in use, or no worker can start.
     """
-    reservation = _reserve(config.host, config.port)
-    try:
-        port = reservation.getsockname()[1]
-        Supervisor(replace(config, port=port), serve).run()
-    finally:
-        reservation.close()
+    with ExitStack() as stack:
+        reservation = stack.enter_context(_reserve(config.host, config.port))
+        shared = replace(config, port=reservation.getsockname()[1])
+        count = config.workers if config.metrics_port else 0
+        own = [stack.enter_context(_reserve(HOST, 0)) for _ in range(count)]
+        ports = [each.getsockname()[1] for each in own]
+        supervisor = Supervisor(shared, serve, ports)
+        if ports:
+            pages = pages_of_workers(ports, lambda: supervisor.stopping)
+            stack.enter_context(serving_pages(config.metrics_host, config.metrics_port, pages))
+        supervisor.run()
 
 
 class Supervisor:
-    """Keeps the workers running."""
+    """Keeps the workers running.
 
-    def __init__(self, config: Config, serve: Serve) -> None:
+    Attributes:
+        stopping: whether it drains them.
+    """
+
+    def __init__(self, config: Config, serve: Serve, metrics_ports: Sequence[int]) -> None:
+        """Supervise; each worker has a port for its metrics, if there are any metrics."""
+        self.stopping = False
         self._config = config
         self._serve = serve
+        self._metrics_ports = metrics_ports
         # Spawned: gRPC's threads would not survive a fork.
         self._spawn = multiprocessing.get_context("spawn")
         self._workers: dict[int, tuple[BaseProcess, float]] = {}
-        self._stopping = False
         # A signal makes `_woken` readable, which ends the wait for workers.
         self._wake, self._woken = multiprocessing.Pipe()
 
@@ -68,7 +81,7 @@ class Supervisor:
             for index in range(self._config.workers):
                 self._start(index)
             early = 0
-            while not self._stopping and early < bounds.EARLY_ENDS:
+            while not self.stopping and early < bounds.EARLY_ENDS:
                 ended = self._await_end()
                 early = early + 1 if ended else 0
             if early >= bounds.EARLY_ENDS:
@@ -82,8 +95,8 @@ class Supervisor:
 
     def _start(self, index: int) -> None:
         config = self._config
-        if config.metrics_port:
-            config = replace(config, metrics_port=config.metrics_port + index)
+        if self._metrics_ports:
+            config = replace(config, metrics_host=HOST, metrics_port=self._metrics_ports[index])
         worker = self._spawn.Process(target=self._serve, args=(config,), name=f"dyad-{index}")
         # A worker that is not ready for the signal yet would end. It gets the signal later:
         # its process inherits that the signal is blocked, and `serve` unblocks it.
@@ -98,7 +111,7 @@ class Supervisor:
         sentinels = {worker.sentinel: index for index, (worker, _) in self._workers.items()}
         early = False
         for ready in wait([*sentinels, self._woken]):
-            if self._stopping:
+            if self.stopping:
                 break
             if not isinstance(ready, int):
                 self._pass_on()
@@ -113,7 +126,7 @@ class Supervisor:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        self._stopping = True
+        self.stopping = True
         self._wake.send_bytes(_STOP)
 
     def _reload(self, number: int, frame: FrameType | None) -> None:
