@@ -33,7 +33,7 @@ def _bars(results: Results, servers: list[Server], measure: Measure, path: Path)
         for one in reversed(servers)
         if (values := results.values(measure.name, one.name, measure.figure))
     ]
-    if not found:
+    if len(found) <= 1:  # Nothing to compare.
         return
     figure, axes = plt.subplots(figsize=(8, 0.9 + 0.42 * len(found)), layout="constrained")
     medians = [seen.median for _, seen in found]
@@ -44,8 +44,9 @@ def _bars(results: Results, servers: list[Server], measure: Measure, path: Path)
     colours = ["#b5471b" if one.name.startswith("dyad") else "#8a97a6" for one, _ in found]
     axes.barh([one.title for one, _ in found], medians, color=colours)
     axes.errorbar(medians, range(len(found)), xerr=whiskers, fmt="none", ecolor="#333", capsize=3)
-    for row, median in enumerate(medians):
-        axes.annotate(f" {median:.3g}", (0, row), va="center", color="white", weight="bold")
+    for row, (_, seen) in enumerate(found):
+        axes.annotate(f"  {seen.median:.3g}", (seen.greatest, row), va="center", weight="bold")
+    axes.margins(x=0.1)
     what = "CPU of the server" if measure.figure.startswith("cpu") else measure.figure
     axes.set_title(measure.title, loc="left")
     axes.set_xlabel(f"{what}, {measure.unit}; less is better")

@@ -18,6 +18,8 @@ def table(results: Results, servers: Iterable[Server]) -> str:
     servers = list(servers)
     targets = list(_targets(results))
     blocks = ["\n".join([*_TARGETS_HEAD, *targets])] if targets else []
+    capacity = list(_capacity(results))
+    blocks += ["\n".join([*_CAPACITY_HEAD, *capacity])] if capacity else []
     blocks += [
         "\n".join(_block(results, servers, measure))
         for measure in MEASURES.values()
@@ -39,6 +41,22 @@ def _targets(results: Results) -> Iterator[str]:
             unit = f" {target.unit}" if target.unit else ""
             met = "yes" if spread(found).median <= target.most else "no"
             yield f"| {target.title} | {target.most:g}{unit} | {_range(found)}{unit} | {met} |"
+
+
+_CAPACITY_HEAD = ("| one core carries, with Dyad | at most |", "| --- | ---: |")
+# One of them takes this figure of so many units that a core has in a second.
+_CAPACITY = (
+    ("calls a second", "call", "cpu_ms", 1e3),
+    ("frames a second, saturated", "frame", "cpu_us", 1e6),
+    ("idle participants", "idle-1k", "cpu_us_per_second", 1e6),
+)
+
+
+def _capacity(results: Results) -> Iterator[str]:
+    for title, measure, figure, of in _CAPACITY:
+        values = results.values(measure, "dyad", figure)
+        if values and (one := spread(values).median):
+            yield f"| {title} | {of / one:,.0f} |"
 
 
 def _block(results: Results, servers: list[Server], measure: Measure) -> Iterator[str]:

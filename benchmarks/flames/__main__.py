@@ -19,7 +19,7 @@ from benchmarks.bench import catalog, prepare
 from benchmarks.bench.generator import Generator
 from benchmarks.bench.servers import BUILD, ROOT, Running
 from benchmarks.flames.picture import draw
-from benchmarks.flames.stacks import Stack, main_thread
+from benchmarks.flames.stacks import GRPC, Stack, loop_thread, share
 
 _RATE = 100
 _AT_ONCE = 8
@@ -45,7 +45,10 @@ def _recorded(running: Running, seconds: int, load: Callable[[], object]) -> Cou
         _, said = recorder.communicate()
         if recorder.returncode != 0:
             raise SystemExit(f"py-spy failed: {said.strip()}")
-        return main_thread(raw.read_text().splitlines())
+        stacks = loop_thread(raw.read_text().splitlines())
+    if not stacks:
+        raise SystemExit("py-spy saw nothing of the event loop")
+    return stacks
 
 
 def main() -> None:
@@ -81,7 +84,8 @@ def main() -> None:
         stacks["frame"] = _recorded(running, options.seconds, frames)
     titles = {"call": "Whole calls, own connections", "frame": "Frames, saturated"}
     for name, title in titles.items():
-        text = f"{title}: the event loop's thread, {stacks[name].total():,} samples"
+        core = f"{GRPC} with its system calls: {share(stacks[name], GRPC):.0%}"
+        text = f"{title}: the event loop's thread, {stacks[name].total():,} samples. {core}"
         path = options.output / f"flame-{name}.svg"
         path.write_text(draw(text, stacks[name]))
         print(path)

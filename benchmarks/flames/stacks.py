@@ -11,8 +11,7 @@ Stack = tuple[str, ...]
 DYAD = "dyad/"
 GRPC = "gRPC's core"
 
-# The main thread, and the function of the event loop from which all its work is called.
-_MAIN = "_run_module_as_main"
+# The function of the event loop from which all its work is called.
 _LOOP = "BaseEventLoop._run_once"
 # The thread waits in it.
 _WAITING = "epoll_wait"
@@ -32,7 +31,7 @@ def _readable(frame: str) -> str:
     return library if function.startswith("0x") else f"{function} ({library})"
 
 
-def main_thread(lines: Iterable[str]) -> Counter[Stack]:
+def loop_thread(lines: Iterable[str]) -> Counter[Stack]:
     """The stacks of the event loop's thread, without the samples in which it waits.
 
     `lines` are what `py-spy record --format raw` writes: frames, and a number.
@@ -42,11 +41,16 @@ def main_thread(lines: Iterable[str]) -> Counter[Stack]:
         text, _, seen = line.rpartition(" ")
         frames = text.split(";")
         names = [frame.partition(" ")[0] for frame in frames]
-        if _MAIN in names and _LOOP in names and names[-1] != _WAITING:
+        if _LOOP in names and names[-1] != _WAITING:
             below = frames[names.index(_LOOP) :]
             # Frames of the same library, or of a function that calls itself, are one.
             stacks[tuple(name for name, _ in groupby(map(_readable, below)))] += int(seen)
     return stacks
+
+
+def share(stacks: Counter[Stack], name: str) -> float:
+    """The part of the time that this function takes, with all that it calls."""
+    return sum(seen for stack, seen in stacks.items() if name in stack) / stacks.total()
 
 
 def children(stacks: Counter[Stack], depth: int) -> Iterator[tuple[str, Counter[Stack]]]:

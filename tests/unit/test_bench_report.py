@@ -24,7 +24,7 @@ def row(text: str, title: str) -> str:
 
 
 def test_a_ratio_is_the_median_of_the_ratios_of_each_round() -> None:
-    block = table(measured(), [DYAD, NESTJS]).split("\n\n")[1]
+    block = table(measured(), [DYAD, NESTJS]).split("\n\n")[2]
     assert row(block, "Dyad") == "| Dyad | 3 |  |  |"
     assert row(block, "NestJS, WebSocket only") == (
         "| NestJS, WebSocket only | 4 | 0.75 (0.50 to 0.90) |  |"
@@ -39,6 +39,14 @@ def test_each_target_stands_beside_its_figure_and_says_whether_it_is_met() -> No
         "| a whole call, to NestJS with WebSocket only | 0.65 | 0.75 (0.50 to 0.90) | no |",
         "| an idle participant of 1,000 | 36 KiB | 35.00 KiB | yes |",
     ]
+
+
+def test_the_table_says_how_much_of_it_one_core_carries() -> None:
+    results = measured()
+    results.add("idle-1k", "dyad", {"kib": 35.0, "cpu_us_per_second": 20.0})
+    text = table(results, [DYAD])
+    assert row(text, "calls a second") == "| calls a second | 333 |"
+    assert row(text, "idle participants") == "| idle participants | 50,000 |"
 
 
 def test_the_targets_are_those_of_the_documentation() -> None:
@@ -56,7 +64,7 @@ def test_a_round_that_failed_is_in_no_ratio() -> None:
 
 
 def test_what_cannot_share_a_connection_is_compared_by_its_calls_with_own_connections() -> None:
-    shared = table(measured(), [DYAD, NESTJS]).split("\n\n")[2]
+    shared = table(measured(), [DYAD, NESTJS]).split("\n\n")[3]
     found = row(shared, "NestJS, WebSocket only")
     assert "0.38 (0.25 to 0.45)" in found
     assert "own connections" in found

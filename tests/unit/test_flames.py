@@ -2,8 +2,10 @@ import re
 from collections import Counter
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from benchmarks.flames.picture import draw
-from benchmarks.flames.stacks import Stack, main_thread
+from benchmarks.flames.stacks import Stack, loop_thread, share
 
 MAIN = "0x1 (libc.so.6);_run_module_as_main (<frozen runpy>:198);main (dyad_server/cli/main.py:35)"
 LOOP = f"{MAIN};BaseEventLoop._run_once (asyncio/base_events.py:1884)"
@@ -12,7 +14,7 @@ CORE = "0x2 (grpc/_cython/cygrpc.cpython-311-x86_64-linux-gnu.so)"
 
 
 def test_only_the_work_of_the_loops_thread_counts() -> None:
-    stacks = main_thread(
+    stacks = loop_thread(
         [
             f"{LOOP};{SELECTOR} 3",
             f"{LOOP};{SELECTOR};epoll_wait (libc.so.6) 90",
@@ -25,7 +27,7 @@ def test_only_the_work_of_the_loops_thread_counts() -> None:
 
 
 def test_a_library_without_symbols_is_one_frame_and_lines_of_a_function_are_one() -> None:
-    stacks = main_thread(
+    stacks = loop_thread(
         [
             f"{LOOP};{SELECTOR};{CORE};{CORE};sendmsg (libc.so.6) 2",
             f"{LOOP};{SELECTOR.replace('82', '83')};{CORE};sendmsg (libc.so.6) 5",
@@ -34,6 +36,11 @@ def test_a_library_without_symbols_is_one_frame_and_lines_of_a_function_are_one(
     assert [(stack[2:], seen) for stack, seen in stacks.items()] == [
         (("gRPC's core", "sendmsg (libc)"), 7)
     ]
+
+
+def test_the_share_of_a_function_is_that_of_all_stacks_that_it_is_in() -> None:
+    shares: dict[Stack, int] = {("loop", "a", "b"): 30, ("loop", "b"): 10, ("loop",): 60}
+    assert share(Counter(shares), "b") == pytest.approx(0.4)
 
 
 def test_a_flame_graph_is_an_svg_that_names_each_function_but_those_below_half_a_percent() -> None:
