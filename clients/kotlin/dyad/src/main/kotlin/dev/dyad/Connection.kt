@@ -1,141 +1,140 @@
 package dev.dyad
 
 import dev.dyad.v1.Frame
-import dev.dyad.v1.JoinRoom
-import dev.dyad.v1.LeaveRoom
 import dev.dyad.v1.SessionDescription
-import dev.dyad.v1.SignalRequest
-import dev.dyad.v1.SignalingGrpcKt.SignalingCoroutineStub
 import io.grpc.ManagedChannel
-import io.grpc.Status
-import io.grpc.StatusException
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
-import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineName
 import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
-import kotlinx.coroutines.cancelChildren
-import kotlinx.coroutines.coroutineScope
-import kotlinx.coroutines.currentCoroutineContext
-import kotlinx.coroutines.ensureActive
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
-import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.StateFlow
+import kotlinx.coroutines.flow.asStateFlow
+import kotlinx.coroutines.flow.emitAll
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.update
+import kotlinx.coroutines.isActive
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.withContext
 import kotlinx.coroutines.withTimeoutOrNull
 
-/** How long `close` waits until the last frames are written. */
-private val CLOSE = 1.seconds
+/** How long `close` waits for the server. */
+private val CLOSE = 5.seconds
 
-/** How long a try to reconnect may take, from the token to the server's answer. */
-private val ANSWER = 8.seconds
-
-/** A server that sends nothing for this long is gone, even if a proxy answers pings for it. */
-private val SILENCE = 25.seconds
+private val ROOM_ID = Regex("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 /**
  * A participant's connection to the server: enter a room, negotiate, hang up.
  *
- * [Dyad.connect] returns it. It connects when there is something to send, and reconnects by itself
- * if it has a resumable seat. It has one room at a time. After [leave] it may enter another. Any
+ * [Dyad.connect] returns it. It connects when the app enters a room, and reconnects by itself if it
+ * has a resumable seat. It has one room at a time. After [leave] it may enter another. Any
  * coroutine may use it.
  */
 public class Connection
 internal constructor(
-    private val channel: ManagedChannel,
-    scope: CoroutineScope,
-    giveUpAfter: Duration,
+    private val scope: CoroutineScope,
+    private val settings: Settings,
     private val token: suspend () -> String,
-    whenOver: () -> Unit,
 ) {
-    // Read and write these only with the lock of `signaling`. `changes` counts the writes.
-    private val signaling = Signaling(ReconnectPolicy(giveUpAfter))
-    private var hasNewNetwork = false
-    private var closing = false
-    private val changes = MutableStateFlow(0L)
+    /** A call and what runs it. */
+    private class Current(val call: Call, val job: Job)
 
-    private val job: Job =
-        scope.launch(Dispatchers.Default + CoroutineName("dyad")) { keepConnected() }
+    private val states = MutableStateFlow<ConnectionState>(ConnectionState.Idle)
+    private val monitor = Monitor(changed = ::tellState)
 
-    init {
-        job.invokeOnCompletion {
-            change {
-                closing = closing || end == null
-                finish(closed())
-            }
-            whenOver()
-        }
-    }
+    // Read and write these only with the lock of `monitor`.
+    private val pace = Pace(settings.limits)
+    private var current: Current? = null
+    private var isClosed = false
 
     /**
-     * The events of the call. Each event goes to one collector only.
+     * What the connection is doing.
      *
-     * Completes after [leave] and after [close].
+     * A new value is there before the app hears of the same thing in any other way.
+     */
+    public val state: StateFlow<ConnectionState> = states.asStateFlow()
+
+    /**
+     * The events of the call.
      *
-     * @throws Ended if the connection ends in any other way.
+     * There may be several collectors: each gets every event from when it began to collect. Events
+     * that arrive while there is none wait for the next one. Before the first call, collecting
+     * waits for it.
+     *
+     * Completes when the app leaves the room or closes the connection; events that wait then are
+     * dropped. Collect again after the next [create] or [join].
+     *
+     * @throws Ended if the call ends in any other way.
      */
     public val events: Flow<Event> = flow {
-        while (true) {
-            await { hasEvent || left || end != null }
-            var over = false
-            val event = change {
-                over = !hasEvent
-                if (over && !left && !closing) throw checkNotNull(end)
-                nextEvent()
+        do {
+            var call: Call? = null
+            monitor.await {
+                call = current?.call?.takeUnless { it.signaling.cameToNothing }
+                call != null || isClosed
             }
-            if (over) return@flow
-            event?.let { emit(it) }
-        }
+            emitAll(call?.events ?: return@flow)
+        } while (monitor.read { call?.signaling?.cameToNothing == true })
     }
 
     /**
-     * Create a room and enter it.
+     * Create a room and enter it. If the coroutine is cancelled, nothing is left behind.
      *
      * @param resumable ask the server to reserve the seat if the connection breaks.
-     * @throws Refused the server refused.
-     * @throws Ended the connection ended first.
+     * @throws Refused the server refused, or this connection is in a room.
+     * @throws Ended the server cannot be reached, or does not accept the token.
      */
     public suspend fun create(resumable: Boolean = true): Room = enter("", resumable)
 
     /**
-     * Enter an existing room.
+     * Enter an existing room. If the coroutine is cancelled, nothing is left behind.
      *
+     * @param roomId the room's UUID.
      * @param resumable ask the server to reserve the seat if the connection breaks.
-     * @throws Refused there is no such room, or it is full.
-     * @throws Ended the connection ended first.
+     * @throws Refused there is no such room, or it is full, or this connection is in a room.
+     * @throws Ended the server cannot be reached, or does not accept the token.
      */
-    public suspend fun join(roomId: String, resumable: Boolean = true): Room =
-        enter(roomId, resumable)
+    public suspend fun join(roomId: String, resumable: Boolean = true): Room {
+        if (!ROOM_ID.matches(roomId)) {
+            throw Refused(Refusal.INVALID_FRAME, "A room id is a UUID, and this is none.")
+        }
+        return enter(roomId, resumable)
+    }
 
     /**
-     * Hang up. Returns when the server has acknowledged that, or has released the seat anyway.
-     *
-     * @throws Refused this connection is in no room.
-     * @throws Ended the connection ended first.
+     * Hang up: the peer is told at once. Returns when the server has acknowledged that, or has
+     * released the seat anyway, which takes 15 s at most. Without a room it does nothing.
      */
     public suspend fun leave() {
-        ask { setRoomId(signaling.room()).setLeaveRoom(LeaveRoom.getDefaultInstance()) }
+        val leaving = hangUpCall() ?: return
+        monitor.await { leaving.call.signaling.over }
     }
 
     /**
      * Send the peer an SDP offer. Waits only while 1 MiB waits to be written.
      *
      * @throws Refused not in a room. A refusal by the server arrives as an event.
-     * @throws Ended the connection is over.
+     * @throws TooLarge the server would not accept it.
+     * @throws Ended the call is over.
      */
-    public suspend fun sendOffer(sdp: String): Unit = send { setOffer(description(sdp)) }
+    public suspend fun sendOffer(sdp: String): Unit =
+        send(Frame.newBuilder().setOffer(description(sdp)))
 
     /**
      * Send the peer an SDP answer. Waits only while 1 MiB waits to be written.
      *
      * @throws Refused not in a room. A refusal by the server arrives as an event.
-     * @throws Ended the connection is over.
+     * @throws TooLarge the server would not accept it.
+     * @throws Ended the call is over.
      */
-    public suspend fun sendAnswer(sdp: String): Unit = send { setAnswer(description(sdp)) }
+    public suspend fun sendAnswer(sdp: String): Unit =
+        send(Frame.newBuilder().setAnswer(description(sdp)))
 
     /**
      * Send the peer an ICE candidate. An empty candidate marks their end.
@@ -143,155 +142,155 @@ internal constructor(
      * Waits only while 1 MiB waits to be written.
      *
      * @throws Refused not in a room. A refusal by the server arrives as an event.
-     * @throws Ended the connection is over.
+     * @throws TooLarge the server would not accept it.
+     * @throws Ended the call is over.
      */
-    public suspend fun sendCandidate(candidate: Candidate): Unit = send {
-        setIceCandidate(candidate.toIceCandidate())
-    }
+    public suspend fun sendCandidate(candidate: Candidate): Unit =
+        send(Frame.newBuilder().setIceCandidate(candidate.toIceCandidate()))
 
     /**
      * Reconnect now over a new network connection, if there is a resumable seat.
      *
      * Call it when the network has changed. Otherwise the client may need 13 seconds to notice.
      */
-    public fun networkChanged(): Unit = change { hasNewNetwork = hasSeat }
+    public fun networkChanged() {
+        monitor.read { current }?.call?.networkChanged()
+    }
 
     /**
-     * End the connection after the last frames are written.
-     *
-     * Without a [leave] before, the peer sees a lost connection.
+     * Hang up and end the connection for good. Returns when the server has acknowledged that, and
+     * after 5 s at the latest. If the connection is broken, the client reconnects to hang up.
      */
-    public suspend fun close() {
-        change { closing = true }
-        try {
-            withTimeoutOrNull(CLOSE) { job.join() }
-        } finally {
-            job.cancel()
-        }
-        job.join()
+    public suspend fun close(): Unit = endWithin(CLOSE, hangUpForGood())
+
+    /**
+     * The same as [close], but returns at once. The hang-up is delivered in the background, for up
+     * to 15 s if the connection is broken. The scope waits for it, also if it is cancelled.
+     */
+    public fun hangUp() {
+        hangUpForGood()
     }
 
-    private suspend fun enter(roomId: String, resumable: Boolean): Room =
-        ask { setRoomId(roomId).setJoinRoom(JoinRoom.newBuilder().setResumable(resumable)) }
-            .toRoom()
-
-    /** Send a frame and await the server's answer to it. */
-    private suspend fun ask(fill: Frame.Builder.() -> Frame.Builder): Frame {
-        checkNotCancelled()
-        val reply = CompletableDeferred<Frame>()
-        val seq = change { ask(Frame.newBuilder().fill(), reply) }
-        try {
-            val answer = reply.await()
-            if (answer.hasError()) throw answer.toRefused()
-            return answer
-        } finally {
-            change { forget(seq, reply) }
-        }
-    }
-
-    private suspend fun send(fill: Frame.Builder.() -> Frame.Builder) {
-        checkNotCancelled()
-        change { send(Frame.newBuilder().setRoomId(signaling.room()).fill()) }
-        await { mayPut || end != null }
-        change { end }?.let { throw it }
-    }
-
-    /** After the scope is cancelled nothing can be sent, even before [job] has ended. */
-    private fun checkNotCancelled() {
-        if (job.isCancelled) throw closed()
-    }
-
-    private fun closed() = Ended(Status.Code.CANCELLED, "The connection is closed.")
-
-    /** Connect, and reconnect as often as needed, until the connection is over. */
-    private suspend fun keepConnected() {
-        await { hasToWrite || closing }
-        while (change { hasToWrite || !closing }) {
-            val end = carry()
-            if (change { closing }) return
-            when (val step = change { broke(end) }) {
-                is Step.Resume -> pause(step.wait)
-                is Step.Rejoin -> pause(step.wait)
-                is Step.HasLeft -> await { hasToWrite || closing }
-                is Step.Over -> return
+    /**
+     * End the connection for good, without hanging up: the server reserves the seat for its grace
+     * time (15 s), and only then tells the peer.
+     *
+     * Meant for an app that is about to be restarted, and will enter the room again.
+     */
+    public suspend fun detach() {
+        val last =
+            monitor.change {
+                isClosed = true
+                current.also { it?.call?.signaling?.detach() }
             }
-            // Otherwise the next stream would use the network connection of the last one.
-            channel.enterIdle()
+        endWithin(CLOSE, last)
+    }
+
+    private suspend fun enter(roomId: String, resumable: Boolean): Room {
+        val mine = begin(roomId, resumable)
+        val signaling = mine.call.signaling
+        try {
+            monitor.await { signaling.room != null || signaling.over }
+            return monitor.change {
+                signaling.error?.let { throw it }
+                if (signaling.hangingUp) throw closed()
+                checkNotNull(signaling.room)
+            }
+        } catch (cancelled: CancellationException) {
+            monitor.change { signaling.hangUp() }
+            throw cancelled
         }
     }
 
-    /** Carry the session over one stream. Returns how the stream ended. */
-    private suspend fun carry(): Ended =
-        try {
-            coroutineScope {
-                launch { watch() }
-                val headers = headersWith(token)
-                launch { noticeSilence() }
-                SignalingCoroutineStub(channel).signal(requests(), headers).collect {
-                    change { receive(it.framesList) }
+    /** Begin a call. */
+    private suspend fun begin(roomId: String, resumable: Boolean): Current {
+        // The server might otherwise see the hang-up of the last call after this join.
+        monitor.await { current?.call?.signaling?.run { over || !hangingUp } ?: true }
+        val mine =
+            monitor.change {
+                if (isClosed || !scope.isActive) throw closed()
+                if (current?.call?.signaling?.over == false) {
+                    throw Refused(
+                        Refusal.INVALID_FRAME,
+                        "This connection is in a room: leave it first.",
+                    )
                 }
-                coroutineContext.cancelChildren()
+                val signaling =
+                    Signaling(ReconnectPolicy(settings.giveUpAfter), pace, settings.limits)
+                signaling.enter(roomId, resumable)
+                val channel = settings.openChannel()
+                val call = Call(signaling, channel, token, monitor, settings.log)
+                Current(call, run(call, channel)).also { current = it }
             }
-            Ended(Status.Code.OK, "The server ended the stream.")
-        } catch (ended: Ended) {
-            ended
-        } catch (failure: StatusException) {
-            if (channel.isShutdown) Ended(Status.Code.CANCELLED, "The channel was shut down.")
-            else failure.status.toEnded(failure.trailers)
-        } catch (failure: Exception) {
-            currentCoroutineContext().ensureActive()
-            Ended(Status.Code.INTERNAL, "The client failed.", cause = failure)
-        }
-
-    /** End a stream if the resume is not answered in time, or when the network has changed. */
-    private suspend fun watch() {
-        withTimeoutOrNull(ANSWER) { await { !reconnecting || hasNewNetwork } }
-            ?: throw Unavailable("The server did not answer in time.")
-        await { hasNewNetwork }
-        throw Unavailable("The network changed.")
+        scope.launch(Dispatchers.Default, CoroutineStart.UNDISPATCHED) { hold(mine) }
+        return mine
     }
 
-    /** End a stream when the server has fallen silent. */
-    private suspend fun noticeSilence() {
-        var known = -1L
-        while (true) {
-            withTimeoutOrNull(SILENCE) {
-                await { messagesReceived != known.also { known = messagesReceived } }
-            } ?: throw Unavailable("The server sent nothing for $SILENCE.")
-        }
-    }
+    /** Run [call] apart from the app's scope, which must not cancel it before the hang-up. */
+    private fun run(call: Call, channel: ManagedChannel): Job =
+        CoroutineScope(Dispatchers.Default + CoroutineName("dyad"))
+            .launch { call.run() }
+            .apply { invokeOnCompletion { settings.closeChannel(channel) } }
 
-    /** Wait before the next try, unless the network changes. */
-    private suspend fun pause(wait: Duration) {
-        withTimeoutOrNull(wait) { await { hasNewNetwork } }
-        change { hasNewNetwork = false }
-    }
-
-    /** The messages to write, one at a time, until the connection is closed. */
-    private fun requests(): Flow<SignalRequest> = flow {
-        while (true) {
-            var request: SignalRequest? = null
-            await {
-                request = nextRequest()
-                request != null || closing && !hasToWrite
-            }
-            emit(request ?: return@flow)
-            change { wrote() }
-        }
-    }
-
-    /** Wait until [condition] is true. It is evaluated with the lock. */
-    private suspend fun await(condition: Signaling.() -> Boolean) {
-        changes.first { synchronized(signaling) { signaling.condition() } }
-    }
-
-    /** Run [act] with the lock, and wake every coroutine that waits for a change. */
-    private inline fun <T> change(act: Signaling.() -> T): T =
+    /** Let the app's scope wait for the call, and hang up when that is cancelled. */
+    private suspend fun hold(mine: Current) {
         try {
-            synchronized(signaling) { signaling.act() }
-        } finally {
-            changes.update { it + 1 }
+            monitor.await { mine.call.signaling.over }
+        } catch (cancelled: CancellationException) {
+            withContext(NonCancellable) {
+                if (monitor.read { isClosed }) monitor.await { mine.call.signaling.over }
+                else close()
+            }
+            throw cancelled
         }
+    }
+
+    /** Hang up the current call. Returns it, or null if there is none. */
+    private fun hangUpCall(): Current? =
+        monitor.change { current.also { it?.call?.signaling?.hangUp() } }
+
+    private fun hangUpForGood(): Current? =
+        monitor.change {
+            isClosed = true
+            current.also { it?.call?.signaling?.hangUp() }
+        }
+
+    /** Wait until [last] has ended, and end it after [limit]. */
+    private suspend fun endWithin(limit: Duration, last: Current?) {
+        if (last == null || withTimeoutOrNull(limit) { last.job.join() } != null) return
+        last.job.cancel()
+        monitor.change { last.call.signaling.finish(closed()) }
+    }
+
+    private suspend fun send(frame: Frame.Builder) {
+        val call =
+            monitor.change {
+                if (isClosed) throw closed()
+                val call = current?.call ?: throw notInRoom()
+                call.also { it.signaling.send(frame) }
+            }
+        monitor.await { call.signaling.mayPut || call.signaling.over }
+        monitor.read { call.signaling.error as? Ended }?.let { throw it }
+    }
+
+    private fun tellState(): Unit = states.update { monitor.read(::stateNow) }
+
+    private fun stateNow(): ConnectionState {
+        val signaling = current?.call?.signaling
+        val error = signaling?.error
+        return when {
+            signaling == null || signaling.over ->
+                when {
+                    isClosed -> ConnectionState.Ended(null)
+                    error is Ended -> ConnectionState.Ended(error)
+                    else -> ConnectionState.Idle
+                }
+            signaling.room == null -> ConnectionState.Connecting
+            signaling.reconnecting ->
+                ConnectionState.Reconnecting(signaling.attempts, checkNotNull(signaling.cause))
+            else -> ConnectionState.Connected
+        }
+    }
 
     private fun description(sdp: String): SessionDescription =
         SessionDescription.newBuilder().setSdp(sdp).build()

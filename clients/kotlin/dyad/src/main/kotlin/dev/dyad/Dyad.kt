@@ -22,13 +22,17 @@ private const val KEEPALIVE_TIMEOUT_SECONDS = 3L
  */
 public object Dyad {
     /**
-     * A connection to the server at [target], over a channel of its own.
+     * A connection to the server at [target]. It does nothing before the first
+     * [create][Connection.create] or [join][Connection.join], and each call has a channel of its
+     * own.
      *
      * @param target the server, as gRPC names it: `host:port`.
-     * @param scope the connection lives in it: the scope waits for its [close][Connection.close],
-     *   and cancelling the scope ends it.
+     * @param scope calls live in it: the scope waits for the end of a call, and cancelling the
+     *   scope [hangs up][Connection.close].
      * @param credentials TLS by default; `InsecureChannelCredentials.create()` for plain text.
      * @param giveUpAfter how long to try to reconnect.
+     * @param limits of the server, if they are not the default ones.
+     * @param log receives what the client does.
      * @param token returns the app's JWT. The client calls it each time it opens a stream.
      */
     public fun connect(
@@ -36,28 +40,45 @@ public object Dyad {
         scope: CoroutineScope,
         credentials: ChannelCredentials = TlsChannelCredentials.create(),
         giveUpAfter: Duration = GIVE_UP,
+        limits: Limits = Limits(),
+        log: Log = Log.NONE,
         token: suspend () -> String,
     ): Connection {
-        val channel = Grpc.newChannelBuilder(target, credentials).noticingFrozenServers().build()
-        return Connection(channel, scope, giveUpAfter, token, whenOver = { channel.shutdownNow() })
+        val builder = { Grpc.newChannelBuilder(target, credentials).noticingFrozenServers() }
+        val settings =
+            Settings(giveUpAfter, limits, log, { builder().build() }, { it.shutdownNow() })
+        return Connection(scope, settings, token)
     }
 
     /**
      * A connection over a [channel] of the app. The app must shut the channel down itself.
      *
      * @param channel see [noticingFrozenServers] for how to build it.
-     * @param scope the connection lives in it: the scope waits for its [close][Connection.close],
-     *   and cancelling the scope ends it.
+     * @param scope calls live in it: the scope waits for the end of a call, and cancelling the
+     *   scope [hangs up][Connection.close].
      * @param giveUpAfter how long to try to reconnect.
+     * @param limits of the server, if they are not the default ones.
+     * @param log receives what the client does.
      * @param token returns the app's JWT. The client calls it each time it opens a stream.
      */
     public fun connect(
         channel: ManagedChannel,
         scope: CoroutineScope,
         giveUpAfter: Duration = GIVE_UP,
+        limits: Limits = Limits(),
+        log: Log = Log.NONE,
         token: suspend () -> String,
-    ): Connection = Connection(channel, scope, giveUpAfter, token, whenOver = {})
+    ): Connection = Connection(scope, Settings(giveUpAfter, limits, log, { channel }, {}), token)
 }
+
+/** What the app chose for a [Connection]. */
+internal class Settings(
+    val giveUpAfter: Duration,
+    val limits: Limits,
+    val log: Log,
+    val openChannel: () -> ManagedChannel,
+    val closeChannel: (ManagedChannel) -> Unit,
+)
 
 /**
  * Let the channel notice a frozen server or a lost network within 13 seconds.

@@ -29,24 +29,40 @@ public enum class Refusal(internal val number: Int) {
 }
 
 /**
- * The server refused a frame, which had no effect. The call continues.
+ * A frame was refused, and had no effect. A call that is going on continues.
  *
- * `create`, `join` and `leave` throw it. For `sendOffer`, `sendAnswer` and `sendCandidate`, which
- * wait for no answer, it is an event.
+ * `create` and `join` throw it. For `sendOffer`, `sendAnswer` and `sendCandidate`, which wait for
+ * no answer, it is an event.
  *
  * @property code for the program.
  * @property sentence for the person who reads the log.
+ * @property roomId the room of the refused frame, or empty.
  */
-public class Refused(public val code: Refusal, public val sentence: String) :
-    DyadException("$code: $sentence"), Event
+public class Refused(
+    public val code: Refusal,
+    public val sentence: String,
+    override val roomId: String = "",
+) : DyadException("$code: $sentence"), Event
 
 /**
- * The connection is over. The kind of `Ended` says whether to connect again.
+ * A frame is larger than the server accepts, and was not sent. The call continues. Sending it again
+ * does not help.
+ *
+ * @property bytes the size of the frame.
+ * @property limit the largest size ([Limits.frameBytes]).
+ */
+public class TooLarge(public val bytes: Int, public val limit: Int) :
+    DyadException(
+        "The frame has $bytes bytes, and the server accepts $limit. Sending it again does not help."
+    )
+
+/**
+ * The call is over. The kind of `Ended` says whether to enter the room again.
  *
  * @property code the gRPC status it ended with.
  * @property sentence for the person who reads the log.
- * @property retryAfter how long the server asks to wait before connecting again. Add some jitter.
- *   Negative: do not connect again unless the user asks for it.
+ * @property retryAfter how long the server asks to wait before entering again. Add some jitter.
+ *   Negative: do not enter again unless the user asks for it.
  */
 public open class Ended
 internal constructor(
@@ -59,11 +75,11 @@ internal constructor(
     /** Whether the client must not reconnect by itself, whatever the code says. */
     internal val isFinal: Boolean = retryAfter?.isNegative() == true
 
-    /** Whether to connect again, with nothing else changed. */
+    /** Whether to enter the room again, with nothing else changed. */
     public val shouldRetry: Boolean = shouldRetry && !isFinal
 }
 
-/** The token is missing or not valid. Connect again with a new one. */
+/** The token is missing or not valid. Enter again with a new one. */
 public class Unauthenticated
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
     Ended(Status.Code.UNAUTHENTICATED, sentence, false, retryAfter, cause)
@@ -73,8 +89,8 @@ public class Forbidden internal constructor(sentence: String, cause: Throwable? 
     Ended(Status.Code.PERMISSION_DENIED, sentence, cause = cause)
 
 /**
- * The client exceeded a limit: a frame too large, too many frames, or events not read. Connect
- * again, and send less.
+ * The client exceeded a limit: too many connections or frames, or events not read. Enter again, and
+ * send less.
  */
 public class Overloaded
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
@@ -93,7 +109,7 @@ public class TakenOver
 internal constructor(sentence: String, retryAfter: Duration? = null, cause: Throwable? = null) :
     Ended(Status.Code.ABORTED, sentence, false, retryAfter, cause)
 
-/** The server is stopping or out of reach. Connect again after `retryAfter`. */
+/** The server is stopping or out of reach. Enter again after `retryAfter`. */
 public class Unavailable
 internal constructor(
     sentence: String,

@@ -4,9 +4,11 @@ package dev.dyad
  * A user in a room, as named by the app's token.
  *
  * @property userId the token's `sub`.
- * @property email the token's `email`; empty if it has none.
+ * @property email the token's `email`; empty if it has none. [toString] does not show it.
  */
-public data class Participant(val userId: String, val email: String = "")
+public data class Participant(val userId: String, val email: String = "") {
+    override fun toString(): String = "Participant($userId)"
+}
 
 /**
  * A room that this participant has entered.
@@ -32,20 +34,37 @@ public enum class Departure(internal val number: Int) {
     REPLACED(3),
 }
 
-/** Something that happened in a call. [Connection.events] emits it. */
-public sealed interface Event
+/**
+ * Something that happened in a call. [Connection.events] emits it.
+ *
+ * `toString` of an event never shows SDP, a candidate or an e-mail address.
+ */
+public sealed interface Event {
+    /** The room it happened in. */
+    public val roomId: String
+}
 
 /** The peer joined the room. */
-public data class PeerJoined(val participant: Participant) : Event
+public data class PeerJoined(override val roomId: String, val participant: Participant) : Event
 
 /** The peer is gone. */
-public data class PeerLeft(val participant: Participant, val reason: Departure) : Event
+public data class PeerLeft(
+    override val roomId: String,
+    val participant: Participant,
+    val reason: Departure,
+) : Event
 
 /** The peer's SDP offer. */
-public data class Offer(val sdp: String, val sender: Participant) : Event
+public data class Offer(override val roomId: String, val sdp: String, val sender: Participant) :
+    Event {
+    override fun toString(): String = "Offer($roomId, ${sdp.length} characters, $sender)"
+}
 
 /** The peer's SDP answer. */
-public data class Answer(val sdp: String, val sender: Participant) : Event
+public data class Answer(override val roomId: String, val sdp: String, val sender: Participant) :
+    Event {
+    override fun toString(): String = "Answer($roomId, ${sdp.length} characters, $sender)"
+}
 
 /**
  * An ICE candidate, sent or received: the W3C's RTCIceCandidateInit.
@@ -57,6 +76,7 @@ public data class Answer(val sdp: String, val sender: Participant) : Event
  * @property sdpMLineIndex the index of that media description, from 0.
  * @property usernameFragment the ICE username fragment of its generation.
  * @property sender the participant who sent it. Sending ignores it.
+ * @property roomId the room it was sent in. Sending ignores it.
  */
 public data class Candidate(
     val candidate: String,
@@ -64,16 +84,27 @@ public data class Candidate(
     val sdpMLineIndex: Int? = null,
     val usernameFragment: String? = null,
     val sender: Participant? = null,
-) : Event
+    override val roomId: String = "",
+) : Event {
+    override fun toString(): String =
+        "Candidate($roomId, ${candidate.length} characters, mid $sdpMid, $sender)"
+}
 
-/** The connection broke and the client is reconnecting. Frames sent meanwhile wait. */
-public data object Reconnecting : Event
+/**
+ * The connection broke and the client is reconnecting. Frames sent meanwhile wait.
+ *
+ * @property cause why it broke.
+ */
+public data class Reconnecting(override val roomId: String, val cause: Ended) : Event
 
 /**
  * The client has reconnected, and is in the room again.
  *
  * @property room that room, and who else is in it now.
  * @property resumed whether no frame was lost. If not, this is a new session: frames under way are
- *   lost. Negotiate again.
+ *   lost. Negotiate again, in the role that [room] says.
  */
-public data class Reconnected(val room: Room, val resumed: Boolean) : Event
+public data class Reconnected(val room: Room, val resumed: Boolean) : Event {
+    override val roomId: String
+        get() = room.roomId
+}

@@ -10,8 +10,8 @@ import kotlin.time.Duration.Companion.seconds
 import kotlin.time.TimeSource
 
 /**
- * The longest wait before the first try, the second, and so on. The last one is also for all later
- * tries.
+ * The longest wait before the first attempt, the second, and so on. The last one is also for all
+ * later attempts.
  */
 private val WAITS = listOf(100, 250, 500, 1000, 2000, 4000).map { it.milliseconds }
 
@@ -54,7 +54,6 @@ internal class ReconnectPolicy(
     private var phase = Phase.CONNECTED
     private var token = ""
     private var cause: Ended? = null
-    private var tries = 0
     private var tokenWasRefused = false
     private var progress = NONE
     private var connectedAt = time.markNow()
@@ -62,6 +61,10 @@ internal class ReconnectPolicy(
 
     /** The room with the seat, or empty. */
     var roomId: String = ""
+        private set
+
+    /** How many attempts there were since the connection last worked. */
+    var attempts: Int = 0
         private set
 
     /** Whether there is a seat to resume. */
@@ -77,21 +80,23 @@ internal class ReconnectPolicy(
     val reconnecting: Boolean
         get() = phase != Phase.CONNECTED
 
-    /** Record the server's `join_room`: this participant is in a room. */
-    fun seated(joined: Frame) {
+    /**
+     * Record the server's `join_room`: this participant is in a room.
+     *
+     * @param progress of the session, this frame included.
+     */
+    fun seated(joined: Frame, progress: Long) {
         roomId = joined.roomId
         token = joined.joinRoom.resumeToken
-        // A new session counts from 0 again, so any number of its frames is progress.
-        if (rejoining) progress = NONE
+        // A new session counts from 0 again, and its join is no progress.
+        if (rejoining) this.progress = progress
         phase = Phase.CONNECTED
         connectedAt = time.markNow()
     }
 
-    /** Record that this participant has left its room. */
-    fun left() {
-        roomId = ""
-        token = ""
-        phase = Phase.CONNECTED
+    /** Let the waits start over: the app is leaving, and a user waits for that. */
+    fun hurry() {
+        attempts = 0
     }
 
     /** The first frame on a new stream. Nothing else may be sent until the server answers it. */
@@ -131,7 +136,7 @@ internal class ReconnectPolicy(
         phase = Phase.RESUMING
         cause = end
         if (progress != this.progress || connectedAt.elapsedNow() >= STEADY) {
-            tries = 0
+            attempts = 0
             tokenWasRefused = false
             deadline = time.markNow() + giveUpAfter
         }
@@ -151,8 +156,8 @@ internal class ReconnectPolicy(
     }
 
     private fun wait(end: Ended): Step {
-        val longest = WAITS[minOf(tries, WAITS.lastIndex)]
-        tries += 1
+        val longest = WAITS[minOf(attempts, WAITS.lastIndex)]
+        attempts += 1
         val wait =
             end.retryAfter?.let { it * (1 + random.nextDouble() / 2) }
                 ?: (longest * random.nextDouble())

@@ -2,6 +2,7 @@ package dev.dyad
 
 import dev.dyad.v1.Frame
 import dev.dyad.v1.SignalRequest
+import kotlin.time.Duration
 
 /** The most that goes into one message. A larger frame has a message of its own. */
 private const val MESSAGE_BYTES = 200 * 1024
@@ -13,18 +14,16 @@ internal const val FRAME_OVERHEAD = 24
 private const val ACK_FRAMES = 32
 private const val ACK_BYTES = 32 * 1024
 
-/** The most that may be unacknowledged (docs/protocol.md). */
-private const val UNACKNOWLEDGED_FRAMES = 256
-private const val UNACKNOWLEDGED_BYTES = 256 * 1024
-
 /**
  * One participant's session: the numbers sent and received, and the frames that wait to be written
  * or to be acknowledged.
  *
  * It is plain state without I/O, for one thread at a time. It does not know the stream that carries
  * it, so it can continue on another stream.
+ *
+ * @param pace limits what [take] returns.
  */
-internal class Session {
+internal class Session(private val pace: Pace) {
     private class Kept(val frame: Frame) {
         val bytes = frame.serializedSize + FRAME_OVERHEAD
     }
@@ -64,6 +63,27 @@ internal class Session {
         return next++
     }
 
+    /**
+     * Number [frame], which is the last one. If the pace would delay it, frames that were [put] and
+     * not written are dropped, and their numbers used again. Returns its number.
+     */
+    fun putLast(frame: Frame.Builder): Long {
+        if (waiting.isNotEmpty() && !pace.allows(waiting.size + 1, waitingBytes)) {
+            next = waiting.first().frame.seq
+            waiting.clear()
+            waitingBytes = 0
+        }
+        return put(frame)
+    }
+
+    /** How long the next frame must wait for the pace, if it waits for nothing else. */
+    val paceWait: Duration
+        get() {
+            val kept = waiting.firstOrNull()
+            val waitsForServer = interrupted || kept == null || resumable && !mayWrite(kept)
+            return if (waitsForServer) Duration.INFINITE else pace.wait(kept.bytes)
+        }
+
     /** The next message to write, or null if nothing may be written at present. */
     fun take(): SignalRequest? {
         opening?.let {
@@ -77,6 +97,7 @@ internal class Session {
             val kept = waiting.first()
             if (frames.isNotEmpty() && bytes + kept.bytes > MESSAGE_BYTES) break
             if (resumable && !mayWrite(kept)) break
+            if (!inPace(frames.size + 1, bytes + kept.bytes)) break
             waiting.removeFirst()
             if (resumable) {
                 unacknowledged.addLast(kept)
@@ -166,12 +187,18 @@ internal class Session {
 
     private fun mayWrite(kept: Kept): Boolean =
         unacknowledged.isEmpty() ||
-            unacknowledged.size < UNACKNOWLEDGED_FRAMES &&
-                unacknowledgedBytes + kept.bytes <= UNACKNOWLEDGED_BYTES
+            unacknowledged.size < pace.windowFrames &&
+                unacknowledgedBytes + kept.bytes <= pace.windowBytes
+
+    private fun inPace(frames: Int, bytes: Int): Boolean =
+        if (frames == 1) pace.wait(bytes) == Duration.ZERO else pace.allows(frames, bytes)
 
     private fun ackIsDue(): Boolean =
         owesAck || resumable && (framesSinceAck >= ACK_FRAMES || bytesSinceAck >= ACK_BYTES)
 
     private fun message(frames: List<Frame>): SignalRequest =
-        SignalRequest.newBuilder().addAllFrames(frames).build()
+        SignalRequest.newBuilder().addAllFrames(frames).build().also {
+            // The server counts a message as at least one frame.
+            pace.spend(maxOf(frames.size, 1), it.serializedSize)
+        }
 }

@@ -11,16 +11,18 @@ private val AUTHORIZATION: Metadata.Key<String> =
  * The headers of a stream, with the app's JWT.
  *
  * @throws Unavailable the app could not get a token.
- * @throws Unauthenticated the token has characters that a header must not have.
+ * @throws Unauthenticated the token is empty, or has characters that a header must not have.
  */
 internal suspend fun headersWith(token: suspend () -> String): Metadata {
     val jwt =
         try {
             token()
-        } catch (failure: Exception) {
+        } catch (failure: Throwable) {
+            // An Error of the app's code must end neither the call nor the app's scope.
             currentCoroutineContext().ensureActive()
             throw Unavailable("The app could not get a token.", cause = failure)
         }
+    if (jwt.isEmpty()) throw Unauthenticated("The app's token is empty.")
     if (jwt.any { it !in ' '..'~' }) {
         throw Unauthenticated("The token has characters that a header must not have.")
     }

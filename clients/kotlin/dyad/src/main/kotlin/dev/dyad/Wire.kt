@@ -7,15 +7,16 @@ import dev.dyad.v1.Participant as WireParticipant
 /** The event of a frame from the server, or null if this client does not know it. */
 internal fun Frame.toEvent(): Event? =
     when (eventCase) {
-        Frame.EventCase.JOIN_ROOM -> PeerJoined(sender.toParticipant())
+        Frame.EventCase.JOIN_ROOM -> PeerJoined(roomId, sender.toParticipant())
         Frame.EventCase.LEAVE_ROOM ->
             PeerLeft(
+                roomId,
                 sender.toParticipant(),
                 Departure.entries.find { it.number == leaveRoom.reasonValue }
                     ?: Departure.UNSPECIFIED,
             )
-        Frame.EventCase.OFFER -> Offer(offer.sdp, sender.toParticipant())
-        Frame.EventCase.ANSWER -> Answer(answer.sdp, sender.toParticipant())
+        Frame.EventCase.OFFER -> Offer(roomId, offer.sdp, sender.toParticipant())
+        Frame.EventCase.ANSWER -> Answer(roomId, answer.sdp, sender.toParticipant())
         Frame.EventCase.ICE_CANDIDATE -> toCandidate()
         Frame.EventCase.ERROR -> toRefused()
         Frame.EventCase.EVENT_NOT_SET,
@@ -31,6 +32,7 @@ internal fun Frame.toRefused(): Refused =
     Refused(
         Refusal.entries.find { it.number == error.codeValue } ?: Refusal.UNSPECIFIED,
         error.message,
+        roomId,
     )
 
 /** The contract's form of a candidate. */
@@ -52,6 +54,7 @@ private fun Frame.toCandidate(): Candidate =
             if (hasSdpMLineIndex()) sdpMLineIndex else null,
             if (hasUsernameFragment()) usernameFragment else null,
             sender.toParticipant(),
+            roomId,
         )
     }
 

@@ -8,6 +8,7 @@ import java.net.ServerSocket
 import java.net.Socket
 import java.util.concurrent.CopyOnWriteArrayList
 import kotlin.concurrent.thread
+import kotlinx.coroutines.flow.MutableStateFlow
 
 /** A TCP proxy between a client and the server at [serverPort], which a test can cut. */
 internal class Cable(private val serverPort: Int) : AutoCloseable {
@@ -16,6 +17,7 @@ internal class Cable(private val serverPort: Int) : AutoCloseable {
     private val lines = CopyOnWriteArrayList<Line>()
     private val entrance = ServerSocket(0, 50, InetAddress.getLoopbackAddress())
     @Volatile private var isCut = false
+    @Volatile private var front: Int? = null
 
     val target: String = "127.0.0.1:${entrance.localPort}"
 
@@ -29,6 +31,9 @@ internal class Cable(private val serverPort: Int) : AutoCloseable {
         }
     }
 
+    /** How many connections are open. */
+    val connections = MutableStateFlow(0)
+
     /** Break open connections; new connections get through. */
     fun cut(): Unit = lines.forEach(::drop)
 
@@ -38,8 +43,16 @@ internal class Cable(private val serverPort: Int) : AutoCloseable {
         cut()
     }
 
+    /** Break open connections. A front answers new ones with this HTTP status, until [mend]. */
+    fun answerWith(httpStatus: Int) {
+        front = httpStatus
+        cut()
+    }
+
     fun mend() {
         isCut = false
+        front = null
+        cut()
     }
 
     /** Drop everything on the open connections, without closing them. */
@@ -55,10 +68,15 @@ internal class Cable(private val serverPort: Int) : AutoCloseable {
             near.close()
             return
         }
+        front?.let {
+            thread(isDaemon = true) { Front(near, it).answer() }
+            return
+        }
         val line = Line(near, Socket(InetAddress.getLoopbackAddress(), serverPort))
         near.tcpNoDelay = true
         line.far.tcpNoDelay = true
         lines += line
+        connections.value = lines.size
         thread(isDaemon = true) {
             carry(line, line.near.getInputStream(), line.far.getOutputStream())
         }
@@ -84,6 +102,7 @@ internal class Cable(private val serverPort: Int) : AutoCloseable {
 
     private fun drop(line: Line) {
         lines -= line
+        connections.value = lines.size
         line.near.close()
         line.far.close()
     }

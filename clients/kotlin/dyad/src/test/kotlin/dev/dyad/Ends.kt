@@ -13,7 +13,7 @@ import kotlinx.coroutines.withTimeout
 /** Long enough that only a hang fails a test. */
 internal val PATIENCE = 60.seconds
 
-/** Runs a test. It must close its connections, or fail. */
+/** Runs a test. It must end its calls, or fail. */
 internal fun test(limit: Duration = 180.seconds, act: suspend CoroutineScope.() -> Unit): Unit =
     runBlocking {
         withTimeout(limit) { coroutineScope { act() } }
@@ -25,9 +25,20 @@ internal fun Server.connect(
     sub: String,
     target: String = "127.0.0.1:$port",
     giveUpAfter: Duration = 60.seconds,
+    limits: Limits = this.limits,
+    log: Log = Log.NONE,
 ): Connection {
     val jwt = token(sub)
-    return Dyad.connect(target, scope, InsecureChannelCredentials.create(), giveUpAfter) { jwt }
+    return Dyad.connect(
+        target,
+        scope,
+        InsecureChannelCredentials.create(),
+        giveUpAfter,
+        limits,
+        log,
+    ) {
+        jwt
+    }
 }
 
 /** The next event, which must be an [E]. */

@@ -49,7 +49,7 @@ internal class HeartbeatTest {
                     assertEquals(
                         sent,
                         alice.events.take(sent.size).toList().map {
-                            (it as Candidate).copy(sender = null)
+                            (it as Candidate).copy(sender = null, roomId = "")
                         },
                     )
                     alice.close()

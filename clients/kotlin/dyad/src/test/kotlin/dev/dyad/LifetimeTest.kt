@@ -22,11 +22,11 @@ internal class LifetimeTest : OneServer() {
     fun `closing delivers what was sent before`() = test {
         val alice = server.connect(this, "alice")
         val bob = server.connect(this, "bob")
-        meet(alice, bob, resumable = false)
+        val roomId = meet(alice, bob)
         repeat(100) { alice.sendCandidate(Candidate("candidate:$it")) }
         alice.close()
         repeat(100) { assertEquals("candidate:$it", bob.next<Candidate>().candidate) }
-        assertEquals(PeerLeft(alicesName, Departure.DISCONNECTED), bob.next())
+        assertEquals(PeerLeft(roomId, alicesName, Departure.LEFT), bob.next())
         bob.close()
     }
 
@@ -45,14 +45,15 @@ internal class LifetimeTest : OneServer() {
     }
 
     @Test
-    fun `cancelling the scope ends the connection`() = test {
+    fun `cancelling the scope hangs up`() = test {
         val scope = CoroutineScope(Job())
         val alice = server.connect(scope, "alice")
         val bob = server.connect(this, "bob")
-        meet(alice, bob, resumable = false)
+        val roomId = meet(alice, bob)
         scope.cancel()
-        assertEquals(PeerLeft(alicesName, Departure.DISCONNECTED), bob.next())
+        assertEquals(PeerLeft(roomId, alicesName, Departure.LEFT), bob.next())
         assertFailsWith<Ended> { alice.sendOffer("an offer") }
+        assertFailsWith<Ended> { alice.create() }
         bob.close()
     }
 

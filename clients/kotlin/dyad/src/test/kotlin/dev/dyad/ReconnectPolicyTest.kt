@@ -20,12 +20,12 @@ import org.junit.jupiter.params.provider.EnumSource
 internal class ReconnectPolicyTest {
     private val time = TestTimeSource()
     private val policy =
-        ReconnectPolicy(60.seconds, time, Always(1.0)).apply { seated(joined("one")) }
+        ReconnectPolicy(60.seconds, time, Always(1.0)).apply { seated(joined("one"), 0) }
     private var progress = 0L
 
     @Test
     fun `without a resume token there is nothing to resume`() {
-        policy.seated(joined(""))
+        policy.seated(joined(""), 0)
         assertIs<Step.Over>(broke(Status.Code.UNAVAILABLE))
     }
 
@@ -83,7 +83,8 @@ internal class ReconnectPolicyTest {
 
     @Test
     fun `a wait may be 0`() {
-        val hasty = ReconnectPolicy(60.seconds, time, Always(0.0)).apply { seated(joined("one")) }
+        val hasty =
+            ReconnectPolicy(60.seconds, time, Always(0.0)).apply { seated(joined("one"), 0) }
         val step = hasty.broke(ended(Status.Code.UNAVAILABLE), progress, leaving = false)
         assertEquals(Step.Resume(Duration.ZERO), step)
     }
@@ -94,7 +95,7 @@ internal class ReconnectPolicyTest {
             listOf(0.0, 1.0).map { chance ->
                 val told =
                     ReconnectPolicy(60.seconds, time, Always(chance)).apply {
-                        seated(joined("one"))
+                        seated(joined("one"), 0)
                     }
                 val end = ended(Status.Code.UNAVAILABLE, retryAfterMs = "2000")
                 assertIs<Step.Resume>(told.broke(end, progress, leaving = false)).wait
@@ -112,19 +113,28 @@ internal class ReconnectPolicyTest {
     @Test
     fun `a stream on which no frame got through was a failed try, unless it lasted 5 s`() {
         broke(Status.Code.UNAVAILABLE)
-        policy.seated(joined("two"))
+        policy.seated(joined("two"), progress)
         assertEquals(Step.Resume(250.milliseconds), broke(Status.Code.UNAVAILABLE))
-        policy.seated(joined("three"))
+        policy.seated(joined("three"), progress)
         time += 5.seconds
         assertEquals(Step.Resume(100.milliseconds), broke(Status.Code.UNAVAILABLE))
     }
 
     @Test
-    fun `a new session is a success, even if no frame got through`() {
+    fun `it gives up even if it joins again each time, but nothing else gets through`() {
         broke(Status.Code.UNAVAILABLE)
-        broke(Status.Code.ABORTED)
-        policy.seated(joined("two"))
-        assertEquals(Step.Resume(100.milliseconds), broke(Status.Code.UNAVAILABLE))
+        progress = 2
+        val steps =
+            List(16) {
+                time += 2.seconds
+                val step = broke(Status.Code.ABORTED)
+                policy.seated(joined("another"), progress)
+                time += 2.seconds
+                broke(Status.Code.UNAVAILABLE)
+                step
+            }
+        assertIs<Step.Rejoin>(steps.first())
+        assertIs<Step.Over>(steps.last())
     }
 
     @Test
@@ -186,7 +196,7 @@ internal class ReconnectPolicyTest {
         policy.broke(ended(code), progress, leaving)
 
     private fun back() {
-        policy.seated(joined("another"))
+        policy.seated(joined("another"), progress)
         progress += 1
     }
 
@@ -201,7 +211,8 @@ internal class ReconnectPolicyTest {
         retryAfterMs?.let {
             trailers.put(Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER), it)
         }
-        return Status.fromCode(code).toEnded(trailers)
+        trailers.put(Metadata.Key.of("dyad-status", Metadata.ASCII_STRING_MARSHALLER), "0")
+        return Status.fromCode(code).toEnded(trailers, seated = true)
     }
 
     private class Always(private val chance: Double) : Random() {

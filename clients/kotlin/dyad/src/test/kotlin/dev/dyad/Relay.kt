@@ -44,6 +44,9 @@ internal class Relay(serverPort: Int, token: String) : AutoCloseable {
     /** Gets an item for each message without frames that goes to the server. */
     val answers = Channel<Unit>(Channel.UNLIMITED)
 
+    /** Called before a message from the server is relayed. */
+    @Volatile var beforeMessage: suspend () -> Unit = {}
+
     /** Called before a `leave_room` is relayed to the server. */
     @Volatile var beforeLeave: suspend () -> Unit = {}
 
@@ -67,6 +70,7 @@ internal class Relay(serverPort: Int, token: String) : AutoCloseable {
             }
         SignalingCoroutineStub(onward).signal(passing, headers).collect {
             if (mine.isHung) awaitCancellation()
+            beforeMessage()
             emit(it)
         }
     }

@@ -15,10 +15,15 @@ internal val GENEROUS =
     arrayOf("--max-frames-per-second", "100000", "--max-bytes-per-second", "1000000") +
         arrayOf("--max-waiting-bytes", "8000000")
 
+private val GENEROUS_LIMITS = Limits(framesPerSecond = 100_000, bytesPerSecond = 1_000_000)
+
 /** `dyad serve` as its user starts it, in a process of its own. */
 internal class Server(vararg options: String) : AutoCloseable {
     private val secret =
         ByteArray(32).also(SecureRandom()::nextBytes).joinToString("") { "%02x".format(it) }
+    /** What clients must know of its limits. */
+    val limits: Limits =
+        if (options.toList().containsAll(GENEROUS.toList())) GENEROUS_LIMITS else Limits()
     private val tokens = mutableMapOf<Pair<String, Int>, String>()
     private val process: Process = run("serve", "--port", "0", *options)
     private val log = process.errorStream.bufferedReader()

@@ -10,10 +10,14 @@ import kotlin.test.assertFalse
 import kotlin.test.assertNotNull
 import kotlin.test.assertNull
 import kotlin.test.assertTrue
+import kotlin.time.Duration.Companion.seconds
+import kotlin.time.TestTimeSource
 import org.junit.jupiter.api.Test
 
 internal class SessionTest {
-    private val session = Session()
+    private val time = TestTimeSource()
+    private val limits = Limits(framesPerSecond = 100_000, bytesPerSecond = 1_000_000)
+    private var session = Session(Pace(limits, time))
 
     @Test
     fun `frames are numbered from 1 in the order they were put`() {
@@ -134,6 +138,50 @@ internal class SessionTest {
         assertNull(session.take())
         session.arrive(acknowledgement(2))
         assertEquals(listOf(5L), session.take().numbers())
+    }
+
+    @Test
+    fun `what is too fast waits, and acknowledgements do not`() {
+        session = Session(Pace(Limits(framesPerSecond = 10), time))
+        joinResumably()
+        repeat(50) { session.put(candidate()) }
+        assertEquals((2L..15).toList(), session.take().numbers())
+        assertNull(session.take())
+        assertTrue(session.paceWait.isFinite() && session.paceWait.isPositive())
+        (1L..32).forEach { session.arrive(fromServer(it)) }
+        assertEquals(listOf(0L), session.take().numbers())
+        time += session.paceWait
+        assertEquals(listOf(16L), session.take().numbers())
+    }
+
+    @Test
+    fun `after a pause no more than a burst is written at once`() {
+        session = Session(Pace(Limits(), time))
+        joinResumably()
+        time += 60.seconds
+        repeat(12) { session.put(candidate("x".repeat(20_000))) }
+        assertEquals(listOf(2L, 3L), session.take().numbers())
+        assertNull(session.take())
+    }
+
+    @Test
+    fun `frames are written at once if the pace allows it, also before the last one`() {
+        joinResumably()
+        repeat(3) { session.put(candidate()) }
+        assertEquals(5, session.putLast(candidate()))
+        assertEquals(listOf(2L, 3L, 4L, 5L), session.take().numbers())
+    }
+
+    @Test
+    fun `the last frame replaces those that the pace would delay`() {
+        session = Session(Pace(Limits(framesPerSecond = 2), time))
+        joinResumably()
+        repeat(30) { session.put(candidate()) }
+        session.take()
+        val last = session.putLast(candidate())
+        time += session.paceWait
+        assertEquals(listOf(last), session.take().numbers())
+        assertEquals(4, last)
     }
 
     @Test

@@ -7,8 +7,10 @@ import dev.dyad.DyadException
 import dev.dyad.Ended
 import dev.dyad.Refusal
 import dev.dyad.Refused
+import dev.dyad.TakenOver
 import io.grpc.InsecureChannelCredentials
 import io.grpc.Status
+import java.io.File
 import java.io.FileDescriptor
 import java.io.FileOutputStream
 import java.io.PrintStream
@@ -16,13 +18,16 @@ import kotlin.system.exitProcess
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.TimeoutCancellationException
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.runInterruptible
 import kotlinx.coroutines.withTimeout
 
 private const val USAGE =
-    "dyad-pair --role caller|callee --target HOST:PORT --token TOKEN [--room ID] --scenario NAME"
+    "dyad-pair --role caller|callee --target HOST:PORT (--token TOKEN | --token-file PATH) " +
+        "[--room ID] --scenario NAME"
 private const val DEVIATED = 1
 private const val MISUSED = 2
 private val PATIENCE = 100.seconds
@@ -38,7 +43,8 @@ private class CommandLine(arguments: Array<String>) {
         }
     val isCaller = needed("--role").also { require(it == "caller" || it == "callee") } == "caller"
     val target = needed("--target")
-    val token = needed("--token")
+    val tokenFile = values["--token-file"]?.let(::File)
+    val token = if (tokenFile == null) needed("--token") else ""
     val scenario =
         needed("--scenario").also { require(it in SCENARIOS) { "Unknown scenario: $it" } }
     val room = if (isCaller) "" else needed("--room")
@@ -51,9 +57,10 @@ private class CommandLine(arguments: Array<String>) {
     private fun needed(name: String): String = requireNotNull(values[name]) { "$name is missing." }
 
     private companion object {
-        val NAMES = setOf("--role", "--target", "--token", "--room", "--scenario")
-        val SCENARIOS_OF_ONE = setOf("full", "unknown", "badtoken")
-        val SCENARIOS = setOf("call", "cut", "glare") + SCENARIOS_OF_ONE
+        val NAMES = setOf("--role", "--target", "--token", "--token-file", "--room", "--scenario")
+        val SCENARIOS_OF_ONE =
+            setOf("full", "unknown", "badtoken", "taken_over", "too_large", "again")
+        val SCENARIOS = setOf("call", "cut", "glare", "closing", "expiry") + SCENARIOS_OF_ONE
     }
 }
 
@@ -82,7 +89,7 @@ public fun main(arguments: Array<String>) {
 private suspend fun play(commandLine: CommandLine): Unit = coroutineScope {
     val connection =
         Dyad.connect(commandLine.target, this, InsecureChannelCredentials.create()) {
-            commandLine.token
+            commandLine.tokenFile?.let { freshToken(it) } ?: commandLine.token
         }
     val side = Side(connection, PrintStream(FileOutputStream(FileDescriptor.out), false, "UTF-8"))
     val outcome =
@@ -100,17 +107,29 @@ private suspend fun play(commandLine: CommandLine): Unit = coroutineScope {
     }
 }
 
+/** Read the next token. The file may be a pipe, so it must be read only when one is needed. */
+private suspend fun freshToken(file: File): String =
+    runInterruptible(Dispatchers.IO) { file.readText().trim() }
+
 private suspend fun act(commandLine: CommandLine, connection: Connection, side: Side) {
     val pause = if (commandLine.scenario == "cut") CUT_PAUSE else Duration.ZERO
+    val room = commandLine.room
     when (commandLine.scenario) {
         "call",
         "cut" ->
             if (commandLine.isCaller) placeCall(connection, side, pause)
-            else takeCall(connection, side, commandLine.room, pause)
+            else takeCall(connection, side, room, pause)
         "glare" ->
             if (commandLine.isCaller) placeGlare(connection, side)
-            else takeGlare(connection, side, commandLine.room)
-        else -> side.join(commandLine.room)
+            else takeGlare(connection, side, room)
+        "closing" -> if (commandLine.isCaller) placeClosing(side) else takeClosing(side, room)
+        "expiry" ->
+            if (commandLine.isCaller) placeExpiry(connection, side)
+            else takeExpiry(connection, side, room)
+        "taken_over" -> takenOver(side, room)
+        "too_large" -> tooLarge(connection, side, room)
+        "again" -> again(side, room)
+        else -> side.join(room)
     }
 }
 
@@ -119,5 +138,6 @@ private fun isAsWritten(scenario: String, outcome: DyadException?): Boolean =
         "full" -> outcome is Refused && outcome.code == Refusal.ROOM_FULL
         "unknown" -> outcome is Refused && outcome.code == Refusal.ROOM_NOT_FOUND
         "badtoken" -> outcome is Ended && outcome.code == Status.Code.UNAUTHENTICATED
+        "taken_over" -> outcome is TakenOver && !outcome.shouldRetry
         else -> outcome == null
     }

@@ -9,6 +9,9 @@ import kotlinx.coroutines.launch
 private const val CALLER = "caller"
 private const val CALLEE = "callee"
 
+/** The length of an offer that no server with the default limits accepts. */
+private const val TOO_LARGE = 70_000
+
 /** Play `call`, or `cut` with a [pause] after each candidate, as the caller. */
 internal suspend fun placeCall(connection: Connection, side: Side, pause: Duration) {
     side.create()
@@ -69,6 +72,63 @@ private suspend fun untangle(
     } else {
         side.expectAnswer(sdp(peer, "answer"))
     }
+    side.leave()
+}
+
+/** Play `closing` as the caller. */
+internal suspend fun placeClosing(side: Side) {
+    side.create()
+    side.expectPeerJoined()
+    side.closeWhenCut()
+}
+
+/** Play `closing` as the callee. */
+internal suspend fun takeClosing(side: Side, roomId: String) {
+    side.join(roomId)
+    side.closeWhenCut()
+}
+
+/** Play `expiry` as the caller. */
+internal suspend fun placeExpiry(connection: Connection, side: Side) {
+    side.create()
+    side.expectPeerJoined()
+    side.expectOffer(sdp(CALLEE, "offer"))
+    connection.sendAnswer(sdp(CALLER, "answer"))
+    side.expectPeerLeft()
+    side.leave()
+}
+
+/** Play `expiry` as the callee, whose token expires. */
+internal suspend fun takeExpiry(connection: Connection, side: Side, roomId: String) {
+    side.join(roomId)
+    side.expectReconnected()
+    connection.sendOffer(sdp(CALLEE, "offer"))
+    side.expectAnswer(sdp(CALLER, "answer"))
+    side.leave()
+}
+
+/** Play `taken_over`: the seat is lost to another device of the same user. */
+internal suspend fun takenOver(side: Side, roomId: String) {
+    side.join(roomId)
+    side.expectEnd()
+}
+
+/** Play `too_large`: an offer is refused, and the next one is not. */
+internal suspend fun tooLarge(connection: Connection, side: Side, roomId: String) {
+    side.join(roomId)
+    side.expectTooLarge { connection.sendOffer("x".repeat(TOO_LARGE)) }
+    connection.sendOffer(sdp(CALLEE, "offer"))
+    side.expectAnswer(sdp(CALLER, "answer"))
+    side.leave()
+}
+
+/** Play `again`: leave with unread events, and enter another room. */
+internal suspend fun again(side: Side, roomId: String) {
+    side.join(roomId)
+    side.expectCandidates(candidates(CALLER).take(1))
+    side.leave()
+    side.create()
+    side.expectPeerJoined()
     side.leave()
 }
 

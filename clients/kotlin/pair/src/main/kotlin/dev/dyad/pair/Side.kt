@@ -3,6 +3,7 @@ package dev.dyad.pair
 import dev.dyad.Answer
 import dev.dyad.Candidate
 import dev.dyad.Connection
+import dev.dyad.Departure
 import dev.dyad.Ended
 import dev.dyad.Event
 import dev.dyad.Offer
@@ -12,9 +13,9 @@ import dev.dyad.Reconnected
 import dev.dyad.Reconnecting
 import dev.dyad.Refused
 import dev.dyad.Room
+import dev.dyad.TooLarge
 import java.io.PrintStream
 import kotlinx.coroutines.flow.firstOrNull
-import kotlinx.coroutines.flow.toList
 import kotlinx.serialization.json.JsonObjectBuilder
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.put
@@ -40,14 +41,49 @@ internal class Side(private val connection: Connection, private val out: PrintSt
             }
         }
 
-    /** Hang up. No event may be left that the scenario has not received. */
     suspend fun leave() {
         connection.leave()
         print("left")
-        connection.events.toList().forEach { event ->
-            show(event)
-            throw Deviation("${name(event)} came after the last event of the scenario.")
+    }
+
+    /** If this side's connection is cut, close. Otherwise the peer does. */
+    suspend fun closeWhenCut() {
+        when (val event = nextEvent()) {
+            is Reconnecting -> {
+                print("closing")
+                connection.close()
+                print("closed")
+            }
+            is PeerLeft -> {
+                checkLeft(event)
+                leave()
+            }
+            else -> throw Deviation("${name(event)} came instead of a loss or a hang-up.")
         }
+    }
+
+    /** Wait until the connection broke and the client is back. */
+    suspend fun expectReconnected() {
+        for (expected in listOf(Reconnecting::class, Reconnected::class)) {
+            val event = nextEvent()
+            if (!expected.isInstance(event)) {
+                throw Deviation("${name(event)} came instead of ${expected.simpleName}.")
+            }
+        }
+    }
+
+    /** Wait until the call ends by itself. That is thrown. */
+    suspend fun expectEnd() {
+        throw Deviation("${name(nextEvent())} came instead of the end.")
+    }
+
+    suspend fun expectTooLarge(send: suspend () -> Unit) {
+        try {
+            send()
+        } catch (_: TooLarge) {
+            return print("too_large")
+        }
+        throw Deviation("The client did not refuse the large frame.")
     }
 
     suspend fun expectOffer(sdp: String): Unit =
@@ -59,7 +95,7 @@ internal class Side(private val connection: Connection, private val out: PrintSt
     suspend fun expectCandidates(all: List<Candidate>): Unit =
         all.forEachIndexed { index, expected ->
             next<Candidate> {
-                if (it.copy(sender = null) != expected) {
+                if (it.copy(sender = null, roomId = "") != expected) {
                     throw Deviation("Candidate ${index + 1} is not the expected one.")
                 }
             }
@@ -67,10 +103,7 @@ internal class Side(private val connection: Connection, private val out: PrintSt
 
     suspend fun expectPeerJoined(): Unit = next<PeerJoined> {}
 
-    suspend fun expectPeerLeft(): Unit =
-        next<PeerLeft> {
-            if (it.reason.name != "LEFT") throw Deviation("The peer did not hang up.")
-        }
+    suspend fun expectPeerLeft(): Unit = next<PeerLeft>(::checkLeft)
 
     fun show(refused: Refused): Unit = print("refused") { put("code", refused.code.name) }
 
@@ -82,9 +115,7 @@ internal class Side(private val connection: Connection, private val out: PrintSt
 
     private suspend inline fun <reified E : Event> next(check: (E) -> Unit) {
         while (true) {
-            val event =
-                connection.events.firstOrNull() ?: throw Deviation("The events ended too early.")
-            show(event)
+            val event = nextEvent()
             if (event is Reconnecting || event is Reconnected) continue
             check(
                 event as? E
@@ -92,6 +123,17 @@ internal class Side(private val connection: Connection, private val out: PrintSt
             )
             return
         }
+    }
+
+    private suspend fun nextEvent(): Event {
+        val event =
+            connection.events.firstOrNull() ?: throw Deviation("The events ended too early.")
+        show(event)
+        return event
+    }
+
+    private fun checkLeft(event: PeerLeft) {
+        if (event.reason != Departure.LEFT) throw Deviation("The peer did not hang up.")
     }
 
     private fun show(event: Event) {
