@@ -48,12 +48,12 @@ SCENARIOS_OF_EACH: Final = {
     ),
 }
 PLAYED_BY: Final[dict[str, tuple[str, ...]]] = {
-    "closing": ("python", "go"),
-    "expiry": ("python", "go"),
-    "html": ("python", "go"),
-    "taken_over": ("python", "go"),
-    "too_large": ("python", "go"),
-    "again": ("python", "go"),
+    "closing": ("python", "go", "kotlin"),
+    "expiry": ("python", "go", "kotlin"),
+    "html": ("python", "go", "kotlin"),
+    "taken_over": ("python", "go", "kotlin"),
+    "too_large": ("python", "go", "kotlin"),
+    "again": ("python", "go", "kotlin"),
 }
 """The clients whose programs play a scenario already."""
 MEDIA: Final = {
