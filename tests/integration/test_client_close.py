@@ -1,16 +1,19 @@
 """Closing the Python client hangs up; only `detach` keeps the seat."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import Awaitable, Callable
 
 import dyad
 import pytest
 from dyad.connection import Connection
 
-from tests.conftest import serving
+from tests.conftest import serving, token
 from tests.integration.clients import ALICE, BOB, connect
 from tests.integration.party import connected, pair
 from tests.support.clock import advance, within
+from tests.support.needs import ROOT
 from tests.support.python_client import hear
 from tests.support.until import until
 
@@ -159,6 +162,23 @@ async def test_hanging_up_when_told_of_the_reconnect_leaves_no_ghost(
                 await end(bob.connection)
         assert await alice.hear() == HUNG_UP
         await until(lambda: len(server.dyad.hub) == 1)
+
+
+async def test_a_program_that_is_interrupted_hangs_up() -> None:
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(60):
+        room = await alice.create()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(ROOT / "tests" / "integration" / "participant.py")),
+            *(f"127.0.0.1:{server.port}", token("bob", email="b@x"), room.room_id),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert await hear(alice) == dyad.PeerJoined(BOB)
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"joined\n"
+        process.send_signal(signal.SIGINT)
+        assert await hear(alice) == HUNG_UP
+        await process.communicate()
 
 
 async def test_detaching_keeps_the_seat_and_another_process_takes_it() -> None:

@@ -67,3 +67,9 @@ async def test_a_server_that_is_not_there_is_not_mistaken_for_one_with_tls() -> 
 def test_plain_text_with_credentials_is_refused() -> None:
     with pytest.raises(ValueError, match="either"):
         dyad.connect("h:1", "token", plaintext=True, credentials=grpc.ssl_channel_credentials())
+
+
+@pytest.mark.parametrize("target", ["https://calls.example.com", "http://localhost:50051", ""])
+def test_a_url_is_refused_as_target(target: str) -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        dyad.connect(target, "token")

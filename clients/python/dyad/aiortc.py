@@ -109,7 +109,7 @@ class Peer:
                     self._present = False
                     await self._forget(media=reason is Departure.LEFT)
                 case Reconnected(room, resumed=False):
-                    self._polite = room.polite
+                    self._polite, self._present = room.polite, room.peer is not None
                     await self._forget(media=False)
 
     async def restart(self) -> None:

@@ -57,9 +57,12 @@ def connect(
 
     Raises:
         TypeError: the token is neither text nor a function.
-        ValueError: the token is empty, or there are credentials for plain text.
+        ValueError: the token is empty, the target is a URL, or there are credentials for
+            plain text.
     """
     tokens.check(token)
+    if not target or target.startswith(("http:", "https:")):
+        raise ValueError(f"The target is host:port, not {target!r}.")
     if plaintext and credentials is not None:
         raise ValueError("Plain text has no credentials: give either `plaintext` or `credentials`.")
     if not plaintext and credentials is None:
@@ -93,7 +96,7 @@ class Connection:
             partial(open_stream, target, credentials),
             token,
             give_up_after=give_up_after,
-            frame_bytes=limits.frame_bytes,
+            frame_bytes=limits.largest_frame,
             changed=self._changed,
         )
         self._limits = limits

@@ -28,6 +28,15 @@ class Limits:
     frames_per_second: int = 100
     bytes_per_second: int = 32_768
 
+    def __post_init__(self) -> None:
+        if min(self.frame_bytes, self.frames_per_second, self.bytes_per_second) < 1:
+            raise ValueError("Each limit is at least 1.")
+
+    @property
+    def largest_frame(self) -> int:
+        """The most bytes of a frame that can be sent: one that must not wait for ever."""
+        return min(self.frame_bytes, int(self.bytes_per_second * _SHARE * _BURST_SECONDS))
+
 
 class Pace:
     """Says how long a message must wait. It is a token bucket for frames and one for bytes.

@@ -58,15 +58,7 @@ class Link:
     def __init__(
         self, dial: Dial, token: Token, give_up_after: float, pace: Pace, owner: Owner
     ) -> None:
-        """Carry a session.
-
-        Args:
-            dial: opens a stream.
-            token: the JWT for each stream, or a function that returns one.
-            give_up_after: for how many seconds to try to reconnect.
-            pace: how fast to send.
-            owner: acts on what happens.
-        """
+        """Carry a session at this `pace`, for `owner`. `dial` opens each stream."""
         self.connected = True
         self.known = False
         self.leaving = False

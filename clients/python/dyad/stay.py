@@ -138,8 +138,7 @@ class Stay:
             Refused: the room is not entered, or left.
             Ended: the stay is over.
         """
-        if self.end is not None:
-            raise self.end
+        self._check()
         if self.leaving or not self.room_id:
             raise Refused(Refusal.NOT_IN_ROOM, "This connection is in no room.")
         frame.room_id = self.room_id
@@ -150,8 +149,7 @@ class Stay:
         while self.end is None and not self.leaving and self._link.session.full:
             self._link.may_put.clear()
             await self._link.may_put.wait()
-        if self.end is not None:
-            raise self.end
+        self._check()
 
     async def next_event(self) -> Event | None:
         """Return the next event, or None after the app has left.
@@ -160,8 +158,8 @@ class Stay:
             Ended: the stay ended in another way.
         """
         while not self._inbox:
-            if self.end is not None and not self.leaving:
-                raise self.end
+            if not self.leaving:
+                self._check()
             if self.leaving or self.over:
                 return None
             self._news.clear()
@@ -169,6 +167,11 @@ class Stay:
         event = self._inbox.popleft()
         self._note_inbox()
         return event
+
+    def _check(self) -> None:
+        if self.end is not None:
+            # It may be raised many times, and would keep a traceback of each.
+            raise self.end.with_traceback(None)
 
     def receive(self, frame: pb.Frame) -> None:
         """Act on a frame of the server."""

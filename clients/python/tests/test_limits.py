@@ -68,6 +68,17 @@ def test_a_message_larger_than_the_burst_waits_until_everything_may_be_sent() ->
     assert pace.wait(1, 60_000, 0) == pytest.approx(60_000 / 900)
 
 
+def test_a_frame_that_the_server_would_never_accept_is_too_large() -> None:
+    assert Limits().largest_frame == 65_536
+    assert Limits(bytes_per_second=1000).largest_frame == 4500
+
+
+@pytest.mark.parametrize("name", ["frame_bytes", "frames_per_second", "bytes_per_second"])
+def test_a_limit_of_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        Limits(**{name: 0})
+
+
 def test_an_empty_message_counts_as_a_frame() -> None:
     pace = Pace(Limits(), 0)
     for _ in range(450):
