@@ -38,7 +38,7 @@ async def test_a_create_that_is_cancelled_at_any_time_leaves_nothing_on_the_serv
         # It can be tried again at once.
         await alice.create()
         await alice.close()
-        assert not len(server.dyad.hub)
+        await until(lambda: not len(server.dyad.hub))
 
 
 async def test_a_join_that_is_cancelled_after_the_server_let_it_in_hangs_up() -> None:

@@ -79,7 +79,7 @@ async def test_closing_while_disconnected_delivers_the_hang_up_before_it_returns
         await bob.network.accept()
         await closing
         assert await alice.hear() == HUNG_UP
-        assert len(server.dyad.hub) == 1
+        await until(lambda: len(server.dyad.hub) == 1)
 
 
 async def test_closing_without_a_network_returns_after_5_s() -> None:
