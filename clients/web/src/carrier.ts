@@ -7,7 +7,6 @@ import type { Log } from "./log.js";
 import { watchNetwork } from "./network.js";
 import { Outbox } from "./outbox.js";
 import type { Pace } from "./pace.js";
-import { whyUnreachable } from "./reachability.js";
 import { ReconnectPolicy } from "./reconnect.js";
 import { Session } from "./session.js";
 
@@ -25,6 +24,8 @@ export interface Route extends LinkRoute {
   /** How long to try to reconnect. */
   readonly giveUpAfterMs: number;
   readonly log: Log;
+  /** Says why no connection could be opened. */
+  readonly whyUnreachable: (failure: DyadError) => Promise<DyadError>;
 }
 
 /** A seat that can be resumed. */
@@ -173,9 +174,7 @@ export class Carrier {
       return { link: await Link.open(this.#route, abort) };
     } catch (reason) {
       const failure = ended(reason);
-      throw failure.code === "lost" && !this.#dropped
-        ? await whyUnreachable(this.#route.baseUrl, failure)
-        : failure;
+      throw failure.code === "lost" && !this.#dropped ? await this.#route.whyUnreachable(failure) : failure;
     } finally {
       this.#trying = undefined;
     }

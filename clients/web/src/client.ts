@@ -4,6 +4,7 @@ import { DyadError } from "./errors.js";
 import { GrpcWeb } from "./grpc_web.js";
 import { harmless, type Log } from "./log.js";
 import { type Limits, Pace, SERVERS_DEFAULTS } from "./pace.js";
+import { whyUnreachable } from "./reachability.js";
 import type { Transport } from "./rpc.js";
 
 const GIVE_UP_MS = 60_000;
@@ -41,6 +42,7 @@ export function connect(baseUrl: string | URL, token: Token, options: ConnectOpt
     maxFrameBytes: allowed.maxFrameBytes,
     giveUpAfterMs,
     log: harmless(log),
+    whyUnreachable: (failure) => whyUnreachable(url, failure, options.transport === undefined),
   });
 }
 

@@ -42,6 +42,10 @@ export class Link {
   private constructor(route: LinkRoute, abort: AbortController) {
     this.#route = route;
     this.#abort = abort;
+    abort.signal.addEventListener("abort", () => {
+      clearTimeout(this.#silence);
+      clearTimeout(this.#afterwards);
+    });
   }
 
   /** Opens a link. `abort` closes it, even while it is being opened. */
@@ -92,8 +96,6 @@ export class Link {
   }
 
   close(): void {
-    clearTimeout(this.#silence);
-    clearTimeout(this.#afterwards);
     this.#abort.abort();
   }
 

@@ -6,16 +6,16 @@ const PROBE_MS = 3_000;
 /**
  * Says why no connection could be opened, as far as a browser can tell. To a page, a dead
  * server, a wrong address and a missing CORS header are the same error, so this asks again,
- * without the token.
+ * without the token, if it `may`.
  */
-export async function whyUnreachable(baseUrl: string, cause: DyadError): Promise<DyadError> {
+export async function whyUnreachable(baseUrl: string, cause: DyadError, may: boolean): Promise<DyadError> {
   const { origin, protocol, hostname } = new URL(baseUrl);
   const unavailable = (sentence: string): DyadError =>
     new DyadError("unavailable", sentence, { retryable: true, cause: cause.cause ?? cause });
   const blocked = (sentence: string): DyadError =>
     new DyadError("blocked", sentence, { cause: cause.cause ?? cause });
 
-  if (typeof location === "undefined") {
+  if (!may || typeof location === "undefined") {
     return unavailable(`The server at ${origin} cannot be reached.`);
   }
   if (location.protocol === "https:" && protocol === "http:" && !isLoopback(hostname)) {
