@@ -48,12 +48,12 @@ SCENARIOS_OF_EACH: Final = {
     ),
 }
 PLAYED_BY: Final[dict[str, tuple[str, ...]]] = {
-    "closing": ("python", "go", "kotlin"),
-    "expiry": ("python", "go", "kotlin"),
-    "html": ("python", "go", "kotlin"),
-    "taken_over": ("python", "go", "kotlin"),
-    "too_large": ("python", "go", "kotlin"),
-    "again": ("python", "go", "kotlin"),
+    "closing": ("python", "go", "kotlin", "web"),
+    "expiry": ("python", "go", "kotlin", "web"),
+    "html": ("python", "go", "kotlin", "web"),
+    "taken_over": ("python", "go", "kotlin", "web"),
+    "too_large": ("python", "go", "kotlin", "web"),
+    "again": ("python", "go", "kotlin", "web"),
 }
 """The clients whose programs play a scenario already."""
 MEDIA: Final = {
