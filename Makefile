@@ -17,7 +17,7 @@ PAGE := build/web/index.html
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint types generate generate-go generate-kotlin drift contract python-reference audit clean
+.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint types generate generate-go generate-kotlin settings drift contract python-reference audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
@@ -35,6 +35,7 @@ help:
 	@echo "make lint      check the style of the Python code and of the contract"
 	@echo "make types     check the types of the Python and TypeScript code"
 	@echo "make generate  generate the clients' code from the contract"
+	@echo "make settings  write docs/settings.md"
 	@echo "make drift     fail if the generated code does not match the contract"
 	@echo "make python-reference  write the Python client's API reference, in build/reference/python"
 	@echo "make audit     check the shipped packages for known vulnerabilities"
@@ -160,6 +161,9 @@ generate-kotlin: $(BIN)/.ready
 	  $(MAKE) --no-print-directory build/codegen/kotlin/.ready && buf generate --template clients/kotlin/buf.gen.yaml; \
 	elif test -n "$$CI"; then echo "A JDK or Maven is not installed: apt-get install default-jdk-headless maven"; exit 1; \
 	else echo "A JDK or Maven is not installed: Kotlin's generated code stays as it is."; fi
+
+settings: $(BIN)/.ready
+	$(BIN)/python -m dyad_server.cli.settings_page > docs/settings.md
 
 drift: generate
 	@test -z "$$(git status --porcelain -- clients/python/dyad/v1 clients/go/dyad/v1 clients/kotlin/dyad/src/gen clients/web/src/gen)" || \

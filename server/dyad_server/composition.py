@@ -4,12 +4,14 @@ from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before g
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
 from dyad_server.auth.jwks import Jwks
-from dyad_server.auth.key_ring import KeyRing, public_keys, secret_keys
-from dyad_server.auth.keys import Keys
+from dyad_server.auth.key_ring import KeyRing, NamedKey, public_keys, secret_keys
+from dyad_server.auth.keys import Key, Keys
 from dyad_server.auth.verifier import Verifier
 from dyad_server.config import Config
 from dyad_server.core import draining
@@ -133,22 +135,48 @@ class Dyad:
             self._keeping = asyncio.get_running_loop().create_task(keeping, name="dyad-keys")
             return self._jwks
         ring = KeyRing(self._clock)
-        keys = public_keys if config.jwt_public_key else secret_keys
-        watched = Watched("keys", config.key_texts, lambda texts: ring.replace(keys(texts)))
+        watched = Watched(
+            "keys", config.key_texts, lambda texts: ring.replace(read_keys(config, texts))
+        )
         if config.key_path:
             self.watched.append(watched)
         self.ready.set()
         return ring
 
 
+def read_keys(config: Config, texts: Mapping[str, str]) -> Sequence[NamedKey[Key]]:
+    """The keys in `Config.key_texts`.
+
+    Raises:
+        ConfigError: a key is unfit.
+    """
+    return public_keys(texts) if config.jwt_public_key else secret_keys(texts)
+
+
+def check_redis(config: Config) -> None:
+    """Check whether Redis can be used, without a connection to it.
+
+    Raises:
+        ConfigError: its URL is wrong, or packages are missing.
+    """
+    _redis().check_url(config.redis_url())
+
+
 def _in_redis(config: Config, terms: Terms, clock: Clock) -> MakeEngine:
+    make: MakeEngine = _redis().in_redis(
+        config.redis_url(), config.redis_prefix, config.resume_grace, terms, clock
+    )
+    return make
+
+
+def _redis() -> ModuleType:
     try:
-        from dyad_server.redis_composition import in_redis  # noqa: PLC0415 - needs an extra
+        from dyad_server import redis_composition  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
         raise ConfigError(
             "--redis needs more: in the checkout, pip install ./clients/python '.[redis]'."
         ) from error
-    return in_redis(config.redis_url(), config.redis_prefix, config.resume_grace, terms, clock)
+    return redis_composition
 
 
 def _by_name(kind: type[T], config: Config, **derived: Any) -> T:

@@ -5,11 +5,21 @@ import functools
 from dyad_server.core.clock import Clock
 from dyad_server.core.hub import Hub, MakeEngine
 from dyad_server.core.ports import Broker, Handoff
+from dyad_server.engines.redis.client import connect
 from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.fleet_membership import FleetMembership
 from dyad_server.engines.redis.handoff import RedisHandoff
 from dyad_server.engines.redis.messages import Answer, Ask
 from dyad_server.grpc_api.inbound_messages import Inbound, Terms
+
+
+def check_url(url: str) -> None:
+    """Check the URL of a Redis, without a connection to it.
+
+    Raises:
+        ConfigError: it is no such URL.
+    """
+    connect(url, 1.0)
 
 
 def in_redis(url: str, prefix: str, grace: float, terms: Terms, clock: Clock) -> MakeEngine:

@@ -57,14 +57,15 @@ def check(setting: Field[Any], value: object) -> None:
     if isinstance(value, str):
         _check_text(name, value, lines=setting.metadata["lines"])
     elif isinstance(value, int | float) and kind is not bool:
-        least, most = _bounds(setting)
+        least, most = number_range(setting)
         # NaN fails this comparison too.
         if not least <= value <= most:
             unit = " seconds" if kind is float else ""
             raise ConfigError(f"{name} must be {least:g} to {most:,}{unit}.")
 
 
-def _bounds(setting: Field[Any]) -> tuple[float, float]:
+def number_range(setting: Field[Any]) -> tuple[float, float]:
+    """The least and the greatest value of a setting that is a number."""
     least: float | None = setting.metadata["least"]
     most: float | None = setting.metadata["most"]
     if isinstance(setting.default, float):

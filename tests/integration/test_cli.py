@@ -28,7 +28,7 @@ KEYED = BARE | {"DYAD_JWT_SECRET": SECRET}
 async def test_help_names_every_command() -> None:
     status, said = await run(DYAD, "--help", env=BARE)
     assert status == 0
-    for command in ("serve", "token", "demo"):
+    for command in ("serve", "check", "token", "demo"):
         assert re.search(rf"^ +{command} +\w", said, re.MULTILINE), said
 
 

@@ -22,7 +22,8 @@ class Pair:
         return Path(self.key).read_bytes(), Path(self.cert).read_bytes()
 
 
-def certificate(folder: Path, name: str) -> Pair:
+def certificate(folder: Path, name: str, *, seconds: float = 30 * 24 * 3600) -> Pair:
+    """A certificate that expires after so many seconds, or -30 for one that has expired."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
@@ -37,7 +38,7 @@ def certificate(folder: Path, name: str) -> Pair:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(minutes=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(seconds=seconds))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

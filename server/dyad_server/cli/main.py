@@ -1,17 +1,20 @@
-"""The commands `dyad serve`, `dyad token` and `dyad demo`, and their options."""
+"""The commands of `dyad`, and their options."""
 
 import argparse
 import asyncio
 import gc
 import os
+import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import Field, fields
+from importlib import metadata
 from typing import Any
 
 from dyad_server.auth.key_ring import KeyRing, secret_keys
 from dyad_server.auth.mint import mint
 from dyad_server.auth.verifier import Verifier
+from dyad_server.check import examine
 from dyad_server.cli import bounds
 from dyad_server.cli.environment import load, secret_texts, warnings
 from dyad_server.config import Config
@@ -32,16 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        status: int | None = options.run(options)
     except DyadError as error:
         for sentence in error.sentences if isinstance(error, ConfigError) else [str(error)]:
             print(f"dyad: {sentence}", file=sys.stderr)
         return 2
-    return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dyad", description="1:1 call signaling for WebRTC.")
+    parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser(
         "serve",
@@ -49,9 +53,18 @@ def _parser() -> argparse.ArgumentParser:
         description="Run the server. Every option is also an environment variable.",
     )
     serve.set_defaults(run=_serve)
-    _add_settings_file(serve)
-    for setting in fields(Config):
-        _add_setting(serve, setting)
+    check = commands.add_parser(
+        "check",
+        help="check the settings of `dyad serve`",
+        description="Check settings and the files that they name, without starting a server or "
+        "a connection. The exit status is 0 if all is good, 1 if a server would start, but a "
+        "setting is probably a mistake, and 2 if it would not start.",
+    )
+    check.set_defaults(run=_check)
+    for command in (serve, check):
+        _add_settings_file(command)
+        for setting in fields(Config):
+            _add_setting(command, setting)
     token = commands.add_parser(
         "token",
         help="make a token for development",
@@ -112,8 +125,34 @@ def _shown(default: Any) -> str:
     return str(default) or "none"
 
 
+def _version() -> str:
+    own = metadata.version("dyad-signaling-server")
+    python = platform.python_version()
+    return f"dyad {own} (grpcio {metadata.version('grpcio')}, Python {python})"
+
+
+def _check(options: argparse.Namespace) -> int:
+    warned = warnings(vars(options))
+    try:
+        config = load(vars(options), os.environ)
+    except ConfigError as error:
+        errors = [*error.sentences]
+    else:
+        errors, more = examine(config, LoopClock().unix_time())
+        warned += more
+    for kind, sentences in (("error", errors), ("warning", warned)):
+        for sentence in sentences:
+            print(f"{kind}: {sentence}")
+    if not errors and not warned:
+        print("The settings are good.")
+    return 2 if errors else 1 if warned else 0
+
+
 def _serve(options: argparse.Namespace) -> None:
     config = load(vars(options), os.environ)
+    if errors := examine(config, LoopClock().unix_time())[0]:
+        # Here, and not from each worker.
+        raise ConfigError(*errors)
     logs.configure(config.log_level)
     for warning in warnings(vars(options)):
         logs.log.warning("%s", warning)

@@ -67,3 +67,8 @@ A check of 10,000 descriptors takes 100 ms of CPU.
 """
 LOOK_SELDOM_SECONDS = 10.0
 """The pause between checks while no address can have exceeded its bound."""
+
+CERTIFICATE_SECONDS = 7 * 24 * 3600
+"""How long before its certificate expires the server warns. Programs that renew certificates do
+so weeks before, so it must have failed several times by then.
+"""

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
 from dyad_server.files import read_file
+from dyad_server.grpc_api import bounds
 
 _UNFIT = "--tls-cert and --tls-key are not a PEM certificate and its private key."
 
@@ -66,11 +67,21 @@ def check_tls_files(files: TlsFiles) -> None:
 
 
 def expiry_warning(files: TlsFiles, now: float) -> str | None:
-    """A sentence if the certificate in these checked files has expired at `now`, Unix time."""
-    expires = x509.load_pem_x509_certificates(files.cert)[0].not_valid_after_utc
-    if now < expires.timestamp():
-        return None
-    return f"The certificate in --tls-cert expired on {expires:%Y-%m-%d}: clients will refuse it."
+    """A sentence if the certificate in these checked files expires soon, or is not valid.
+
+    Args:
+        files: they passed `check_tls_files`.
+        now: Unix time.
+    """
+    cert = x509.load_pem_x509_certificates(files.cert)[0]
+    begins, expires = cert.not_valid_before_utc, cert.not_valid_after_utc
+    if now < begins.timestamp():
+        return f"The certificate in --tls-cert is valid only from {begins:%Y-%m-%d %H:%M} UTC on."
+    if now >= expires.timestamp():
+        return f"The certificate in --tls-cert expired at {expires:%Y-%m-%d %H:%M} UTC: renew it."
+    if now >= expires.timestamp() - bounds.CERTIFICATE_SECONDS:
+        return f"The certificate in --tls-cert expires at {expires:%Y-%m-%d %H:%M} UTC: renew it."
+    return None
 
 
 class Certificates:

@@ -146,3 +146,75 @@ def test_a_secret_on_the_command_line_is_warned_about(
     assert [sentence.partition(" ")[0] for sentence in said] == warned
     assert all("list processes" in sentence for sentence in said)
     assert not any(secret in " ".join(said) for secret in (SECRET, "password"))
+
+
+def settings_file(folder: Path, text: str) -> dict[str, str]:
+    """A settings file; returns an option that names it."""
+    (folder / "dyad.toml").write_text(text)
+    return {"config": str(folder / "dyad.toml")}
+
+
+def test_variables_override_a_settings_file_which_overrides_the_default(tmp_path: Path) -> None:
+    text = "port = 1\nlease = 60\nmax_streams = 5\nreflection = true\nredis_prefix = 'staging'\n"
+    named = settings_file(tmp_path, text)
+    environment = {"DYAD_JWT_SECRET": SECRET, "DYAD_LEASE": "50", "DYAD_MAX_STREAMS": "6"}
+    config = load(named | {"max_streams": 7}, environment)
+    assert (config.port, config.lease, config.max_streams) == (1, 50.0, 7)
+    assert (config.reflection, config.redis_prefix) == (True, "staging")
+    by_variable = load({}, environment | {"DYAD_CONFIG": named["config"]})
+    assert (by_variable.port, by_variable.max_streams) == (1, 6)
+
+
+def test_a_secret_of_a_stronger_place_overrides_one_of_a_weaker_place_in_either_form(
+    tmp_path: Path,
+) -> None:
+    key, other = tmp_path / "key", secrets.token_hex(32)
+    key.write_text(SECRET)
+    named = settings_file(tmp_path, f"jwt_secret = '{other}'\nredis = 'redis://r'\n")
+    assert load(named, {}).key_texts() == {"": other}
+    config = load(named, {"DYAD_JWT_SECRET_FILE": str(key)})
+    assert (config.key_texts(), config.redis_url()) == ({"": SECRET}, "redis://r")
+    weaker = settings_file(tmp_path, f"jwt_secret_file = '{key}'\n")
+    assert load(weaker, {"DYAD_JWT_SECRET": other}).key_texts() == {"": other}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("port =", "is not TOML"),
+        ("jwt_audiance = 'x'", "jwt_audiance is not a setting: did you mean jwt_audience?"),
+        ("jwt-audience = 'x'", "jwt-audience is not a setting: did you mean jwt_audience?"),
+        ("[tls]\ncert = 'x'", "tls is not a setting"),
+        ("config = 'other.toml'", "config is not a setting"),
+        ("port = '1'", "--port must be a whole number"),
+        ("reflection = 'yes'", "--reflection must be yes or no"),
+        ("jwt_secret = 'x'\njwt_secret_file = 'y'", "Set one of jwt_secret and jwt_secret_file"),
+        ("", "is empty"),
+    ],
+)
+def test_a_mistake_in_a_settings_file_is_named(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(settings_file(tmp_path, text), {"DYAD_JWT_SECRET": SECRET})
+    assert says in str(refused.value)
+
+
+def test_a_settings_file_that_is_missing_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"--config: /no/file: No such file"):
+        load({"config": "/no/file"}, {"DYAD_JWT_SECRET": SECRET})
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    named = settings_file(tmp_path, "prot = 1\nworkers = 2\n")
+    environment = {"DYAD_LEESE": "1", "DYAD_PORT": "x", "DYAD_JWT_JWKS_URL": "http://issuer"}
+    with pytest.raises(ConfigError) as refused:
+        load(named, environment)
+    said = refused.value.sentences
+    for part in ("prot", "DYAD_LEESE", "DYAD_PORT", "--workers needs", "--jwt-jwks-url"):
+        assert sum(part in sentence for sentence in said) == 1, (part, said)
+    assert len(said) == 5
+
+
+def test_the_settings_of_a_settings_file_are_not_in_its_error_messages(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(settings_file(tmp_path, f"jwt_secret = '{SECRET}"), {})
+    assert SECRET not in str(refused.value)
