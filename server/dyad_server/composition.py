@@ -21,10 +21,11 @@ from dyad_server.core.hub import Hub, MakeEngine
 from dyad_server.core.limits import Limits
 from dyad_server.core.ports import Observers
 from dyad_server.engines.memory import in_memory
-from dyad_server.errors import ConfigError
+from dyad_server.errors import ConfigError, Ended
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.inbound_messages import Inbound, Terms
 from dyad_server.grpc_api.servicer import SignalingServicer
+from dyad_server.grpc_api.status import STATUS
 from dyad_server.ops.clock import LoopClock
 from dyad_server.ops.logs import LogObserver, log
 from dyad_server.ops.metrics import MetricsObserver
@@ -59,7 +60,7 @@ class Dyad:
             audience=config.jwt_audience,
             token_bytes=config.max_token_bytes,
         )
-        self.metrics = MetricsObserver()
+        self.metrics = MetricsObserver(_status_of)
         limits = _by_name(Limits, config, drain_spread=config.spread())
         terms = _by_name(
             Terms,
@@ -67,9 +68,10 @@ class Dyad:
             frames_at_once=limits.frames_at_once,
             requests_per_user=limits.requests_per_user,
         )
-        self._observers = Observers(self.metrics, LogObserver())
+        self._observers = Observers(self.metrics, LogObserver(_status_of))
         make_engine = _in_redis(config, terms, self._clock) if config.shares_redis else in_memory
         self.hub = Hub(make_engine, limits, self._observers, self._clock)
+        self.metrics.watch(self.hub)
         self.servicer = SignalingServicer(
             self.hub,
             Inbound(self.hub, terms),
@@ -160,6 +162,10 @@ def check_redis(config: Config) -> None:
         ConfigError: its URL is wrong, or packages are missing.
     """
     _redis().check_url(config.redis_url())
+
+
+def _status_of(failure: Ended) -> str:
+    return STATUS[type(failure)].name
 
 
 def _in_redis(config: Config, terms: Terms, clock: Clock) -> MakeEngine:

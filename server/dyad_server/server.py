@@ -128,11 +128,13 @@ class Server:
         self._started = True
         self._say_health()
         most = self._config.max_connections_per_address
-        bound = AddressBound(self._origin, self.port, most, self.dyad.hub.clock)
+        clock = self.dyad.hub.clock
+        bound = AddressBound(self._origin, self.port, most, clock)
         self._beside = [
             asyncio.create_task(self._report(), name="dyad-health"),
             asyncio.create_task(bound.keep(), name="dyad-connections"),
             asyncio.create_task(self._reloader.keep(), name="dyad-reload"),
+            asyncio.create_task(self.dyad.metrics.measure_lag(clock), name="dyad-lag"),
         ]
         tls = bool(self._config.tls_cert)
         name = type(self._server).__name__

@@ -14,11 +14,11 @@ from dyad_server.core.commands import Identity
 from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Limits
 from dyad_server.core.participant import Connection
+from dyad_server.core.ports import Observers
 from dyad_server.engines.memory import MemoryBroker
 from dyad_server.grpc_api import codec
 from dyad_server.grpc_api.stream_writer import StreamOutlet, WriteScheduler
 from dyad_server.ops.clock import LoopClock
-from dyad_server.ops.metrics import MetricsObserver
 from google.protobuf.message import DecodeError
 
 from tests.fuzz import frames
@@ -89,7 +89,7 @@ class World:
         self.inputs = 0
         self._rng = rng
         self._share_of_bytes = share_of_bytes
-        self._hub = Hub(self._make_engine, Limits(**limits), MetricsObserver(), CLOCK)
+        self._hub = Hub(self._make_engine, Limits(**limits), Observers(), CLOCK)
         self._model = Model()
         self._clients: list[Client] = []
         # Every resume token so far, with its user and room. Most have been used.
@@ -135,7 +135,8 @@ class World:
         call = Call()
         identity = Identity(user.name, f"{user.name}@x", user.claim or None)
         # An outlet calls only the methods of a stream that `Call` has.
-        outlet = StreamOutlet(cast("Any", call), pb.SignalResponse, WriteScheduler(PLENTY, CLOCK))
+        scheduler = WriteScheduler(PLENTY, CLOCK, self._hub.counts)
+        outlet = StreamOutlet(cast("Any", call), pb.SignalResponse, scheduler)
         connection = self._hub.open(identity, outlet, "127.0.0.1")
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
         client = Client(Seat(user), connection, call, outlet)

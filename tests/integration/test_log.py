@@ -181,8 +181,8 @@ async def test_the_log_contains_no_personal_data_of_a_call(transport: type[End])
         assert await served.command.ended() == 0
     log = served.command.said
     # The log is not empty, so the search below can find something.
-    assert log.count("session opened") >= 4, log
-    assert re.search(r"session ended reason=\w+", log), log
+    assert log.count("stream opened") >= 4, log
+    assert re.search(r"stream ended transport=\w+ status=\w+ reason=\w+", log), log
     assert "seat resumed" in log, log
     assert list(canaries.said(log)) == [], log
 
@@ -220,7 +220,7 @@ async def test_the_log_says_nothing_of_tokens_whose_keys_are_fetched(status: int
     away = grpc.StatusCode.UNAVAILABLE
     assert codes == ([ok, ok, bad, bad] if status == 200 else [away] * 4)
     log = served.command.said
-    assert log.count("session opened") == codes.count(ok), log
+    assert log.count("stream opened") == codes.count(ok), log
     assert ("keys not fetched" in log) == (status == 503), log
     assert list(canaries.said(log)) == [], log
 

@@ -32,7 +32,7 @@ async def ask(port: int, request: str) -> str:
 
 @contextlib.asynccontextmanager
 async def metrics() -> AsyncIterator[int]:
-    server = MetricsServer(pages_of_a_server(MetricsObserver().registry, list))
+    server = MetricsServer(pages_of_a_server(MetricsObserver(str).registry, list))
     port = await server.start(HOST, 0)
     try:
         yield port

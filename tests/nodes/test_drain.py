@@ -45,6 +45,8 @@ class Turns:
 class Guest:
     """The writing side of a participant without a transport."""
 
+    transport = "Signal"
+
     def __init__(self, user: str) -> None:
         self.identity = Identity(user)
         self.connection: Connection

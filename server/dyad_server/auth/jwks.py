@@ -26,7 +26,7 @@ from dyad_server.auth import bounds
 from dyad_server.auth.keys import Key, PublicKey, algorithms, fit
 from dyad_server.core.clock import Clock
 from dyad_server.core.limits import Bucket
-from dyad_server.errors import Unauthenticated, Unavailable
+from dyad_server.errors import Reason, Unauthenticated, Unavailable
 
 # Some issuers refuse requests without a User-Agent, or with a library's.
 _HEADERS = {"Accept": "application/json", "User-Agent": "dyad-server"}
@@ -95,8 +95,9 @@ class Jwks:
         if key is not None:
             return (key,)
         if self._away or self._fetching is not None:
-            raise Unavailable("The keys to check tokens with are out of reach at present.")
-        raise Unauthenticated("The token is not signed with a known key.")
+            sentence = "The keys to check tokens with are out of reach at present."
+            raise Unavailable(sentence, Reason.KEYS_AWAY)
+        raise Unauthenticated("The token is not signed with a known key.", Reason.TOKEN_KEY)
 
     async def keep(self) -> NoReturn:
         """Fetch now and periodically, until cancelled."""

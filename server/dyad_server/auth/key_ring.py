@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from dyad_server.auth import bounds
 from dyad_server.auth.keys import Key, PublicKey, algorithms, public_key, secret_key
 from dyad_server.core.clock import Clock
-from dyad_server.errors import ConfigError, Unauthenticated
+from dyad_server.errors import ConfigError, Reason, Unauthenticated
 
 K_co = TypeVar("K_co", bound=Key, covariant=True)
 
@@ -64,10 +64,12 @@ class KeyRing:
             self._drop_ended()
         keys = self._any if kid is None else self._named.get(kid, self._any)
         if not keys:
-            raise Unauthenticated("The token is signed with a key that is no longer accepted.")
+            raise Unauthenticated(
+                "The token is signed with a key that is no longer accepted.", Reason.TOKEN_KEY
+            )
         fit = keys.get(algorithm)
         if fit is None:
-            raise Unauthenticated("The key is not for the token's algorithm.")
+            raise Unauthenticated("The key is not for the token's algorithm.", Reason.TOKEN_KEY)
         return fit
 
     def _drop_ended(self) -> None:

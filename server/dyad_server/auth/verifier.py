@@ -16,7 +16,7 @@ from dyad_server.auth import bounds
 from dyad_server.auth.keys import Key, Keys, algorithms
 from dyad_server.core.clock import Clock
 from dyad_server.core.commands import Identity
-from dyad_server.errors import Ended, Unauthenticated
+from dyad_server.errors import Ended, Reason, Unauthenticated
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,8 @@ class Verifier:
         """
         values = [value for key, value in metadata or () if key == "authorization"]
         if not values:
-            raise Unauthenticated(
-                "There is no token. Send the metadata authorization: Bearer <token>."
-            )
+            sentence = "There is no token. Send the metadata authorization: Bearer <token>."
+            raise Unauthenticated(sentence, Reason.TOKEN_MISSING)
         if len(values) > 1:
             raise Unauthenticated("There is more than one authorization in the metadata.")
         value = values[0]
@@ -122,7 +121,8 @@ class Verifier:
             Unavailable: the keys are out of reach.
         """
         if len(token) > self._token_bytes:
-            raise Unauthenticated(f"The token is longer than {self._token_bytes} bytes.")
+            sentence = f"The token is longer than {self._token_bytes} bytes."
+            raise Unauthenticated(sentence, Reason.TOKEN_TOO_LONG)
         digest = hashlib.blake2b(
             token.encode("utf-8", "replace"), digest_size=bounds.TOKEN_DIGEST_BYTES
         ).digest()
@@ -138,7 +138,7 @@ class Verifier:
             proof = await self._check(token, digest)
             good = self._clock.unix_time() < proof.token.until
             if not (good or stale):
-                raise Unauthenticated("The token has expired.")
+                raise Unauthenticated("The token has expired.", Reason.TOKEN_EXPIRED)
         self._known[digest] = proof
         self._known.move_to_end(digest)
         if len(self._known) > bounds.CACHED_TOKENS:
@@ -155,7 +155,8 @@ class Verifier:
         keys = await self._keys.find(signed.kid, signed.algorithm)
         key = next((key for key in keys if signed.by(key)), None)
         if key is None:
-            raise Unauthenticated("The token's signature does not match the key.")
+            sentence = "The token's signature does not match the key."
+            raise Unauthenticated(sentence, Reason.TOKEN_SIGNATURE)
         claims = self._claims(token, key)
         exp = _check_times(claims, self._clock.unix_time())
         identity = Identity(
@@ -194,11 +195,14 @@ class Verifier:
                     },
                 )
         except jwt.MissingRequiredClaimError as error:
-            raise Unauthenticated(f"The token has no claim {error.claim}.") from None
+            sentence = f"The token has no claim {error.claim}."
+            raise Unauthenticated(sentence, Reason.TOKEN_CLAIM) from None
         except jwt.InvalidIssuerError:
-            raise Unauthenticated("The token's iss is not the configured issuer.") from None
+            sentence = "The token's iss is not the configured issuer."
+            raise Unauthenticated(sentence, Reason.TOKEN_ISSUER) from None
         except jwt.InvalidAudienceError:
-            raise Unauthenticated("The token's aud does not name this server.") from None
+            sentence = "The token's aud does not name this server."
+            raise Unauthenticated(sentence, Reason.TOKEN_AUDIENCE) from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             # `from None`, because the library's message may quote the token.
             raise Unauthenticated(_MALFORMED) from None
@@ -247,9 +251,10 @@ def _check_times(claims: dict[str, Any], now: float) -> float:
         # Python's JSON parser also yields true, NaN and Infinity here.
         value = claims.get(name, 0)
         if type(value) not in (int, float) or (type(value) is float and not math.isfinite(value)):
-            raise Unauthenticated(f"The token's claim {name} is not a number of seconds.")
+            sentence = f"The token's claim {name} is not a number of seconds."
+            raise Unauthenticated(sentence, Reason.TOKEN_CLAIM)
     if max(claims.get("nbf", 0), claims.get("iat", 0)) > now + bounds.LEEWAY_SECONDS:
-        raise Unauthenticated("The token is not valid yet.")
+        raise Unauthenticated("The token is not valid yet.", Reason.TOKEN_EARLY)
     exp: float = claims["exp"]
     return exp
 
@@ -257,16 +262,16 @@ def _check_times(claims: dict[str, Any], now: float) -> float:
 def _text(claims: dict[str, Any], name: str) -> str:
     value = claims[name]
     if not isinstance(value, str):
-        raise Unauthenticated(f"The token's claim {name} is {_kind(value)}: it must be text.")
-    if not value:
-        raise Unauthenticated(f"The token's claim {name} is empty.")
-    if len(value) > bounds.CLAIM_CHARACTERS:
-        raise Unauthenticated(
-            f"The token's claim {name} is longer than {bounds.CLAIM_CHARACTERS} characters."
-        )
-    if not _is_unicode(value):
-        raise Unauthenticated(f"The token's claim {name} is not valid Unicode.")
-    return value
+        wrong = f"is {_kind(value)}: it must be text"
+    elif not value:
+        wrong = "is empty"
+    elif len(value) > bounds.CLAIM_CHARACTERS:
+        wrong = f"is longer than {bounds.CLAIM_CHARACTERS} characters"
+    elif not _is_unicode(value):
+        wrong = "is not valid Unicode"
+    else:
+        return value
+    raise Unauthenticated(f"The token's claim {name} {wrong}.", Reason.TOKEN_CLAIM)
 
 
 def _kind(value: object) -> str:

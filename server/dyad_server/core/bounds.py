@@ -51,3 +51,8 @@ DRAIN_BATCH = 200
 """Participants in a batch: few enough that other work waits only milliseconds."""
 RECONNECTS_PER_SECOND = 1000
 """Clients that the next node can accept after a drain."""
+
+# Metrics.
+
+DELAYS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds that a message may take to be written: the buckets in which these are counted."""

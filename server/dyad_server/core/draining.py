@@ -55,11 +55,14 @@ async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> D
 
 async def _end(hub: Hub, ending: Sequence[Participant], going: Draining) -> None:
     # All are removed first: otherwise some would be told of a peer that ends too.
-    for act in (hub.lifecycle.strike, hub.lifecycle.clear):
-        for batch in _batches(ending):
-            for participant in batch:
-                act(participant, going)
-            await asyncio.sleep(0)
+    for batch in _batches(ending):
+        for participant in batch:
+            hub.lifecycle.strike(participant)
+        await asyncio.sleep(0)
+    for batch in _batches(ending):
+        for participant in batch:
+            hub.lifecycle.clear(participant, going)
+        await asyncio.sleep(0)
 
 
 async def _hand_off(

@@ -13,7 +13,7 @@ from dyad_server.core.reconnect import Reconnect
 from dyad_server.core.registry import Registry
 from dyad_server.core.session import Arrival
 from dyad_server.core.states import State
-from dyad_server.errors import Forbidden, Overloaded
+from dyad_server.errors import Forbidden, Overloaded, Reason
 
 
 class FrameHandler:
@@ -94,7 +94,8 @@ class FrameHandler:
             self._lifecycle.end(participant, Forbidden(sentence))
             return
         if self._registry.too_many(participant):
-            self._lifecycle.end(participant, Overloaded("This user has too many streams already."))
+            sentence = "This user has too many streams already."
+            self._lifecycle.end(participant, Overloaded(sentence, Reason.USER_STREAMS))
             return
         # A token with a room may create that room by naming it, so both ends can rejoin
         # after a restart.

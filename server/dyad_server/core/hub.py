@@ -10,6 +10,7 @@ from dyad_server.bounds import SPREAD_SECONDS
 from dyad_server.core import bounds
 from dyad_server.core.clock import Clock, Timer
 from dyad_server.core.commands import Identity, Input
+from dyad_server.core.counts import Counts
 from dyad_server.core.events import Output
 from dyad_server.core.frame_handler import FrameHandler
 from dyad_server.core.heartbeats import Heartbeats
@@ -25,6 +26,7 @@ from dyad_server.errors import (
     Draining,
     Ended,
     Overloaded,
+    Reason,
     Unauthenticated,
     Unavailable,
 )
@@ -48,6 +50,8 @@ class Hub:
         lifecycle: ends them, and reserves their seats.
         handoff: the way to the other nodes, if there are any.
         clock: of this server.
+        observer: is told what happens.
+        counts: of frames.
         draining: whether it refuses new connections.
     """
 
@@ -69,6 +73,8 @@ class Hub:
         """
         self._limits = limits
         self.clock = clock
+        self.observer = observer
+        self.counts = Counts()
         self._heartbeats = Heartbeats(limits.heartbeat, limits.lease, self._silent)
         self._ticker: Timer | None = None
         broker, self.handoff = make_engine(self)
@@ -77,7 +83,9 @@ class Hub:
         self.lifecycle = Lifecycle(broker, registry, limits, observer, clock)
         claim = self.handoff.claim if self.handoff else None
         reconnect = Reconnect(broker, registry, self.lifecycle, observer, claim)
-        self._outputs = OutputDelivery(registry, self.lifecycle, reconnect, observer)
+        self._outputs = OutputDelivery(
+            registry, self.lifecycle, reconnect, observer, clock, self.counts
+        )
         self._frame_handler = FrameHandler(
             broker, registry, self.lifecycle, reconnect, self._outputs, limits
         )
@@ -148,7 +156,7 @@ class Hub:
             connection.expire_by(self.clock.call_later(wait, self.end_at, connection, until))
         else:
             connection.expire()
-            self.close(connection, Unauthenticated("The token has expired."))
+            self.close(connection, Unauthenticated("The token has expired.", Reason.TOKEN_EXPIRED))
 
     def close(self, connection: Connection, failure: Ended | None = None) -> None:
         """End a connection, and its session unless that may resume; harmless if it is closed.
@@ -188,7 +196,7 @@ class Hub:
             frames: how many frames are in it.
             size: its bytes.
         """
-        connection.heard(self.clock.monotonic())
+        connection.heard(self.clock.monotonic(), frames)
         participant = connection.participant
         if self.allows(participant.identity.user_id, frames, size):
             return True
@@ -206,6 +214,7 @@ class Hub:
     def receive(self, connection: Connection, what: Input) -> None:
         """Act on a frame, unless its connection no longer counts."""
         if self.hears(connection):
+            self.counts.came(what)
             self._frame_handler.receive(connection, what)
 
     def deliver(self, output: Output) -> None:
@@ -232,7 +241,7 @@ class Hub:
 
     def going(self) -> Draining:
         """What clients are told as the server stops."""
-        return Draining("The server is going away.", self._spread)
+        return Draining("The server is going away.", within=self._spread)
 
     # Heartbeats.
 
@@ -252,4 +261,5 @@ class Hub:
     def _silent(self, connection: Connection) -> None:
         # As after any broken connection, its client resumes, or joins again if the seat is
         # free by then: a frozen laptop does not lose its call for good.
-        self.close(connection, Unavailable("Nothing was received for too long: reconnect."))
+        sentence = "Nothing was received for too long: reconnect."
+        self.close(connection, Unavailable(sentence, Reason.LEASE))

@@ -6,7 +6,7 @@ from dyad_server.core.limits import Limits
 from dyad_server.core.participant import Connection, Participant
 from dyad_server.core.ports import Broker, Observer
 from dyad_server.core.registry import Registry
-from dyad_server.errors import Ended, OutOfTime, SeatLost
+from dyad_server.errors import Ended, OutOfTime, Reason, SeatLost
 
 SEAT_GONE = "That seat is no longer reserved: join again."
 
@@ -34,13 +34,13 @@ class Lifecycle:
             failure: what its client is told; None if the connection is gone.
         """
         if not participant.gone:
-            self.strike(participant, failure)
+            self.strike(participant)
             self.clear(participant, failure)
 
-    def strike(self, participant: Participant, failure: Ended | None) -> None:
+    def strike(self, participant: Participant) -> None:
         """Take a participant off the registry, so that it is told nothing more; then `clear` it."""
         if not participant.gone:
-            self._registry.remove(participant, failure)
+            self._registry.remove(participant)
             participant.end()
 
     def clear(self, participant: Participant, failure: Ended | None) -> None:
@@ -52,7 +52,7 @@ class Lifecycle:
     def let_go(self, participant: Participant, failure: Ended) -> None:
         """Forget a participant that goes on at another node; `failure` ends its connection."""
         self._disconnect(participant, failure)
-        self._registry.remove(participant, None)
+        self._registry.remove(participant)
         participant.hand_off()
 
     def _disconnect(self, participant: Participant, failure: Ended | None) -> None:
@@ -96,12 +96,14 @@ class Lifecycle:
 
     def await_join(self, participant: Participant) -> None:
         """End a participant that does not join a room in time."""
-        self._wait(participant, self._limits.join_timeout, "No join_room came in time.")
+        failure = OutOfTime("No join_room came in time.", Reason.NO_JOIN)
+        self._wait(participant, self._limits.join_timeout, failure)
 
     def await_peer(self, participant: Participant) -> None:
         """End a participant that stays alone in its room for too long."""
-        self._wait(participant, self._limits.lone_timeout, "Nobody else joined the room in time.")
+        participant.alone(self._clock.monotonic())
+        failure = OutOfTime("Nobody else joined the room in time.", Reason.NO_PEER)
+        self._wait(participant, self._limits.lone_timeout, failure)
 
-    def _wait(self, participant: Participant, seconds: float, sentence: str) -> None:
-        failure = OutOfTime(sentence)
+    def _wait(self, participant: Participant, seconds: float, failure: OutOfTime) -> None:
         participant.wait(self._clock.call_later(seconds, self.end, participant, failure))

@@ -1,5 +1,7 @@
 """What the engine tells participants: it changes their state, and waits in their sessions."""
 
+from dyad_server.core.clock import Clock
+from dyad_server.core.counts import Counts
 from dyad_server.core.events import (
     EngineUnavailable,
     Evicted,
@@ -14,24 +16,32 @@ from dyad_server.core.events import (
 )
 from dyad_server.core.lifecycle import Lifecycle
 from dyad_server.core.participant import Participant
-from dyad_server.core.ports import Observer
+from dyad_server.core.ports import ENGINE_AWAY, FIRST, SECOND, Observer
 from dyad_server.core.reconnect import REPLACED, UNREACHABLE, Reconnect
 from dyad_server.core.registry import Registry
 from dyad_server.core.states import State
-from dyad_server.errors import Overloaded, Replaced, SeatLost, Unavailable
+from dyad_server.errors import Overloaded, Reason, Replaced, SeatLost, Unavailable
 
 
 class OutputDelivery:
     """Takes the outputs of the engine, in their order."""
 
-    def __init__(
-        self, registry: Registry, lifecycle: Lifecycle, reconnect: Reconnect, observer: Observer
+    def __init__(  # noqa: PLR0917 - the parts of the hub
+        self,
+        registry: Registry,
+        lifecycle: Lifecycle,
+        reconnect: Reconnect,
+        observer: Observer,
+        clock: Clock,
+        counts: Counts,
     ) -> None:
-        """Find participants in `registry`, and let `observer` know what they are told."""
+        """Find participants in `registry`, and let `observer` know how they join."""
         self._registry = registry
         self._lifecycle = lifecycle
         self._reconnect = reconnect
         self._observer = observer
+        self._clock = clock
+        self._counts = counts
 
     def deliver(self, output: Output) -> None:
         """Act on an output, and tell it to its participant if there is one."""
@@ -49,10 +59,11 @@ class OutputDelivery:
                 self._lifecycle.end(participant, Replaced(REPLACED))
             case EngineUnavailable():
                 participant.unseat()
+                self._observer.joined(ENGINE_AWAY)
                 self._lifecycle.end(participant, Unavailable(UNREACHABLE))
             case OutOfSync():
                 sentence = "The two ends are out of sync: join again."
-                self._lifecycle.end(participant, SeatLost(sentence))
+                self._lifecycle.end(participant, SeatLost(sentence, Reason.OUT_OF_SYNC))
             case Left() if participant.connection is None:
                 # It hung up by a `Send` that came after its `Listen` had broken.
                 participant.unseat()
@@ -66,13 +77,12 @@ class OutputDelivery:
         """Let an output wait in a participant's session until it is written."""
         connection = participant.connection
         fits = participant.session.put(output, away=connection is None)
-        self._observer.delivered(output)
+        self._counts.told[type(output.event)] += 1
         if connection is not None:
             connection.outlet.wake()
         if not fits:
-            self._lifecycle.end(
-                participant, Overloaded("Too much is waiting for this client to read it.")
-            )
+            sentence = "Too much is waiting for this client to read it."
+            self._lifecycle.end(participant, Overloaded(sentence, Reason.TOO_MUCH_WAITING))
 
     def _step(self, participant: Participant, output: Output) -> None:
         match output.event:
@@ -80,19 +90,24 @@ class OutputDelivery:
                 participant.seat()
                 if participant.resumable:
                     self._registry.tokens.rotate(participant)
+                self._observer.joined(FIRST if peer is None else SECOND)
                 if peer is None:
                     self._lifecycle.await_peer(participant)
                 else:
                     participant.wait(None)
             case PeerJoined():
                 participant.wait(None)
+                waited = participant.meet(self._clock.monotonic())
+                if waited is not None:
+                    self._observer.met(waited)
             case PeerLeft():
                 self._lifecycle.await_peer(participant)
             case Left():
                 self._registry.leave(participant)
                 self._lifecycle.await_join(participant)
-            case Refused() if self._refuses_entry(participant, output):
+            case Refused(code) if self._refuses_entry(participant, output):
                 participant.refuse()
+                self._observer.joined(code.value)
             case _:
                 pass
 

@@ -16,6 +16,10 @@ from dyad_server.errors import Ended
 class Outlet(Protocol):
     """The writing side of a connection. No method waits or raises."""
 
+    @property
+    def transport(self) -> str:
+        """What it writes to: `Signal` or `Listen`."""
+
     def wake(self) -> None:
         """Write what waits in the session."""
 
@@ -38,6 +42,11 @@ class Connection:
         participant: its owner.
         open: False once it is over.
         failure: what ended it; None while it is open, or if its client ended it.
+        transport: `Signal` or `Listen`.
+        resumed: whether it gave a participant its reserved seat back.
+        frames_in: frames that came on it.
+        frames_out: frames that were written to it.
+        opened_at: when it was opened, by the monotonic clock.
         sent_at: when a message was last sent, by the monotonic clock.
         heard_at: when a message last came.
         asked_at: when a heartbeat was last sent.
@@ -48,13 +57,18 @@ class Connection:
         "address",
         "asked_at",
         "failure",
+        "frames_in",
+        "frames_out",
         "heard_at",
         "id",
         "open",
+        "opened_at",
         "outlet",
         "participant",
+        "resumed",
         "sent_at",
         "token",
+        "transport",
     )
 
     def __init__(
@@ -67,20 +81,25 @@ class Connection:
         self.token = token
         self.open = True
         self.failure: Ended | None = None
-        self.sent_at = self.heard_at = self.asked_at = 0.0
+        self.transport = outlet.transport
+        self.resumed = False
+        self.frames_in = self.frames_out = 0
+        self.opened_at = self.sent_at = self.heard_at = self.asked_at = 0.0
         self._expiry: Timer | None = None
 
     def begin(self, now: float) -> None:
         """Start counting silence."""
-        self.sent_at = self.heard_at = self.asked_at = now
+        self.opened_at = self.sent_at = self.heard_at = self.asked_at = now
 
-    def sent(self, now: float) -> None:
-        """Note that a message was sent."""
+    def sent(self, now: float, frames: int) -> None:
+        """Note that a message was sent, with so many frames."""
         self.sent_at = now
+        self.frames_out += frames
 
-    def heard(self, now: float) -> None:
-        """Note that a message came."""
+    def heard(self, now: float, frames: int) -> None:
+        """Note that a message came, with so many frames."""
         self.heard_at = now
+        self.frames_in += frames
 
     def ask(self, now: float) -> None:
         """Send a heartbeat, which its client answers."""
@@ -97,6 +116,7 @@ class Connection:
 
     def move_to(self, participant: "Participant") -> None:
         """Belong to the participant whose seat this connection resumes."""
+        self.resumed = True
         self.participant = participant
 
     def close(self, failure: Ended | None) -> None:
@@ -126,15 +146,19 @@ class Participant:
         resume_token: gives the seat back; empty: no token does.
         spent_token: the one before, until its client has shown that it has the new one.
         spoke: whether any frame has come from it.
+        last_room_id: the room that it is in, was in, or asked to enter last.
+        alone_since: since when it waits for a peer; None: it has one, or no seat.
     """
 
     __slots__ = (
         "_grace",
         "_patience",
+        "alone_since",
         "broken",
         "coming",
         "connection",
         "identity",
+        "last_room_id",
         "member",
         "resumable",
         "resume_token",
@@ -153,11 +177,12 @@ class Participant:
         self.connection: Connection | None = None
         self.coming: Connection | None = None
         self.broken: Connection | None = None
-        self.room_id = ""
+        self.room_id = self.last_room_id = ""
         self.resumable = False
         self.resume_token = ""
         self.spent_token = ""
         self.spoke = False
+        self.alone_since: float | None = None
         self._patience: Timer | None = None
         self._grace: Timer | None = None
 
@@ -166,7 +191,7 @@ class Participant:
     def enter(self, room_id: str, *, resumable: bool) -> None:
         """Ask for a seat in `room_id`."""
         self._go(Step.ENTER)
-        self.room_id = room_id
+        self.room_id = self.last_room_id = room_id
         self.resumable = resumable
 
     def refuse(self) -> None:
@@ -216,7 +241,7 @@ class Participant:
         """
         self._go(Step.ADOPT)
         self.member = self._new_member(member_id)
-        self.room_id = room_id
+        self.room_id = self.last_room_id = room_id
         self.resume_token, self.spent_token = token, spent_token
         self.resumable = self.spoke = True
 
@@ -258,9 +283,19 @@ class Participant:
         """Note that a frame has come."""
         self.spoke = True
 
+    def alone(self, since: float) -> None:
+        """Have no peer yet, or no longer."""
+        self.alone_since = since
+
+    def meet(self, now: float) -> float | None:
+        """Have a peer; returns how long it has waited for that, None: it had one already."""
+        since, self.alone_since = self.alone_since, None
+        return None if since is None else now - since
+
     def unseat(self) -> None:
         """Have no seat that could be freed."""
         self.room_id = ""
+        self.alone_since = None
         self.session.keep_until_acknowledged(keep=False)
 
     def renew_token(self, token: str, spent: str = "") -> None:

@@ -7,12 +7,16 @@ back, so the hub makes them itself, with the function that it is given: see `Hub
 from collections.abc import Callable
 from typing import Protocol
 
-from dyad_server.core.events import Departure, Member, Output
-from dyad_server.core.participant import Participant
-from dyad_server.errors import Ended
+from dyad_server.core.events import Departure, Member, Output, Refusal
+from dyad_server.core.participant import Connection, Participant
+from dyad_server.errors import Ended, Reason
 
 Deliver = Callable[[Output], None]
 """Where an engine puts what a member is told. Must not raise, and may call the engine again."""
+
+FIRST, SECOND, ENGINE_AWAY = "first", "second", "engine away"
+JOINS = (FIRST, SECOND, ENGINE_AWAY, *(refusal.value for refusal in Refusal))
+"""How a `join_room` may be answered: its participant is the first or the second in the room."""
 
 Found = Callable[[Participant | Ended | None], None]
 """The answer to a claim: the participant, which is here now; None: no seat has that token."""
@@ -125,11 +129,23 @@ class Handoff(Protocol):
 class Observer(Protocol):
     """Logs or counts what happens. No method waits or raises."""
 
-    def opened(self, participants: int) -> None:
-        """A participant was added; now there are so many."""
+    def participants(self, number: int) -> None:
+        """A participant was added or removed; now there are so many."""
 
-    def closed(self, participants: int, failure: Ended | None) -> None:
-        """A participant was removed; `failure` is None when its client ended it."""
+    def stream_opened(self, connection: Connection) -> None:
+        """A client has connected."""
+
+    def stream_ended(self, connection: Connection, reason: Reason, seconds: float) -> None:
+        """A connection is over, after so many seconds; `connection.failure` ended it, or None."""
+
+    def refused(self, failure: Ended) -> None:
+        """A request was refused: a stream before it was opened, or a `Send`."""
+
+    def joined(self, outcome: str) -> None:
+        """A `join_room` was answered; `outcome` is one of `JOINS`."""
+
+    def met(self, seconds: float) -> None:
+        """A second participant has joined, so many seconds after the first."""
 
     def reserved(self) -> None:
         """A participant's connection broke, and its seat is reserved."""
@@ -137,11 +153,11 @@ class Observer(Protocol):
     def resumed(self) -> None:
         """A participant has resumed its reserved seat."""
 
+    def resume_refused(self, failure: Ended) -> None:
+        """A participant asked for its seat, and did not get it."""
+
     def handed_off(self, *, kept: bool) -> None:
         """A drain tried to hand off a seat; `kept`: it succeeded."""
-
-    def delivered(self, output: Output) -> None:
-        """A participant was told something."""
 
 
 class Observers:
@@ -150,15 +166,35 @@ class Observers:
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
 
-    def opened(self, participants: int) -> None:
-        """See `Observer.opened`."""
+    def participants(self, number: int) -> None:
+        """See `Observer.participants`."""
         for observer in self._observers:
-            observer.opened(participants)
+            observer.participants(number)
 
-    def closed(self, participants: int, failure: Ended | None) -> None:
-        """See `Observer.closed`."""
+    def stream_opened(self, connection: Connection) -> None:
+        """See `Observer.stream_opened`."""
         for observer in self._observers:
-            observer.closed(participants, failure)
+            observer.stream_opened(connection)
+
+    def stream_ended(self, connection: Connection, reason: Reason, seconds: float) -> None:
+        """See `Observer.stream_ended`."""
+        for observer in self._observers:
+            observer.stream_ended(connection, reason, seconds)
+
+    def refused(self, failure: Ended) -> None:
+        """See `Observer.refused`."""
+        for observer in self._observers:
+            observer.refused(failure)
+
+    def joined(self, outcome: str) -> None:
+        """See `Observer.joined`."""
+        for observer in self._observers:
+            observer.joined(outcome)
+
+    def met(self, seconds: float) -> None:
+        """See `Observer.met`."""
+        for observer in self._observers:
+            observer.met(seconds)
 
     def reserved(self) -> None:
         """See `Observer.reserved`."""
@@ -170,12 +206,12 @@ class Observers:
         for observer in self._observers:
             observer.resumed()
 
+    def resume_refused(self, failure: Ended) -> None:
+        """See `Observer.resume_refused`."""
+        for observer in self._observers:
+            observer.resume_refused(failure)
+
     def handed_off(self, *, kept: bool) -> None:
         """See `Observer.handed_off`."""
         for observer in self._observers:
             observer.handed_off(kept=kept)
-
-    def delivered(self, output: Output) -> None:
-        """See `Observer.delivered`."""
-        for observer in self._observers:
-            observer.delivered(output)

@@ -13,7 +13,7 @@ from dyad_server.core.participant import Connection, Participant
 from dyad_server.core.ports import Broker, Found, Observer
 from dyad_server.core.registry import Registry
 from dyad_server.core.states import State
-from dyad_server.errors import Ended, Forbidden, Replaced, SeatLost, Unavailable
+from dyad_server.errors import Ended, Forbidden, Reason, Replaced, SeatLost, Unavailable
 
 # `Handoff.claim`: token, user, room.
 Claim = Callable[[str, str, str, Found], None]
@@ -58,7 +58,7 @@ class Reconnect:
 
             def claimed(found: Participant | Ended | None) -> None:
                 if isinstance(found, Ended):
-                    self._lifecycle.end(fresh, found)
+                    self._deny(fresh, found)
                 elif found is None:
                     self._refuse(fresh, enter.room_id)
                 elif connection.open:
@@ -80,11 +80,11 @@ class Reconnect:
 
         def known(taken: bool | None) -> None:  # noqa: FBT001 - as the broker says it
             if taken is None:
-                self._lifecycle.end(fresh, Unavailable(UNREACHABLE))
+                self._deny(fresh, Unavailable(UNREACHABLE))
             elif taken:
-                self._lifecycle.end(fresh, Replaced(REPLACED))
+                self._deny(fresh, Replaced(REPLACED))
             else:
-                self._lifecycle.end(fresh, SeatLost(SEAT_GONE))
+                self._deny(fresh, SeatLost(SEAT_GONE))
 
         fresh.speak()
         self._broker.seats_user(room_id, fresh.identity.user_id, known)
@@ -94,15 +94,15 @@ class Reconnect:
     ) -> None:
         fresh = connection.participant
         if fresh.identity.room not in (None, owner.room_id):
-            self._lifecycle.end(fresh, Forbidden("The token is for another room."))
+            self._deny(fresh, Forbidden("The token is for another room."))
             return
         for before in (owner.connection, owner.coming):
             if before is not None:
-                self._registry.disconnect(before, Replaced(RESUMED))
+                self._registry.disconnect(before, Replaced(RESUMED, Reason.RESUMED))
         if not owner.session.rewind(ack):
             self._lifecycle.end(owner)
             sentence = "The missing frames are no longer kept: join again."
-            self._lifecycle.end(fresh, SeatLost(sentence))
+            self._deny(fresh, SeatLost(sentence, Reason.FRAMES_GONE))
             return
         # The session that this connection began with ends without a word.
         fresh.give_up(connection)
@@ -113,6 +113,10 @@ class Reconnect:
         self._lifecycle.end(fresh)
         if not owner.gone:
             self._broker.resume(owner.room_id, owner.member.id)
+
+    def _deny(self, fresh: Participant, failure: Ended) -> None:
+        self._observer.resume_refused(failure)
+        self._lifecycle.end(fresh, failure)
 
     def seated(self, participant: Participant, joined: Output) -> None:
         """Go on where the last connection broke: the broker has given the seat back."""

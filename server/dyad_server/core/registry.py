@@ -15,7 +15,7 @@ from dyad_server.core.ports import Observer
 from dyad_server.core.resume_tokens import ResumeTokens
 from dyad_server.core.session import Session
 from dyad_server.core.states import State
-from dyad_server.errors import Ended, Overloaded, SessionNotFound, Unauthenticated
+from dyad_server.errors import Ended, Overloaded, Reason, SessionNotFound, Unauthenticated
 
 
 def kept_size(output: Output) -> int:
@@ -86,7 +86,7 @@ class Registry:
         """
         connection = self._connections.get(connection_id)
         if stale and (connection is None or not compare_digest(connection.token, stale)):
-            raise Unauthenticated("The token has expired.")
+            raise Unauthenticated("The token has expired.", Reason.TOKEN_EXPIRED)
         if connection is None or connection.participant.identity.user_id != user_id:
             raise SessionNotFound("There is no such session: open a new one with Listen.")
         return connection
@@ -108,14 +108,16 @@ class Registry:
         """
         limits = self._limits
         if not self._opens.take(identity.user_id, 1, self._clock.monotonic()):
-            raise Overloaded("This user opens streams too fast.")
+            raise Overloaded("This user opens streams too fast.", Reason.OPENED_TOO_FAST)
         if self._streams >= limits.max_streams:
-            raise Overloaded("The server is full.")
+            raise Overloaded("The server is full.", Reason.SERVER_FULL)
         # A user may reconnect for each reserved seat; `too_many` stops other uses of that.
         if self._users.full(identity.user_id, spare=self._away.count(identity.user_id)):
-            raise Overloaded(f"This user has {limits.max_streams_per_user} streams already.")
+            sentence = f"This user has {limits.max_streams_per_user} streams already."
+            raise Overloaded(sentence, Reason.USER_STREAMS)
         if self._addresses.full(address):
-            raise Overloaded(f"This address has {limits.max_streams_per_address} streams already.")
+            sentence = f"This address has {limits.max_streams_per_address} streams already."
+            raise Overloaded(sentence, Reason.ADDRESS_STREAMS)
         participant = self.new(identity)
         connection = Connection(participant, outlet, address, token, self._node)
         participant.connect(connection)
@@ -125,6 +127,7 @@ class Registry:
         self.empty.clear()
         self._addresses.take(address)
         self.add(participant)
+        self._observer.stream_opened(connection)
         return connection
 
     def new(self, identity: Identity) -> Participant:
@@ -138,7 +141,7 @@ class Registry:
         """Add a new participant."""
         self._participants[participant.member.id] = participant
         self._users.take(participant.identity.user_id)
-        self._observer.opened(len(self._participants))
+        self._observer.participants(len(self._participants))
 
     def adopt(self, participant: Participant) -> None:
         """Add a participant from another node, with its tokens."""
@@ -164,13 +167,13 @@ class Registry:
         self._end_reservation(participant)
         participant.resume(connection)
 
-    def remove(self, participant: Participant, failure: Ended | None) -> None:
+    def remove(self, participant: Participant) -> None:
         """Remove a participant; its tokens are revoked."""
         del self._participants[participant.member.id]
         self._users.give_back(participant.identity.user_id)
         self.tokens.revoke(participant)
         self._end_reservation(participant)
-        self._observer.closed(len(self._participants), failure)
+        self._observer.participants(len(self._participants))
 
     def _end_reservation(self, participant: Participant) -> None:
         if participant.state is State.RESERVED:
@@ -198,6 +201,13 @@ class Registry:
         self._connections.pop(connection.id, None)
         self._users.take(participant.identity.user_id)
         participant.give_up(connection)
+        if failure is not None:
+            reason = failure.reason
+        else:
+            # A client that is done leaves its room first.
+            reason = Reason.LOST if participant.room_id else Reason.CLOSED
+        now = self._clock.monotonic()
+        self._observer.stream_ended(connection, reason, now - connection.opened_at)
 
     def release(self, connection: Connection) -> None:
         """Stop counting a closed connection: its transport has nothing left to write."""

@@ -53,7 +53,7 @@ def _event(frame: pb.Frame, serialized: bytes) -> Event:
     room_id = frame.room_id.lower()
     match event:
         case "offer" | "answer" | "ice_candidate":
-            return Relay(room_id, serialized)
+            return Relay(room_id, serialized, event)
         case "join_room":
             join = frame.join_room
             return Enter(room_id, join.resumable, join.resume_token)

@@ -8,7 +8,7 @@ from dyad.v1 import signaling_pb2 as pb
 from dyad_server.auth.verifier import Token
 from dyad_server.core.hub import TOO_MUCH, Hub
 from dyad_server.core.participant import Connection
-from dyad_server.errors import Ended, Overloaded
+from dyad_server.errors import Ended, Overloaded, Reason
 from dyad_server.grpc_api import codec, field_scan
 
 # An unreadable message is answered like a frame without an event.
@@ -124,6 +124,6 @@ class Inbound:
                 break
             if len(frame) > self._terms.max_frame_bytes:
                 sentence = f"A frame is larger than {self._terms.max_frame_bytes} bytes."
-                self._hub.end(connection.participant, Overloaded(sentence))
+                self._hub.end(connection.participant, Overloaded(sentence, Reason.FRAME_TOO_LARGE))
                 break
             self._hub.receive(connection, codec.read(frame))

@@ -1,7 +1,7 @@
 """Bounds on how many RPCs without a token there are at one time."""
 
 from dyad_server.core.limits import Quota
-from dyad_server.errors import Overloaded
+from dyad_server.errors import Overloaded, Reason
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.rpc_stream import Stream
 
@@ -28,7 +28,7 @@ class RpcLimit:
         """
         address = self._origin.address(stream.peer, stream.metadata)
         if self._in_all.full(_ALL) or self._addresses.full(address):
-            raise Overloaded("There are too many such requests already.")
+            raise Overloaded("There are too many such requests already.", Reason.OPEN_REQUESTS)
         self._in_all.take(_ALL)
         self._addresses.take(address)
         stream.on_over(lambda: self._give_back(address))

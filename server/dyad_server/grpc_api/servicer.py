@@ -7,11 +7,11 @@ from dyad_server.auth.verifier import Token, Verifier
 from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Quota
 from dyad_server.core.participant import Connection
-from dyad_server.errors import Overloaded
+from dyad_server.errors import Ended, Overloaded, Reason
 from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.inbound_messages import Inbound, Terms
-from dyad_server.grpc_api.rpc_stream import Methods, Stream, receive
+from dyad_server.grpc_api.rpc_stream import Handler, Methods, Stream, receive
 from dyad_server.grpc_api.stream_writer import Response, StreamOutlet, WriteScheduler
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
@@ -33,16 +33,28 @@ class SignalingServicer:
         self._origin = origin
         self._terms = terms
         self._requests = Quota(terms.requests_per_user)
-        self._scheduler = WriteScheduler(terms.write_timeout, hub.clock)
+        self._scheduler = WriteScheduler(terms.write_timeout, hub.clock, hub.counts)
 
     @property
     def methods(self) -> Methods:
         """The contract's methods."""
         return {
-            f"/{SERVICE}/Signal": self.signal,
-            f"/{SERVICE}/Listen": self.listen,
-            f"/{SERVICE}/Send": self.send,
+            f"/{SERVICE}/Signal": self._counted(self.signal),
+            f"/{SERVICE}/Listen": self._counted(self.listen),
+            f"/{SERVICE}/Send": self._counted(self.send),
         }
+
+    def _counted(self, handler: Handler) -> Handler:
+        """A handler whose refusals are counted."""
+
+        async def handle(stream: Stream) -> None:
+            try:
+                await handler(stream)
+            except Ended as failure:
+                self._hub.observer.refused(failure)
+                raise
+
+        return handle
 
     async def signal(self, stream: Stream) -> None:
         """`Signal`: one participant on one bidirectional stream."""
@@ -77,7 +89,8 @@ class SignalingServicer:
             Overloaded: too many are under way.
         """
         if self._requests.full(account):
-            raise Overloaded("This user has too many requests under way.")
+            sentence = "This user has too many requests under way."
+            raise Overloaded(sentence, Reason.USER_REQUESTS)
         self._requests.take(account)
 
     async def _identify(self, stream: Stream, *, stale: bool = False) -> Token:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dyad.v1 import signaling_pb2 as pb
 
 from dyad_server.core.clock import Clock
+from dyad_server.core.counts import Counts
 from dyad_server.core.participant import Connection
 from dyad_server.core.states import State
-from dyad_server.errors import Ended, Overloaded
+from dyad_server.errors import Ended, Overloaded, Reason
 from dyad_server.grpc_api import codec
 from dyad_server.grpc_api.rpc_stream import Stream, end_unexpectedly, end_with
 from dyad_server.grpc_api.time_limit import TimeLimit
@@ -22,12 +23,14 @@ class WriteScheduler:
     Attributes:
         limit: of each write.
         clock: of the server.
+        counts: of the server; how long messages wait until they are written.
     """
 
-    def __init__(self, seconds: float, clock: Clock) -> None:
+    def __init__(self, seconds: float, clock: Clock, counts: Counts) -> None:
         """Let each write take at most `seconds`."""
         self.limit = TimeLimit(seconds, clock)
         self.clock = clock
+        self.counts = counts
         self._waiting: list[StreamOutlet] = []
 
     def soon(self, outlet: "StreamOutlet") -> None:
@@ -65,16 +68,21 @@ class StreamOutlet:
         "_connection",
         "_failure",
         "_finished",
+        "_frames",
         "_greeting",
         "_over",
         "_response",
         "_running",
         "_scheduler",
         "_stream",
+        "_waited_since",
+        "_waits_since",
+        "transport",
     )
 
     def __init__(self, stream: Stream, response: type[Response], scheduler: WriteScheduler) -> None:
         """Write messages of this type."""
+        self.transport = "Signal" if response is pb.SignalResponse else "Listen"
         self._stream = stream
         self._response = response
         self._scheduler = scheduler
@@ -82,6 +90,10 @@ class StreamOutlet:
         self._close: Callable[[Ended], None] = _ignore
         self._failure: Ended | None = None
         self._greeting: Response | None = None
+        # Of the message that is being written: its frames, and when the first of them came.
+        # And when the first frame of the next message came, at the earliest.
+        self._frames = 0
+        self._waited_since = self._waits_since = 0.0
         self._beat_due = False
         # Nothing can be written any more, except perhaps a status.
         self._broken = False
@@ -109,6 +121,7 @@ class StreamOutlet:
         """See `participant.Outlet`."""
         if not self._running and not self._over:
             self._running = True
+            self._waits_since = self._scheduler.clock.monotonic()
             self._scheduler.soon(self)
 
     def beat(self) -> None:
@@ -146,8 +159,11 @@ class StreamOutlet:
         """Write the next message, or the end."""
         message = None if self._broken else self._next()
         if message is not None:
+            now = self._scheduler.clock.monotonic()
+            # What comes from now on waits for this write.
+            self._waited_since, self._waits_since = self._waits_since, now
             if self._connection is not None:
-                self._connection.sent(self._scheduler.clock.monotonic())
+                self._connection.sent(now, self._frames)
             self._scheduler.limit.begin(self)
             self._stream.write(message.SerializeToString(), self._written)
             return
@@ -160,18 +176,22 @@ class StreamOutlet:
             then()
 
     def _written(self, ok: bool) -> None:  # noqa: FBT001 - a continuation of `Stream.write`
-        self._scheduler.limit.end(self)
+        scheduler = self._scheduler
+        scheduler.limit.end(self)
+        if self._frames:
+            scheduler.counts.delayed(scheduler.clock.monotonic() - self._waited_since)
         if self._running:
             self._broken = self._broken or not ok
             self.run()
 
     def out_of_time(self) -> None:
         """See `time_limit.Waiter`: a write has taken too long."""
-        self._close(Overloaded("The client has not read for too long."))
+        self._close(Overloaded("The client has not read for too long.", Reason.NOT_READ))
         self._broken = True
         self.run()
 
     def _next(self) -> Response | None:
+        self._frames = 0
         if self._greeting is not None:
             greeting, self._greeting = self._greeting, None
             return greeting
@@ -200,6 +220,7 @@ class StreamOutlet:
             # This frame only acknowledges.
             frame = frames.add()
             frame.ack = session.ack()
+        self._frames = len(frames)
         return response
 
 

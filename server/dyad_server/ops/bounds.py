@@ -18,3 +18,18 @@ WORKER_ANSWER_SECONDS = 2.0
 
 RELOAD_SECONDS = 2.0
 """How often the files of keys and certificates are read: two looks agree before a change counts."""
+
+# Logs and metrics.
+
+LOG_KEY_BYTES = 16
+"""Of the key with which users and rooms are hashed."""
+LOG_HASH_BYTES = 4
+"""Of such a hash: enough to tell the users of a node apart."""
+LAG_SECONDS = 0.5
+"""How often the lag of the event loop is measured."""
+PEER_WAITS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+"""Seconds that a participant may be alone: the buckets in which these are counted."""
+STREAM_LIVES = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400)
+"""The same for how long a stream lasts."""
+LAGS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+"""The same for the lag of the event loop."""

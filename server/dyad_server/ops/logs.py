@@ -1,9 +1,13 @@
 """Log lines for operators: per session, never per frame, without personal data."""
 
+import hashlib
 import logging
+import secrets
+from collections.abc import Callable
 
-from dyad_server.core.events import Output
-from dyad_server.errors import Ended
+from dyad_server.core.participant import Connection
+from dyad_server.errors import Ended, Reason
+from dyad_server.ops import bounds
 
 log = logging.getLogger("dyad")
 
@@ -32,16 +36,55 @@ def configure(level: str) -> None:
 
 
 class LogObserver:
-    """A `ports.Observer` that logs."""
+    """A `ports.Observer` that logs: one line for each stream that ends.
 
-    def opened(self, participants: int) -> None:
-        """See `ports.Observer`."""
-        log.debug("session opened participants=%d", participants)
+    Users and rooms are hashed, with a key that only this process has. So lines about the
+    same user can be found, and nobody can be recognized.
+    """
 
-    def closed(self, participants: int, failure: Ended | None) -> None:
+    def __init__(self, status_of: Callable[[Ended], str]) -> None:
+        """Log failures with their status."""
+        self._status_of = status_of
+        self._key = secrets.token_bytes(bounds.LOG_KEY_BYTES)
+
+    def participants(self, number: int) -> None:
         """See `ports.Observer`."""
-        reason = type(failure).__name__ if failure else "closed"
-        log.debug("session ended reason=%s participants=%d", reason, participants)
+
+    def stream_opened(self, connection: Connection) -> None:
+        """See `ports.Observer`."""
+        user = self._hashed(connection.participant.identity.user_id)
+        log.debug("stream opened transport=%s user=%s", connection.transport, user)
+
+    def stream_ended(self, connection: Connection, reason: Reason, seconds: float) -> None:
+        """See `ports.Observer`."""
+        if not log.isEnabledFor(logging.INFO):
+            return
+        participant, failure = connection.participant, connection.failure
+        log.info(
+            "stream ended transport=%s status=%s reason=%s seconds=%.1f frames_in=%d "
+            "frames_out=%d resumed=%s user=%s room=%s",
+            connection.transport,
+            "none" if failure is None else self._status_of(failure),
+            reason,
+            seconds,
+            connection.frames_in,
+            connection.frames_out,
+            "yes" if connection.resumed else "no",
+            self._hashed(participant.identity.user_id),
+            self._hashed(participant.last_room_id),
+        )
+
+    def refused(self, failure: Ended) -> None:
+        """See `ports.Observer`: anybody can cause these lines, so they are not for every day."""
+        log.debug("refused status=%s reason=%s", self._status_of(failure), failure.reason)
+
+    def joined(self, outcome: str) -> None:
+        """See `ports.Observer`."""
+        log.debug("join answered outcome=%s", outcome.replace(" ", "_"))
+
+    def met(self, seconds: float) -> None:
+        """See `ports.Observer`."""
+        log.debug("second participant joined seconds=%.1f", seconds)
 
     def reserved(self) -> None:
         """See `ports.Observer`."""
@@ -51,9 +94,16 @@ class LogObserver:
         """See `ports.Observer`."""
         log.debug("seat resumed")
 
+    def resume_refused(self, failure: Ended) -> None:
+        """See `ports.Observer`."""
+        log.debug("resume refused reason=%s", failure.reason)
+
     def handed_off(self, *, kept: bool) -> None:
         """See `ports.Observer`."""
         log.debug("seat handed off" if kept else "seat lost")
 
-    def delivered(self, output: Output) -> None:
-        """See `ports.Observer`."""
+    def _hashed(self, text: str) -> str:
+        if not text:
+            return "-"
+        size = bounds.LOG_HASH_BYTES
+        return hashlib.blake2b(text.encode(), digest_size=size, key=self._key).hexdigest()

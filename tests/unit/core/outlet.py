@@ -6,6 +6,8 @@ from dyad_server.errors import Ended
 class Silent:
     """An outlet that ignores everything."""
 
+    transport = "Signal"
+
     def wake(self) -> None: ...
 
     def beat(self) -> None: ...

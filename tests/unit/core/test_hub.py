@@ -7,11 +7,10 @@ from dyad_server.core.commands import Enter, Event, Identity, Input, Leave, Rela
 from dyad_server.core.events import Departure, Member
 from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Limits
-from dyad_server.core.ports import Deliver
+from dyad_server.core.ports import Deliver, Observers
 from dyad_server.core.states import GONE, State
 from dyad_server.engines.memory import MemoryBroker, in_memory
 from dyad_server.errors import Ended
-from dyad_server.ops.metrics import MetricsObserver
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -94,7 +93,7 @@ def seated(hub: Hub) -> Client:
 
 def test_a_participant_that_was_handed_off_cannot_end_and_its_client_is_told_once() -> None:
     # A drain ends participants that it cannot hand off, but a node may just have claimed one.
-    hub = Hub(in_memory, limits(), MetricsObserver(), clock := FakeClock())
+    hub = Hub(in_memory, limits(), Observers(), clock := FakeClock())
     client = seated(hub)
     participant = client.connection.participant
     hub.let_go(participant, hub.going())
@@ -108,7 +107,7 @@ def test_a_participant_that_was_handed_off_cannot_end_and_its_client_is_told_onc
 
 def test_a_participant_from_another_node_has_the_grace_time_to_resume() -> None:
     clock = FakeClock()
-    hub = Hub(in_memory, limits(), MetricsObserver(), clock)
+    hub = Hub(in_memory, limits(), Observers(), clock)
     participant = hub.registry.new(Identity("alice"))
     participant.adopt("member", "room", "token", "")
     hub.adopt(participant, alone=True)
@@ -129,7 +128,7 @@ class Hubs(RuleBasedStateMachine):
         self.clients: list[Client] = []
         # For each token: its user, its room, and the last number that its client has received.
         self.tokens: dict[str, tuple[str, str, int]] = {}
-        self.hub = Hub(self._make_engine, limits(), MetricsObserver(), self.clock)
+        self.hub = Hub(self._make_engine, limits(), Observers(), self.clock)
 
     def _make_engine(self, hub: Hub) -> tuple[SlowBroker, None]:
         self.broker = SlowBroker(hub.deliver)
@@ -164,7 +163,7 @@ class Hubs(RuleBasedStateMachine):
         # Connections that broke are among them: a `Send` may still be under way.
         client = data.draw(st.sampled_from(self.clients))
         room_id = client.connection.participant.room_id
-        self._receive(client, Leave(room_id) if leaves else Relay(room_id, b"frame"))
+        self._receive(client, Leave(room_id) if leaves else Relay(room_id, b"frame", "offer"))
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data(), keep=st.booleans())

@@ -26,7 +26,7 @@ from dyad_server.engines.redis.messages import Answer, Ask, ClaimAnswer, Forward
 from dyad_server.engines.redis.node_questions import NodeQuestions
 from dyad_server.engines.redis.script_answers import Claimed, OnNodes, Verdict, Waiting
 from dyad_server.engines.redis.snapshot import SEAT, SNAPSHOT, pack, restore
-from dyad_server.errors import Ended, Replaced, SeatLost, Unavailable
+from dyad_server.errors import Ended, Reason, Replaced, SeatLost, Unavailable
 
 log = logging.getLogger("dyad.handoff")
 
@@ -97,7 +97,7 @@ class RedisHandoff:
         question = ForwardedSend(user_id, stale, message)
         answer = await self._questions.ask(node_of(connection_id), question, bounds.SEND_SECONDS)
         if not isinstance(answer, SendAnswer):
-            raise Unavailable("The node of this session does not answer.")
+            raise Unavailable("The node of this session does not answer.", Reason.NODE_AWAY)
         if failure := messages.failure_of(answer):
             raise failure
 
@@ -113,7 +113,8 @@ class RedisHandoff:
     def claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
         """See `Handoff.claim`."""
         if self._claims.full(user_id) or self._claiming >= bounds.CLAIMS:
-            then(Unavailable("Too many clients reconnect at once: reconnect soon."))
+            sentence = "Too many clients reconnect at once: reconnect soon."
+            then(Unavailable(sentence, Reason.TOO_MANY_RECONNECTS))
             return
         claim = _Claim(token, user_id, room_id, secrets.token_hex(bounds.REQUEST_BYTES))
 
@@ -274,5 +275,7 @@ class RedisHandoff:
             # It may just be on its way there.
             left = self._leaving.get(self._store.keys.token(token, user_id))
         else:
-            left = self._leave(participant, Replaced(RESUMED), bounds.SCRIPT_SECONDS)
+            left = self._leave(
+                participant, Replaced(RESUMED, Reason.RESUMED), bounds.SCRIPT_SECONDS
+            )
         return left is not None and await left
