@@ -105,6 +105,8 @@ async def node(
             max_streams=SEATS + 1,
             max_streams_per_address=SEATS + 1,
             resume_grace=GRACE_SECONDS,
+            # On a busy machine, it takes long until 10,000 are seated.
+            join_timeout=GRACE_SECONDS,
             drain_timeout=drain_timeout,
             drain_spread=drain_spread,
         )
