@@ -100,7 +100,7 @@ storm: $(BIN)/.ready
 	  STORM_FAULTS=$${STORM_FAULTS:-500} $(BIN)/pytest -rP tests/nodes/test_history.py \
 	  tests/nodes/test_crowd.py tests/nodes/test_storm.py
 
-mutants: $(BIN)/.ready
+mutants: $(BIN)/.ready $(PAGE)
 	@nice $(BIN)/python -m tests.mutants
 
 # A part of it: make bench ROUNDS=3 ONLY=dyad,nestjs-ws MEASURE=call,frame

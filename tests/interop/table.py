@@ -26,7 +26,7 @@ SCENARIOS_OF_ONE: Final[dict[str, Line]] = {
 }
 SCENARIOS_OF_EACH: Final = {
     "closing": (
-        "closes while reconnecting, against the next",
+        "closes while reconnecting, against the row above",
         "test_closing_while_reconnecting_hangs_up",
     ),
     "expiry": ("token expires", "test_a_token_that_expires_in_the_call_is_renewed"),
@@ -88,10 +88,10 @@ def named() -> list[str]:
     return [_TWO, _ONE, *each, *MEDIA.values()]
 
 
-def next_to(client: str) -> str:
-    """The client that `client` plays `closing` against: each one twice, once in each part."""
+def before(client: str) -> str:
+    """The client that `client` plays `closing` against: each plays twice, in both parts."""
     ring = PLAYED_BY["closing"]
-    return ring[(ring.index(client) + 1) % len(ring)]
+    return ring[ring.index(client) - 1]
 
 
 def table(reports: Mapping[str, Iterable[object]]) -> str:

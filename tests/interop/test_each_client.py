@@ -14,7 +14,7 @@ from dyad.v1 import signaling_pb2 as pb
 from tests.browser.site import Proxy as Envoy
 from tests.conftest import HOUR, serving, token
 from tests.interop.conftest import BUILD, PairSite
-from tests.interop.table import PLAYED_BY, next_to
+from tests.interop.table import PLAYED_BY, before
 from tests.support.ends import End, SignalEnd, join
 from tests.support.html_front import html_front
 from tests.support.proxy import Proxy
@@ -77,7 +77,7 @@ async def test_closing_while_reconnecting_hangs_up(
     client: str, request: pytest.FixtureRequest, pair_site: PairSite
 ) -> None:
     closing: Program = request.getfixturevalue(f"{client}_program")
-    other: Program = request.getfixturevalue(f"{next_to(client)}_program")
+    other: Program = request.getfixturevalue(f"{before(client)}_program")
     alice, bob = user("alice"), user("bob")
     async with Proxy(pair_site.port(closing)) as network, playing() as start:
 

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from tests.mutants.mutant import Mutant, mutants
-from tests.support.needs import ROOT
+from tests.support.needs import PAGE, ROOT
 
-_PARTS = ("server", "clients/python", "deploy", "docs", "tests")
+_PARTS = ("server", "clients/python", "clients/go", "deploy", "docs", "tests")
 # pytest's own: tests ran, and some failed. Any other means that they did not run.
 _PASSED, _FAILED = 0, 1
 
@@ -26,6 +26,10 @@ class Tree:
             ignored = shutil.ignore_patterns("__pycache__", ".*")
             shutil.copytree(ROOT / part, folder / part, ignore=ignored)
         shutil.copy(ROOT / "pyproject.toml", folder)
+        # Envoy serves it.
+        page = folder / PAGE.relative_to(ROOT)
+        page.parent.mkdir(parents=True)
+        shutil.copy(PAGE, page)
         paths = (folder / "server", folder / "clients" / "python", folder)
         self._env = os.environ | {
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
