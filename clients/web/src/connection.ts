@@ -53,7 +53,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
   /** Resolves after `close` or `detach`, when the server knows of the hang-up or can no longer be told. */
   readonly closed = new Promise<void>((resolve) => (this.#finish = resolve));
 
-  /** Use `connect`. */
+  /** @internal Use `connect`. */
   constructor(route: Route) {
     this.#route = route;
   }

@@ -1,3 +1,5 @@
+export { Call } from "./call.js";
+export type { CallOptions } from "./call.js";
 export { connect } from "./client.js";
 export type { ConnectOptions } from "./client.js";
 export { Connection } from "./connection.js";
