@@ -6,6 +6,7 @@ or:  python -m benchmarks.bench --help
 
 import argparse
 import json
+import resource
 import shutil
 import signal
 import sys
@@ -171,6 +172,9 @@ def main(given: Sequence[str] | None = None) -> int:
     options = _arguments(given)
     # As Ctrl-C: what was started is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # 10,000 participants are as many descriptors, in a server and in the load generator.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     began = time.monotonic()
     BUILD.mkdir(parents=True, exist_ok=True)
     node = shutil.which("node") or "node"

@@ -32,7 +32,8 @@ type command struct {
 	// Idle says that opened pairs only answer heartbeats.
 	Idle bool `json:"idle"`
 	// Lone says that each opened pair lacks its callee.
-	Lone    bool    `json:"lone"`
+	Lone bool `json:"lone"`
+	// Seconds is how long frames are sent, or how long opening may take.
 	Seconds float64 `json:"seconds"`
 	Rate    float64 `json:"rate"`
 	Window  int     `json:"window"`
