@@ -44,7 +44,10 @@ def _close(bench: Bench, running: Running) -> None:
     """
     lost = bench.generator.run("close", running.target, group=_group(running)).lost
     if lost:
-        raise LoadError(f"{lost} idle connections ended by themselves.")
+        raise LoadError(
+            f"{lost} idle connections ended by themselves; a machine that is too busy for "
+            "their heartbeats ends them."
+        )
 
 
 def idle(

@@ -20,11 +20,10 @@ def table(results: Results, servers: Iterable[Server]) -> str:
     blocks = ["\n".join([*_TARGETS_HEAD, *targets])] if targets else []
     capacity = list(_capacity(results))
     blocks += ["\n".join([*_CAPACITY_HEAD, *capacity])] if capacity else []
-    blocks += [
-        "\n".join(_block(results, servers, measure))
-        for measure in MEASURES.values()
-        if measure.name in results.rounds
-    ]
+    for measure in MEASURES.values():
+        head, rule, *rows = _block(results, servers, measure)
+        if rows:
+            blocks.append("\n".join([head, rule, *rows]))
     if results.missing:
         lines = ["| not measured | why |", "| --- | --- |"]
         lines += [f"| {what} | {why} |" for what, why in results.missing.items()]

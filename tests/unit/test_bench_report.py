@@ -70,6 +70,12 @@ def test_what_cannot_share_a_connection_is_compared_by_its_calls_with_own_connec
     assert "own connections" in found
 
 
+def test_a_measurement_that_always_failed_has_no_table() -> None:
+    results = measured()
+    results.add("idle-10k", "dyad", None)
+    assert "10,000" not in table(results, [DYAD])
+
+
 def test_what_is_missing_is_a_row_that_says_why() -> None:
     results = measured()
     results.missing["PeerJS server"] = "npm is not on this machine"
