@@ -10,6 +10,7 @@ from tests.conftest import serving, token
 from tests.integration.clients import ALICE, BOB, connect
 from tests.support.proxy import Proxy
 from tests.support.python_client import hear
+from tests.support.until import PATIENCE
 
 
 async def test_a_call_from_creating_to_hanging_up_comes_as_typed_events_in_order() -> None:
@@ -22,7 +23,7 @@ async def test_a_call_from_creating_to_hanging_up_comes_as_typed_events_in_order
         serving() as server,
         connect(server.port, ALICE) as alice,
         connect(server.port, BOB) as bob,
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE),
     ):
         created = await alice.create()
         joined = await bob.join(created.room_id)
@@ -53,7 +54,7 @@ async def test_a_call_from_creating_to_hanging_up_comes_as_typed_events_in_order
 
 
 async def test_a_client_that_left_may_enter_another_room() -> None:
-    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(PATIENCE):
         first = await alice.create()
         await alice.leave()
         second = await alice.create()
@@ -63,7 +64,7 @@ async def test_a_client_that_left_may_enter_another_room() -> None:
 
 
 async def test_a_refused_join_raises_and_another_room_may_be_entered() -> None:
-    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(PATIENCE):
         with pytest.raises(dyad.Refused) as refused:
             await alice.join("6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10")
         assert refused.value.code is dyad.Refusal.ROOM_NOT_FOUND
@@ -78,7 +79,7 @@ async def test_a_refused_offer_is_an_event_and_the_stream_continues() -> None:
         serving() as server,
         connect(server.port, ALICE) as alice,
         connect(server.port, BOB) as bob,
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE),
     ):
         room = await alice.create()
         await alice.send_offer("nobody hears it")
@@ -103,7 +104,7 @@ async def test_a_token_may_come_from_a_function(kind: str) -> None:
     async with (
         serving() as server,
         dyad.connect(f"127.0.0.1:{server.port}", function, plaintext=True) as alice,
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE),
     ):
         await alice.create()
         assert asked == [kind]
@@ -115,7 +116,7 @@ async def test_connections_do_not_affect_each_other() -> None:
         Proxy(server.port) as proxy,
         connect(proxy.port, ALICE) as alice,
         connect(proxy.port, BOB) as bob,
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE),
     ):
         await bob.join((await alice.create()).room_id)
         assert proxy.accepted == 2

@@ -17,14 +17,14 @@ from tests.support.clock import advance, within
 from tests.support.proxy import Proxy, Way
 from tests.support.python_client import hear
 from tests.support.scripted import Context, scripted
-from tests.support.until import until
+from tests.support.until import PATIENCE, until
 
 
 @pytest.mark.parametrize("turns", [*range(30), *range(30, 300, 15)])
 async def test_a_create_that_is_cancelled_at_any_time_leaves_nothing_on_the_server(
     turns: int,
 ) -> None:
-    async with serving() as server, asyncio.timeout(20):
+    async with serving() as server, asyncio.timeout(PATIENCE):
         alice = connect(server.port, ALICE)
         creating = asyncio.create_task(alice.create())
         await turn(turns)
@@ -47,7 +47,7 @@ async def test_a_join_that_is_cancelled_after_the_server_let_it_in_hangs_up() ->
         Proxy(server.port) as network,
         connect(server.port, ALICE) as alice,
         connect(network.port, BOB) as bob,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
     ):
         room = await alice.create()
         joining = asyncio.create_task(bob.join(room.room_id))
@@ -64,7 +64,7 @@ async def test_a_join_that_is_cancelled_after_the_server_let_it_in_hangs_up() ->
 
 
 async def test_a_create_is_cancelled_at_once_while_the_server_is_out_of_reach() -> None:
-    async with serving() as server, Proxy(server.port) as network, asyncio.timeout(20):
+    async with serving() as server, Proxy(server.port) as network, asyncio.timeout(PATIENCE):
         network.stall()
         async with connect(network.port, ALICE) as alice:
             with pytest.raises(TimeoutError):
@@ -84,7 +84,7 @@ async def test_a_create_is_cancelled_while_the_apps_token_is_awaited() -> None:
             given_up.set()
         return ""
 
-    async with serving() as server, asyncio.timeout(20):
+    async with serving() as server, asyncio.timeout(PATIENCE):
         alice = dyad.connect(f"127.0.0.1:{server.port}", give, plaintext=True)
         creating = asyncio.create_task(alice.create())
         await asked.wait()
@@ -96,7 +96,7 @@ async def test_a_create_is_cancelled_while_the_apps_token_is_awaited() -> None:
 
 
 async def test_a_leave_that_is_cancelled_goes_on_in_the_background() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         await bob.network.refuse()
         await bob.network.cut()
         assert await hear(bob.connection) == dyad.Reconnecting()
@@ -109,7 +109,7 @@ async def test_a_leave_that_is_cancelled_goes_on_in_the_background() -> None:
 
 
 async def test_waiting_for_an_event_can_be_cancelled_and_loses_none() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         events = aiter(bob.connection)
         for number in range(20):
             with contextlib.suppress(TimeoutError):
@@ -121,7 +121,7 @@ async def test_waiting_for_an_event_can_be_cancelled_and_loses_none() -> None:
 
 async def test_the_reader_of_a_stream_is_cancelled_while_its_rpc_is_prepared() -> None:
     # grpc.aio catches this cancellation.
-    async with serving() as server, asyncio.timeout(20):
+    async with serving() as server, asyncio.timeout(PATIENCE):
         for turns in range(10):
             async with open_stream(f"127.0.0.1:{server.port}", None, token()) as stream:
                 reading = asyncio.create_task(stream.read())
@@ -137,7 +137,7 @@ async def _never(requests: AsyncIterator[pb.SignalRequest], _context: Context) -
 
 
 async def test_a_cancelled_create_gives_up_on_a_server_that_never_answers() -> None:
-    async with scripted(_never) as port, asyncio.timeout(20):
+    async with scripted(_never) as port, asyncio.timeout(PATIENCE):
         alice = connect(port, ALICE)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):

@@ -15,7 +15,7 @@ from tests.integration.party import connected, pair
 from tests.support.clock import advance, within
 from tests.support.needs import ROOT
 from tests.support.python_client import hear
-from tests.support.until import until
+from tests.support.until import PATIENCE, until
 
 HUNG_UP = dyad.PeerLeft(BOB, dyad.Departure.LEFT)
 
@@ -54,7 +54,7 @@ async def closes_twice(bob: Connection) -> None:
 
 @pytest.mark.parametrize("end", [ends, fails, is_cancelled, closes_twice])
 async def test_closing_hangs_up_at_once(end: Callable[[Connection], Awaitable[None]]) -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         await bob.say("the last word")
         await end(bob.connection)
         assert await alice.hear_said() == "the last word"
@@ -69,7 +69,7 @@ async def test_closing_hangs_up_at_once(end: Callable[[Connection], Awaitable[No
 
 
 async def test_closing_while_disconnected_delivers_the_hang_up_before_it_returns() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         await bob.network.refuse()
         await bob.network.cut()
         assert await hear(bob.connection) == dyad.Reconnecting()
@@ -128,7 +128,7 @@ async def test_a_token_function_that_hangs_does_not_hold_up_close() -> None:
 async def test_whenever_the_app_hangs_up_while_it_connects_nobody_is_left_behind(
     end: Callable[[Connection], Awaitable[None]], turns: int
 ) -> None:
-    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(20):
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(PATIENCE):
         creating = asyncio.create_task(alice.create())
         await turn(turns)
         await end(alice)
@@ -143,7 +143,7 @@ async def test_whenever_the_app_hangs_up_while_it_connects_nobody_is_left_behind
 async def test_whenever_the_app_hangs_up_while_it_reconnects_the_peer_hears_it_once(
     end: Callable[[Connection], Awaitable[None]], turns: int
 ) -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         await bob.network.cut()
         await turn(turns)
         await end(bob.connection)
@@ -155,7 +155,7 @@ async def test_whenever_the_app_hangs_up_while_it_reconnects_the_peer_hears_it_o
 async def test_hanging_up_when_told_of_the_reconnect_leaves_no_ghost(
     end: Callable[[Connection], Awaitable[None]],
 ) -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         await bob.network.cut()
         async for event in bob.connection:
             if isinstance(event, dyad.Reconnected):
@@ -182,7 +182,7 @@ async def test_a_program_that_is_interrupted_hangs_up() -> None:
 
 
 async def test_detaching_keeps_the_seat_and_another_process_takes_it() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         await bob.say("the last word")
         await bob.connection.detach()
         assert [event async for event in bob.connection] == []
@@ -196,7 +196,7 @@ async def test_detaching_keeps_the_seat_and_another_process_takes_it() -> None:
 
 async def test_a_seat_kept_by_detaching_is_released_after_the_grace_time() -> None:
     async with serving(resume_grace=0.5) as server, pair(server) as (alice, bob):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             began = asyncio.get_running_loop().time()
             await bob.connection.detach()
             await bob.connection.close()
@@ -205,7 +205,7 @@ async def test_a_seat_kept_by_detaching_is_released_after_the_grace_time() -> No
 
 
 async def test_detaching_while_disconnected_does_not_wait() -> None:
-    async with serving() as server, pair(server) as (_, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (_, bob), asyncio.timeout(PATIENCE):
         await bob.network.refuse()
         await bob.network.cut()
         assert await hear(bob.connection) == dyad.Reconnecting()

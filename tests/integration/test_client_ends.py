@@ -16,7 +16,7 @@ from tests.support.until import PATIENCE
 
 
 async def test_a_bad_token_ends_as_unauthenticated() -> None:
-    async with serving() as server, asyncio.timeout(10):
+    async with serving() as server, asyncio.timeout(PATIENCE):
         for bad in ("nonsense", "n\u00f6nsense", "two\nlines"):
             with pytest.raises(dyad.Unauthenticated):
                 async with dyad.connect(f"127.0.0.1:{server.port}", bad, plaintext=True) as alice:
@@ -27,7 +27,7 @@ async def test_a_token_for_another_room_ends_as_forbidden() -> None:
     async with (
         serving() as server,
         connect(server.port, ALICE, room=str(uuid.uuid4())) as alice,
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE),
     ):
         with pytest.raises(dyad.Forbidden):
             await alice.join(str(uuid.uuid4()))
@@ -37,7 +37,7 @@ async def test_waiting_too_long_ends_as_timed_out() -> None:
     async with (
         serving(lone_timeout=0.1) as server,
         connect(server.port, ALICE) as alice,
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE),
     ):
         await alice.create(resumable=False)
         with pytest.raises(dyad.TimedOut):
@@ -45,7 +45,7 @@ async def test_waiting_too_long_ends_as_timed_out() -> None:
 
 
 async def test_a_draining_server_ends_as_unavailable_and_says_when_to_reconnect() -> None:
-    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(10):
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(PATIENCE):
         await alice.create(resumable=False)
         await server.dyad.drain()
         with pytest.raises(dyad.Unavailable) as end:
@@ -58,7 +58,7 @@ async def test_a_draining_server_ends_as_unavailable_and_says_when_to_reconnect(
 
 
 async def test_joining_without_a_server_ends_as_unavailable() -> None:
-    async with serving() as server, Proxy(server.port) as proxy, asyncio.timeout(10):
+    async with serving() as server, Proxy(server.port) as proxy, asyncio.timeout(PATIENCE):
         await proxy.refuse()
         async with connect(proxy.port, ALICE) as alice:
             with pytest.raises(dyad.Unavailable):

@@ -8,10 +8,11 @@ from tests.conftest import serving, token
 from tests.integration.clients import BOB
 from tests.integration.party import pair
 from tests.support.python_client import hear
+from tests.support.until import PATIENCE
 
 
 async def test_a_leave_during_a_disconnect_is_delivered() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         bob.network.stall()
         leaving = asyncio.create_task(bob.connection.leave())
         await asyncio.sleep(0.05)  # Now it is under way and does not arrive.
@@ -24,7 +25,7 @@ async def test_a_leave_during_a_disconnect_is_delivered() -> None:
 
 async def test_a_leave_succeeds_if_the_seat_is_already_gone() -> None:
     async with serving(resume_grace=0.1) as server, pair(server) as (alice, bob):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await bob.network.refuse()
             await bob.network.cut()
             leaving = asyncio.create_task(bob.connection.leave())
@@ -58,7 +59,7 @@ async def test_a_leave_during_a_new_join_is_sent_in_the_new_session() -> None:
         return token("bob", email="b@x")
 
     async with serving(resume_grace=0.1) as server, pair(server, token=give) as (alice, bob):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await bob.network.cut()
             assert await alice.hear() == dyad.PeerLeft(BOB, dyad.Departure.DISCONNECTED)
             too_late.set()

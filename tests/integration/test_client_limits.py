@@ -10,12 +10,13 @@ from tests.integration.clients import ALICE, BOB, connect
 from tests.integration.party import pair
 from tests.support.proxy import Way
 from tests.support.python_client import hear
+from tests.support.until import PATIENCE
 
 LARGE = "x" * 20_000
 
 
 async def test_a_frame_that_is_too_large_is_refused_and_the_call_continues() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         for send in (alice.connection.send_offer, alice.connection.send_answer):
             with pytest.raises(dyad.TooLarge, match="again does not help") as refused:
                 await send("x" * 70_000)
@@ -27,7 +28,7 @@ async def test_a_frame_that_is_too_large_is_refused_and_the_call_continues() -> 
 
 
 async def test_the_largest_frame_that_the_client_sends_is_accepted() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         size = 65_536
         while True:
             try:

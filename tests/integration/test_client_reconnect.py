@@ -42,7 +42,7 @@ async def test_a_client_that_reconnects_too_late_starts_a_new_session_in_the_roo
 
 async def test_a_client_whose_room_is_gone_is_told() -> None:
     async with serving(resume_grace=0.1) as server, connected(server, ALICE) as alice:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await alice.connection.create()
             await alice.network.refuse()
             await alice.network.cut()
@@ -55,7 +55,7 @@ async def test_a_client_whose_room_is_gone_is_told() -> None:
 
 async def test_a_client_gives_up_after_a_while_and_says_why() -> None:
     async with serving() as server, pair(server, give_up_after=0.5) as (_alice, bob):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await bob.network.refuse()
             await bob.network.cut()
             assert await hear(bob.connection) == dyad.Reconnecting()
@@ -67,7 +67,7 @@ async def test_a_client_gives_up_after_a_while_and_says_why() -> None:
 
 async def test_a_leave_that_could_not_be_delivered_says_why() -> None:
     async with serving() as server, pair(server, give_up_after=0.5) as (_alice, bob):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await bob.network.refuse()
             await bob.network.cut()
             with pytest.raises(dyad.Unavailable):
@@ -91,7 +91,7 @@ async def test_an_attempt_without_an_answer_is_followed_by_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(link, "_TRY_SECONDS", 0.2)
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         bob.network.stall()
         await bob.network.cut()
         await until(lambda: bob.network.accepted > 3)
@@ -101,7 +101,7 @@ async def test_an_attempt_without_an_answer_is_followed_by_another(
 
 
 async def test_a_disconnect_before_joining_is_final() -> None:
-    async with serving() as server, connected(server, ALICE) as alice, asyncio.timeout(20):
+    async with serving() as server, connected(server, ALICE) as alice, asyncio.timeout(PATIENCE):
         alice.network.stall()
         creating = asyncio.create_task(alice.connection.create())
         await until(lambda: alice.network.accepted == 1)
@@ -111,7 +111,7 @@ async def test_a_disconnect_before_joining_is_final() -> None:
 
 
 async def test_a_room_that_is_not_resumable_ends_with_its_connection() -> None:
-    async with serving() as server, connected(server, ALICE) as alice, asyncio.timeout(20):
+    async with serving() as server, connected(server, ALICE) as alice, asyncio.timeout(PATIENCE):
         await alice.connection.create(resumable=False)
         await alice.network.cut()
         with pytest.raises(dyad.Unavailable):
@@ -128,7 +128,11 @@ async def test_each_attempt_asks_for_a_token_and_a_failed_attempt_is_repeated() 
             raise ConnectionError("The app's own server is out of reach.")
         return given
 
-    async with serving() as server, pair(server, token=give) as (alice, bob), asyncio.timeout(20):
+    async with (
+        serving() as server,
+        pair(server, token=give) as (alice, bob),
+        asyncio.timeout(PATIENCE),
+    ):
         await bob.network.cut()
         await alice.say("hello")
         assert await bob.hear_said() == "hello"

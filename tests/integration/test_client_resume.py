@@ -21,7 +21,7 @@ async def test_a_disconnect_right_after_joining_loses_nothing() -> None:
         serving() as server,
         connected(server, ALICE) as alice,
         connected(server, BOB) as bob,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
     ):
         alice.room = await alice.connection.create()
         await alice.network.cut()
@@ -45,7 +45,7 @@ async def test_disconnects_during_bursts_of_200_lose_and_duplicate_nothing(
     async with (
         serving(**FAST) as server,
         pair(server, limits=UNBOUND) as (alice, bob),
-        asyncio.timeout(50),
+        asyncio.timeout(PATIENCE),
     ):
 
         async def burst(party: Party) -> None:
@@ -75,7 +75,7 @@ async def test_a_call_survives_repeated_disconnects() -> None:
     async with (
         serving(**FAST) as server,
         pair(server, limits=UNBOUND) as (alice, bob),
-        asyncio.timeout(50),
+        asyncio.timeout(PATIENCE),
     ):
         for number in range(100):
             await alice.say(f"ping {number}")
@@ -94,7 +94,7 @@ async def test_a_call_survives_repeated_disconnects() -> None:
 
 
 async def test_a_stalled_connection_is_noticed_in_8_s_and_its_late_frames_count_once() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(40):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         bob.network.stall(new=False)
         for number in range(50):
             await bob.say(str(number))
@@ -110,7 +110,7 @@ async def test_a_stalled_connection_is_noticed_in_8_s_and_its_late_frames_count_
 
 
 async def test_frames_sent_while_disconnected_wait() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         await bob.network.refuse()
         await bob.network.cut()
         assert await hear(bob.connection) == dyad.Reconnecting()

@@ -9,13 +9,13 @@ from tests.conftest import serving, token
 from tests.integration.clients import ALICE, BOB, connect
 from tests.integration.party import pair
 from tests.support.python_client import hear
-from tests.support.until import until
+from tests.support.until import PATIENCE, until
 
 ROOM = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
 
 
 async def test_unread_events_of_a_room_do_not_arrive_in_the_next_one() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         for number in range(20):
             await alice.say(str(number))
         assert await bob.hear_said() == "0"
@@ -32,7 +32,7 @@ async def test_unread_events_of_a_room_do_not_arrive_in_the_next_one() -> None:
 
 
 async def test_every_event_names_its_room() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         room_id = bob.room.room_id
         events = aiter(bob.connection)
         await alice.connection.send_offer("v=0")
@@ -53,7 +53,7 @@ async def test_every_event_names_its_room() -> None:
 
 
 async def test_a_second_leave_and_a_leave_without_a_room_are_harmless() -> None:
-    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(20):
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(PATIENCE):
         await alice.leave()
         await alice.create()
         await asyncio.gather(alice.leave(), alice.leave())
@@ -66,7 +66,7 @@ async def test_a_connection_without_a_room_does_not_end_by_itself() -> None:
     async with (
         serving(join_timeout=0.2) as server,
         connect(server.port, ALICE) as alice,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
     ):
         await asyncio.sleep(0.5)
         await alice.create()
@@ -88,7 +88,7 @@ async def test_connecting_reaches_no_server_before_a_room_is_wanted() -> None:
     ["", None, b"x", 7, "no such room", f" {ROOM}", f"{ROOM}\n", ROOM.replace("-", "")],
 )
 async def test_what_is_no_uuid_is_refused_and_makes_no_room(room_id: str) -> None:
-    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(20):
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(PATIENCE):
         with pytest.raises(dyad.Refused, match="A room id is a UUID") as refused:
             await alice.join(room_id)
         assert refused.value.code is dyad.Refusal.INVALID_FRAME
@@ -96,7 +96,7 @@ async def test_what_is_no_uuid_is_refused_and_makes_no_room(room_id: str) -> Non
 
 
 async def test_a_second_room_at_the_same_time_is_refused_and_the_call_continues() -> None:
-    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
         for enter in (bob.connection.create(), bob.connection.join(bob.room.room_id)):
             with pytest.raises(dyad.Refused, match="leave it first"):
                 await enter
@@ -105,7 +105,7 @@ async def test_a_second_room_at_the_same_time_is_refused_and_the_call_continues(
 
 
 async def test_a_connection_that_failed_may_enter_a_room_again() -> None:
-    async with serving() as server, pair(server) as (_, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (_, bob), asyncio.timeout(PATIENCE):
         async with connect(server.port, BOB) as phone:
             await phone.join(bob.room.room_id)
             with pytest.raises(dyad.TakenOver):
@@ -115,7 +115,7 @@ async def test_a_connection_that_failed_may_enter_a_room_again() -> None:
 
 
 async def test_a_listener_that_starts_first_hears_the_first_room() -> None:
-    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(20):
+    async with serving() as server, connect(server.port, ALICE) as alice, asyncio.timeout(PATIENCE):
         listening = asyncio.create_task(hear(alice))
         room = await alice.create()
         async with connect(server.port, BOB) as bob:
@@ -126,7 +126,7 @@ async def test_a_listener_that_starts_first_hears_the_first_room() -> None:
 
 
 async def test_the_seat_is_free_at_once_after_leaving() -> None:
-    async with serving() as server, pair(server) as (_, bob), asyncio.timeout(20):
+    async with serving() as server, pair(server) as (_, bob), asyncio.timeout(PATIENCE):
         await bob.connection.leave()
         await until(lambda: len(server.dyad.hub) == 1)
         async with dyad.connect(

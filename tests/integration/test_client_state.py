@@ -59,7 +59,7 @@ async def test_an_end_is_a_state_with_its_error() -> None:
         serving() as server,
         pair(server) as (_, bob),
         connect(server.port, BOB) as phone,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
     ):
         await phone.join(bob.room.room_id)
         with pytest.raises(dyad.TakenOver) as end:
@@ -103,7 +103,7 @@ async def test_a_change_of_the_network_harms_no_connection_that_cannot_resume() 
         serving() as server,
         connect(server.port, ALICE) as alice,
         connect(server.port, BOB) as bob,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
     ):
         bob.network_changed()
         room = await alice.create(resumable=False)
@@ -117,7 +117,7 @@ async def test_the_log_tells_what_happens_and_nothing_personal(
 ) -> None:
     secret = "my private SDP"
     with caplog.at_level(logging.DEBUG, "dyad"):
-        async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(20):
+        async with serving() as server, pair(server) as (alice, bob), asyncio.timeout(PATIENCE):
             await alice.connection.send_offer(secret)
             assert await bob.hear() == dyad.Offer(secret, ALICE)
             await bob.network.refuse()

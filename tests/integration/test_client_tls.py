@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import serving, token
 from tests.support.certificates import certificate
 from tests.support.ports import free_port
+from tests.support.until import PATIENCE
 
 
 async def test_a_server_with_tls_is_reached_by_its_authority(tmp_path: Path) -> None:
@@ -18,13 +19,13 @@ async def test_a_server_with_tls_is_reached_by_its_authority(tmp_path: Path) -> 
     async with (
         serving(tls_cert=pair.cert, tls_key=pair.key) as server,
         dyad.connect(f"localhost:{server.port}", token(), credentials=trusted) as alice,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
     ):
         assert (await alice.create()).room_id
 
 
 async def test_a_server_in_plain_text_is_not_reached_unless_the_app_says_so() -> None:
-    async with serving() as server, asyncio.timeout(20):
+    async with serving() as server, asyncio.timeout(PATIENCE):
         target = f"127.0.0.1:{server.port}"
         async with dyad.connect(target, token()) as alice:
             with pytest.raises(dyad.Unavailable, match="plaintext=True"):
@@ -39,7 +40,7 @@ async def test_an_unknown_certificate_is_refused(tmp_path: Path) -> None:
     async with (
         serving(tls_cert=pair.cert, tls_key=pair.key) as server,
         dyad.connect(f"localhost:{server.port}", token()) as alice,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
     ):
         with pytest.raises(dyad.Unavailable, match="CERTIFICATE_VERIFY_FAILED") as refused:
             await alice.create()
@@ -51,7 +52,7 @@ async def test_plain_text_to_a_server_with_tls_says_so(tmp_path: Path) -> None:
     async with (
         serving(tls_cert=pair.cert, tls_key=pair.key) as server,
         dyad.connect(f"localhost:{server.port}", token(), plaintext=True) as alice,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
     ):
         with pytest.raises(dyad.Unavailable, match="expects TLS"):
             await alice.create()

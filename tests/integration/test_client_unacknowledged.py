@@ -12,6 +12,7 @@ from tests.integration.clients import ALICE, BOB, connect
 from tests.support.proxy import Proxy
 from tests.support.python_client import UNBOUND, hear
 from tests.support.scripted import Context, scripted
+from tests.support.until import PATIENCE
 
 
 async def test_sending_waits_while_too_much_is_unacknowledged() -> None:
@@ -20,7 +21,7 @@ async def test_sending_waits_while_too_much_is_unacknowledged() -> None:
         Proxy(server.port) as proxy,
         connect(proxy.port, ALICE) as alice,
         connect(server.port, BOB) as bob,
-        asyncio.timeout(30),
+        asyncio.timeout(PATIENCE),
     ):
         room = await alice.create()
         await bob.join(room.room_id, resumable=False)
@@ -39,7 +40,7 @@ async def test_the_end_of_a_connection_frees_a_waiting_send() -> None:
         serving() as server,
         Proxy(server.port) as proxy,
         connect(proxy.port, ALICE) as alice,
-        asyncio.timeout(30),
+        asyncio.timeout(PATIENCE),
     ):
         await alice.create(resumable=False)
         proxy.stall()
@@ -61,7 +62,7 @@ async def test_a_client_that_does_not_iterate_learns_of_the_end_by_sending() -> 
         serving(max_frames_per_second=100_000, max_bytes_per_second=10_000_000) as server,
         Proxy(server.port) as proxy,
         dyad.connect(f"127.0.0.1:{proxy.port}", token(), plaintext=True, limits=UNBOUND) as alice,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
     ):
         await alice.create(resumable=False)
         # Without a peer each of them is refused. The client does not keep so many events.
@@ -81,7 +82,7 @@ async def test_received_frames_are_acknowledged() -> None:
         async for request in requests:
             acks.put_nowait(request.frames[-1].ack)
 
-    async with scripted(script) as port, connect(port, ALICE) as alice, asyncio.timeout(10):
+    async with scripted(script) as port, connect(port, ALICE) as alice, asyncio.timeout(PATIENCE):
         await alice.create()
         for _ in range(100):
             await hear(alice)
@@ -103,7 +104,7 @@ async def test_a_gap_in_the_numbers_ends_the_connection() -> None:
         finally:
             over.set()
 
-    async with scripted(script) as port, connect(port, ALICE) as alice, asyncio.timeout(10):
+    async with scripted(script) as port, connect(port, ALICE) as alice, asyncio.timeout(PATIENCE):
         await alice.create()
         assert isinstance(await hear(alice), dyad.PeerJoined)
         with pytest.raises(dyad.TakenOver):

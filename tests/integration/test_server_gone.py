@@ -14,6 +14,7 @@ from tests.support.clock import within
 from tests.support.process import Served, dyad_serve
 from tests.support.proxy import Proxy
 from tests.support.python_client import hear
+from tests.support.until import PATIENCE
 
 BOB = dyad.Participant("bob")
 
@@ -68,7 +69,7 @@ async def test_a_server_that_died_has_lost_its_rooms_and_both_ends_are_told() ->
         dyad_serve(SECRET) as served,
         pair(served.port) as both,
         killed_and_started_again(served),
-        asyncio.timeout(30),
+        asyncio.timeout(PATIENCE),
     ):
         for connection in both:
             assert await hear(connection) == dyad.Reconnecting()
@@ -82,7 +83,7 @@ async def test_a_room_named_in_the_tokens_is_created_again_after_the_server_died
         dyad_serve(SECRET) as served,
         pair(served.port, room=room) as (alice, bob),
         killed_and_started_again(served),
-        asyncio.timeout(30),
+        asyncio.timeout(PATIENCE),
     ):
         for connection in (alice, bob):
             assert await hear(connection) == dyad.Reconnecting()
