@@ -7,13 +7,21 @@ from dyad_server.errors import ConfigError
 from dyad_server.setting import option
 
 
-def read_file(name: str, path: str) -> bytes:
+def read_file(name: str, path: str, *, once: bool = False) -> bytes:
     """The content of the file that the setting `name` names.
+
+    Args:
+        name: the setting.
+        path: the path of the file.
+        once: whether it will never be read again. Only then may it be a pipe, because a second
+            reader of a pipe would wait forever.
 
     Raises:
         ConfigError: the file cannot be read, or is larger than 64 KiB.
     """
     try:
+        if not once and is_pipe(path):
+            raise ConfigError(f"{option(name)}: {path} is a pipe: put it into a file.")
         with Path(path).open("rb") as file:
             content = file.read(bounds.FILE_BYTES + 1)
     except OSError as error:
@@ -25,14 +33,19 @@ def read_file(name: str, path: str) -> bytes:
     return content
 
 
-def read_text(name: str, path: str) -> str:
+def read_text(name: str, path: str, *, once: bool = False) -> str:
     """The text in the file that the setting `name` names, without newlines at its end.
+
+    Args:
+        name: the setting.
+        path: the path of the file.
+        once: as for `read_file`.
 
     Raises:
         ConfigError: as `read_file`; also if the file is empty, or is not UTF-8.
     """
     try:
-        text = read_file(name, path).decode()
+        text = read_file(name, path, once=once).decode()
     except UnicodeDecodeError:
         raise ConfigError(f"{option(name)}: {path} is not UTF-8 text.") from None
     text = text.rstrip("\r\n")
@@ -63,6 +76,6 @@ def read_texts(name: str, path: str) -> dict[str, str]:
     return {each: read_text(name, str(Path(path, each))) for each in names}
 
 
-def is_read_once(path: str) -> bool:
-    """Whether this is a pipe, such as the shell's `<(command)`: a second read finds nothing."""
+def is_pipe(path: str) -> bool:
+    """Whether this is a pipe, such as the shell's `<(command)`."""
     return Path(path).is_fifo()

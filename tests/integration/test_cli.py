@@ -68,6 +68,20 @@ async def test_a_minted_token_has_no_other_claims(tmp_path: Path) -> None:
     assert claims["exp"] - claims["iat"] == 3600
 
 
+async def test_a_token_is_signed_with_the_key_of_a_folder_that_lasts_longest(
+    tmp_path: Path,
+) -> None:
+    old, new = secrets.token_hex(32), secrets.token_hex(32)
+    for name, text in {"a": old, "a.until": "2999-01-01", "b": new}.items():
+        (tmp_path / name).write_text(text)
+    arguments = ("--sub", "bob", "--jwt-secret-file", str(tmp_path))
+    status, said = await run(DYAD, "token", *arguments, env=KEYED)
+    assert status == 0, said
+    token = said.rstrip("\n")
+    assert jwt.decode(token, new, algorithms=["HS256"])["sub"] == "bob"
+    assert jwt.get_unverified_header(token)["kid"] == "b"
+
+
 async def test_a_secret_on_the_command_line_works_and_is_warned_about() -> None:
     arguments = ("--sub", "bob", "--jwt-secret", secrets.token_hex(32))
     status, said = await run(DYAD, "token", *arguments, env=BARE)

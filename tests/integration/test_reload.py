@@ -243,6 +243,19 @@ async def test_a_secret_from_a_pipe_is_read_once_for_all_workers(tmp_path: Path)
                 await join_with(served, token("old"))
 
 
+async def test_a_certificate_from_a_pipe_is_refused_instead_of_waiting_for_it_forever(
+    tmp_path: Path,
+) -> None:
+    own = certificate(tmp_path, "own")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    arguments = ("serve", "--port", "0", "--tls-cert", own.cert, "--tls-key", str(pipe))
+    env = KEYLESS | {"DYAD_JWT_SECRET": UNUSED}
+    async with command(DYAD, *arguments, env=env) as started:
+        assert await started.ended() == 2
+        assert f"--tls-key: {pipe} is a pipe: put it into a file." in started.said
+
+
 async def test_sighup_reaches_all_workers_also_those_that_are_starting(tmp_path: Path) -> None:
     needs("redis-server")
     file = tmp_path / "secret"

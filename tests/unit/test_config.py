@@ -4,6 +4,7 @@ import math
 import secrets
 from contextlib import suppress
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -212,3 +213,13 @@ def test_a_redis_prefix_that_is_ambiguous_or_a_pattern_is_refused(prefix: str) -
     assert Config(jwt_secret=SECRET, redis_prefix="dyad-staging.2").redis_prefix
     with pytest.raises(ConfigError, match="--redis-prefix is 1 to 32 letters"):
         Config(jwt_secret=SECRET, redis_prefix=prefix)
+
+
+def test_a_public_key_may_be_text_a_file_or_a_folder(tmp_path: Path) -> None:
+    pem = "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----"
+    (tmp_path / "new.pem").write_text(pem + "\n")
+    in_folder = Config(jwt_public_key=str(tmp_path))
+    assert (in_folder.key_path, in_folder.key_texts()) == (str(tmp_path), {"new.pem": pem})
+    assert Config(jwt_public_key=str(tmp_path / "new.pem")).key_texts() == {"": pem}
+    as_text = Config(jwt_public_key=f"\n{pem}\n")
+    assert (as_text.key_path, as_text.key_texts()) == ("", {"": f"\n{pem}\n"})

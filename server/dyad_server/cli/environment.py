@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
-from dyad_server.files import is_read_once, read_text, read_texts
+from dyad_server.files import is_pipe, read_text, read_texts
 from dyad_server.setting import check, option, variable
 
 # Kubernetes sets such variables in each pod if there is a Service called `dyad` or `dyad-…`.
@@ -124,7 +124,7 @@ def _file_layer(
     values: dict[str, Any] = {}
     if path:
         try:
-            values = tomllib.loads(read_text(_FILE, path))
+            values = tomllib.loads(read_text(_FILE, path, once=True))
         except ConfigError as error:
             wrong += error.sentences
         except tomllib.TOMLDecodeError as error:
@@ -160,12 +160,21 @@ def _hint(name: str, names: list[str], spell: Callable[[str], str]) -> str:
 
 
 def _read_pipes(values: dict[str, Any]) -> None:
-    """Read the files that can be read only once, so that no other process reads them again."""
-    for name in secrets():
-        path = values.get(f"{name}_file")
-        if isinstance(path, str) and path and is_read_once(path):
-            values[name] = read_text(f"{name}_file", path)
-            del values[f"{name}_file"]
+    """Read what comes from pipes, so that nobody needs to read them again."""
+    named = {f"{name}_file": name for name in secrets()} | {"jwt_public_key": "jwt_public_key"}
+    for file, name in named.items():
+        path = values.get(file)
+        if isinstance(path, str) and "\n" not in path and _is_pipe(path):
+            del values[file]
+            values[name] = read_text(file, path, once=True)
+
+
+def _is_pipe(path: str) -> bool:
+    try:
+        return is_pipe(path)
+    except OSError:
+        # Reading it will say so.
+        return False
 
 
 def _is_link(name: str, text: str) -> bool:

@@ -113,4 +113,7 @@ class Reloader:
             patient = not self._asked.is_set()
             self._asked.clear()
             for each in self._watched:
-                await each.look(patient=patient)
+                try:
+                    await each.look(patient=patient)
+                except Exception as error:  # noqa: BLE001 - without a thread, say; the next look may succeed
+                    _log.error("%s not read: %s", each.name, type(error).__name__)

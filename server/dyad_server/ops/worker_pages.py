@@ -103,10 +103,12 @@ async def _ask(port: int, path: str) -> _Answer | None:
             reader, writer = await asyncio.open_connection(HOST, port)
             try:
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
-                head, _, body = (await reader.read(-1)).decode().partition("\r\n\r\n")
+                head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
             finally:
                 writer.close()
-        return _Answer(int(head.split(" ", 2)[1]), body)
+        if f"Content-Length: {len(body)}\r\n".encode() not in head:
+            return None
+        return _Answer(int(head.split(b" ", 2)[1]), body.decode())
     except TimeoutError:
         return _Answer(0, "")
     except (OSError, IndexError, ValueError):

@@ -1,11 +1,12 @@
 """Files that change: when a change counts, and what stays in force."""
 
+import asyncio
 import logging
 from pathlib import Path
 
 import pytest
 from dyad_server.errors import ConfigError
-from dyad_server.ops.reload import Watched
+from dyad_server.ops.reload import Reloader, Watched
 
 
 class Lines:
@@ -90,6 +91,33 @@ async def test_unfit_or_missing_files_are_reported_once_and_what_was_in_force_st
     for _ in range(2):
         await watched.look(patient=True)
     assert watched.refused == ""
+
+
+async def test_a_look_that_fails_unexpectedly_ends_neither_the_looks_nor_quotes_a_key(
+    lines: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = asyncio.Event()
+    told: list[object] = []
+
+    def read() -> tuple[str, ...]:
+        if told == ["fail"]:
+            told.append("failed")
+            raise RuntimeError("s3cret")
+        if told == ["fail", "failed"]:
+            loop.call_soon_threadsafe(seen.set)
+        return lines.read()
+
+    loop = asyncio.get_running_loop()
+    reloader = Reloader()
+    reloader.watch(Watched("lines", read, lines.use))
+    told.append("fail")
+    keeping = asyncio.create_task(reloader.keep())
+    while not seen.is_set():
+        reloader.look_now()
+        await asyncio.sleep(0.001)
+    keeping.cancel()
+    assert "lines not read: RuntimeError" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 def test_unfit_files_at_the_start_are_refused(lines: Lines) -> None:
