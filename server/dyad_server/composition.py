@@ -137,9 +137,13 @@ class Dyad:
             self._keeping = asyncio.get_running_loop().create_task(keeping, name="dyad-keys")
             return self._jwks
         ring = KeyRing(self._clock)
-        watched = Watched(
-            "keys", config.key_texts, lambda texts: ring.replace(read_keys(config, texts))
-        )
+
+        def use(texts: Mapping[str, str]) -> None:
+            ring.replace(read_keys(config, texts))
+            if not ring.usable:
+                log.warning("All keys have ended: no token is accepted.")
+
+        watched = Watched("keys", config.key_texts, use)
         if config.key_path:
             self.watched.append(watched)
         self.ready.set()

@@ -91,6 +91,7 @@ async def test_a_server_whose_only_key_has_ended_is_not_ready(tmp_path: Path) ->
     (tmp_path / "old.until").write_text("2026-01-01")
     async with serving_without_secret(port, "--jwt-secret-file", str(tmp_path)) as started:
         await started.says("listening")
+        await started.says("WARNING .*All keys have ended: no token is accepted")
         await shows(port, "/readyz", 503, "no keys")
         (tmp_path / "old.until").unlink()
         await shows(port, "/readyz", 200)
