@@ -2,7 +2,7 @@ import * as page from "./elements.js";
 import type { DeviceState, Kind, LocalMedia } from "./media.js";
 
 const NAMES: Readonly<Record<Kind, Readonly<Record<DeviceState, string>>>> = {
-  microphone: { on: "Mute", off: "Unmute", none: "No microphone" },
+  microphone: { on: "Mute", off: "Unmute", none: "No mic" },
   camera: { on: "Camera off", off: "Camera on", none: "No camera" },
 };
 const BUTTONS: Readonly<Record<Kind, HTMLButtonElement>> = { microphone: page.microphone, camera: page.camera };

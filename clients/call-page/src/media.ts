@@ -175,22 +175,25 @@ async function openDevices(kinds: readonly Kind[], chosen: Chosen): Promise<Medi
   if (devices === undefined) {
     throw new DOMException("not a secure context", "SecurityError");
   }
-  const open = async (wanted: readonly Kind[]): Promise<MediaStreamTrack[]> => {
-    const constraints: MediaStreamConstraints = {};
-    for (const kind of wanted) {
-      const deviceId = chosen[kind];
-      constraints[TRACK[kind]] = deviceId === undefined ? true : { deviceId };
-    }
-    return (await devices.getUserMedia(constraints)).getTracks();
-  };
+  const constraints: MediaStreamConstraints = {};
+  for (const kind of kinds) {
+    const deviceId = chosen[kind];
+    // Chromium ignores a device that is only preferred.
+    constraints[TRACK[kind]] = deviceId === undefined ? true : { deviceId: { exact: deviceId } };
+  }
   try {
-    return await open(kinds);
+    return (await devices.getUserMedia(constraints)).getTracks();
   } catch (reason) {
-    // Asking for both fails if one is missing.
-    if (kinds.length === 1 || !(reason instanceof DOMException) || reason.name !== "NotFoundError") {
-      throw reason;
+    const { name } = reason as Error;
+    if (name === "OverconstrainedError" && Object.keys(chosen).length > 0) {
+      // The device that was chosen is no longer there.
+      return await openDevices(kinds, {});
     }
-    return await open(["camera"]).catch(() => open(["microphone"]));
+    // Asking for both fails if one is missing.
+    if (name === "NotFoundError" && kinds.length > 1) {
+      return await openDevices(["camera"], chosen).catch(() => openDevices(["microphone"], chosen));
+    }
+    throw reason;
   }
 }
 

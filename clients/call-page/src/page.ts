@@ -34,9 +34,10 @@ function learn(changes: Partial<Facts>): void {
 
 function show(): void {
   const now = performance.now();
-  render(screen.view(now));
+  const view = screen.view(now);
+  render(view);
   page.remoteName.textContent = screen.facts.peer;
-  panel.set(screen.facts.media === "flows" || screen.facts.media === "gap");
+  panel.set(view.picture);
   clearTimeout(timer);
   const next = screen.nextChange(now);
   timer = next === undefined ? undefined : setTimeout(show, next - now);

@@ -48,7 +48,7 @@ export class Session {
     const { signal } = this.#cancel;
     const connection = this.#connection;
     const room = await (roomId === undefined ? connection.create({ signal }) : connection.join(roomId, { signal }));
-    this.#tokens.bePatient();
+    this.#tokens.bePatient(true);
     return room;
   }
 
@@ -66,6 +66,7 @@ export class Session {
   /** Hangs up. If the server is out of reach, the client goes on trying to tell it. */
   close(): void {
     this.#closed = true;
+    this.#tokens.bePatient(false);
     this.#cancel.abort();
     this.calls.end();
     this.#connection.close();
@@ -149,7 +150,8 @@ export class Session {
       return;
     }
     this.#gone = why;
-    this.#events.learn({ server: "gone", because: why, wantsToken: false });
+    const because = failure.code === "room_not_found" ? "The server has lost this room." : why;
+    this.#events.learn({ server: "gone", because, wantsToken: false });
     this.#callsChanged();
   }
 

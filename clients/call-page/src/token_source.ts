@@ -4,7 +4,6 @@
  */
 export class TokenSource {
   #token: string;
-  /** Whether to wait for the user. Before the call, a refusal is told at once. */
   #patient = false;
   #given = false;
   #refused = false;
@@ -17,8 +16,12 @@ export class TokenSource {
     this.#wanted = wanted;
   }
 
-  bePatient(): void {
-    this.#patient = true;
+  /**
+   * Whether to wait for the user. Before the call, a refusal is told at once. After it, the
+   * client asks for tokens to deliver the hang-up, and no longer says when a try begins.
+   */
+  bePatient(patient: boolean): void {
+    this.#patient = patient;
   }
 
   /** A try to connect begins. `refused`: because the server refused the last token. */

@@ -18,7 +18,7 @@ test("before the call, a refused token is given again, so that the client report
 test("in a call, the same token serves each try to reconnect", async () => {
   const { tokens, asked } = source();
   await tokens.take();
-  tokens.bePatient();
+  tokens.bePatient(true);
   for (let i = 0; i < 3; i += 1) {
     tokens.tries(false);
     assert.equal(await tokens.take(), "first");
@@ -28,7 +28,7 @@ test("in a call, the same token serves each try to reconnect", async () => {
 
 test("when the server has ended a connection because of its token, the user is asked for another", async () => {
   const { tokens, asked } = source();
-  tokens.bePatient();
+  tokens.bePatient(true);
   tokens.tries(true);
   const next = tokens.take();
   assert.equal(asked(), 1);
@@ -38,7 +38,7 @@ test("when the server has ended a connection because of its token, the user is a
 
 test("when the server refuses the token of a try, the user is asked for another", async () => {
   const { tokens, asked } = source();
-  tokens.bePatient();
+  tokens.bePatient(true);
   tokens.tries(false);
   await tokens.take();
   const next = tokens.take();
@@ -53,7 +53,7 @@ test("when the server refuses the token of a try, the user is asked for another"
 
 test("the wait for the user goes on over several tries", async () => {
   const { tokens } = source();
-  tokens.bePatient();
+  tokens.bePatient(true);
   tokens.tries(true);
   const given = [tokens.take()];
   tokens.tries(false);
@@ -64,9 +64,20 @@ test("the wait for the user goes on over several tries", async () => {
 
 test("a token that the user entered between two tries is given to the next", async () => {
   const { tokens, asked } = source();
-  tokens.bePatient();
+  tokens.bePatient(true);
   tokens.tries(true);
   tokens.renew("second");
   assert.equal(await tokens.take(), "second");
+  assert.equal(asked(), 0);
+});
+
+test("after the call, each try to deliver the hang-up has a token", async () => {
+  const { tokens, asked } = source();
+  tokens.bePatient(true);
+  tokens.tries(false);
+  await tokens.take();
+  tokens.bePatient(false);
+  assert.equal(await tokens.take(), "first");
+  assert.equal(await tokens.take(), "first");
   assert.equal(asked(), 0);
 });
