@@ -58,6 +58,10 @@ class SignalingStub:
     If that trailer is negative, another connection of the same user has the
     seat: do not reconnect.
 
+    Each status that the server sends has the trailer `dyad-status`, which
+    repeats it as a number. A status without it comes from a proxy, or from gRPC
+    itself: to a client that has a seat, it is a broken connection.
+
     One user has one seat in a room. If a user enters a room again, the newest
     connection takes the seat, and the older stream ends with ABORTED.
 
@@ -106,6 +110,10 @@ class SignalingAsyncStub(SignalingStub):
     If that trailer is negative, another connection of the same user has the
     seat: do not reconnect.
 
+    Each status that the server sends has the trailer `dyad-status`, which
+    repeats it as a number. A status without it comes from a proxy, or from gRPC
+    itself: to a client that has a seat, it is a broken connection.
+
     One user has one seat in a room. If a user enters a room again, the newest
     connection takes the seat, and the older stream ends with ABORTED.
 
@@ -149,6 +157,10 @@ class SignalingServicer(metaclass=_abc_1.ABCMeta):
     - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
     If that trailer is negative, another connection of the same user has the
     seat: do not reconnect.
+
+    Each status that the server sends has the trailer `dyad-status`, which
+    repeats it as a number. A status without it comes from a proxy, or from gRPC
+    itself: to a client that has a seat, it is a broken connection.
 
     One user has one seat in a room. If a user enters a room again, the newest
     connection takes the seat, and the older stream ends with ABORTED.

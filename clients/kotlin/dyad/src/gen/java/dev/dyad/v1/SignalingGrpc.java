@@ -21,6 +21,9 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
  * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
  * If that trailer is negative, another connection of the same user has the
  * seat: do not reconnect.
+ * Each status that the server sends has the trailer `dyad-status`, which
+ * repeats it as a number. A status without it comes from a proxy, or from gRPC
+ * itself: to a client that has a seat, it is a broken connection.
  * One user has one seat in a room. If a user enters a room again, the newest
  * connection takes the seat, and the older stream ends with ABORTED.
  * A message without frames is a heartbeat. The server sends one when it has
@@ -205,6 +208,9 @@ public final class SignalingGrpc {
    * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
    * If that trailer is negative, another connection of the same user has the
    * seat: do not reconnect.
+   * Each status that the server sends has the trailer `dyad-status`, which
+   * repeats it as a number. A status without it comes from a proxy, or from gRPC
+   * itself: to a client that has a seat, it is a broken connection.
    * One user has one seat in a room. If a user enters a room again, the newest
    * connection takes the seat, and the older stream ends with ABORTED.
    * A message without frames is a heartbeat. The server sends one when it has
@@ -270,6 +276,9 @@ public final class SignalingGrpc {
    * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
    * If that trailer is negative, another connection of the same user has the
    * seat: do not reconnect.
+   * Each status that the server sends has the trailer `dyad-status`, which
+   * repeats it as a number. A status without it comes from a proxy, or from gRPC
+   * itself: to a client that has a seat, it is a broken connection.
    * One user has one seat in a room. If a user enters a room again, the newest
    * connection takes the seat, and the older stream ends with ABORTED.
    * A message without frames is a heartbeat. The server sends one when it has
@@ -306,6 +315,9 @@ public final class SignalingGrpc {
    * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
    * If that trailer is negative, another connection of the same user has the
    * seat: do not reconnect.
+   * Each status that the server sends has the trailer `dyad-status`, which
+   * repeats it as a number. A status without it comes from a proxy, or from gRPC
+   * itself: to a client that has a seat, it is a broken connection.
    * One user has one seat in a room. If a user enters a room again, the newest
    * connection takes the seat, and the older stream ends with ABORTED.
    * A message without frames is a heartbeat. The server sends one when it has
@@ -385,6 +397,9 @@ public final class SignalingGrpc {
    * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
    * If that trailer is negative, another connection of the same user has the
    * seat: do not reconnect.
+   * Each status that the server sends has the trailer `dyad-status`, which
+   * repeats it as a number. A status without it comes from a proxy, or from gRPC
+   * itself: to a client that has a seat, it is a broken connection.
    * One user has one seat in a room. If a user enters a room again, the newest
    * connection takes the seat, and the older stream ends with ABORTED.
    * A message without frames is a heartbeat. The server sends one when it has
@@ -465,6 +480,9 @@ public final class SignalingGrpc {
    * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
    * If that trailer is negative, another connection of the same user has the
    * seat: do not reconnect.
+   * Each status that the server sends has the trailer `dyad-status`, which
+   * repeats it as a number. A status without it comes from a proxy, or from gRPC
+   * itself: to a client that has a seat, it is a broken connection.
    * One user has one seat in a room. If a user enters a room again, the newest
    * connection takes the seat, and the older stream ends with ABORTED.
    * A message without frames is a heartbeat. The server sends one when it has
@@ -532,6 +550,9 @@ public final class SignalingGrpc {
    * - UNAVAILABLE: reconnect after the time in the trailer `retry-after-ms`.
    * If that trailer is negative, another connection of the same user has the
    * seat: do not reconnect.
+   * Each status that the server sends has the trailer `dyad-status`, which
+   * repeats it as a number. A status without it comes from a proxy, or from gRPC
+   * itself: to a client that has a seat, it is a broken connection.
    * One user has one seat in a room. If a user enters a room again, the newest
    * connection takes the seat, and the older stream ends with ABORTED.
    * A message without frames is a heartbeat. The server sends one when it has
