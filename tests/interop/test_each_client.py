@@ -14,7 +14,7 @@ from dyad.v1 import signaling_pb2 as pb
 from tests.browser.site import Proxy as Envoy
 from tests.conftest import HOUR, serving, token
 from tests.interop.conftest import BUILD, PairSite
-from tests.interop.table import PLAYED_BY, before
+from tests.interop.table import CLIENTS, before
 from tests.support.ends import End, SignalEnd, join
 from tests.support.html_front import html_front
 from tests.support.proxy import Proxy
@@ -72,17 +72,24 @@ async def hosted(site: PairSite, host: str) -> AsyncIterator[tuple[End, str, Cal
                 end.cut()
 
 
-@pytest.mark.parametrize("client", PLAYED_BY["closing"])
+@pytest.fixture(params=CLIENTS)
+def closing_pair(request: pytest.FixtureRequest) -> tuple[Program, Program]:
+    """A client that closes, and the client before it, which hears that."""
+    names = request.param, before(request.param)
+    closing, other = (request.getfixturevalue(f"{name}_program") for name in names)
+    return closing, other
+
+
 async def test_closing_while_reconnecting_hangs_up(
-    client: str, request: pytest.FixtureRequest, pair_site: PairSite
+    closing_pair: tuple[Program, Program], pair_site: PairSite
 ) -> None:
-    closing: Program = request.getfixturevalue(f"{client}_program")
-    other: Program = request.getfixturevalue(f"{before(client)}_program")
+    closing, other = closing_pair
+    closes_as = CLOSES_AS[closing.client]
     alice, bob = user("alice"), user("bob")
     async with Proxy(pair_site.port(closing)) as network, playing() as start:
 
         async def starts(role: str, jwt: str, room: str = "") -> Side:
-            closes = role == CLOSES_AS[client]
+            closes = role == closes_as
             program, port = (closing, network.port) if closes else (other, pair_site.port(other))
             return await start(program, role, "closing", port, jwt=jwt, room=room)
 
@@ -91,7 +98,7 @@ async def test_closing_while_reconnecting_hangs_up(
         callee = await starts("callee", token(bob), room)
         await caller.says("peer_joined")
         await callee.says("joined")
-        cut, whole = (caller, callee) if CLOSES_AS[client] == "caller" else (callee, caller)
+        cut, whole = (caller, callee) if closes_as == "caller" else (callee, caller)
         await network.refuse()
         await network.cut()
         await cut.says("closing")
@@ -104,7 +111,7 @@ async def test_closing_while_reconnecting_hangs_up(
     assert whole.lines == [*entered[whole], PEER_LEFT, LEFT]
 
 
-@pytest.mark.parametrize("callee", PLAYED_BY["expiry"], indirect=True)
+@pytest.mark.parametrize("callee", CLIENTS, indirect=True)
 async def test_a_token_that_expires_in_the_call_is_renewed(
     callee: Program, python_program: Program, pass_time: Callable[[], None], tmp_path: Path
 ) -> None:
@@ -134,7 +141,7 @@ async def test_a_token_that_expires_in_the_call_is_renewed(
     assert called.lines == [joined(room, alice), *CAME_BACK, answer, LEFT]
 
 
-@pytest.mark.parametrize("callee", PLAYED_BY["html"], indirect=True)
+@pytest.mark.parametrize("callee", CLIENTS, indirect=True)
 async def test_a_proxy_that_refuses_with_html_is_a_disconnect(
     callee: Program, python_program: Program, pair_site: PairSite
 ) -> None:
@@ -160,7 +167,7 @@ async def test_a_proxy_that_refuses_with_html_is_a_disconnect(
     assert called.returns == CAME_BACK
 
 
-@pytest.mark.parametrize("callee", PLAYED_BY["taken_over"], indirect=True)
+@pytest.mark.parametrize("callee", CLIENTS, indirect=True)
 async def test_a_client_whose_seat_another_device_takes_ends_and_stays_away(
     callee: Program, pair_site: PairSite
 ) -> None:
@@ -177,7 +184,7 @@ async def test_a_client_whose_seat_another_device_takes_ends_and_stays_away(
     assert lines == [joined(room, alice), {"event": "ended", "code": "ABORTED", "retry": False}]
 
 
-@pytest.mark.parametrize("callee", PLAYED_BY["too_large"], indirect=True)
+@pytest.mark.parametrize("callee", CLIENTS, indirect=True)
 async def test_an_offer_over_the_limit_is_refused_by_the_client_and_the_call_goes_on(
     callee: Program, pair_site: PairSite
 ) -> None:
@@ -196,7 +203,7 @@ async def test_an_offer_over_the_limit_is_refused_by_the_client_and_the_call_goe
     assert lines == [joined(room, alice), {"event": "too_large"}, answered, LEFT]
 
 
-@pytest.mark.parametrize("callee", PLAYED_BY["again"], indirect=True)
+@pytest.mark.parametrize("callee", CLIENTS, indirect=True)
 async def test_unread_events_of_the_last_room_do_not_reach_the_next(
     callee: Program, pair_site: PairSite
 ) -> None:
