@@ -51,7 +51,7 @@ def python(interpreter: str) -> Path:
         *_REQUIREMENTS.read_text().split(),
     ]
     ready = folder / ".ready"
-    stamp = "\n".join([interpreter, *wanted])
+    stamp = "\n".join([interpreter, str(ROOT), *wanted])
     if ready.exists() and ready.read_text() == stamp:
         return program
     # Debian's Python has no pip of its own: the one that runs this installs.
@@ -61,6 +61,9 @@ def python(interpreter: str) -> Path:
     )
     pip = [sys.executable, "-m", "pip", "--python", str(program), "install", "--quiet"]
     _run("Python packages", [*pip, "--disable-pip-version-check", *wanted])
+    # Dyad itself is on PYTHONPATH, but asks for its version.
+    here = ("--editable", str(ROOT / "clients" / "python"), "--editable", str(ROOT))
+    _run("Dyad's packages", [*pip, "--disable-pip-version-check", "--no-deps", *here])
     ready.write_text(stamp)
     return program
 

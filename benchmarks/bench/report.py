@@ -22,7 +22,7 @@ def table(results: Results, servers: Iterable[Server]) -> str:
     blocks += ["\n".join([*_CAPACITY_HEAD, *capacity])] if capacity else []
     for measure in MEASURES.values():
         head, rule, *rows = _block(results, servers, measure)
-        if rows:
+        if rows and measure.name in results.rounds:
             blocks.append("\n".join([head, rule, *rows]))
     if results.missing:
         lines = ["| not measured | why |", "| --- | --- |"]

@@ -76,6 +76,12 @@ def test_a_measurement_that_always_failed_has_no_table() -> None:
     assert "10,000" not in table(results, [DYAD])
 
 
+def test_a_measurement_that_was_not_made_has_no_table() -> None:
+    results = Results()
+    results.add("call", "dyad", {"cpu_ms": 2.0})
+    assert "shared" not in table(results, [DYAD])
+
+
 def test_what_is_missing_is_a_row_that_says_why() -> None:
     results = measured()
     results.missing["PeerJS server"] = "npm is not on this machine"
