@@ -10,7 +10,8 @@ from tests.support.needs import ROOT, needs
 from tests.support.process import DYAD
 
 GO = ROOT / "clients" / "go" / "dyad"
-PION = ROOT / "clients" / "go" / "examples" / "pion_call"
+PION = ROOT / "clients" / "go" / "pion"
+EXAMPLE = ROOT / "clients" / "go" / "examples" / "pion_call"
 # The first run on a machine waits for other builds, then fetches and compiles everything.
 BUILD = 1800
 
@@ -37,7 +38,7 @@ async def run(program: str, *arguments: str, folder: Path) -> str:
     return out.decode()
 
 
-@pytest.mark.parametrize("folder", [GO, PION], ids=["client", "pion_call"])
+@pytest.mark.parametrize("folder", [GO, PION, EXAMPLE], ids=["client", "pion", "pion_call"])
 async def test_the_code_is_formatted_and_passes_vet_and_staticcheck(folder: Path) -> None:
     assert await run("gofmt", "-l", ".", folder=folder) == ""
     await go("vet", "./...", folder=folder)
@@ -45,5 +46,6 @@ async def test_the_code_is_formatted_and_passes_vet_and_staticcheck(folder: Path
     await go("tool", tools, "staticcheck", "./...", folder=folder)
 
 
-async def test_the_clients_own_tests_pass_with_the_race_detector() -> None:
-    await go("test", "-race", "./...")
+@pytest.mark.parametrize("folder", [GO, PION], ids=["client", "pion"])
+async def test_the_clients_own_tests_pass_with_the_race_detector(folder: Path) -> None:
+    await go("test", "-race", "./...", folder=folder)

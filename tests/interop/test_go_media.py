@@ -32,7 +32,7 @@ def pion(shared_folder: Path) -> tuple[str, ...]:
     def make(program: Path) -> None:
         build("go", "build", "-o", str(program), folder=PION)
 
-    return str(once(shared_folder / "pion-call", make)), "-plaintext"
+    return str(once(shared_folder / "pion-call", make)), "-plaintext", "-stun", ""
 
 
 @pytest.fixture

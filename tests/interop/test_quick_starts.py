@@ -17,9 +17,10 @@ from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port
 
 PICTURE = "a picture of 640 x 480"
+PION = "a picture in video/VP8"
 # What the quick start prints between the room and the end of the call: Bob's, and Alice's.
-HEARD = {"python": [PICTURE], "go": ["an offer from alice"], "kotlin": ["an offer from alice"]}
-SEEN = {"python": [PICTURE], "go": [], "kotlin": []}
+HEARD = {"python": [PICTURE], "go": [PION], "kotlin": ["an offer from alice"]}
+SEEN = {"python": [PICTURE], "go": [PION], "kotlin": []}
 TOOLS = {"python": [], "go": ["go"], "kotlin": ["javac", "mvn"]}
 
 

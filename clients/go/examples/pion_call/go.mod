@@ -1,9 +1,10 @@
 module github.com/dyad-signaling/dyad/clients/go/examples/pion_call
 
-go 1.26.0
+go 1.24.0
 
 require (
 	github.com/dyad-signaling/dyad/clients/go/dyad v0.0.0
+	github.com/dyad-signaling/dyad/clients/go/pion v0.0.0
 	github.com/pion/webrtc/v4 v4.2.26
 )
 
@@ -25,14 +26,17 @@ require (
 	github.com/pion/transport/v5 v5.1.4 // indirect
 	github.com/pion/turn/v5 v5.1.3 // indirect
 	github.com/wlynxg/anet v0.0.5 // indirect
-	golang.org/x/crypto v0.57.0 // indirect
-	golang.org/x/net v0.60.0 // indirect
-	golang.org/x/sys v0.48.0 // indirect
-	golang.org/x/text v0.42.0 // indirect
+	golang.org/x/crypto v0.48.0 // indirect
+	golang.org/x/net v0.50.0 // indirect
+	golang.org/x/sys v0.41.0 // indirect
+	golang.org/x/text v0.34.0 // indirect
 	golang.org/x/time v0.14.0 // indirect
-	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
-	google.golang.org/grpc v1.85.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260120221211-b8f7ae30c516 // indirect
+	google.golang.org/grpc v1.80.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-replace github.com/dyad-signaling/dyad/clients/go/dyad => ../../dyad
+replace (
+	github.com/dyad-signaling/dyad/clients/go/dyad => ../../dyad
+	github.com/dyad-signaling/dyad/clients/go/pion => ../../pion
+)

@@ -17,6 +17,7 @@ import (
 	"os/signal"
 
 	"github.com/dyad-signaling/dyad/clients/go/dyad"
+	"github.com/pion/webrtc/v4"
 )
 
 func main() {
@@ -24,6 +25,7 @@ func main() {
 	token := flag.String("token", "", "the app's `JWT`")
 	room := flag.String("room", "", "join the room of this `ID`; else create one")
 	frames := flag.Int64("frames", 0, "hang up after `N` pictures received")
+	stun := flag.String("stun", "stun:stun.l.google.com:19302", "the `URL` of a STUN server; empty for none")
 	plaintext := flag.Bool("plaintext", false, "use no TLS")
 	flag.Parse()
 	if *target == "" || *token == "" || flag.NArg() > 0 {
@@ -36,7 +38,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	received, err := place(ctx, *target, *token, *room, *frames, options)
+	var servers []webrtc.ICEServer
+	if *stun != "" {
+		servers = []webrtc.ICEServer{{URLs: []string{*stun}}}
+	}
+	received, err := place(ctx, *target, *token, *room, *frames, servers, options)
 	fmt.Println("frames", received)
 	if err != nil {
 		fmt.Println("ended:", err)
@@ -48,7 +54,8 @@ func main() {
 
 // place places the call. It returns how many pictures were received.
 func place(
-	ctx context.Context, target, token, roomID string, frames int64, options []dyad.Option,
+	ctx context.Context, target, token, roomID string, frames int64,
+	servers []webrtc.ICEServer, options []dyad.Option,
 ) (int64, error) {
 	connection, err := dyad.Dial(target, dyad.Token(token), options...)
 	if err != nil {
@@ -66,15 +73,10 @@ func place(
 	fmt.Println("room", room.ID)
 	negotiating, enough := context.WithCancel(ctx)
 	defer enough()
-	call, err := newCall(ctx, connection, room.Polite, &counter{wanted: frames, enough: enough})
-	if err != nil {
-		return 0, err
-	}
-	defer call.close()
-	if err := call.run(negotiating); err != nil && !errors.Is(err, context.Canceled) {
-		return call.pictures.received.Load(), err
+	pictures := &counter{wanted: frames, enough: enough}
+	if err := call(negotiating, connection, room, servers, pictures); err != nil && !errors.Is(err, context.Canceled) {
+		return pictures.received.Load(), err
 	}
 	// Hang up, even if the user interrupted the program.
-	err = connection.Leave(context.WithoutCancel(ctx))
-	return call.pictures.received.Load(), err
+	return pictures.received.Load(), connection.Close()
 }
