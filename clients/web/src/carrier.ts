@@ -1,4 +1,4 @@
-import { cut, DyadError, ended, lost } from "./errors.js";
+import { cut, DyadError, ended, lost, unusable } from "./errors.js";
 import { frameWith, sizeOf } from "./frames.js";
 import type { Frame, JoinRoom } from "./gen/dyad/v1/signaling.js";
 import { rejoin, resume } from "./joining.js";
@@ -8,6 +8,7 @@ import { watchNetwork } from "./network.js";
 import { Outbox } from "./outbox.js";
 import type { Pace } from "./pace.js";
 import { ReconnectPolicy } from "./reconnect.js";
+import { RpcError } from "./rpc.js";
 import { Session } from "./session.js";
 
 // Browsers send 64 KiB in all requests that outlive a page, headers included.
@@ -174,7 +175,8 @@ export class Carrier {
       return { link: await Link.open(this.#route, abort) };
     } catch (reason) {
       const failure = ended(reason);
-      throw failure.code === "lost" && !this.#dropped ? await this.#route.whyUnreachable(failure) : failure;
+      if (failure.code !== "lost" || this.#dropped) throw failure;
+      throw reason instanceof RpcError ? unusable(reason) : await this.#route.whyUnreachable(failure);
     } finally {
       this.#trying = undefined;
     }

@@ -98,6 +98,11 @@ export function lost(cause?: unknown): DyadError {
   return new DyadError("lost", "The connection to the server was lost.", { retryable: true, cause });
 }
 
+/** The server, or something in front of it, answered, but opened no connection. */
+export function unusable(cause: RpcError): DyadError {
+  return new DyadError("unavailable", `The server cannot open a connection: ${cause.message}`, { retryable: true, cause });
+}
+
 /** The server refused one frame. */
 export function refused(refusal: Refusal): DyadError {
   return new DyadError(REFUSED.get(refusal.code) ?? "refused", refusal.message);

@@ -12,8 +12,14 @@ const HTTP_STATUSES: ReadonlyMap<number, number> = new Map([
   [429, Code.Unavailable],
   [502, Code.Unavailable],
   [503, Code.Unavailable],
+  [501, Code.Unimplemented],
   [504, Code.Unavailable],
 ]);
+
+function statusOf(http: number): number {
+  // Another server than Dyad's proxy refuses what it does not know.
+  return HTTP_STATUSES.get(http) ?? (http < 500 ? Code.Unimplemented : Code.Unknown);
+}
 
 /** RPCs by grpc-web, over the browser's fetch. */
 export class GrpcWeb implements Transport {
@@ -73,14 +79,19 @@ export function methodUrl(baseUrl: string, method: string): string {
 }
 
 /** Throws if the headers say that this is no answer of the service, or has the status instead of trailers. */
-function checkHead({ ok, status, headers }: Response): void {
+function checkHead(response: Response): void {
+  const { ok, status, headers } = response;
   if (headers.has("grpc-status")) {
     checkStatus(headers);
   } else if (!ok) {
-    throw new RpcError(HTTP_STATUSES.get(status) ?? Code.Unknown, `HTTP ${status}`, headers);
-  } else if (!/^application\/grpc-web\b/.test(headers.get("content-type") ?? "")) {
+    throw new RpcError(statusOf(status), `HTTP ${status}`, headers);
+  } else if (!isGrpcWeb(response)) {
     throw new RpcError(Code.Unimplemented, "The answer is a web page or a file, not grpc-web.", headers);
   }
+}
+
+export function isGrpcWeb({ headers }: Response): boolean {
+  return /^application\/grpc-web\b/.test(headers.get("content-type") ?? "");
 }
 
 function checkStatus(trailers: Headers): void {

@@ -7,8 +7,8 @@ import type { Transport } from "./rpc.js";
 const SILENCE_MS = 15_000;
 
 // A request on a network connection that died never ends by itself. This is enough for a
-// frame of 64 KiB on a slow uplink.
-const SEND_MS = 10_000;
+// frame of 64 KiB on a slow uplink, and less than the server waits for a join_room.
+const SEND_MS = 8_000;
 
 // If a Send fails because the session has ended, Listen will say why within this time.
 const REASON_MS = 1_000;

@@ -1,5 +1,6 @@
-import { DyadError } from "./errors.js";
-import { methodUrl } from "./grpc_web.js";
+import { DyadError, ended } from "./errors.js";
+import { isGrpcWeb, methodUrl } from "./grpc_web.js";
+import { Code, RpcError } from "./rpc.js";
 
 const PROBE_MS = 3_000;
 
@@ -31,10 +32,13 @@ export async function whyUnreachable(baseUrl: string, cause: DyadError, may: boo
     }),
     answers(baseUrl, { mode: "no-cors" }),
   ]);
-  if (listen) {
+  if (listen !== undefined && !isGrpcWeb(listen)) {
+    return ended(new RpcError(Code.Unimplemented, `HTTP ${listen.status}`));
+  }
+  if (listen !== undefined) {
     return unavailable(`The connection to ${origin} broke while it was being opened.`);
   }
-  return anything
+  return anything !== undefined
     ? blocked(
         `The server at ${origin} answers, but does not allow requests from ${location.origin} (CORS). ` +
           "Is this the address of Dyad's grpc-web proxy, and does its configuration name this page's origin?",
@@ -44,15 +48,15 @@ export async function whyUnreachable(baseUrl: string, cause: DyadError, may: boo
       );
 }
 
-async function answers(url: string, options: RequestInit): Promise<boolean> {
+async function answers(url: string, options: RequestInit): Promise<Response | undefined> {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), PROBE_MS);
   try {
     const response = await fetch(url, { ...options, signal: abort.signal, credentials: "omit", cache: "no-store" });
     void response.body?.cancel();
-    return true;
+    return response;
   } catch {
-    return false;
+    return undefined;
   } finally {
     clearTimeout(timer);
   }

@@ -93,12 +93,12 @@ test("a status that Dyad sent still ends the session", async () => {
   await until(() => bob.connection.state.type === "ended");
 });
 
-test("a Send on a dead connection is given up after 10 s, and its frames go out on the next one", async (context) => {
+test("a Send on a dead connection is given up after 8 s, and its frames go out on the next one", async (context) => {
   const { way, alice, bob } = await pair();
   context.mock.timers.enable({ apis: ["setTimeout"] });
   way.swallows = true;
   bob.connection.sendOffer("an offer");
-  context.mock.timers.tick(9_999);
+  context.mock.timers.tick(7_999);
   assert.equal(bob.connection.state.type, "connected");
   context.mock.timers.tick(1);
   way.swallows = false;
