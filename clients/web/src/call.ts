@@ -11,7 +11,7 @@ export interface CallOptions {
   readonly started: (pc: RTCPeerConnection) => void;
   /** Called when the RTCPeerConnection of the last `started` is over and closed. */
   readonly ended?: () => void;
-  /** Called if a step of a negotiation failed. The call goes on. */
+  /** Called if the call could not start, or a step of a negotiation failed. The next may succeed. */
   readonly failed?: (reason: unknown) => void;
 }
 
@@ -35,7 +35,7 @@ export class Call {
     this.#options = options;
     this.#unsubscribe = [
       connection.on("peerJoined", () => this.#start()),
-      connection.on("offer", (event) => void (this.#peer ?? this.#start()).take(event)),
+      connection.on("offer", (event) => void (this.#peer ?? this.#start())?.take(event)),
       connection.on("answer", (event) => void this.#peer?.take(event)),
       connection.on("candidate", (event) => void this.#peer?.take(event)),
       connection.on("peerLeft", (event) => this.#peerLeft(event)),
@@ -55,17 +55,21 @@ export class Call {
     this.#end();
   }
 
-  #start(): Peer {
+  #start(): Peer | undefined {
     this.#end();
     const { configuration, started, failed = () => undefined } = this.#options;
-    const pc = new RTCPeerConnection(typeof configuration === "function" ? configuration() : configuration);
-    // A new session may have another role, so each negotiation asks for it.
-    const polite = this.#connection.room?.polite ?? true;
-    const peer = new Peer(pc, this.#connection, { polite, failed });
-    this.#pc = pc;
-    this.#peer = peer;
-    started(pc);
-    return peer;
+    try {
+      const pc = new RTCPeerConnection(typeof configuration === "function" ? configuration() : configuration);
+      // A new session may have another role, so each negotiation asks for it.
+      const polite = this.#connection.room?.polite ?? true;
+      this.#pc = pc;
+      this.#peer = new Peer(pc, this.#connection, { polite, failed });
+      started(pc);
+    } catch (reason) {
+      // Such as the address of a STUN server that is none, or a mistake of `started`.
+      failed(reason);
+    }
+    return this.#peer;
   }
 
   #peerLeft({ reason }: ConnectionEvents["peerLeft"]): void {

@@ -110,6 +110,8 @@ export class Peer {
         this.#describe(this.#pc.localDescription);
       }
     } catch (reason) {
+      // What was not sent is not answered either.
+      this.#offered = undefined;
       this.#report(reason);
     } finally {
       this.#makingOffer = false;

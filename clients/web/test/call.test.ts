@@ -16,6 +16,9 @@ class FakePeerConnection extends EventTarget {
 
   constructor(readonly configuration?: RTCConfiguration) {
     super();
+    if (configuration?.iceServers?.[0]?.urls === "nonsense") {
+      throw new DOMException("no address", "SyntaxError");
+    }
     FakePeerConnection.made.push(this);
   }
 
@@ -162,4 +165,19 @@ test("after close() no peer gets an RTCPeerConnection", async () => {
   const { heard } = listening(alice.connection);
   await until(() => heard.length > 0);
   assert.equal(alice.call.pc, undefined);
+});
+
+test("a configuration that the browser refuses is reported", async () => {
+  const server = new FakeServer();
+  const alice = client(server, "alice");
+  const failures: unknown[] = [];
+  const call = new Call(alice, {
+    configuration: { iceServers: [{ urls: "nonsense" }] },
+    started: () => assert.fail("it cannot start"),
+    failed: (reason) => failures.push(reason),
+  });
+  const { roomId } = await alice.create();
+  await client(server, "bob").join(roomId);
+  await until(() => failures.length === 1);
+  assert.deepEqual([call.pc, (failures[0] as DOMException).name], [undefined, "SyntaxError"]);
 });

@@ -140,3 +140,43 @@ test("ICE does not restart after the call is over", (context) => {
   context.mock.timers.tick(3_000);
   assert.equal(connection.restarts, 0);
 });
+
+test("an offer that could not be sent is reported, and the next one is sent", async () => {
+  const connection = new Connection();
+  const said: string[] = [];
+  const failures: unknown[] = [];
+  let refuses = true;
+  const signaling: PeerSignaling = {
+    sendOffer: (sdp) => {
+      if (refuses) throw new Error("too large");
+      said.push(sdp);
+    },
+    sendAnswer: () => undefined,
+    sendCandidate: () => undefined,
+  };
+  new Peer(connection as unknown as RTCPeerConnection, signaling, {
+    polite: true,
+    failed: (reason) => failures.push(reason),
+  });
+  await connection.needsNegotiation();
+  refuses = false;
+  await connection.needsNegotiation();
+  assert.deepEqual([said, failures.length], [["my offer 2"], 1]);
+});
+
+test("events are handled one after the other, although the app does not wait", async () => {
+  const { peer: bob, connection } = peer();
+  void bob.take({ type: "offer", sdp: "an offer" });
+  void bob.take({ type: "candidate", candidate: { candidate: "first" } });
+  await bob.take({ type: "candidate", candidate: { candidate: "second" } });
+  assert.deepEqual(connection.taken, ["offer", "first", "second"]);
+});
+
+test("a stopped peer says nothing and takes nothing, and its connection stays open", async () => {
+  const { peer: bob, connection, said } = peer();
+  bob.stop();
+  await bob.take({ type: "offer", sdp: "an offer" });
+  await connection.needsNegotiation();
+  connection.becomes("failed");
+  assert.deepEqual([said, connection.taken, connection.restarts], [[], [], 0]);
+});
