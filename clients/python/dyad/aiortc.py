@@ -6,9 +6,9 @@ It needs the extra of the same name: `pip install 'dyad-signaling-client[aiortc]
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
@@ -28,6 +28,10 @@ from dyad.events import (
 
 # A peer that hangs up ends its media first. So wait before a restart whether that comes.
 _GAP_SECONDS: Final = 1.0
+# How often, and at which intervals, a new connection asks for a whole picture.
+_REQUESTS: Final = 5
+_REQUEST_SECONDS: Final = 0.5
+_MEDIA: Final = re.compile(r"^(?:m=(\w+)|a=mid:(\S+))", re.MULTILINE)
 _UFRAG: Final = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 
 _LOG: Final = logging.getLogger("dyad")
@@ -41,8 +45,8 @@ class Peer:
 
     aiortc can neither take an offer back nor restart ICE. So for each of these, a `Peer`
     replaces the `RTCPeerConnection` by a new one. When a path to the other side fails, the
-    side that made the last offer makes another one. A browser restarts ICE by itself, and
-    this side then follows.
+    side that made the last offer makes another one. A browser or pion restarts ICE by
+    itself, and this side then follows.
 
     A track is sent once an offer has a place for its kind. A browser that offers only sound
     is sent only sound.
@@ -71,8 +75,11 @@ class Peer:
         self._offered = False  # Whether this side made the last offer.
         self._ignoring = False  # Whether the last offer was ignored, and so its candidates are.
         self._ufrags: set[str] = set()  # They name the other side's ICE generation.
+        # The media of the call, and of an offer by a new peer connection: their kinds and names.
+        self._media: list[tuple[str, str]] = []
+        self._new_media: list[tuple[str, str]] = []
         self._one_at_a_time = asyncio.Lock()
-        self._restarts: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -113,16 +120,25 @@ class Peer:
                     await self._forget(media=False)
 
     async def restart(self) -> None:
-        """Look for another path to the other side, for instance because the network changed."""
+        """Look for another path to the other side, for instance because the network changed.
+
+        If a new peer connection cannot continue the other side's call, because a browser has
+        put the media in another order, this only ends the old path. The other side notices
+        that within seconds, and restarts ICE.
+        """
         async with self._one_at_a_time:
-            if self._present and not self._negotiating:
+            if not self._present or self._negotiating:
+                return
+            if self._media in ([], self._new_media):
                 await self._offer()
+            elif self.pc is not None:
+                await _cut(self.pc)
 
     async def close(self) -> None:
         """End the media. The signaling connection stays as it is."""
         self._present = False
-        for restart in self._restarts:
-            restart.cancel()
+        for task in self._tasks:
+            task.cancel()
         async with self._one_at_a_time:
             await self._forget(media=True)
 
@@ -139,21 +155,32 @@ class Peer:
         pc = self.pc
         if pc is not None and (media or self._negotiating):
             self.pc = None
+            self._media = []
             await pc.close()
 
     async def _renewed(self) -> RTCPeerConnection:
-        await self._forget(media=True)
+        if self.pc is not None:
+            # A browser that is told of the end does not continue the call.
+            await _cut(self.pc)
+            await self._forget(media=True)
         self.pc = pc = self._make()
         self._ufrags = set()
+        kinds = [each.kind for each in pc.getTransceivers()] + ["application"] * bool(pc.sctp)
+        self._new_media = [(kind, str(name)) for name, kind in enumerate(kinds)]
         pc.on("connectionstatechange", lambda: self._watch(pc))
         return pc
 
     def _watch(self, pc: RTCPeerConnection) -> None:
         # If the path is lost, aiortc closes a connection that was connected.
         if pc is self.pc and pc.connectionState in ("failed", "closed") and self._offered:
-            restart = asyncio.create_task(self._mend(pc), name="dyad-ice-restart")
-            self._restarts.add(restart)
-            restart.add_done_callback(self._restarts.discard)
+            self._start(self._mend(pc))
+        elif pc is self.pc and pc.connectionState == "connected":
+            self._start(_request_picture(pc))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="dyad-peer")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _mend(self, pc: RTCPeerConnection) -> None:
         await asyncio.sleep(_GAP_SECONDS)
@@ -177,13 +204,17 @@ class Peer:
         self._ignoring = self._negotiating and not self._polite
         if self._ignoring:
             return
+        offer = RTCSessionDescription(sdp, "offer")
         pc = self.pc
         restarts = self._ufrags.isdisjoint(_UFRAG.findall(sdp))
-        if pc is None or pc.signalingState != "stable" or restarts:
-            pc = await self._renewed()
         self._offered = False
-        if await self._describe(pc, RTCSessionDescription(sdp, "offer")):
-            await self._connection.send_answer(pc.localDescription.sdp)
+        usable = pc is not None and pc.signalingState == "stable" and not restarts
+        # A connection whose path is lost may close at this moment. Then a new one answers.
+        if pc is None or not usable or not await self._describe(pc, offer):
+            pc = await self._renewed()
+            if not await self._describe(pc, offer):
+                return
+        await self._connection.send_answer(pc.localDescription.sdp)
 
     async def _take_answer(self, sdp: str) -> None:
         if self.pc is not None and self._negotiating:
@@ -210,6 +241,7 @@ class Peer:
             await self._forget(media=True)
             return False
         self._ufrags = set(_UFRAG.findall(description.sdp))
+        self._media = _media(description.sdp)
         return True
 
     async def _take_candidate(self, event: Candidate) -> None:
@@ -223,6 +255,32 @@ class Peer:
             await pc.addIceCandidate(None)
         elif (candidate := _candidate(event)) is not None:
             await pc.addIceCandidate(candidate)
+
+
+def _media(sdp: str) -> list[tuple[str, str]]:
+    """Return the kind and the name of each media description."""
+    found = _MEDIA.findall(sdp)
+    kinds, names = [kind for kind, _ in found if kind], [name for _, name in found if name]
+    return list(zip(kinds, names, strict=False))
+
+
+async def _cut(pc: RTCPeerConnection) -> None:
+    """End the path of a peer connection without telling the other side."""
+    transports = {each.receiver.transport.transport for each in pc.getTransceivers()}
+    if pc.sctp is not None:
+        transports.add(pc.sctp.transport.transport)
+    for transport in transports:
+        await transport.stop()
+
+
+async def _request_picture(pc: RTCPeerConnection) -> None:
+    """Ask for a whole picture: after a restart, the other side goes on with changes only."""
+    for _ in range(_REQUESTS):
+        await asyncio.sleep(_REQUEST_SECONDS)
+        for receiver in pc.getReceivers():
+            for source in receiver.getSynchronizationSources():
+                if receiver.track.kind == "video":
+                    await receiver._send_rtcp_pli(source.source)  # noqa: SLF001 - there is no other way
 
 
 def _candidate(event: Candidate) -> RTCIceCandidate | None:
