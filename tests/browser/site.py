@@ -25,6 +25,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A host that is not this machine, as far as pages know.
+    "--host-resolver-rules=MAP call.test 127.0.0.1",
     "--ignore-certificate-errors",
     "--allow-loopback-in-peer-connection",
     # The default is 20 a second. These CPUs encode and decode every picture.

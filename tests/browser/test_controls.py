@@ -1,5 +1,7 @@
 """The call page's controls: by mouse, by keyboard, and what they do for the other one."""
 
+from pathlib import Path
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -14,6 +16,7 @@ from tests.browser.site import (
     shows_moving_pictures,
 )
 from tests.conftest import token
+from tests.support.certificates import certificate
 
 # Limits how many browsers run at the same time.
 pytestmark = pytest.mark.xdist_group("browser")
@@ -113,6 +116,21 @@ async def test_a_camera_that_is_allowed_after_the_hang_up_is_closed(site: OpenSi
         await hang_up(page)
         await page.evaluate("window.allow()")
         await page.wait_for_function(ARE_CLOSED)
+
+
+async def test_a_link_that_calls_by_itself_does_not_turn_on_the_camera(
+    site: OpenSite, tmp_path: Path
+) -> None:
+    async with site(tls=certificate(tmp_path, "proxy")) as here:
+        url = f"https://call.test:{here.proxy.port}/"
+        page = await here.tab(f"token={token()}&auto", url=url)
+        await expect(page.locator("#advice")).to_contain_text("started the call by itself")
+        await expect(page.locator("#link")).to_be_visible()
+        assert set(await page.evaluate(TRACKS)) == {"video"}
+        await page.evaluate(OPENED)
+        await page.click(button("Unmute"))
+        await page.click(button("Camera on"))
+        await page.wait_for_function("() => window.opened.length === 2")
 
 
 async def test_another_microphone_is_chosen(site: OpenSite) -> None:

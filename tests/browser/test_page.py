@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Request, expect
 
 from tests.browser.site import (
     DECODED,
@@ -25,6 +25,7 @@ from tests.conftest import token
 from tests.support.certificates import certificate
 from tests.support.clock import within
 from tests.support.needs import ROOT
+from tests.support.until import until
 
 # Limits how many browsers run at the same time.
 pytestmark = pytest.mark.xdist_group("browser")
@@ -167,13 +168,22 @@ async def test_behind_tls_a_call_uses_http2(site: OpenSite, tmp_path: Path) -> N
 async def test_without_a_room_the_page_asks_the_server_for_nothing(site: OpenSite) -> None:
     async with site(join_timeout=0.5) as here:
         page = await here.tab()
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        await page.fill("#token", token())
+        asked: list[Request] = []
+        ended: list[Request] = []
+
+        def ends(request: Request) -> None:
+            ended.append(request)
+
+        def asks(request: Request) -> None:
+            asked.append(request)
+
+        page.on("request", asks)
+        page.on("requestfinished", ends)
+        page.on("requestfailed", ends)
         await create(page)
         await hang_up(page)
         # The hang-up itself is delivered in the background.
-        await asyncio.sleep(1)
+        await until(lambda: len(ended) == len(asked))
         asked.clear()
         # Longer than the server waits for a room.
         await asyncio.sleep(1)

@@ -27,6 +27,7 @@ from tests.support.needs import needs
 # Limits how many browsers run at the same time.
 pytestmark = pytest.mark.xdist_group("browser")
 
+AWAY = "^Reconnecting to the server…$|^The server is out of reach.$"
 LEEWAY = 30
 """How long the server still accepts a token after its `exp`, in seconds."""
 
@@ -66,7 +67,7 @@ async def test_alone(site: OpenSite) -> None:
         await look(page, "waiting")
         await way.refuse()
         await way.cut()
-        await says(page, "^Reconnecting")
+        await says(page, AWAY)
         await look(page, "waiting-without-server")
         await says(page, "out of reach")
         await expect(page.locator("#advice")).to_contain_text("keeps trying")
@@ -90,7 +91,7 @@ async def test_connecting_to_the_other_one(site: OpenSite) -> None:
 async def test_in_a_call(site: OpenSite) -> None:
     async with site() as here:
         alice, bob = await call(here)
-        await expect(alice.locator("#grade")).to_have_text("Quality: Good")
+        await expect(alice.locator("#grade")).to_have_text(re.compile("^Quality: "))
         await look(alice, "call")
         await alice.locator("#quality summary").click()
         await look(alice, "quality")
@@ -104,7 +105,7 @@ async def test_in_a_call(site: OpenSite) -> None:
         await alice.get_by_role("button", name="Camera off").click()
         await look(alice, "muted")
         await here.proxy.stop()
-        await says(alice, "^Reconnecting")
+        await says(alice, AWAY)
         await look(alice, "reconnecting")
         await says(alice, "out of reach")
         await look(alice, "server-away")
@@ -205,7 +206,9 @@ async def test_sound_that_the_browser_has_stopped(monkeypatch: pytest.MonkeyPatc
         for page in (alice, bob):
             await page.add_init_script(TELLS)
         # Whatever a test runs in a page counts as a gesture of the user, so it only listens.
-        async with alice.expect_console_message(timeout=MEDIA_MS):
+        async with alice.expect_console_message(
+            lambda message: message.text == "muted", timeout=MEDIA_MS
+        ):
             for page, who in ((alice, "alice"), (bob, "bob")):
                 own = token(who, room="6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10")
                 await page.goto(f"{here.proxy.url}#stun=&token={own}&auto")

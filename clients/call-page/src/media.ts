@@ -19,15 +19,20 @@ export class LocalMedia {
   readonly #name: string;
   readonly #chosen: Chosen;
   readonly #changed: () => void;
-  readonly #wanted: Record<Kind, boolean> = { camera: true, microphone: true };
+  readonly #wanted: Record<Kind, boolean>;
   #picture: ReturnType<typeof testPicture> | undefined;
   #problem = "";
   #opening: Promise<void> | undefined;
   #stopped = false;
 
-  /** Starts with the drawn picture. Calls `changed` when the tracks or the states change. */
-  constructor(name: string, chosen: Chosen, changed: () => void) {
+  /**
+   * Starts with the drawn picture, and opens the devices only if `on`, or when the user turns
+   * them on. Calls `changed` when the tracks or the states change.
+   */
+  constructor(name: string, on: boolean, chosen: Chosen, changed: () => void) {
     this.#name = name;
+    this.#wanted = { camera: on, microphone: on };
+    this.#problem = on ? "" : "This link started the call by itself. Nobody sees or hears you before you turn on the camera or unmute.";
     this.#chosen = chosen;
     this.#changed = changed;
     this.#draw();

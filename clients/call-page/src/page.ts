@@ -19,6 +19,8 @@ interface Running {
   readonly media: LocalMedia;
 }
 
+const LOCAL: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
 const screen = new Screen();
 const wakeLock = new WakeLock();
 const picture = new RemotePicture(page.remoteVideo, (soundBlocked) => learn({ soundBlocked }));
@@ -43,7 +45,8 @@ function show(): void {
   timer = next === undefined ? undefined : setTimeout(show, next - now);
 }
 
-function start(token: string): Running {
+/** Starts a session with this token, with camera and microphone `on` or off. */
+function start(token: string, on: boolean): Running {
   const ice = iceConfiguration({
     stun: page.stun.value,
     turn: page.turn.value,
@@ -51,7 +54,7 @@ function start(token: string): Running {
     turnPassword: page.turnPassword.value,
     relay: page.relay.checked,
   });
-  const media: LocalMedia = new LocalMedia(nameIn(token), chosen, () => mediaChanged(media));
+  const media: LocalMedia = new LocalMedia(nameIn(token), on, chosen, () => mediaChanged(media));
   const session: Session = new Session(location.origin, token, ice, media.stream, {
     learn: (changes) => running?.session === session && learn(changes),
     pictures: () => running?.session === session && picture.show(session.calls.shown?.remote),
@@ -69,7 +72,7 @@ function mediaChanged(media: LocalMedia): void {
 }
 
 /** Joins the room, or without an id creates one. */
-async function enter(roomId: string | undefined): Promise<void> {
+async function enter(roomId: string | undefined, on = true): Promise<void> {
   if (running !== undefined) {
     return;
   }
@@ -81,13 +84,13 @@ async function enter(roomId: string | undefined): Promise<void> {
   }
   let mine: Running;
   try {
-    mine = start(token);
+    mine = start(token, on);
   } catch (reason) {
     learn({ ended: sentence(reason) });
     return;
   }
   running = mine;
-  learn({ ...AT_FIRST, stay: "entering" });
+  learn({ ...AT_FIRST, stay: "entering", problem: mine.media.problem });
   page.localVideo.srcObject = mine.media.stream;
   showDevices(mine.media);
   wakeLock.set(true);
@@ -161,7 +164,8 @@ function applyFragment(): void {
     history.replaceState(null, "", `#${withoutSecrets(location.hash)}`);
   }
   if (fragment.auto) {
-    create();
+    // Elsewhere a stranger's link could turn on a camera that the user has allowed before.
+    void enter(undefined, LOCAL.has(location.hostname));
   }
 }
 
