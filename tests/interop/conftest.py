@@ -25,6 +25,8 @@ KOTLIN = ROOT / "clients" / "kotlin"
 NODE = Path(sys.executable).parent / "node"
 # The first run on a machine fetches and compiles the clients.
 BUILD = 1800
+# Seconds; longer than a client on a busy machine needs to reconnect.
+GRACE = "60"
 ROOM = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
 
 
@@ -126,7 +128,7 @@ class PairSite:
 @pytest.fixture(scope="module")
 async def pair_site() -> AsyncIterator[PairSite]:
     needs(PAGE)
-    async with dyad_serve(SECRET) as served, Envoy(served.port) as envoy:
+    async with dyad_serve(SECRET, "--resume-grace", GRACE) as served, Envoy(served.port) as envoy:
         yield PairSite(served.port, envoy.port)
 
 

@@ -14,6 +14,7 @@ from dyad_server.cli import envoy
 from tests.support.ports import free_port
 from tests.support.until import PATIENCE
 
+# A client may be cut off before it has the last one, which gRPC reports as UNKNOWN.
 _STATUSES = (
     HTTPStatus.NOT_FOUND,
     HTTPStatus.FORBIDDEN,
