@@ -2,12 +2,11 @@ import { cut, DyadError, ended, lost, unusable } from "./errors.js";
 import { frameWith, sizeOf } from "./frames.js";
 import type { Frame, JoinRoom } from "./gen/dyad/v1/signaling.js";
 import { rejoin, resume } from "./joining.js";
-import { Link, type LinkRoute } from "./link.js";
-import type { Log } from "./log.js";
+import { Link } from "./link.js";
 import { watchNetwork } from "./network.js";
 import { Outbox } from "./outbox.js";
-import type { Pace } from "./pace.js";
 import { ReconnectPolicy } from "./reconnect.js";
+import type { Route, Seat } from "./route.js";
 import { RpcError } from "./rpc.js";
 import { Session } from "./session.js";
 
@@ -16,24 +15,6 @@ const FAREWELL_BYTES = 48 * 1024;
 
 // What a message has besides its frames: the session's id.
 const MESSAGE_BYTES = 64;
-
-/** How to reach the server, and how to behave. */
-export interface Route extends LinkRoute {
-  readonly pace: Pace;
-  /** The most bytes in a frame. */
-  readonly maxFrameBytes: number;
-  /** How long to try to reconnect. */
-  readonly giveUpAfterMs: number;
-  readonly log: Log;
-  /** Says why no connection could be opened. */
-  readonly whyUnreachable: (failure: DyadError) => Promise<DyadError>;
-}
-
-/** A seat that can be resumed. */
-export interface Seat {
-  readonly roomId: string;
-  readonly resumeToken: string;
-}
 
 /** The owner of a carrier, which the carrier reports to. It may call the carrier meanwhile. */
 export interface Receiver {

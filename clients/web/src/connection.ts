@@ -1,4 +1,3 @@
-import type { Route } from "./carrier.js";
 import { DyadError } from "./errors.js";
 import { EventQueue } from "./event_queue.js";
 import { type ConnectionEvent, type ConnectionEvents, type Room, toWire } from "./events.js";
@@ -6,6 +5,7 @@ import type { Frame } from "./gen/dyad/v1/signaling.js";
 import { Listeners } from "./listeners.js";
 import type { PeerSignaling } from "./peer.js";
 import { RoomSession } from "./room_session.js";
+import type { Route } from "./route.js";
 import type { ConnectionState } from "./state.js";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -1,8 +1,8 @@
-import type { Seat } from "./carrier.js";
 import { DyadError, refused } from "./errors.js";
 import { frameWith, sizeOf } from "./frames.js";
 import type { Frame, JoinRoom } from "./gen/dyad/v1/signaling.js";
 import type { Link } from "./link.js";
+import type { Seat } from "./route.js";
 import { Session } from "./session.js";
 
 /** A session that continues on a new link. */

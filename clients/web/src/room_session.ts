@@ -1,9 +1,10 @@
-import { Carrier, type Route } from "./carrier.js";
+import { Carrier } from "./carrier.js";
 import { DyadError, refused } from "./errors.js";
 import { type ConnectionEvent, type Room, toEvent, toRoom } from "./events.js";
 import { frameWith, sizeOf } from "./frames.js";
 import { type Frame, type JoinRoom, LeaveRoom_Reason } from "./gen/dyad/v1/signaling.js";
 import { joining } from "./joining.js";
+import type { Route } from "./route.js";
 
 // For as long as the server reserves a seat, a hang-up is worth delivering.
 const HANG_UP_MS = 15_000;

@@ -1,17 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { connect, type ConnectionState, type ConnectOptions, DyadError } from "../src/index.js";
+import type { ConnectionState, ConnectOptions, DyadError } from "../src/index.js";
 import { FakeServer } from "../src/testing/index.js";
-import { client, listening, until } from "./support.js";
-
-const NOBODY = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10";
-
-const code = (expected: string) => (reason: unknown) => {
-  assert.ok(reason instanceof DyadError, String(reason));
-  assert.equal(reason.code, expected);
-  return true;
-};
+import { client, code, listening, NOBODY, until } from "./support.js";
 
 const FAST = { limits: { maxFramesPerSecond: 1_000_000 } };
 
@@ -189,34 +181,6 @@ test("a refused join is thrown, and another one may follow", async () => {
   assert.deepEqual(carol.state, { type: "idle" });
   await carol.create();
   await assert.rejects(carol.create(), code("in_room"));
-});
-
-test("join takes nothing but a room's id", async () => {
-  const alice = client(new FakeServer(), "alice");
-  for (const wrong of ["", undefined, null, "room", NOBODY.slice(1), ` ${NOBODY}`]) {
-    await assert.rejects(alice.join(wrong as string), code("invalid_argument"));
-  }
-});
-
-test("join takes a room's id in upper case, and the answer is in lower case", async () => {
-  const { server, bob, room } = await pair();
-  await bob.connection.leave();
-  const again = await client(server, "carol").join(room.roomId.toUpperCase());
-  assert.equal(again.roomId, room.roomId);
-});
-
-test("what can be no token or no address is refused at once, in a sentence", () => {
-  for (const wrong of [undefined, null, "", 7, new Uint8Array(3), "with space"]) {
-    assert.throws(() => connect("http://fake", wrong as string), code("invalid_argument"));
-  }
-  for (const wrong of ["", "localhost:8080", "ws://fake", "fake"]) {
-    assert.throws(() => connect(wrong, "token"), code("invalid_argument"));
-  }
-});
-
-test("a token function that returns no token ends the attempt with a sentence", async () => {
-  const alice = client(new FakeServer(), () => undefined as unknown as string);
-  await assert.rejects(alice.create(), (reason: DyadError) => /undefined/.test(reason.message));
 });
 
 test("a frame that is too large is refused, and the call goes on", async () => {

@@ -1,7 +1,18 @@
+import assert from "node:assert/strict";
 import { afterEach } from "node:test";
 
-import { connect, type Connection, type ConnectionEvent, type ConnectOptions, type Token, type Transport } from "../src/index.js";
+import { connect, type Connection, type ConnectionEvent, type ConnectOptions, DyadError, type Token, type Transport } from "../src/index.js";
 import { FakeServer } from "../src/testing/index.js";
+
+/** The id of a room that does not exist. */
+export const NOBODY = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10";
+
+/** For assert.throws and assert.rejects: the error is of this library, with this code. */
+export const code = (expected: string) => (reason: unknown) => {
+  assert.ok(reason instanceof DyadError, String(reason));
+  assert.equal(reason.code, expected);
+  return true;
+};
 
 // A test may mock the timers.
 const { setTimeout: later } = globalThis;

@@ -1,0 +1,36 @@
+// What the app passes is checked before anything is sent.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { connect, type DyadError } from "../src/index.js";
+import { FakeServer } from "../src/testing/index.js";
+import { client, code, NOBODY } from "./support.js";
+
+test("join takes nothing but a room's id", async () => {
+  const alice = client(new FakeServer(), "alice");
+  for (const wrong of ["", undefined, null, "room", NOBODY.slice(1), ` ${NOBODY}`]) {
+    await assert.rejects(alice.join(wrong as string), code("invalid_argument"));
+  }
+});
+
+test("what can be no token or no address is refused at once, in a sentence", () => {
+  for (const wrong of [undefined, null, "", 7, new Uint8Array(3), "with space"]) {
+    assert.throws(() => connect("http://fake", wrong as string), code("invalid_argument"));
+  }
+  for (const wrong of ["", "localhost:8080", "ws://fake", "fake"]) {
+    assert.throws(() => connect(wrong, "token"), code("invalid_argument"));
+  }
+});
+
+test("a token function that returns no token ends the attempt with a sentence", async () => {
+  const alice = client(new FakeServer(), () => undefined as unknown as string);
+  await assert.rejects(alice.create(), (reason: DyadError) => /undefined/.test(reason.message));
+});
+
+test("join takes a room's id in upper case, and the answer is in lower case", async () => {
+  const server = new FakeServer();
+  const { roomId } = await client(server, "alice").create();
+  const { roomId: answered } = await client(server, "bob").join(roomId.toUpperCase());
+  assert.equal(answered, roomId);
+});
