@@ -68,7 +68,8 @@ type Peer struct {
 	mend *time.Timer
 }
 
-// NewPeer returns a Peer for a room that conn has entered. ctx ends all that it sends.
+// NewPeer returns a Peer for a room that conn has entered. Close it before conn enters
+// another room. ctx ends all that it sends.
 func NewPeer(ctx context.Context, conn *dyad.Conn, room dyad.Room, config Config) *Peer {
 	if config.API == nil {
 		config.API = webrtc.NewAPI()
@@ -88,6 +89,15 @@ func (p *Peer) PeerConnection() *webrtc.PeerConnection {
 // closes it when the peer has hung up. The error is Setup's, pion's (it cannot use a
 // description), or that of a method of the connection.
 func (p *Peer) Handle(event dyad.Event) error {
+	err := p.handle(event)
+	if errors.Is(err, webrtc.ErrConnectionClosed) {
+		// The peer has closed its side, which closes this one. PeerLeft will come.
+		return nil
+	}
+	return err
+}
+
+func (p *Peer) handle(event dyad.Event) error {
 	switch event := event.(type) {
 	case dyad.PeerJoined:
 		return p.begin(true)
@@ -215,7 +225,7 @@ func (p *Peer) takeOffer(sdp string) error {
 	// After an offer of its own, pion has named its media, and cannot rename them to the
 	// names in the peer's offer. Before the first negotiation, there is nothing to keep.
 	clash := p.offering && p.pc.RemoteDescription() == nil
-	if p.pc == nil || p.stale || clash {
+	if p.pc == nil || p.stale || clash || p.pc.ConnectionState() == webrtc.PeerConnectionStateClosed {
 		p.mu.Unlock()
 		if err := p.begin(false); err != nil {
 			return err
@@ -277,7 +287,10 @@ func (p *Peer) describe(kind webrtc.SDPType, sdp string) error {
 }
 
 func (p *Peer) report(err error) {
-	if err != nil && p.ctx.Err() == nil && !errors.Is(err, dyad.ErrClosed) && p.config.Failed != nil {
+	// After a hang-up of either side, late candidates have nowhere to go.
+	over := p.ctx.Err() != nil || errors.Is(err, dyad.ErrClosed) ||
+		errors.Is(err, dyad.ErrNotInRoom) || errors.Is(err, webrtc.ErrConnectionClosed)
+	if err != nil && !over && p.config.Failed != nil {
 		p.config.Failed(err)
 	}
 }

@@ -116,11 +116,14 @@ func enter(t *testing.T, server *dyadtest.Server, userID, roomID string) (*side,
 	return s, room
 }
 
-// setup agrees on a data channel that both sides make.
+// setup makes a data channel that both sides agree on, and asks for video.
 func (s *side) setup(pc *webrtc.PeerConnection) error {
 	agreed, number := true, uint16(0)
 	channel, err := pc.CreateDataChannel("talk", &webrtc.DataChannelInit{Negotiated: &agreed, ID: &number})
 	if err != nil {
+		return err
+	}
+	if _, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo); err != nil {
 		return err
 	}
 	channel.OnOpen(func() { s.opened <- channel })
@@ -318,6 +321,11 @@ func TestThePoliteSideGivesWayToAnOfferThatCrossesItsFirst(t *testing.T) {
 			}
 			if event.Candidate == "" {
 				within(t, "data channel", opened)
+				for _, transceiver := range bob.PeerConnection().GetTransceivers() {
+					if transceiver.Mid() == "0" && transceiver.Kind() != webrtc.RTPCodecTypeAudio {
+						t.Errorf("Bob takes her audio for %s", transceiver.Kind())
+					}
+				}
 				return
 			}
 		}
