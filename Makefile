@@ -17,7 +17,7 @@ PAGE := build/web/index.html
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint types generate generate-go generate-kotlin settings drift contract python-reference audit clean
+.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint types generate generate-go generate-kotlin settings drift contract python-reference kotlin-reference audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
@@ -178,6 +178,10 @@ contract: $(BIN)/.ready
 python-reference: build/mkdocs/.ready
 	@build/mkdocs/bin/mkdocs build --quiet --strict --config-file clients/python/mkdocs.yml
 	@echo "build/reference/python/index.html"
+
+kotlin-reference:
+	@mvn -q -B -f clients/kotlin -pl dyad,peer -Preference -DskipTests package
+	@echo "clients/kotlin/dyad/target/dokka/index.html"
 
 build/mkdocs/.ready:
 	@echo "== What makes the API reference of the Python client"
