@@ -108,11 +108,14 @@ internal constructor(
     }
 
     /**
-     * Hang up: the peer is told at once. Returns when the server has acknowledged that, or has
-     * released the seat anyway, which takes 15 s at most. Without a room it does nothing.
+     * Hang up, after the frames that were sent before. Returns when the server has acknowledged
+     * that, or has released the seat anyway, which takes 15 s at most. Without a room it does
+     * nothing.
      */
     public suspend fun leave() {
-        val leaving = hangUpCall() ?: return
+        val leaving =
+            monitor.change { current.also { it?.call?.signaling?.hangUp(inOrder = true) } }
+                ?: return
         monitor.await { leaving.call.signaling.over }
     }
 
@@ -197,7 +200,7 @@ internal constructor(
                 checkNotNull(signaling.room)
             }
         } catch (cancelled: CancellationException) {
-            monitor.change { signaling.hangUp() }
+            monitor.change { signaling.hangUp(inOrder = false) }
             throw cancelled
         }
     }
@@ -245,14 +248,10 @@ internal constructor(
         }
     }
 
-    /** Hang up the current call. Returns it, or null if there is none. */
-    private fun hangUpCall(): Current? =
-        monitor.change { current.also { it?.call?.signaling?.hangUp() } }
-
     private fun hangUpForGood(): Current? =
         monitor.change {
             isClosed = true
-            current.also { it?.call?.signaling?.hangUp() }
+            current.also { it?.call?.signaling?.hangUp(inOrder = false) }
         }
 
     /** Wait until [last] has ended, and end it after [limit]. */

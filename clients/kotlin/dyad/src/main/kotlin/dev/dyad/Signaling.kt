@@ -34,6 +34,8 @@ internal class Signaling(
     var hangingUp: Boolean = false
         private set
 
+    private var leavesInOrder = false
+
     /** Whether the connection ends without a hang-up, once everything is written. */
     var detaching: Boolean = false
         private set
@@ -121,10 +123,15 @@ internal class Signaling(
         if (!policy.rejoining) session.put(frame)
     }
 
-    /** Leave the room as soon as possible. There are no more events. */
-    fun hangUp() {
+    /**
+     * Leave the room. There are no more events.
+     *
+     * @param inOrder after all frames that were sent; otherwise as soon as possible.
+     */
+    fun hangUp(inOrder: Boolean) {
         if (over || hangingUp) return
         hangingUp = true
+        leavesInOrder = inOrder
         inbox.close()
         policy.hurry()
         val isInRoom = room != null && !policy.rejoining
@@ -209,7 +216,7 @@ internal class Signaling(
             Frame.newBuilder()
                 .setRoomId(room?.roomId.orEmpty())
                 .setLeaveRoom(LeaveRoom.getDefaultInstance())
-        leaveSeq = session.putLast(leave)
+        leaveSeq = if (leavesInOrder) session.put(leave) else session.putLast(leave)
     }
 
     /** Decide what to do after a stream ended with [end]. */

@@ -25,6 +25,9 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.params.ParameterizedTest
 import org.junit.jupiter.params.provider.EnumSource
 
+/** More candidates than the pace lets through at once. */
+private const val MANY = 200
+
 /** The ways to end a call. */
 internal enum class Way(val act: suspend (Connection, CoroutineScope) -> Unit) {
     LEAVE({ connection, _ -> connection.leave() }),
@@ -102,6 +105,18 @@ internal class HangUpTest {
                 }
             }
         waiting.cancel()
+        assertEquals(Departure.LEFT, alice.next<PeerLeft>().reason)
+        alice.close()
+    }
+
+    @Test
+    fun `leaving delivers what was sent before, also what the pace holds back`() = test {
+        val alice = server.connect(this, "alice")
+        val bob = server.connect(this, "bob")
+        meet(alice, bob)
+        repeat(MANY) { bob.sendCandidate(Candidate("$it")) }
+        bob.leave()
+        repeat(MANY) { assertEquals("$it", alice.next<Candidate>().candidate) }
         assertEquals(Departure.LEFT, alice.next<PeerLeft>().reason)
         alice.close()
     }
