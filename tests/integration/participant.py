@@ -1,6 +1,7 @@
 """A participant in its own process, which a test can kill or freeze. It joins and stays."""
 
 import asyncio
+import signal
 import sys
 
 import dyad
@@ -14,4 +15,6 @@ async def main(target: str, token: str, room_id: str) -> None:
             pass
 
 
+# Where tests run in the background of a shell, this process would ignore the signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 asyncio.run(main(*sys.argv[1:]))

@@ -28,9 +28,9 @@ from dyad.events import (
 
 # A peer that hangs up ends its media first. So wait before a restart whether that comes.
 _GAP_SECONDS: Final = 1.0
-# How often, and at which intervals, a new connection asks for a whole picture.
-_REQUESTS: Final = 5
-_REQUEST_SECONDS: Final = 0.5
+# The pauses after which a new connection asks for a whole picture. The first request can come
+# too early: a busy browser takes seconds until it sends.
+_REQUEST_SECONDS: Final = (0.5, 0.5, 0.5, 0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _MEDIA: Final = re.compile(r"^(?:m=(\w+)|a=mid:(\S+))", re.MULTILINE)
 _UFRAG: Final = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 
@@ -275,8 +275,10 @@ async def _cut(pc: RTCPeerConnection) -> None:
 
 async def _request_picture(pc: RTCPeerConnection) -> None:
     """Ask for a whole picture: after a restart, the other side goes on with changes only."""
-    for _ in range(_REQUESTS):
-        await asyncio.sleep(_REQUEST_SECONDS)
+    for seconds in _REQUEST_SECONDS:
+        await asyncio.sleep(seconds)
+        if pc.connectionState != "connected":
+            return
         for receiver in pc.getReceivers():
             for source in receiver.getSynchronizationSources():
                 if receiver.track.kind == "video":
