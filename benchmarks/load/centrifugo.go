@@ -168,8 +168,8 @@ func (p *centrifugoParticipant) send(what event) error {
 	return p.write(cfCommand{Publish: &cfPublication{Channel: p.channel, Data: data}})
 }
 
-// others says whether a push is about the peer: a publisher hears itself too. Who comes second
-// may still be told that the first one joined, or not.
+// others says whether a push is about the peer, because a publisher receives its own messages
+// too. The second participant may or may not be told that the first one has joined.
 func (p *centrifugoParticipant) others(one cfReply) bool {
 	switch push := one.Push; {
 	case push == nil:

@@ -16,8 +16,8 @@ import (
 // forwards media, so each participant negotiates with the server instead of with its peer.
 type liveKitDialer struct{ to server }
 
-// greets: LiveKit tells of participants without media only every 3 s. Who comes second has
-// learned who is there; the first one waits for nothing.
+// greets is false: LiveKit announces a participant without media only every 3 s. The second
+// participant knows from its join that the first is there, and the first waits for nothing.
 func (d *liveKitDialer) greets() bool { return false }
 
 func (d *liveKitDialer) close() {}
@@ -94,7 +94,7 @@ func (p *liveKitParticipant) negotiate(number uint64) error {
 		return err
 	}
 	for index := range uint64(candidatesPerSide) {
-		// Loopback: a server that checks candidates must reach nobody.
+		// A loopback address, so that a server that checks candidates reaches no other machine.
 		line := fmt.Sprintf("candidate:%010d 1 udp 1677729535 127.0.0.1 9 typ host ufrag EsAw", index)
 		init, err := json.Marshal(newRTCCandidate(line))
 		if err != nil {

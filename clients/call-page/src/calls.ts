@@ -49,7 +49,7 @@ export class Calls<C extends RunningCall> {
     this.#current = call;
   }
 
-  /** There is nobody to negotiate with any more. A call that is connected goes on. */
+  /** Stop negotiating: the peer has left the room. A call that is connected goes on. */
   letGo(): void {
     const call = this.#current;
     this.#current = undefined;

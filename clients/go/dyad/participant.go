@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// How long a server reserves a seat by default. A hang-up that nobody waits for is
-	// tried for this long: after that, the peer has been told anyway.
+	// How long a server reserves a seat by default. A hang-up in the background is tried
+	// for this long: after that, the server has told the peer anyway.
 	seatTime = 15 * time.Second
 	// If more events than this wait for the app, the connection ends. It cannot stop
 	// reading instead, because then heartbeats would go unanswered.

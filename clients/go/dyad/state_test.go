@@ -82,7 +82,7 @@ func TestAMethodThatIsCalledForAStateMeetsThatState(t *testing.T) {
 	alice.succeeds(<-sent)
 	bob := dial(t, here.address, "bob")
 	bob.joins(roomID)
-	hears[*dyad.Refused](alice) // Nobody was there.
+	hears[*dyad.Refused](alice) // The room had no second participant yet.
 	hears[dyad.PeerJoined](alice)
 	close(joined)
 	net.cut()

@@ -60,10 +60,6 @@ class _Node(Collector):
         yield told
         yield _delays(hub.counts)
 
-    def describe(self) -> Iterator[Metric]:
-        """The same, so that a registry knows the names."""
-        return self.collect()
-
 
 class _Labelled(Collector):
     """A counter with labels. That of the library takes ten times as long for each label."""
@@ -80,17 +76,14 @@ class _Labelled(Collector):
             family.add_metric(values, number)
         yield family
 
-    def describe(self) -> Iterator[Metric]:
-        """The same, so that a registry knows the name."""
-        return self.collect()
-
 
 class MetricsObserver:
     """A `ports.Observer` that counts, in a registry of its own."""
 
     def __init__(self, status_of: NameStatus) -> None:
         """Count failures with their status."""
-        self.registry = registry = prometheus.CollectorRegistry()
+        # It learns the names of our own collectors from what they collect.
+        self.registry = registry = prometheus.CollectorRegistry(auto_describe=True)
         self._status_of = status_of
         prometheus.ProcessCollector(registry=registry)
         prometheus.PlatformCollector(registry=registry)

@@ -8,7 +8,7 @@ import (
 	"github.com/dyad-signaling/dyad/clients/go/dyad/dyadtest"
 )
 
-// greet is the code under test: it offers something to whoever joins.
+// greet is the code under test: it sends an offer to each peer that joins.
 func greet(t *testing.T, connection *dyad.Conn) error {
 	for event, err := range connection.Events(t.Context()) {
 		if err != nil {

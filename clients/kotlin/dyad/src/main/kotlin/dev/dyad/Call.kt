@@ -162,7 +162,7 @@ internal class Call(
         monitor.change { hasNewNetwork = false }
     }
 
-    /** The messages to write, one at a time, until there will be no more. */
+    /** The messages to write, one at a time, until the call ends. */
     private fun requests(): Flow<SignalRequest> = flow {
         while (true) {
             emit(nextRequest() ?: break)
@@ -170,7 +170,7 @@ internal class Call(
         }
     }
 
-    /** The next message to write, or null if there will be no more. */
+    /** The next message to write, or null after the last one. */
     private suspend fun nextRequest(): SignalRequest? {
         while (true) {
             val version = monitor.version

@@ -23,7 +23,7 @@ internal class Inbox {
     private var first = 0L
     private var bytes = 0
 
-    /** Whether there will be no more events. */
+    /** Whether the last event has come. */
     var isClosed: Boolean = false
         private set
 
@@ -37,7 +37,7 @@ internal class Inbox {
         bytes += size
     }
 
-    /** Drop what waits, and take no more events. */
+    /** Drop the events that wait, and refuse later ones. */
     fun close() {
         isClosed = true
         forget(waiting.size)

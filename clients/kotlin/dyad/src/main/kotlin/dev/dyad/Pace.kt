@@ -18,7 +18,7 @@ private const val SHARE = 0.9
 private const val BURST_SECONDS = 1.5
 private const val WINDOW_SECONDS = 3
 
-/** The window never needs to be larger: the server keeps no more (docs/protocol.md). */
+/** The largest window: the server keeps as much as this for a client (docs/protocol.md). */
 private const val MOST_FRAMES = 256
 private const val MOST_BYTES = 256 * 1024
 

@@ -124,7 +124,7 @@ internal class Signaling(
     }
 
     /**
-     * Leave the room. There are no more events.
+     * Leave the room, and end the events.
      *
      * @param inOrder after all frames that were sent; otherwise as soon as possible.
      */
