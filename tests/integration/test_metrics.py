@@ -7,8 +7,9 @@ from http import HTTPStatus
 
 import psutil
 import pytest
+from dyad_server.composition import Dyad
+from dyad_server.config import Config
 from dyad_server.ops import bounds
-from dyad_server.ops.metrics import MetricsObserver
 from dyad_server.ops.metrics_http import MetricsServer, pages_of_a_server
 
 from tests.conftest import SECRET
@@ -32,7 +33,8 @@ async def ask(port: int, request: str) -> str:
 
 @contextlib.asynccontextmanager
 async def metrics() -> AsyncIterator[int]:
-    server = MetricsServer(pages_of_a_server(MetricsObserver(str).registry, list))
+    dyad = Dyad(Config(jwt_secret=SECRET))
+    server = MetricsServer(pages_of_a_server(dyad.metrics.registry, list))
     port = await server.start(HOST, 0)
     try:
         yield port

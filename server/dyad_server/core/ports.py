@@ -129,9 +129,6 @@ class Handoff(Protocol):
 class Observer(Protocol):
     """Logs or counts what happens. No method waits or raises."""
 
-    def participants(self, number: int) -> None:
-        """A participant was added or removed; now there are so many."""
-
     def stream_opened(self, connection: Connection) -> None:
         """A client has connected."""
 
@@ -165,11 +162,6 @@ class Observers:
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
-
-    def participants(self, number: int) -> None:
-        """See `Observer.participants`."""
-        for observer in self._observers:
-            observer.participants(number)
 
     def stream_opened(self, connection: Connection) -> None:
         """See `Observer.stream_opened`."""

@@ -141,7 +141,6 @@ class Registry:
         """Add a new participant."""
         self._participants[participant.member.id] = participant
         self._users.take(participant.identity.user_id)
-        self._observer.participants(len(self._participants))
 
     def adopt(self, participant: Participant) -> None:
         """Add a participant from another node, with its tokens."""
@@ -173,7 +172,6 @@ class Registry:
         self._users.give_back(participant.identity.user_id)
         self.tokens.revoke(participant)
         self._end_reservation(participant)
-        self._observer.participants(len(self._participants))
 
     def _end_reservation(self, participant: Participant) -> None:
         if participant.state is State.RESERVED:

@@ -47,9 +47,6 @@ class LogObserver:
         self._status_of = status_of
         self._key = secrets.token_bytes(bounds.LOG_KEY_BYTES)
 
-    def participants(self, number: int) -> None:
-        """See `ports.Observer`."""
-
     def stream_opened(self, connection: Connection) -> None:
         """See `ports.Observer`."""
         user = self._hashed(connection.participant.identity.user_id)

@@ -42,6 +42,8 @@ class _Node(Collector):
         hub = self._hub
         yield _gauge("dyad_ready", "1 while rooms can be entered.", hub.ready)
         yield _gauge("dyad_draining", "1 while this node drains.", hub.draining)
+        text = "Participants now, reserved seats included."
+        yield _gauge("dyad_participants", text, len(hub))
         seats = Counter(map(_seat, hub))
         family = GaugeMetricFamily("dyad_seats", "Participants, by their seat.", labels=["state"])
         for state in _SEATS:
@@ -88,9 +90,6 @@ class MetricsObserver:
         prometheus.ProcessCollector(registry=registry)
         prometheus.PlatformCollector(registry=registry)
         prometheus.GCCollector(registry=registry)
-        self._participants = prometheus.Gauge(
-            "dyad_participants", "Participants now, reserved seats included.", registry=registry
-        )
         streams = prometheus.Gauge(
             "dyad_streams", "Streams open now.", ["transport"], registry=registry
         )
@@ -159,10 +158,6 @@ class MetricsObserver:
             await asyncio.sleep(bounds.LAG_SECONDS)
             self._lag.observe(max(clock.monotonic() - due, 0.0))
 
-    def participants(self, number: int) -> None:
-        """See `ports.Observer`."""
-        self._participants.set(number)
-
     def stream_opened(self, connection: Connection) -> None:
         """See `ports.Observer`."""
         self._streams[connection.transport].inc()
@@ -204,8 +199,8 @@ class MetricsObserver:
         self._handed_off[kept].inc()
 
 
-def _gauge(name: str, text: str, value: bool) -> Metric:  # noqa: FBT001 - a figure
-    return GaugeMetricFamily(name, text, value=int(value))
+def _gauge(name: str, text: str, value: int) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
 
 
 def _seat(participant: Participant) -> str:
