@@ -52,6 +52,7 @@ class Dyad:
         self._keeping: asyncio.Task[NoReturn] | None = None
         self._drain_timeout = config.drain_timeout
         self._clock = LoopClock()
+        self.metrics = MetricsObserver(_status_of)
         self._keys = self._make_keys(config)
         verifier = Verifier(
             self._keys,
@@ -60,7 +61,6 @@ class Dyad:
             audience=config.jwt_audience,
             token_bytes=config.max_token_bytes,
         )
-        self.metrics = MetricsObserver(_status_of)
         limits = _by_name(Limits, config, drain_spread=config.spread())
         terms = _by_name(
             Terms,
@@ -133,6 +133,7 @@ class Dyad:
         if config.jwt_jwks_url:
             self._jwks = Jwks(config.jwt_jwks_url, self._clock, timeout=config.jwks_timeout)
             self.ready = self._jwks.ready
+            self.metrics.watch_keys(self._jwks)
             keeping = self._jwks.keep()
             self._keeping = asyncio.get_running_loop().create_task(keeping, name="dyad-keys")
             return self._jwks

@@ -275,6 +275,11 @@ class Config:
             and not network.is_loopback
         ]
 
+    def numbers(self) -> dict[str, float]:
+        """The settings that are numbers; yes is 1, and no is 0."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: float(value) for name, value in values.items() if not isinstance(value, str)}
+
     @property
     def key_path(self) -> str:
         """The file or folder that holds the keys; empty if the settings themselves hold them."""

@@ -83,6 +83,12 @@ class Server:
         self._certificates = Certificates()
         self._reloader = Reloader()
         self._reloader.watch(*self.dyad.watched)
+        metrics = self.dyad.metrics
+        metrics.watch_files(self._reloader)
+        if config.tls_cert:
+            metrics.watch_certificate(lambda: self._certificates.expires)
+        engine = "redis" if config.shares_redis else "memory"
+        metrics.describe(type(self._server).__name__, engine, config.numbers())
         self.port = 0
         self._started = self._stopping = False
         self._beside: list[asyncio.Task[None]] = []

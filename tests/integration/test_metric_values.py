@@ -2,17 +2,23 @@
 
 import logging
 import re
+from pathlib import Path
 
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
+from dyad_server.engines.redis import bounds
 from dyad_server.errors import Reason
 from dyad_server.server import Server
 
-from tests.conftest import SECRET, ends, serving
-from tests.support.ends import End, end_of, join, leave, offer, pair
-from tests.support.needs import ROOT
-from tests.support.until import until
+from tests.conftest import ends, serving
+from tests.support.certificates import certificate
+from tests.support.ends import End, ListenEnd, SignalEnd, end_of, join, leave, offer, pair
+from tests.support.issuer import es256, issuing
+from tests.support.mounted import Mounted
+from tests.support.needs import ROOT, needs
+from tests.support.redis import redis_server, settled_redis
+from tests.support.until import PATIENCE, until
 
 PAGE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 _EVERY = ("python_", "process_")
@@ -120,13 +126,18 @@ async def test_the_log_has_one_line_for_each_stream_that_ends(
     assert room not in "".join(lines)
 
 
-async def test_the_page_has_each_metric_and_each_reason() -> None:
-    async with serving(jwt_secret=SECRET) as server:
-        families = [
-            family
-            for family in server.dyad.metrics.registry.collect()
-            if not family.name.startswith(_EVERY)
-        ]
+async def test_the_page_has_each_metric_and_each_reason(tmp_path: Path) -> None:
+    made = certificate(tmp_path, "a")
+    pair = {"tls_cert": made.cert, "tls_key": made.key}
+    async with settled_redis() as redis:
+        with issuing(es256("key")) as issuer:
+            keys = {"jwt_secret": "", "jwt_jwks_url": issuer.url}
+            async with serving(**keys, **pair, redis=redis.url) as server:
+                families = [
+                    family
+                    for family in server.dyad.metrics.registry.collect()
+                    if not family.name.startswith(_EVERY)
+                ]
     row = r"^\| `(dyad_\w+)` \| (\w+) \|([^|]*)\| .+ \| \d+\.\d+\.\d+ \|$"
     rows = re.findall(row, PAGE, re.MULTILINE)
     labels = {name: set(re.findall(r"`(\w+)`", text)) for name, _, text in rows}
@@ -137,6 +148,100 @@ async def test_the_page_has_each_metric_and_each_reason() -> None:
         assert seen <= labels[family.name], family.name
     reasons = PAGE.partition("## Reasons")[2]
     assert set(re.findall(r"^\| `(\w+)` \|", reasons, re.MULTILINE)) == set(Reason)
+
+
+async def test_an_outage_of_redis_and_its_loss_of_data_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    needs("redis-server")
+    monkeypatch.setattr(bounds, "LEASE_SECONDS", 2.0)
+    async with redis_server() as redis, serving(redis=redis.url) as server:
+        assert value(server, "dyad_redis_up") == 1
+        assert value(server, "dyad_redis_generations_total") == 1
+        assert value(server, "dyad_lease_held") == 1
+        await until(lambda: value(server, "dyad_inbox_seconds_count") > 0)
+        assert value(server, "dyad_lease_renewal_seconds_count") > 0
+        assert value(server, "dyad_node_messages_in_total", kind="Probe") > 0
+        await redis.end()
+        await until(lambda: value(server, "dyad_leases_lost_total") == 1)
+        assert value(server, "dyad_redis_up") == value(server, "dyad_lease_held") == 0
+        assert value(server, "dyad_redis_outages_total") == 1
+        async with redis_server(port=redis.port):
+            await until(lambda: value(server, "dyad_lease_held") == 1)
+            assert value(server, "dyad_redis_up") == 1
+            assert value(server, "dyad_redis_generations_total") == 2
+            assert value(server, "dyad_leases_lost_total") == 1
+
+
+async def test_questions_to_other_nodes_are_counted_by_whether_they_were_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounds, "SEND_SECONDS", 0.1)
+    async with (
+        settled_redis() as redis,
+        serving(redis=redis.url) as server,
+        ends(server, ListenEnd) as connect,
+    ):
+        alice = connect("alice")
+        assert isinstance(alice, ListenEnd)
+        await alice.send(join())
+        # There is no such node.
+        alice.session_id = "f" * 16 + alice.session_id[16:]
+        with pytest.raises(grpc.aio.AioRpcError):
+            await alice.send(offer(""))
+        labels = {"kind": "ForwardedSend", "outcome": "late"}
+        assert value(server, "dyad_node_questions_total", **labels) == 1
+
+
+async def test_what_comes_of_changed_files_is_counted(tmp_path: Path) -> None:
+    first, second = certificate(tmp_path, "first"), certificate(tmp_path, "second", seconds=9999)
+    tls = Mounted(tmp_path / "tls")
+    tls.update(dict(zip(("key", "cert"), first.read(), strict=True)))
+    async with serving(tls_cert=f"{tls}/cert", tls_key=f"{tls}/key") as server:
+
+        def reloads(outcome: str) -> float:
+            return value(server, "dyad_reloads_total", files="certificate", outcome=outcome)
+
+        expires = value(server, "dyad_certificate_expiry_timestamp_seconds")
+        tls.update({"key": first.read()[0], "cert": b"no certificate"})
+        server.reload()
+        await until(lambda: reloads("refused") == 1)
+        assert value(server, "dyad_reload_refused", files="certificate") == 1
+        assert value(server, "dyad_certificate_expiry_timestamp_seconds") == expires
+        tls.update(dict(zip(("key", "cert"), second.read(), strict=True)))
+        server.reload()
+        await until(lambda: reloads("done") == 1)
+        assert value(server, "dyad_reload_refused", files="certificate") == 0
+        assert 0 < value(server, "dyad_certificate_expiry_timestamp_seconds") < expires
+
+
+async def test_fetches_of_keys_are_counted_by_outcome() -> None:
+    with issuing(es256("key")) as issuer:
+        async with serving(jwt_secret="", jwt_jwks_url=issuer.url) as server:
+            await until(lambda: value(server, "dyad_jwks_fetches_total", outcome="done") == 1)
+            assert value(server, "dyad_jwks_age_seconds") < PATIENCE
+            issuer.status = 500
+            server.reload()
+            await until(lambda: value(server, "dyad_jwks_fetches_total", outcome="failed") == 1)
+
+
+async def test_a_server_without_redis_urls_and_certificates_has_none_of_their_metrics() -> None:
+    async with serving() as server:
+        names = {family.name for family in server.dyad.metrics.registry.collect()}
+        settings = server.dyad.metrics.registry
+        assert settings.get_sample_value("dyad_setting", {"name": "max_streams"}) == 10_000
+    absent = ("dyad_redis", "dyad_lease", "dyad_inbox", "dyad_node_", "dyad_jwks", "dyad_cert")
+    assert not [name for name in names if name.startswith(absent)]
+
+
+async def test_a_seat_that_nobody_resumes_is_counted_once() -> None:
+    async with serving(resume_grace=0.1) as server, ends(server, SignalEnd) as connect:
+        alice = connect("alice")
+        await alice.send(pb.Frame(seq=1, join_room=pb.JoinRoom(resumable=True)))
+        await alice.hear()
+        alice.cut()
+        await until(lambda: value(server, "dyad_seats_expired_total") == 1)
+        assert value(server, "dyad_participants") == 0
 
 
 def test_no_label_has_more_values_than_the_server_gives_it() -> None:

@@ -28,6 +28,7 @@ async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
             LoopClock(),
             opening=lambda: RedisCommand(lambda _: None, lambda _: None),
             fell=lambda: None,
+            took=lambda _: None,
         )
         await pipeline.load()
         asking = asyncio.create_task(pipeline.keep_asking())
@@ -48,7 +49,13 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
         client = connect(redis.url, 10.0)
         opening = RedisCommand(lambda pipe: pipe.time(), lambda _: None)
         pipeline = Pipeline(
-            client, Store("dyad:"), "a", LoopClock(), opening=lambda: opening, fell=lambda: None
+            client,
+            Store("dyad:"),
+            "a",
+            LoopClock(),
+            opening=lambda: opening,
+            fell=lambda: None,
+            took=lambda _: None,
         )
         answered: list[int] = []
 

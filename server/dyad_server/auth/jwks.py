@@ -66,6 +66,7 @@ class Jwks:
 
     Attributes:
         ready: set once there are keys.
+        fetches: how many fetches were `done`, and how many `failed`.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Jwks:
     ) -> None:
         """Fetch from `url`, each time within `timeout` seconds."""
         self.ready = asyncio.Event()
+        self.fetches = {"done": 0, "failed": 0}
         self._source = _Source(url, timeout)
         self._clock = clock
         self._keys = KeySet()
@@ -84,7 +86,12 @@ class Jwks:
     @property
     def usable(self) -> bool:
         """See `keys.Keys.usable`."""
-        return self._clock.monotonic() - self._fetched <= bounds.KEYS_KEPT_SECONDS
+        return self.age <= bounds.KEYS_KEPT_SECONDS
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last fetch that succeeded; infinite if none has."""
+        return self._clock.monotonic() - self._fetched
 
     async def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:
         """See `keys.Keys.find`."""
@@ -125,6 +132,7 @@ class Jwks:
             keys = await asyncio.to_thread(self._source.read)
         except (OSError, HTTPException, ValueError) as error:
             self._away = True
+            self.fetches["failed"] += 1
             sentence = str(error)[: bounds.LOGGED_CHARACTERS]
             _log.warning("keys not fetched reason=%s: %s", type(error).__name__, sentence)
         else:
@@ -132,6 +140,7 @@ class Jwks:
             self._keys = keys if keys != self._keys else self._keys
             self._fetched = began
             self._away = False
+            self.fetches["done"] += 1
             self.ready.set()
         finally:
             self._fetching = None

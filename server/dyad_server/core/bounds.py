@@ -55,4 +55,4 @@ RECONNECTS_PER_SECOND = 1000
 # Metrics.
 
 DELAYS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds that a message may take to be written: the buckets in which these are counted."""
+"""Seconds that a message or a round trip may take: the buckets in which these are counted."""

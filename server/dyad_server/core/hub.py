@@ -18,7 +18,7 @@ from dyad_server.core.lifecycle import Lifecycle
 from dyad_server.core.limits import Limits
 from dyad_server.core.output_delivery import OutputDelivery
 from dyad_server.core.participant import Connection, Outlet, Participant
-from dyad_server.core.ports import Broker, Handoff, Observer
+from dyad_server.core.ports import Broker, Fleet, Handoff, Observer
 from dyad_server.core.reconnect import Reconnect
 from dyad_server.core.registry import Registry
 from dyad_server.core.states import State
@@ -102,6 +102,11 @@ class Hub:
     def ready(self) -> bool:
         """Whether rooms can be entered now."""
         return not self.draining and self._broker.ready
+
+    @property
+    def fleet(self) -> Fleet | None:
+        """See `Broker.fleet`."""
+        return self._broker.fleet
 
     async def start(self) -> None:
         """Start, before the first participant.

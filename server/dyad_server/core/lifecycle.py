@@ -90,7 +90,11 @@ class Lifecycle:
             self._observer.reserved()
 
     def _grace(self, participant: Participant) -> Timer:
-        return self._clock.call_later(self._limits.resume_grace, self.end, participant)
+        return self._clock.call_later(self._limits.resume_grace, self._expire, participant)
+
+    def _expire(self, participant: Participant) -> None:
+        self._observer.expired()
+        self.end(participant)
 
     # Time limits.
 

@@ -7,6 +7,7 @@ back, so the hub makes them itself, with the function that it is given: see `Hub
 from collections.abc import Callable
 from typing import Protocol
 
+from dyad_server.core.counts import FleetCounts
 from dyad_server.core.events import Departure, Member, Output, Refusal
 from dyad_server.core.participant import Connection, Participant
 from dyad_server.errors import Ended, Reason
@@ -20,6 +21,24 @@ JOINS = (FIRST, SECOND, ENGINE_AWAY, *(refusal.value for refusal in Refusal))
 
 Found = Callable[[Participant | Ended | None], None]
 """The answer to a claim: the participant, which is here now; None: no seat has that token."""
+
+
+class Fleet(Protocol):
+    """This node as one of several that share a store, for metrics and logs.
+
+    Attributes:
+        counts: what it has counted since its start.
+    """
+
+    counts: FleetCounts
+
+    @property
+    def up(self) -> bool:
+        """Whether the store answered last time."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether this node holds its lease: no other node can believe it gone."""
 
 
 class Broker(Protocol):
@@ -42,6 +61,10 @@ class Broker(Protocol):
     @property
     def node(self) -> str:
         """The name of this node among others; empty if there are no others."""
+
+    @property
+    def fleet(self) -> Fleet | None:
+        """This node among others; None if there are no others."""
 
     @property
     def ready(self) -> bool:
@@ -150,6 +173,9 @@ class Observer(Protocol):
     def resumed(self) -> None:
         """A participant has resumed its reserved seat."""
 
+    def expired(self) -> None:
+        """Nobody has resumed a reserved seat in time, so its participant ends."""
+
     def resume_refused(self, failure: Ended) -> None:
         """A participant asked for its seat, and did not get it."""
 
@@ -197,6 +223,11 @@ class Observers:
         """See `Observer.resumed`."""
         for observer in self._observers:
             observer.resumed()
+
+    def expired(self) -> None:
+        """See `Observer.expired`."""
+        for observer in self._observers:
+            observer.expired()
 
     def resume_refused(self, failure: Ended) -> None:
         """See `Observer.resume_refused`."""

@@ -30,6 +30,10 @@ class MemoryBroker:
         return ""
 
     @property
+    def fleet(self) -> None:
+        """See `Broker.fleet`."""
+
+    @property
     def ready(self) -> bool:
         """See `Broker.ready`: always."""
         return True

@@ -179,7 +179,7 @@ class StreamOutlet:
         scheduler = self._scheduler
         scheduler.limit.end(self)
         if self._frames:
-            scheduler.counts.delayed(scheduler.clock.monotonic() - self._waited_since)
+            scheduler.counts.deliveries.note(scheduler.clock.monotonic() - self._waited_since)
         if self._running:
             self._broken = self._broken or not ok
             self.run()

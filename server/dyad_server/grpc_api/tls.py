@@ -73,7 +73,7 @@ def expiry_warning(files: TlsFiles, now: float) -> str | None:
         files: they passed `check_tls_files`.
         now: Unix time.
     """
-    cert = x509.load_pem_x509_certificates(files.cert)[0]
+    cert = _leaf(files)
     begins, expires = cert.not_valid_before_utc, cert.not_valid_after_utc
     if now < begins.timestamp():
         return f"The certificate in --tls-cert is valid only from {begins:%Y-%m-%d %H:%M} UTC on."
@@ -84,10 +84,19 @@ def expiry_warning(files: TlsFiles, now: float) -> str | None:
     return None
 
 
+def _leaf(files: TlsFiles) -> x509.Certificate:
+    return x509.load_pem_x509_certificates(files.cert)[0]
+
+
 class Certificates:
-    """What the server shows in TLS handshakes. A connection keeps what it began with."""
+    """What the server shows in TLS handshakes. A connection keeps what it began with.
+
+    Attributes:
+        expires: when the certificate expires, in Unix seconds; 0 before the first `use`.
+    """
 
     def __init__(self) -> None:
+        self.expires = 0.0
         self._next: grpc.ServerCertificateConfiguration | None = None
 
     def use(self, files: TlsFiles) -> None:
@@ -97,6 +106,7 @@ class Certificates:
             ConfigError: see `check_tls_files`.
         """
         check_tls_files(files)
+        self.expires = _leaf(files).not_valid_after_utc.timestamp()
         self._next = grpc.ssl_server_certificate_configuration(
             [(files.key, files.cert)], root_certificates=files.client_ca
         )

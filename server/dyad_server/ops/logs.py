@@ -91,6 +91,10 @@ class LogObserver:
         """See `ports.Observer`."""
         log.debug("seat resumed")
 
+    def expired(self) -> None:
+        """See `ports.Observer`."""
+        log.debug("reserved seat expired")
+
     def resume_refused(self, failure: Ended) -> None:
         """See `ports.Observer`."""
         log.debug("resume refused reason=%s", failure.reason)

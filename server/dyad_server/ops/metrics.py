@@ -2,65 +2,33 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
 import prometheus_client as prometheus
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from dyad_server.core import bounds as core_bounds
 from dyad_server.core.clock import Clock
-from dyad_server.core.counts import Counts
 from dyad_server.core.hub import Hub
-from dyad_server.core.participant import Connection, Participant
+from dyad_server.core.participant import Connection
 from dyad_server.core.ports import JOINS
-from dyad_server.core.states import State
 from dyad_server.errors import Ended, Reason
 from dyad_server.ops import bounds
+from dyad_server.ops.collectors import (
+    BuildCollector,
+    CertificateCollector,
+    FetchedKeys,
+    FilesCollector,
+    KeysCollector,
+    NodeCollector,
+)
+from dyad_server.ops.reload import Reloader
 
-_SEATS = ("none", "alone", "paired", "reserved")
 _TRANSPORTS = ("Signal", "Listen")
 
 NameStatus = Callable[[Ended], str]
 """The name of the gRPC status that a failure ends with."""
-
-
-class _Node(Collector):
-    """Reports what the hub knows or counts by itself, when it is asked."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-
-    def collect(self) -> Iterator[Metric]:
-        """See `Collector`."""
-        hub = self._hub
-        yield _gauge("dyad_ready", "1 while rooms can be entered.", hub.ready)
-        yield _gauge("dyad_draining", "1 while this node drains.", hub.draining)
-        text = "Participants now, reserved seats included."
-        yield _gauge("dyad_participants", text, len(hub))
-        seats = Counter(map(_seat, hub))
-        family = GaugeMetricFamily("dyad_seats", "Participants, by their seat.", labels=["state"])
-        for state in _SEATS:
-            family.add_metric([state], seats[state])
-        yield family
-        frames = CounterMetricFamily("dyad_frames_in", "Frames received.", labels=["event"])
-        size = CounterMetricFamily("dyad_bytes_in", "Bytes of these frames.", labels=["event"])
-        for kind, number in hub.counts.received.items():
-            frames.add_metric([kind], number)
-            size.add_metric([kind], hub.counts.sizes[kind])
-        yield frames
-        yield size
-        told = CounterMetricFamily("dyad_events", "Events sent to participants.", labels=["kind"])
-        for event, number in hub.counts.told.items():
-            told.add_metric([event.__name__], number)
-        yield told
-        yield _delays(hub.counts)
 
 
 class _Labelled(Collector):
@@ -130,6 +98,11 @@ class MetricsObserver:
         self._resumed = prometheus.Counter(
             "dyad_seats_resumed", "Reserved seats that were resumed.", registry=registry
         )
+        self._expired = prometheus.Counter(
+            "dyad_seats_expired",
+            "Reserved seats that nobody resumed in time.",
+            registry=registry,
+        )
         self._not_resumed = prometheus.Counter(
             "dyad_resumes_refused", "Resumes that failed.", ["reason"], registry=registry
         )
@@ -149,7 +122,23 @@ class MetricsObserver:
 
     def watch(self, hub: Hub) -> None:
         """Report what this hub counts."""
-        self.registry.register(_Node(hub))
+        self.registry.register(NodeCollector(hub))
+
+    def watch_keys(self, keys: FetchedKeys) -> None:
+        """Report how the keys are fetched."""
+        self.registry.register(KeysCollector(keys))
+
+    def watch_files(self, reloader: Reloader) -> None:
+        """Report what comes of changed files."""
+        self.registry.register(FilesCollector(reloader))
+
+    def watch_certificate(self, expires: Callable[[], float]) -> None:
+        """Report when the certificate `expires`, in Unix seconds."""
+        self.registry.register(CertificateCollector(expires))
+
+    def describe(self, grpc_api: str, engine: str, settings: Mapping[str, float]) -> None:
+        """Report what serves gRPC, which engine keeps the rooms, and these settings."""
+        self.registry.register(BuildCollector(grpc_api, engine, settings))
 
     async def measure_lag(self, clock: Clock) -> NoReturn:
         """Measure how late the event loop is, until cancelled."""
@@ -190,6 +179,10 @@ class MetricsObserver:
         """See `ports.Observer`."""
         self._resumed.inc()
 
+    def expired(self) -> None:
+        """See `ports.Observer`."""
+        self._expired.inc()
+
     def resume_refused(self, failure: Ended) -> None:
         """See `ports.Observer`."""
         self._not_resumed.labels(failure.reason).inc()
@@ -197,30 +190,3 @@ class MetricsObserver:
     def handed_off(self, *, kept: bool) -> None:
         """See `ports.Observer`."""
         self._handed_off[kept].inc()
-
-
-def _gauge(name: str, text: str, value: int) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def _seat(participant: Participant) -> str:
-    match participant.state:
-        case State.RESERVED | State.RESUMING:
-            return "reserved"
-        case State.SEATED:
-            return "paired" if participant.alone_since is None else "alone"
-        case _:
-            return "none"
-
-
-def _delays(counts: Counts) -> Metric:
-    family = HistogramMetricFamily(
-        "dyad_delivery_seconds",
-        "How long messages waited in this node until gRPC had written them.",
-    )
-    buckets, total = [], 0
-    for bound, number in zip((*core_bounds.DELAYS, "+Inf"), counts.delays, strict=True):
-        total += number
-        buckets.append((str(bound), total))
-    family.add_metric([], buckets, counts.delay_seconds)
-    return family

@@ -31,6 +31,7 @@ class Watched(Generic[T]):
     Attributes:
         name: what the log calls them.
         refused: why their latest content is not in force; empty if it is.
+        outcomes: how many changes were put in force (`done`), and how many were `refused`.
     """
 
     def __init__(self, name: str, read: Callable[[], T], use: Callable[[T], object]) -> None:
@@ -47,6 +48,7 @@ class Watched(Generic[T]):
         """
         self.name = name
         self.refused = ""
+        self.outcomes = {"done": 0, "refused": 0}
         self._read = read
         self._use = use
         first = read()
@@ -83,22 +85,28 @@ class Watched(Generic[T]):
             self._use(content)
         except ConfigError as error:
             self.refused = str(error)
+            self.outcomes["refused"] += 1
             _log.error("%s not reloaded, what was in force stays: %s", self.name, error)
         else:
             self.refused = ""
+            self.outcomes["done"] += 1
             _log.info("%s reloaded", self.name)
 
 
 class Reloader:
-    """Looks at watched files, until `keep` is cancelled."""
+    """Looks at watched files, until `keep` is cancelled.
+
+    Attributes:
+        watched: the files.
+    """
 
     def __init__(self) -> None:
-        self._watched: list[Watched[Any]] = []
+        self.watched: list[Watched[Any]] = []
         self._asked = asyncio.Event()
 
     def watch(self, *watched: Watched[Any]) -> None:
         """Look at these files too."""
-        self._watched += watched
+        self.watched += watched
 
     def look_now(self) -> None:
         """Look at the files now, and log also that nothing has changed."""
@@ -108,11 +116,11 @@ class Reloader:
         """Look at the files periodically."""
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(bounds.RELOAD_SECONDS if self._watched else None):
+                async with asyncio.timeout(bounds.RELOAD_SECONDS if self.watched else None):
                     await self._asked.wait()
             patient = not self._asked.is_set()
             self._asked.clear()
-            for each in self._watched:
+            for each in self.watched:
                 try:
                     await each.look(patient=patient)
                 except Exception as error:  # noqa: BLE001 - without a thread, say; the next look may succeed

@@ -21,7 +21,7 @@ from dyad_server.core.events import (
     Refusal,
     refuse,
 )
-from dyad_server.core.ports import Deliver
+from dyad_server.core.ports import Deliver, Fleet
 from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.fleet_membership import FleetMembership
 from dyad_server.engines.redis.local_members import LocalMembers
@@ -78,6 +78,11 @@ class RedisBroker:
     def node(self) -> str:
         """See `Broker.node`."""
         return self.membership.node
+
+    @property
+    def fleet(self) -> Fleet:
+        """See `Broker.fleet`."""
+        return self.membership
 
     @property
     def ready(self) -> bool:

@@ -9,9 +9,10 @@ import re
 import secrets
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from dyad_server.core.clock import Clock
+from dyad_server.core.counts import FleetCounts
 from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.client import FAILURES, connect, explain, hang_up
 from dyad_server.engines.redis.inbox_reader import InboxReader
@@ -20,6 +21,7 @@ from dyad_server.engines.redis.messages import (
     NODE,
     NodeMessage,
     Probe,
+    Question,
     Unknown,
     read_message,
 )
@@ -45,6 +47,7 @@ class FleetMembership:
         store: the scripts that can be asked.
         lease: its lease.
         clock: of this server.
+        counts: what it has counted since its start.
     """
 
     def __init__(
@@ -76,18 +79,30 @@ class FleetMembership:
         self.store = Store(prefix)
         self.lease = NodeLease(settle_seconds)
         self.clock = clock
+        self.counts = FleetCounts(
+            (kind.__name__ for kind in (*get_args(NodeMessage), Unknown)),
+            (kind.__name__ for kind in get_args(Question)),
+        )
         self._hear = hear
         self._renewed = renewed
         self._expired = expired
         self._client = connect(url, bounds.ROUND_TRIP_SECONDS)
         # When Redis has fallen silent, it may be back at once.
         self._pipeline = Pipeline(
-            self._client, self.store, self.node, clock, opening=self._renewal, fell=self.hurry
+            self._client,
+            self.store,
+            self.node,
+            clock,
+            opening=self._renewal,
+            fell=self._fell,
+            took=self.counts.round_trips.note,
         )
         inbox = self.store.keys.inbox(self.node)
         self._inbox = InboxReader(url, inbox, self._take, self._pipeline.fall)
         self._hurry = asyncio.Event()
+        # When the last probe came back, and when the first was sent that has not.
         self._probed = 0.0
+        self._probing_since: float | None = None
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -190,12 +205,21 @@ class FleetMembership:
     def check(self) -> None:
         """Notice if the lease may have run out."""
         if self.lease.ran_out(self.clock.monotonic()):
-            self._expired()
+            self._lease_ran_out()
 
     def post(self, node: str, message: NodeMessage) -> None:
         """Send a message to a node, or lose it; to none where `node` is empty."""
         if node:
+            self.counts.posted(type(message).__name__)
             self._pipeline.post(node, NODE.write(message))
+
+    def _fell(self) -> None:
+        self.counts.store_fell()
+        self.hurry()
+
+    def _lease_ran_out(self) -> None:
+        self.counts.lease_ran_out()
+        self._expired()
 
     def _command(
         self, script_now: Callable[[], Script[T]], then: Callable[[T | None], None], size: int = 0
@@ -221,8 +245,10 @@ class FleetMembership:
         def renewed(renewal: Renewal | None) -> None:
             if renewal is not None:
                 if self.lease.ran_out(asked_at):
-                    self._expired()
-                self.lease.renewed(asked_at, self.clock.monotonic(), renewal)
+                    self._lease_ran_out()
+                now = self.clock.monotonic()
+                self.counts.renewed(now, new_data=renewal.generation != self.lease.generation)
+                self.lease.renewed(asked_at, now, renewal)
                 self._renewed()
 
         inbox, store = self._inbox, self.store
@@ -235,8 +261,12 @@ class FleetMembership:
         messages: list[NodeMessage | Unknown] = []
         for data in read.messages:
             message = read_message(data)
+            self.counts.came(type(message).__name__)
             if isinstance(message, Probe):
-                self._probed = self.clock.monotonic()
+                self._probed = now = self.clock.monotonic()
+                if self._probing_since is not None:
+                    self.counts.probes.note(now - self._probing_since)
+                    self._probing_since = None
             else:
                 messages.append(message)
         self._hear(read.node, messages)
@@ -254,6 +284,8 @@ class FleetMembership:
             now = self.clock.monotonic()
             if now >= probe_at:
                 probe_at = now + bounds.PROBE_SECONDS
+                if self._probing_since is None:
+                    self._probing_since = now
                 self.post(self.node, Probe())
                 if now - self._probed > bounds.PROBE_LATE_SECONDS:
                     # Something on the way is stuck: begin again on new connections.

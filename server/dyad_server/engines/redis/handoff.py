@@ -72,7 +72,8 @@ class RedisHandoff:
         self._leaving: dict[str, asyncio.Future[bool]] = {}
         self._claims = Quota(bounds.CLAIMS_PER_USER)
         self._claiming = 0
-        self._questions = NodeQuestions(broker.membership, self._clock, self._answer_to)
+        membership = broker.membership
+        self._questions = NodeQuestions(membership, self._clock, membership.counts, self._answer_to)
 
     def asked(self, node: str, message: Ask | Answer) -> None:
         """Receive a question or an answer of a node."""

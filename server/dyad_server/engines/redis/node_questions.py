@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from dyad_server.core.clock import Clock
+from dyad_server.core.counts import FleetCounts
 from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.message_codec import Map, NotUnderstood, log_not_understood
 from dyad_server.engines.redis.messages import (
@@ -25,10 +26,11 @@ AnswerTo = Callable[[Question], Awaitable[AnswerBody]]
 class NodeQuestions:
     """Asks other nodes, and answers them. A question takes effect once."""
 
-    def __init__(self, post: Post, clock: Clock, answer_to: AnswerTo) -> None:
+    def __init__(self, post: Post, clock: Clock, counts: FleetCounts, answer_to: AnswerTo) -> None:
         """Ask by way of `post`; `answer_to` answers the questions of other nodes."""
         self._post = post
         self._clock = clock
+        self._counts = counts
         self._answer_to = answer_to
         self._waiting: dict[str, asyncio.Future[Map]] = {}
         # None: the answer is not there yet.
@@ -53,6 +55,7 @@ class NodeQuestions:
             log_not_understood("an answer of another node", error.what)
         finally:
             del self._waiting[request]
+            self._counts.asked(type(question).__name__, answered=answer.done())
         return None
 
     def heard(self, node: str, message: Ask | Answer) -> None:

@@ -96,6 +96,7 @@ class Pipeline:
         *,
         opening: Callable[[], RedisCommand],
         fell: Callable[[], None],
+        took: Callable[[float], None],
     ) -> None:
         """Ask through `client`.
 
@@ -106,6 +107,7 @@ class Pipeline:
             clock: of this server.
             opening: the first question on each connection.
             fell: is called when Redis stops answering.
+            took: is told how many seconds each round trip took.
         """
         self.fence = 1
         self.up = False
@@ -115,6 +117,7 @@ class Pipeline:
         self._clock = clock
         self._opening = opening
         self._fell = fell
+        self._took = took
         self._opened = False
         self._reason = ""
         self._shas: dict[str, str] = {}
@@ -254,6 +257,7 @@ class Pipeline:
         except Exception:
             self.ask_first(commands)
             raise
+        self._took(self._clock.monotonic() - now)
         wrong = [answer for answer in answers if isinstance(answer, Exception)]
         if not wrong and not self.up:
             log.info("redis is there")
