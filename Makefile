@@ -12,17 +12,18 @@ unexport PYTHONDONTWRITEBYTECODE
 # The web client and the call page are packages of the same npm workspace.
 NODE_PACKAGES := clients/node_modules/.ready
 PAGE := build/web/index.html
+GO_MODULES := clients/go/dyad clients/go/pion clients/go/examples/pion_call benchmarks/load
 # tests/conftest.py decides in which order tests run and how many run in parallel;
 # `make test WORKERS=2` overrides that number.
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint types generate generate-go generate-kotlin settings drift contract python-reference kotlin-reference audit clean
+.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings drift contract python-reference kotlin-reference audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
 	@echo "make quick     run before each commit: lint, types and the fast tests, in a minute"
-	@echo "make test      run all tests, in 10 to 15 minutes on 2 cores"
+	@echo "make test      run all tests, in 10 minutes on 2 cores; the first run fetches and compiles more"
 	@echo "make aio       run the tests of what serves RPCs again, on grpc.aio (docs/grpcio.md)"
 	@echo "make fuzz      try FUZZ_CASES random cases (5000000)"
 	@echo "make soak      end calls in every way, LEAK_ROUNDS times (600), and watch the memory"
@@ -33,6 +34,7 @@ help:
 	@echo "make bench     measure Dyad beside its peers, in 20 minutes (docs/performance.md)"
 	@echo "make flames    draw where the server's time goes, as flame graphs"
 	@echo "make lint      check the style of the Python code and of the contract"
+	@echo "make lint-go   check the style of the Go code, and look for mistakes"
 	@echo "make types     check the types of the Python and TypeScript code"
 	@echo "make generate  generate the clients' code from the contract"
 	@echo "make settings  write docs/settings.md"
@@ -124,6 +126,14 @@ lint: $(BIN)/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
+
+lint-go:
+	@if command -v go >/dev/null; then \
+	  set -e; for module in $(GO_MODULES); do echo "$$module"; cd $(CURDIR)/$$module; \
+	    test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }; \
+	    go vet ./...; go tool -modfile=$(CURDIR)/clients/go/tools/go.mod staticcheck ./...; done; \
+	elif test -n "$$CI"; then echo "Go is not installed: https://go.dev/dl"; exit 1; \
+	else echo "Go is not installed: its code stays unchecked."; fi
 
 # The first `mypy` checks the server, the Python client, the tests and the benchmarks. The call
 # page is checked against the types of the built library.

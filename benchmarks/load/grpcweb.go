@@ -48,7 +48,7 @@ func (d *grpcWebDialer) connect(user string) (participant, error) {
 	p.listen = body
 	first, err := p.message()
 	if err == nil && first.GetSessionId() == "" {
-		err = fmt.Errorf("Listen began with %v", first)
+		err = fmt.Errorf("the stream began with %v", first)
 	}
 	if err != nil {
 		p.abort()
@@ -125,7 +125,7 @@ func (p *grpcWebParticipant) message() (*dyadv1.ListenResponse, error) {
 		return nil, err
 	}
 	if flag&trailersFlag != 0 {
-		return nil, fmt.Errorf("Listen ended: %q", text)
+		return nil, fmt.Errorf("the stream ended: %q", text)
 	}
 	message := &dyadv1.ListenResponse{}
 	return message, proto.Unmarshal(text, message)
@@ -183,13 +183,13 @@ func (p *grpcWebParticipant) unary(request *dyadv1.SendRequest) error {
 	for {
 		flag, text, err := part(body)
 		if err != nil {
-			return fmt.Errorf("Send has no trailers: %w", err)
+			return fmt.Errorf("the answer to Send has no trailers: %w", err)
 		}
 		if flag&trailersFlag == 0 {
 			continue
 		}
 		if !strings.Contains(string(text), "grpc-status:0") && !strings.Contains(string(text), "grpc-status: 0") {
-			return fmt.Errorf("Send ended: %q", text)
+			return fmt.Errorf("the request ended: %q", text)
 		}
 		// To its end, so that the connection is used again.
 		_, err = io.Copy(io.Discard, body)

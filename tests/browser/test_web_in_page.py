@@ -1,12 +1,13 @@
 """The web client in a page of Chromium: what it says when it fails, and the server's limits."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler
 
 import dyad
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 
 from tests.browser.site import MEDIA_MS, OpenSite, Site
 from tests.conftest import token
@@ -34,6 +35,8 @@ JOINS = """async ([url, token, room]) => {
 }"""
 OFFERS, OFFER_BYTES = 12, 20_000
 CANDIDATES = 800
+# Too much for a request that outlives its page.
+LARGE_BYTES = 64_000
 
 
 class Files(BaseHTTPRequestHandler):
@@ -174,15 +177,26 @@ async def test_candidates_and_offers_at_once_keep_the_servers_limits(site: OpenS
 
 async def test_close_after_a_large_offer_still_hangs_up(site: OpenSite) -> None:
     async with site() as here, joined(here) as (page, bob):
-        await page.evaluate("""() => {
-          connection.sendOffer("x".repeat(64_000));
-          connection.close();
-          return connection.closed;
-        }""")
+        sent, arrives = asyncio.Event(), asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            """Let the request with the offer arrive only later."""
+            if not sent.is_set() and len(route.request.post_data_buffer or b"") > LARGE_BYTES:
+                sent.set()
+                await arrives.wait()
+            await route.continue_()
+
+        await page.route("**/Send", hold)
+        await page.evaluate("bytes => connection.sendOffer('x'.repeat(bytes))", LARGE_BYTES)
+        await sent.wait()
+        await page.evaluate("connection.close()")
+        # The hang-up repeats what the server may lack.
         assert isinstance(await anext(aiter(bob)), dyad.Offer)
         left = await anext(aiter(bob))
         assert isinstance(left, dyad.PeerLeft)
         assert left.reason is dyad.Departure.LEFT
+        arrives.set()
+        await page.evaluate("connection.closed")
 
 
 async def test_closing_the_tab_hangs_up(site: OpenSite) -> None:
