@@ -34,7 +34,7 @@ Connect = Callable[..., End]
 # and deadlines of the server ran out.
 _MORE_WORKERS = 2
 # The groups that take minutes, in the order in which they start: the longest first.
-_GROUPS = ("busy", "browser", "go")
+_GROUPS = ("busy", "browser", "second browser", "go")
 # Measures how long calls wait, so it starts when little else runs.
 _LAST_GROUP = "attacks"
 _LONGEST_ID = 40

@@ -20,8 +20,8 @@ from tests.conftest import serving
 from tests.support import proxy as tcp
 from tests.support.clock import within
 
-# Limits how many browsers run at the same time.
-pytestmark = pytest.mark.xdist_group("browser")
+# Beside the other browser, because these tests wait most of the time.
+pytestmark = pytest.mark.xdist_group("second browser")
 
 RESTARTS_ICE = 'window.calls[0].signalingState === "have-local-offer"'
 UFRAG = "window.calls[0].localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]"

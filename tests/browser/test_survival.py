@@ -27,8 +27,8 @@ from tests.support import proxy as tcp
 from tests.support.process import dyad_serve
 from tests.support.turn import TurnServer
 
-# Limits how many browsers run at the same time.
-pytestmark = pytest.mark.xdist_group("browser")
+# Beside the other browser, because these tests wait most of the time.
+pytestmark = pytest.mark.xdist_group("second browser")
 
 LEEWAY = 30
 """How long the server still accepts a token after its `exp`, in seconds."""
