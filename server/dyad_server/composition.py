@@ -26,6 +26,7 @@ from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.inbound_messages import Inbound, Terms
 from dyad_server.grpc_api.servicer import SignalingServicer
 from dyad_server.grpc_api.status import STATUS
+from dyad_server.log_line import Line
 from dyad_server.ops.clock import LoopClock
 from dyad_server.ops.logs import LogObserver, log
 from dyad_server.ops.metrics import MetricsObserver
@@ -106,11 +107,13 @@ class Dyad:
         self.stop_keys()
         log.log(
             logging.WARNING if drained.lost else logging.INFO,
-            "drained handed_off=%d lost=%d ended=%d seconds=%.1f",
-            drained.handed_off,
-            drained.lost,
-            drained.ended,
-            self._clock.monotonic() - began,
+            Line(
+                "drained",
+                handed_off=drained.handed_off,
+                lost=drained.lost,
+                ended=drained.ended,
+                seconds=round(self._clock.monotonic() - began, 1),
+            ),
         )
         return drained
 

@@ -75,7 +75,10 @@ class Config:
         "port to serve Prometheus metrics on, and the probes /livez and /readyz; 0 serves none",
         most=bounds.LARGEST_PORT,
     )
-    log_level: str = setting("info", "debug, info, warning or error")
+    log_level: str = setting(
+        "info", "debug, info, warning or error; SIGUSR1 sets debug, SIGUSR2 sets this level again"
+    )
+    log_format: str = setting("text", "text, or json: an object on each line")
     max_frame_bytes: int = setting(65536, "most bytes in a frame", most=bounds.LARGEST_FRAME_BYTES)
     max_token_bytes: int = setting(6144, "most bytes in a token", most=bounds.LARGEST_TOKEN_BYTES)
     max_waiting_bytes: int = setting(
@@ -191,6 +194,8 @@ class Config:
             yield "--grpc-api is aio or auto."
         if self.log_level not in ("debug", "info", "warning", "error"):
             yield "--log-level is debug, info, warning or error."
+        if self.log_format not in ("text", "json"):
+            yield "--log-format is text or json."
 
     def _key_conflicts(self) -> Iterator[str]:
         if self.jwt_secret and self.jwt_secret_file:
@@ -279,6 +284,21 @@ class Config:
         """The settings that are numbers; yes is 1, and no is 0."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: float(value) for name, value in values.items() if not isinstance(value, str)}
+
+    def changed_numbers(self) -> dict[str, float]:
+        """Those of `numbers` that are not at their default; ports do not count."""
+        values = {each.name: (getattr(self, each.name), each.default) for each in fields(self)}
+        return {
+            name: value
+            for name, (value, default) in values.items()
+            if value != default and not isinstance(value, str) and not name.endswith("port")
+        }
+
+    @property
+    def key_source(self) -> str:
+        """The setting that says where the keys come from."""
+        names = ("jwt_jwks_url", "jwt_public_key", "jwt_secret_file", "jwt_secret")
+        return next(name for name in names if getattr(self, name))
 
     @property
     def key_path(self) -> str:

@@ -27,8 +27,10 @@ from dyad_server.grpc_api.reflection import Reflection
 from dyad_server.grpc_api.rpc_server import RpcServer
 from dyad_server.grpc_api.servicer import SERVICE
 from dyad_server.grpc_api.tls import Certificates, TlsFiles, expiry_warning, read_tls_files
-from dyad_server.grpc_environment import RELOAD_SIGNAL, STOP_SIGNALS
-from dyad_server.ops.logs import log
+from dyad_server.grpc_environment import DEBUG_SIGNAL, LEVEL_SIGNAL, RELOAD_SIGNAL, STOP_SIGNALS
+from dyad_server.log_line import Line
+from dyad_server.ops.collectors import versions
+from dyad_server.ops.logs import log, set_level
 from dyad_server.ops.metrics_http import MetricsServer, pages_of_a_server
 from dyad_server.ops.reload import Reloader, Watched
 
@@ -87,8 +89,8 @@ class Server:
         metrics.watch_files(self._reloader)
         if config.tls_cert:
             metrics.watch_certificate(lambda: self._certificates.expires)
-        engine = "redis" if config.shares_redis else "memory"
-        metrics.describe(type(self._server).__name__, engine, config.numbers())
+        self._engine = "redis" if config.shares_redis else "memory"
+        metrics.describe(type(self._server).__name__, self._engine, config.numbers())
         self.port = 0
         self._started = self._stopping = False
         self._beside: list[asyncio.Task[None]] = []
@@ -142,9 +144,21 @@ class Server:
             asyncio.create_task(self._reloader.keep(), name="dyad-reload"),
             asyncio.create_task(self.dyad.metrics.measure_lag(clock), name="dyad-lag"),
         ]
-        tls = bool(self._config.tls_cert)
-        name = type(self._server).__name__
-        log.info("listening address=%s:%d tls=%s rpc=%s", self._host(), self.port, tls, name)
+        log.info(self._summary())
+
+    def _summary(self) -> Line:
+        config = self._config
+        return Line(
+            "listening",
+            address=f"{self._host()}:{self.port}",
+            tls=bool(config.tls_cert),
+            rpc=type(self._server).__name__,
+            **versions(),
+            engine=self._engine,
+            node=self.dyad.hub.node or None,
+            keys=config.key_source,
+            **config.changed_numbers(),
+        )
 
     def _host(self) -> str:
         host = self._config.host
@@ -189,7 +203,7 @@ class Server:
     async def stop(self) -> None:
         """Tell health checks and clients, wait until streams end, stop."""
         self._stopping = True
-        log.info("draining participants=%d", len(self.dyad.hub))
+        log.info(Line("draining", participants=len(self.dyad.hub)))
         for task in self._beside:
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
@@ -227,7 +241,7 @@ class Server:
         self._health.tell(SERVICE, serving=self.ready)
 
     async def run(self) -> None:
-        """Serve until one of `STOP_SIGNALS`, then stop; `RELOAD_SIGNAL` reloads.
+        """Serve until one of `STOP_SIGNALS`, then stop; other signals reload, or change the log.
 
         Raises:
             ConfigError: see `start`.
@@ -237,8 +251,11 @@ class Server:
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, stopping.set)
         loop.add_signal_handler(RELOAD_SIGNAL, self.reload)
-        # A worker begins with it blocked: see `ops.workers`.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [RELOAD_SIGNAL])
+        loop.add_signal_handler(DEBUG_SIGNAL, set_level, "debug")
+        loop.add_signal_handler(LEVEL_SIGNAL, set_level, self._config.log_level)
+        # A worker begins with them blocked: see `ops.workers`.
+        unblocked = (RELOAD_SIGNAL, DEBUG_SIGNAL, LEVEL_SIGNAL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, unblocked)
         supervisor = multiprocessing.parent_process()
         if supervisor is not None:
             # A worker stops with the supervisor, which would have drained it.

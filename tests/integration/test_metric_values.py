@@ -150,10 +150,11 @@ async def test_the_page_has_each_metric_and_each_reason(tmp_path: Path) -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", reasons, re.MULTILINE)) == set(Reason)
 
 
-async def test_an_outage_of_redis_and_its_loss_of_data_are_counted(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_an_outage_of_redis_and_its_loss_of_data_are_counted_and_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     needs("redis-server")
+    caplog.set_level(logging.INFO, "dyad")
     monkeypatch.setattr(bounds, "LEASE_SECONDS", 2.0)
     async with redis_server() as redis, serving(redis=redis.url) as server:
         assert value(server, "dyad_redis_up") == 1
@@ -171,6 +172,29 @@ async def test_an_outage_of_redis_and_its_loss_of_data_are_counted(
             assert value(server, "dyad_redis_up") == 1
             assert value(server, "dyad_redis_generations_total") == 2
             assert value(server, "dyad_leases_lost_total") == 1
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.split(":")[0] for line in told if " lost" in line and "lost=" not in line] == [
+        "lease lost",
+        "redis has lost its data",
+    ]
+    assert [line for line in told if re.fullmatch(r"lease regained seconds=\d+\.\d", line)]
+
+
+async def test_a_hang_up_is_not_counted_as_a_lost_call_while_redis_frees_the_seat() -> None:
+    async with (
+        settled_redis() as redis,
+        serving(redis=redis.url) as server,
+        ends(server, SignalEnd) as connect,
+    ):
+        alice = connect("alice")
+        await alice.send(pb.Frame(seq=1, join_room=pb.JoinRoom(resumable=True)))
+        room = (await alice.hear()).room_id
+        await alice.send(leave(room, seq=2))
+        await alice.call.done_writing()
+        assert await alice.status() is None
+        assert ended(server, Reason.CLOSED, SignalEnd) == 1
+        assert ended(server, Reason.LOST, SignalEnd) == 0
+        assert value(server, "dyad_seats_reserved_total") == 0
 
 
 async def test_questions_to_other_nodes_are_counted_by_whether_they_were_answered(

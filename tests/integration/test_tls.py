@@ -1,5 +1,6 @@
 """TLS and mTLS with certificates made for the test."""
 
+import asyncio
 from pathlib import Path
 
 import grpc
@@ -11,6 +12,8 @@ from dyad_server.server import Server
 from tests.conftest import SECRET, serving, token
 from tests.support.certificates import certificate
 from tests.support.ends import SignalEnd, join
+from tests.support.process import dyad_serve
+from tests.support.until import PATIENCE
 
 
 async def created(server: Server, credentials: grpc.ChannelCredentials) -> str:
@@ -38,6 +41,21 @@ async def test_mtls_accepts_only_a_client_with_a_certificate(tmp_path: Path) -> 
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await created(server, grpc.ssl_channel_credentials(trusted))
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_handshakes_that_fail_write_nothing_to_the_log(tmp_path: Path) -> None:
+    own = certificate(tmp_path, "server")
+    async with dyad_serve(SECRET, "--tls-cert", own.cert, "--tls-key", own.key) as served:
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            # The server closes the connection.
+            async with asyncio.timeout(PATIENCE):
+                await reader.read()
+            writer.close()
+        served.process.terminate()
+        assert await served.command.ended() == 0
+    assert all(" dyad " in line for line in served.command.said.splitlines())
 
 
 @pytest.mark.parametrize("broken", ["missing", "nonsense"])

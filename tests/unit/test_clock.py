@@ -15,6 +15,7 @@ READERS = {
     "completion_queue/loop.py": "is an event loop",
     "completion_queue/trial.py": "runs before the event loop",
     "ops/clock.py": "is the clock",
+    "ops/logs.py": "writes the times of log lines",
     "ops/workers.py": "supervises processes without an event loop",
 }
 TIMERS = {"call_later", "call_at"}

@@ -27,6 +27,7 @@ from dyad_server.auth.keys import Key, PublicKey, algorithms, fit
 from dyad_server.core.clock import Clock
 from dyad_server.core.limits import Bucket
 from dyad_server.errors import Reason, Unauthenticated, Unavailable
+from dyad_server.log_line import Line
 
 # Some issuers refuse requests without a User-Agent, or with a library's.
 _HEADERS = {"Accept": "application/json", "User-Agent": "dyad-server"}
@@ -134,7 +135,7 @@ class Jwks:
             self._away = True
             self.fetches["failed"] += 1
             sentence = str(error)[: bounds.LOGGED_CHARACTERS]
-            _log.warning("keys not fetched reason=%s: %s", type(error).__name__, sentence)
+            _log.warning(Line("keys not fetched", reason=type(error).__name__, error=sentence))
         else:
             # The same objects are compared sooner.
             self._keys = keys if keys != self._keys else self._keys

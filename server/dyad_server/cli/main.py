@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import Field, fields
 from importlib import metadata
 from typing import Any
@@ -20,7 +21,7 @@ from dyad_server.cli.environment import load, secret_texts, warnings
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError, DyadError
 from dyad_server.grpc_api.connections import raise_descriptor_limit
-from dyad_server.ops import logs, workers
+from dyad_server.ops import logs, native_lines, workers
 from dyad_server.ops.clock import LoopClock
 from dyad_server.server import Server
 from dyad_server.setting import option, variable
@@ -153,7 +154,7 @@ def _serve(options: argparse.Namespace) -> None:
     if errors := examine(config, LoopClock().unix_time())[0]:
         # Here, and not from each worker.
         raise ConfigError(*errors)
-    logs.configure(config.log_level)
+    logs.configure(config.log_level, config.log_format)
     for warning in warnings(vars(options)):
         logs.log.warning("%s", warning)
     if config.workers > 1:
@@ -170,16 +171,18 @@ def serve(config: Config) -> None:
     """
     import uvloop  # noqa: PLC0415 - Windows has none, and the other commands run there
 
-    logs.configure(config.log_level)
+    logs.configure(config.log_level, config.log_format)
     raise_descriptor_limit()
     gc.set_threshold(bounds.NEW_OBJECTS)
-
-    transport = choose(config.grpc_api, uvloop.new_event_loop)
 
     async def until_stopped() -> None:
         await Server(config, make_rpc_server=transport.make_rpc_server).run()
 
-    with asyncio.Runner(loop_factory=lambda: transport.loop) as runner:
+    with ExitStack() as stack:
+        if config.log_format == "json":
+            stack.enter_context(native_lines.as_log_lines())
+        transport = choose(config.grpc_api, uvloop.new_event_loop)
+        runner = stack.enter_context(asyncio.Runner(loop_factory=lambda: transport.loop))
         runner.run(until_stopped())
 
 

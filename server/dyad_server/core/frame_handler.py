@@ -74,6 +74,7 @@ class FrameHandler:
             case Enter():
                 self._enter(participant, what.seq, event)
             case Leave(room_id):
+                participant.ask_to_leave(room_id)
                 self._broker.leave(room_id, member_id, Departure.LEFT, reply_to=what.seq)
             case Invalid(sentence):
                 self._refuse(participant, what.seq, sentence)

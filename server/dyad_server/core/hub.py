@@ -104,6 +104,11 @@ class Hub:
         return not self.draining and self._broker.ready
 
     @property
+    def node(self) -> str:
+        """See `Broker.node`."""
+        return self._broker.node
+
+    @property
     def fleet(self) -> Fleet | None:
         """See `Broker.fleet`."""
         return self._broker.fleet

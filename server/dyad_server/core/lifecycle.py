@@ -77,7 +77,7 @@ class Lifecycle:
         participant = connection.participant
         self._registry.disconnect(connection, failure)
         self._registry.reserve(participant, connection, self._grace(participant) if grace else None)
-        if grace:
+        if grace and not participant.leaving:
             self._observer.reserved()
 
     def adopt(self, participant: Participant, *, alone: bool, grace: bool) -> None:
@@ -93,7 +93,8 @@ class Lifecycle:
         return self._clock.call_later(self._limits.resume_grace, self._expire, participant)
 
     def _expire(self, participant: Participant) -> None:
-        self._observer.expired()
+        if not participant.leaving:
+            self._observer.expired()
         self.end(participant)
 
     # Time limits.

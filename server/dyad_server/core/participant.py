@@ -148,6 +148,7 @@ class Participant:
         spoke: whether any frame has come from it.
         last_room_id: the room that it is in, was in, or asked to enter last.
         alone_since: since when it waits for a peer; None: it has one, or no seat.
+        leaving: whether it has asked to leave the room that it is in.
     """
 
     __slots__ = (
@@ -159,6 +160,7 @@ class Participant:
         "connection",
         "identity",
         "last_room_id",
+        "leaving",
         "member",
         "resumable",
         "resume_token",
@@ -183,6 +185,7 @@ class Participant:
         self.spent_token = ""
         self.spoke = False
         self.alone_since: float | None = None
+        self.leaving = False
         self._patience: Timer | None = None
         self._grace: Timer | None = None
 
@@ -203,6 +206,10 @@ class Participant:
         """Get the seat."""
         self._go(Step.SEAT)
         self.session.keep_until_acknowledged(keep=self.resumable)
+
+    def ask_to_leave(self, room_id: str) -> None:
+        """Ask to leave this room."""
+        self.leaving = room_id == self.room_id
 
     def leave(self) -> None:
         """Leave the room, and be a new member in the next one."""
@@ -295,6 +302,7 @@ class Participant:
     def unseat(self) -> None:
         """Have no seat that could be freed."""
         self.room_id = ""
+        self.leaving = False
         self.alone_since = None
         self.session.keep_until_acknowledged(keep=False)
 

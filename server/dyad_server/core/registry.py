@@ -202,8 +202,9 @@ class Registry:
         if failure is not None:
             reason = failure.reason
         else:
-            # A client that is done leaves its room first.
-            reason = Reason.LOST if participant.room_id else Reason.CLOSED
+            # A client that is done leaves its room first. The engine may not have answered yet.
+            lost = participant.room_id and not participant.leaving
+            reason = Reason.LOST if lost else Reason.CLOSED
         now = self._clock.monotonic()
         self._observer.stream_ended(connection, reason, now - connection.opened_at)
 

@@ -18,6 +18,7 @@ from dyad_server.bounds import LARGEST_NUMBER
 from dyad_server.core.clock import Clock
 from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.client_address import Origin
+from dyad_server.log_line import Line
 
 Peer = tuple[str, int]
 
@@ -81,7 +82,7 @@ class AddressBound:
             if self.due(accepted(), began):
                 surplus = await asyncio.to_thread(self.look)
                 if surplus and not logged:
-                    log.warning("an address has too many connections: closed %d", surplus)
+                    log.warning(Line("an address has too many connections", closed=surplus))
                 logged = bool(surplus)
             took = self._clock.monotonic() - began
             await asyncio.sleep(max(bounds.LOOK_PAUSE_SECONDS, bounds.LOOK_PAUSE_RATIO * took))

@@ -1,12 +1,15 @@
 """Log lines for operators: per session, never per frame, without personal data."""
 
 import hashlib
+import json
 import logging
 import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from dyad_server.core.participant import Connection
 from dyad_server.errors import Ended, Reason
+from dyad_server.log_line import Line
 from dyad_server.ops import bounds
 
 log = logging.getLogger("dyad")
@@ -28,11 +31,44 @@ def _is_for_operators(record: logging.LogRecord) -> bool:
 logging.getLogger("grpc._cython.cygrpc").addFilter(_is_for_operators)
 
 
-def configure(level: str) -> None:
-    """Write log lines of `level` and above to standard error."""
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+class JsonFormatter(logging.Formatter):
+    """One JSON object for each line, in UTC, with the fields of a `Line` as keys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        line = record.msg if isinstance(record.msg, Line) else Line(record.getMessage())
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        shown = {
+            "time": time.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": line.event,
+            **line.fields,
+        }
+        if record.exc_info:
+            shown["exception"] = self.formatException(record.exc_info)
+        return json.dumps(shown, default=str)
+
+
+_FORMATTERS: dict[str, Callable[[], logging.Formatter]] = {
+    "text": lambda: logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"),
+    "json": JsonFormatter,
+}
+
+
+def configure(level: str, shape: str) -> None:
+    """Write log lines of `level` and above to standard error, as `text` or `json`."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_FORMATTERS[shape]())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def set_level(level: str) -> None:
+    """Write log lines of `level` and above from now on, and a line that says so."""
+    root, wanted = logging.getLogger(), logging.getLevelNamesMapping()[level.upper()]
+    root.setLevel(min(root.level, wanted))
+    log.info(Line("log level changed", level=level))
+    root.setLevel(wanted)
 
 
 class LogObserver:
@@ -50,7 +86,7 @@ class LogObserver:
     def stream_opened(self, connection: Connection) -> None:
         """See `ports.Observer`."""
         user = self._hashed(connection.participant.identity.user_id)
-        log.debug("stream opened transport=%s user=%s", connection.transport, user)
+        log.debug(Line("stream opened", transport=connection.transport, user=user))
 
     def stream_ended(self, connection: Connection, reason: Reason, seconds: float) -> None:
         """See `ports.Observer`."""
@@ -58,30 +94,32 @@ class LogObserver:
             return
         participant, failure = connection.participant, connection.failure
         log.info(
-            "stream ended transport=%s status=%s reason=%s seconds=%.1f frames_in=%d "
-            "frames_out=%d resumed=%s user=%s room=%s",
-            connection.transport,
-            "none" if failure is None else self._status_of(failure),
-            reason,
-            seconds,
-            connection.frames_in,
-            connection.frames_out,
-            "yes" if connection.resumed else "no",
-            self._hashed(participant.identity.user_id),
-            self._hashed(participant.last_room_id),
+            Line(
+                "stream ended",
+                transport=connection.transport,
+                status="none" if failure is None else self._status_of(failure),
+                reason=str(reason),
+                seconds=round(seconds, 1),
+                frames_in=connection.frames_in,
+                frames_out=connection.frames_out,
+                resumed=connection.resumed,
+                user=self._hashed(participant.identity.user_id),
+                room=self._hashed(participant.last_room_id),
+            )
         )
 
     def refused(self, failure: Ended) -> None:
         """See `ports.Observer`: anybody can cause these lines, so they are not for every day."""
-        log.debug("refused status=%s reason=%s", self._status_of(failure), failure.reason)
+        status = self._status_of(failure)
+        log.debug(Line("refused", status=status, reason=str(failure.reason)))
 
     def joined(self, outcome: str) -> None:
         """See `ports.Observer`."""
-        log.debug("join answered outcome=%s", outcome.replace(" ", "_"))
+        log.debug(Line("join answered", outcome=outcome.replace(" ", "_")))
 
     def met(self, seconds: float) -> None:
         """See `ports.Observer`."""
-        log.debug("second participant joined seconds=%.1f", seconds)
+        log.debug(Line("second participant joined", seconds=round(seconds, 1)))
 
     def reserved(self) -> None:
         """See `ports.Observer`."""
@@ -97,14 +135,14 @@ class LogObserver:
 
     def resume_refused(self, failure: Ended) -> None:
         """See `ports.Observer`."""
-        log.debug("resume refused reason=%s", failure.reason)
+        log.debug(Line("resume refused", reason=str(failure.reason)))
 
     def handed_off(self, *, kept: bool) -> None:
         """See `ports.Observer`."""
         log.debug("seat handed off" if kept else "seat lost")
 
-    def _hashed(self, text: str) -> str:
+    def _hashed(self, text: str) -> str | None:
         if not text:
-            return "-"
+            return None
         size = bounds.LOG_HASH_BYTES
         return hashlib.blake2b(text.encode(), digest_size=size, key=self._key).hexdigest()

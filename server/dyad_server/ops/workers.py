@@ -1,8 +1,8 @@
 """Several processes on one machine, one port and one Redis: `dyad serve --workers N`.
 
 The kernel spreads connections over the workers. The supervisor serves no calls: it
-starts the workers, replaces a worker that ends, passes on the signal to reload, and drains
-all of them together.
+starts the workers, replaces a worker that ends, passes signals on to them, and drains all of
+them together.
 """
 
 import logging
@@ -20,15 +20,18 @@ from types import FrameType
 
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError
-from dyad_server.grpc_environment import RELOAD_SIGNAL, STOP_SIGNALS
-from dyad_server.ops import bounds
+from dyad_server.grpc_environment import DEBUG_SIGNAL, LEVEL_SIGNAL, RELOAD_SIGNAL, STOP_SIGNALS
+from dyad_server.log_line import Line
+from dyad_server.ops import bounds, logs
 from dyad_server.ops.worker_pages import HOST, pages_of_workers, serving_pages
 
 log = logging.getLogger("dyad.workers")
 
 Serve = Callable[[Config], None]
 
-_STOP, _RELOAD = b"stop", b"reload"
+_STOP = b"stop"
+# To the workers too.
+_PASSED_ON = (RELOAD_SIGNAL, DEBUG_SIGNAL, LEVEL_SIGNAL)
 
 
 def run(config: Config, serve: Serve) -> None:
@@ -59,7 +62,7 @@ class Supervisor:
 
     def __init__(self, config: Config, serve: Serve, metrics_ports: Sequence[int]) -> None:
         """Supervise; each worker has a port for its metrics, if there are any metrics."""
-        self.stopping = False
+        self.stopping = self._debugging = False
         self._config = config
         self._serve = serve
         self._metrics_ports = metrics_ports
@@ -70,13 +73,13 @@ class Supervisor:
         self._wake, self._woken = multiprocessing.Pipe()
 
     def run(self) -> None:
-        """Supervise until one of `STOP_SIGNALS`; `RELOAD_SIGNAL` is passed on to the workers.
+        """Supervise until one of `STOP_SIGNALS`; other signals are passed on to the workers.
 
         Raises:
             ConfigError: the workers end as soon as they start.
         """
         before = {number: signal.signal(number, self._stop) for number in STOP_SIGNALS}
-        before[RELOAD_SIGNAL] = signal.signal(RELOAD_SIGNAL, self._reload)
+        before |= {number: signal.signal(number, self._note) for number in _PASSED_ON}
         try:
             for index in range(self._config.workers):
                 self._start(index)
@@ -98,13 +101,15 @@ class Supervisor:
         if self._metrics_ports:
             config = replace(config, metrics_host=HOST, metrics_port=self._metrics_ports[index])
         worker = self._spawn.Process(target=self._serve, args=(config,), name=f"dyad-{index}")
-        # A worker that is not ready for the signal yet would end. It gets the signal later:
+        # A worker that is not ready for a signal yet would end. It gets the signal later:
         # its process inherits that the signal is blocked, and `serve` unblocks it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, [RELOAD_SIGNAL])
+        signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
         worker.start()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [RELOAD_SIGNAL])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         self._workers[index] = worker, time.monotonic()
-        log.info("worker started index=%d pid=%s", index, worker.pid)
+        if self._debugging and worker.pid is not None:
+            os.kill(worker.pid, DEBUG_SIGNAL)
+        log.info(Line("worker started", index=index, pid=worker.pid))
 
     def _await_end(self) -> bool:
         """Wait for a worker to end, and replace it. Return whether it ended too soon."""
@@ -119,7 +124,7 @@ class Supervisor:
             index = sentinels[ready]
             worker, began = self._workers[index]
             worker.join()
-            log.warning("worker ended index=%d status=%s", index, worker.exitcode)
+            log.warning(Line("worker ended", index=index, status=worker.exitcode))
             early = early or time.monotonic() - began < bounds.EARLY_END_SECONDS
             self._start(index)
         return early
@@ -129,16 +134,25 @@ class Supervisor:
         self.stopping = True
         self._wake.send_bytes(_STOP)
 
-    def _reload(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self._wake.send_bytes(_RELOAD)
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self._wake.send_bytes(str(number).encode())
 
     def _pass_on(self) -> None:
-        """Pass on the signal to reload, if that is what woke the supervisor."""
-        if self._woken.recv_bytes() == _RELOAD:
-            for worker, _ in self._workers.values():
-                if worker.pid is not None:
-                    os.kill(worker.pid, RELOAD_SIGNAL)
+        """Pass on the signal that woke the supervisor, unless that was one to stop."""
+        if (woken := self._woken.recv_bytes()) == _STOP:
+            return
+        number = int(woken)
+        if number != RELOAD_SIGNAL:
+            self._debugging = number == DEBUG_SIGNAL
+            logs.set_level(self._level)
+        for worker, _ in self._workers.values():
+            if worker.pid is not None:
+                os.kill(worker.pid, number)
+
+    @property
+    def _level(self) -> str:
+        return "debug" if self._debugging else self._config.log_level
 
     def _drain(self) -> None:
         workers = [worker for worker, _ in self._workers.values()]
@@ -149,7 +163,7 @@ class Supervisor:
         for worker in workers:
             worker.join(max(0.0, deadline - time.monotonic()))
             if worker.is_alive():
-                log.error("worker killed pid=%s: it did not drain in time", worker.pid)
+                log.error(Line("worker did not drain in time: killed", pid=worker.pid))
                 worker.kill()
                 worker.join()
 

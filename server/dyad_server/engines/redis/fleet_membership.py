@@ -5,6 +5,7 @@ Messages to other nodes may be lost or come twice: `peer_links` and `node_questi
 
 import asyncio
 import contextlib
+import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable
@@ -30,6 +31,9 @@ from dyad_server.engines.redis.pipeline import Pipeline, RedisCommand
 from dyad_server.engines.redis.script_answers import Renewal, Verdict
 from dyad_server.engines.redis.store import Script, Store
 from dyad_server.errors import ConfigError
+from dyad_server.log_line import Line
+
+log = logging.getLogger("dyad.redis")
 
 NODE_NAME = re.compile(f"[0-9a-f]{{{2 * bounds.NODE_BYTES}}}")
 """What a node's name looks like."""
@@ -103,6 +107,7 @@ class FleetMembership:
         # When the last probe came back, and when the first was sent that has not.
         self._probed = 0.0
         self._probing_since: float | None = None
+        self._lost_at = 0.0
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -219,7 +224,16 @@ class FleetMembership:
 
     def _lease_ran_out(self) -> None:
         self.counts.lease_ran_out()
+        self._lost_at = self.clock.monotonic()
+        log.warning("lease lost: calls between this node and others end")
         self._expired()
+
+    def regain_lease(self) -> None:
+        """Note that all members are asserted: see `NodeLease.regain`."""
+        now, was_lost = self.clock.monotonic(), self.lease.fenced
+        self.lease.regain(now)
+        if was_lost and not self.lease.fenced:
+            log.info(Line("lease regained", seconds=round(now - self._lost_at, 1)))
 
     def _command(
         self, script_now: Callable[[], Script[T]], then: Callable[[T | None], None], size: int = 0
@@ -247,7 +261,10 @@ class FleetMembership:
                 if self.lease.ran_out(asked_at):
                     self._lease_ran_out()
                 now = self.clock.monotonic()
-                self.counts.renewed(now, new_data=renewal.generation != self.lease.generation)
+                new_data = renewal.generation != self.lease.generation
+                if new_data and self.lease.generation:
+                    log.warning("redis has lost its data: this node asserts its seats again")
+                self.counts.renewed(now, new_data=new_data)
                 self.lease.renewed(asked_at, now, renewal)
                 self._renewed()
 

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 import msgpack
 
 from dyad_server.engines.redis import bounds
+from dyad_server.log_line import Line
 
 log = logging.getLogger("dyad.messages")
 
@@ -40,7 +41,7 @@ class NotUnderstood(Exception):  # noqa: N818 - it says what is wrong with the m
 
 def log_not_understood(subject: str, what: str) -> None:
     """Log that a message was not understood, and `what` of it: see `NotUnderstood`."""
-    log.warning("%s was not understood what=%r", subject, what[: bounds.LOGGED_CHARACTERS])
+    log.warning(Line(f"{subject} was not understood", what=what[: bounds.LOGGED_CHARACTERS]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from dyad_server.engines.redis.message_codec import Map
 from dyad_server.engines.redis.messages import ENTRY, Entry
 from dyad_server.engines.redis.store import SCHEMA_ERROR, Script, Store, schema_sentence
 from dyad_server.errors import ConfigError
+from dyad_server.log_line import Line
 
 log = logging.getLogger("dyad.redis")
 
@@ -195,7 +196,7 @@ class Pipeline:
         known = isinstance(error, (*FAILURES, ConfigError))
         reason = str(error) if isinstance(error, ConfigError) else type(error).__name__
         if self.up or reason != self._reason:
-            log.warning("redis is away reason=%s", reason, exc_info=None if known else error)
+            log.warning(Line("redis is away", reason=reason), exc_info=None if known else error)
         if self.up:
             self._fell()
         self.up = False

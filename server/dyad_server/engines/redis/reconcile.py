@@ -217,7 +217,7 @@ class Reconciler:
         # If the lease lapsed meanwhile, the next renewal begins one more term.
         if self._asserting == 0 and self._generation == lease.generation and not lease.lapsed:
             self._asserted_term = lease.term
-            lease.regain(self._clock.monotonic())
+            self._membership.regain_lease()
 
     def _assertion(self, seat: Seat, done: Callable[[Verdict | None], None]) -> Assertion:
         members = self._members
