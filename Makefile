@@ -63,7 +63,7 @@ $(PAGE): $(NODE_PACKAGES) $(wildcard clients/*.json clients/web/*.json clients/c
 	@touch $@
 
 demo: $(BIN)/.ready $(PAGE)
-	@$(BIN)/python -m dyad_server demo
+	@$(BIN)/python -m dyad_server dev
 
 test: $(BIN)/.ready $(PAGE)
 	@$(BIN)/pytest $(PARALLEL)

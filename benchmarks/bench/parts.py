@@ -62,7 +62,7 @@ def redis(ports: Ports) -> Sequence[str]:
 
 
 def envoy(ports: Ports) -> Sequence[str]:
-    """Envoy with the configuration of deploy/, as `dyad demo` runs it."""
+    """Envoy with the configuration of deploy/, as `dyad dev` runs it."""
     text = envoy_file.render(
         ROOT / "deploy" / "envoy.yaml",
         listen_port=ports["envoy"],

@@ -201,7 +201,7 @@ async def test_a_server_that_is_away_when_a_room_is_created_is_reported(site: Op
         await expect(page.locator("#status")).to_have_text("Disconnected")
 
 
-async def test_reloading_a_demo_link_calls_again_without_a_token_in_the_address(
+async def test_reloading_a_link_of_dyad_dev_calls_again_without_a_token_in_the_address(
     site: OpenSite,
 ) -> None:
     async with site() as here:

@@ -28,7 +28,7 @@ KEYED = BARE | {"DYAD_JWT_SECRET": SECRET}
 async def test_help_names_every_command() -> None:
     status, said = await run(DYAD, "--help", env=BARE)
     assert status == 0
-    for command in ("serve", "check", "token", "demo"):
+    for command in ("serve", "check", "token", "dev"):
         assert re.search(rf"^ +{command} +\w", said, re.MULTILINE), said
 
 
@@ -116,7 +116,6 @@ async def test_a_secret_on_the_command_line_works_and_is_warned_about() -> None:
         (("token", "--sub", "a"), BARE | {"DYAD_JWT_SECRET": "short"}, "it needs at least 32"),
         (("token", "--sub", ""), KEYED, "The token's claim sub is empty."),
         (("token", "--sub", "a", "--ttl", "-60"), KEYED, "The token has expired."),
-        (("demo", "--port", "70000"), KEYED, "--port is not a port: 70000."),
     ],
 )
 async def test_a_mistake_ends_with_status_2_and_a_sentence(

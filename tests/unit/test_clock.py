@@ -11,7 +11,7 @@ SERVER = ROOT / "server" / "dyad_server"
 READERS = {
     "auth/key_ring.py": "parses the end dates of keys",
     "auth/mint.py": "makes tokens on a command line",
-    "cli/demo.py": "shows how long each step took",
+    "cli/lan.py": "makes a certificate on a command line",
     "completion_queue/loop.py": "is an event loop",
     "completion_queue/trial.py": "runs before the event loop",
     "ops/clock.py": "is the clock",

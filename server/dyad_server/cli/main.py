@@ -88,12 +88,35 @@ def _parser() -> argparse.ArgumentParser:
         help="file with that secret, or folder; there, the key that lasts longest signs",
     )
     _add_settings_file(token)
-    show = commands.add_parser(
-        "demo", help="show a call in the browser, from a checkout after `make demo`"
+    dev = commands.add_parser(
+        "dev",
+        help="run a server with a call page, for development",
+        description="Run a server with a key for development, Envoy and the call page, and "
+        "print links for a call between two people. The key is random, or that in "
+        "DYAD_JWT_SECRET.",
     )
-    show.set_defaults(run=_demo)
-    show.add_argument(
+    dev.set_defaults(run=_dev)
+    dev.add_argument(
         "--port", type=int, default=8080, metavar="N", help="port of the page; 0 picks a free one"
+    )
+    dev.add_argument(
+        "--grpc-port",
+        type=int,
+        default=50051,
+        metavar="N",
+        help="port of the server; 0 picks a free one",
+    )
+    dev.add_argument(
+        "--lan",
+        action="store_true",
+        help="let phones in the same network call, with TLS and a QR code",
+    )
+    dev.add_argument(
+        "--origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="origin of a web app that may call too; can be repeated",
     )
     return parser
 
@@ -213,7 +236,16 @@ def _token(options: argparse.Namespace) -> None:
     print(token)
 
 
-def _demo(options: argparse.Namespace) -> None:
-    from dyad_server.cli import demo  # noqa: PLC0415 - the others start sooner without a client
+def _dev(options: argparse.Namespace) -> None:
+    from dyad_server.cli import dev  # noqa: PLC0415 - the others start sooner without it
 
-    asyncio.run(demo.run(port=options.port))
+    asyncio.run(
+        dev.run(
+            dev.Options(
+                port=options.port,
+                grpc_port=options.grpc_port,
+                lan=options.lan,
+                origins=tuple(options.origin),
+            )
+        )
+    )

@@ -125,7 +125,7 @@ def test_grpc_still_knows_the_experiment() -> None:
     assert "Unknown experiment" not in done.stderr, "see grpc_environment"
 
 
-@pytest.mark.parametrize("module", ["composition", "cli.main", "cli.demo", "grpc_api.servicer"])
+@pytest.mark.parametrize("module", ["composition", "cli.main", "cli.dev", "grpc_api.servicer"])
 def test_the_experiment_is_set_whatever_is_imported_first(module: str) -> None:
     env = {name: value for name, value in os.environ.items() if name != "GRPC_EXPERIMENTS"}
     # grpc reads the variable when it is imported, so the value at that moment counts.

@@ -1,0 +1,21 @@
+"""Adds the call page, if it is built, to the packages of the server."""
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+# `make build/web/index.html` makes it. A package without it has no `dyad dev`.
+_PAGE = "build/web/index.html"
+_IN_WHEEL = "dyad_server/web/index.html"
+
+
+class PageHook(BuildHookInterface[Any]):
+    """Puts the page where `dyad_server.cli.shipped` looks for it."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """See `BuildHookInterface`."""
+        page = Path(self.root) / _PAGE
+        if page.is_file() and version != "editable":
+            place = _IN_WHEEL if self.target_name == "wheel" else _PAGE
+            build_data["force_include"][str(page)] = place
