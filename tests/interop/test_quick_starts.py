@@ -16,11 +16,14 @@ from tests.interop.pasting import PASTE, pasted, quick_start
 from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port
 
-PICTURE = "a picture of 640 x 480"
-PION = "a picture in video/VP8"
-# What the quick start prints between the room and the end of the call: Bob's, and Alice's.
-HEARD = {"python": [PICTURE], "go": [PION], "kotlin": ["an offer from alice"]}
-SEEN = {"python": [PICTURE], "go": [PION], "kotlin": []}
+# What each of the two prints when it sees the other.
+PICTURES = {
+    "python": "a picture of 640 x 480",
+    "go": "a picture in video/VP8",
+    "kotlin": "a picture of 320 x 240",
+}
+# https://github.com/devopvoid/webrtc-java/pull/269, which is not released yet.
+WEBRTC_JAVA_ENDS = r"^(VM attach current thread failed|Failed to attach thread \d+)\n"
 TOOLS = {"python": [], "go": ["go"], "kotlin": ["javac", "mvn"]}
 
 
@@ -63,9 +66,11 @@ async def test_a_quick_start_as_pasted_places_a_call(client: str, tmp_path: Path
             env["MAVEN_OPTS"] = " ".join(options)
         async with pasted(text, tmp_path, **env) as shell:
             said = await shell.ends()
+    said = re.sub(WEBRTC_JAVA_ENDS, "", said, flags=re.MULTILINE)
     room = re.search(r"^room [0-9a-f-]{36}$", said, re.MULTILINE)
     assert room, said
-    lines = [room[0], *HEARD[client], room[0], "bob joined", *SEEN[client], "bob left: LEFT"]
+    picture = PICTURES[client]
+    lines = [room[0], picture, room[0], "bob joined", picture, "bob left: LEFT"]
     assert said.lower().splitlines()[-len(lines) :] == [line.lower() for line in lines], said
 
 
