@@ -1,5 +1,6 @@
 """What a browser receives through the real Envoy of deploy/ when the server stops."""
 
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,6 +45,8 @@ async def test_a_listen_is_told_that_the_server_stops_and_when_to_reconnect() ->
             first = await call.read()
             assert first is not None
             assert pb.ListenResponse.FromString(first).session_id
+            assert re.fullmatch("[0-9a-f]{16}", call.headers["dyad-stream-id"])
+            assert "dyad-stream-id" in call.headers["access-control-expose-headers"]
             served.process.send_signal(signal.SIGTERM)
             # Without these headers a page cannot read the answer.
             assert call.headers["access-control-allow-origin"] == f"http://localhost:{port}"

@@ -182,7 +182,7 @@ async def test_the_log_contains_no_personal_data_of_a_call(transport: type[End])
     log = served.command.said
     # The log is not empty, so the search below can find something.
     assert log.count("stream opened") >= 4, log
-    assert re.search(r"stream ended transport=\w+ status=\w+ reason=\w+", log), log
+    assert re.search(r"stream ended stream=\w+ transport=\w+ status=\w+ reason=\w+", log), log
     assert "seat resumed" in log, log
     assert list(canaries.said(log)) == [], log
 

@@ -105,6 +105,24 @@ async def test_refusals_are_counted_by_reason(transport: type[End]) -> None:
         assert ended(server, Reason.RATE, transport, "RESOURCE_EXHAUSTED") == 1
 
 
+@pytest.mark.parametrize("grpc_api", ["auto", "aio"])
+async def test_a_client_knows_the_id_of_its_stream_in_the_log(
+    transport: type[End], grpc_api: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "dyad")
+    async with serving(grpc_api=grpc_api) as server, ends(server, transport) as connect:
+        alice, bob = connect("alice"), connect("bob", room="another")
+        await alice.send(join())
+        await alice.hear()
+        # On Signal, it ends without a single message.
+        await end_of(bob, join())
+        told = [dict(await end.call.initial_metadata()) for end in (alice, bob)]
+        alice.cut()
+        await until(lambda: caplog.text.count("stream ended ") == 2)
+    logged = re.findall(r"stream ended stream=([0-9a-f]{16}) ", caplog.text)
+    assert sorted(logged) == sorted(each["dyad-stream-id"] for each in told)
+
+
 async def test_the_log_has_one_line_for_each_stream_that_ends(
     transport: type[End], caplog: pytest.LogCaptureFixture
 ) -> None:

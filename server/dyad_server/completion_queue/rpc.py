@@ -27,7 +27,7 @@ class Rpc:
         "_call",
         "_due",
         "_ended",
-        "_metadata_sent",
+        "_lead",
         "_over",
         "_read",
         "_task",
@@ -38,7 +38,8 @@ class Rpc:
     def __init__(self, call: Any, metadata: Metadata) -> None:
         self._call: Any = call
         self.metadata = metadata
-        self._metadata_sent = False
+        # None: it was sent.
+        self._lead: Metadata | None = ()
         self._ended = False
         self._over: Callable[[], None] = _nothing
         self._read: Callable[[bytes | None], None] = _ignore
@@ -77,6 +78,10 @@ class Rpc:
             self._read = _ignore
             then(None)
 
+    def lead(self, metadata: Metadata) -> None:
+        """See `Stream`."""
+        self._lead = metadata
+
     def write(self, message: bytes, then: Callable[[bool], None]) -> None:
         """See `Stream`."""
         self._written = then
@@ -106,10 +111,8 @@ class Rpc:
         self._start((*self._first(), *before, status), self._done)
 
     def _first(self) -> tuple[Any, ...]:
-        if self._metadata_sent:
-            return ()
-        self._metadata_sent = True
-        return (_SEND_METADATA((), 0),)
+        lead, self._lead = self._lead, None
+        return () if lead is None else (_SEND_METADATA(lead, 0),)
 
     def _start(self, operations: tuple[Any, ...], then: Callable[[Any], None]) -> bool:
         if self._call is None or self._call.start_server_batch(operations, then) != _OK:

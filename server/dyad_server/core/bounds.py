@@ -27,6 +27,8 @@ TOLD_BYTES = 512
 """Memory of any other output that waits; 260 to 480 measured with CPython 3.11."""
 ID_BYTES = 24
 """Session and member ids: too many to guess, and each is used once."""
+STREAM_ID_BYTES = 8
+"""An id that a user may read to support: short, and different for all streams in a log."""
 RESUME_TOKEN_BYTES = 32
 """A resume token gives a seat away, so it is as long as a key."""
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from dyad_server.core import bounds
 from dyad_server.core.clock import Timer
 from dyad_server.core.commands import Identity
-from dyad_server.core.connection_ids import new_connection_id
+from dyad_server.core.connection_ids import new_connection_id, new_stream_id
 from dyad_server.core.events import Member, Output
 from dyad_server.core.session import Session
 from dyad_server.core.states import GONE, State, Step, after
@@ -35,6 +35,7 @@ class Connection:
 
     Attributes:
         id: the `session_id` that `Send` gives; only its client knows it.
+        stream_id: names it in the log; its client is told, too.
         address: the client's.
         token: the digest of the token that opened the connection. That token may
             speak for it until it ends, even when expired; empty: no token may.
@@ -67,6 +68,7 @@ class Connection:
         "participant",
         "resumed",
         "sent_at",
+        "stream_id",
         "token",
         "transport",
     )
@@ -75,6 +77,7 @@ class Connection:
         self, participant: "Participant", outlet: Outlet, address: str, token: bytes, node: str
     ) -> None:
         self.id = new_connection_id(node)
+        self.stream_id = new_stream_id()
         self.participant = participant
         self.outlet = outlet
         self.address = address

@@ -64,6 +64,7 @@ class AioStream:
         "_context",
         "_ended",
         "_ending",
+        "_lead",
         "_over",
         "_read",
         "_reader",
@@ -73,6 +74,7 @@ class AioStream:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._ending: Ending | None = None
+        self._lead: Metadata = ()
         # Gets the value of `_ending` once no write is under way.
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._over: Callable[[], None] = _nothing
@@ -119,11 +121,16 @@ class AioStream:
             self._reader = None
             self._done()
 
+    def lead(self, metadata: Metadata) -> None:
+        """See `Stream`."""
+        self._lead = metadata
+
     def write(self, message: bytes, then: Callable[[bool], None]) -> None:
         """See `Stream`."""
         self._busy += 1
         self._writing = True
-        work: Coroutine[Any, Any, None] = self._context.write(message)
+        work: Coroutine[Any, Any, None]
+        work = self._write_first(message) if self._lead else self._context.write(message)
         wrote = partial(self._wrote, then)
         if is_bare(self._context):
             _Write(work, wrote).step()
@@ -131,6 +138,15 @@ class AioStream:
             # An interceptor has wrapped the context, so this may be any coroutine.
             task = asyncio.get_running_loop().create_task(work)
             task.add_done_callback(lambda done: wrote(_failure(done)))
+
+    async def _write_first(self, message: bytes) -> None:
+        await self._send_lead()
+        await self._context.write(message)
+
+    async def _send_lead(self) -> None:
+        lead, self._lead = self._lead, ()
+        if lead:
+            await self._context.send_initial_metadata(lead)
 
     def _wrote(self, then: Callable[[bool], None], failure: BaseException | None) -> None:
         self._writing = False
@@ -172,9 +188,10 @@ class AioStream:
         try:
             await begin(handle, self)
             code, details, trailers = await self._ended
-            if code is not grpc.StatusCode.OK:
-                # It fails if the client has just left. That is no error.
-                with contextlib.suppress(grpc.aio.InternalError):
+            # These fail if the client has just left. That is no error.
+            with contextlib.suppress(grpc.aio.InternalError):
+                await self._send_lead()
+                if code is not grpc.StatusCode.OK:
                     await self._context.abort(code, details, trailers)
         finally:
             self._done()

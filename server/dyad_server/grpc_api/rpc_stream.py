@@ -34,6 +34,9 @@ class Stream(Protocol):
         `then` gets None if the client has closed its side, or the RPC is over.
         """
 
+    def lead(self, metadata: Metadata) -> None:
+        """Send this metadata before the first message, or before the status; before any write."""
+
     def write(self, message: bytes, then: Callable[[bool], None]) -> None:
         """Write a message, and call `then` when the next one may be written.
 

@@ -16,6 +16,9 @@ from dyad_server.grpc_api.stream_writer import Response, StreamOutlet, WriteSche
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 
+STREAM_ID = "dyad-stream-id"
+"""The metadata that tells the client the id of its stream in the log."""
+
 
 class SignalingServicer:
     """Serves the contract's three methods.
@@ -101,6 +104,7 @@ class SignalingServicer:
         outlet = StreamOutlet(stream, response, self._scheduler)
         address = self._origin.address(stream.peer, stream.metadata)
         connection = hub.open(token.identity, outlet, address, token.digest)
+        stream.lead(((STREAM_ID, connection.stream_id),))
         outlet.attach(connection, lambda failure: hub.close(connection, failure))
         opened = _OpenStream(hub, self._inbound, stream, connection, outlet)
         stream.on_over(opened.over)

@@ -86,7 +86,8 @@ class LogObserver:
     def stream_opened(self, connection: Connection) -> None:
         """See `ports.Observer`."""
         user = self._hashed(connection.participant.identity.user_id)
-        log.debug(Line("stream opened", transport=connection.transport, user=user))
+        stream, transport = connection.stream_id, connection.transport
+        log.debug(Line("stream opened", stream=stream, transport=transport, user=user))
 
     def stream_ended(self, connection: Connection, reason: Reason, seconds: float) -> None:
         """See `ports.Observer`."""
@@ -96,6 +97,7 @@ class LogObserver:
         log.info(
             Line(
                 "stream ended",
+                stream=connection.stream_id,
                 transport=connection.transport,
                 status="none" if failure is None else self._status_of(failure),
                 reason=str(reason),
