@@ -56,3 +56,8 @@ TOKENLESS_STOP_SECONDS = 1.0
 """How long a stop waits for streams that need no token: one that is not read never ends."""
 LAST_STATUSES_SECONDS = 1.0
 """How long a stop waits for statuses to be written, when handing off has taken all the time."""
+
+# Reading metrics.
+
+METRICS_SECONDS = 5.0
+"""How long a node may take to answer with its metrics."""

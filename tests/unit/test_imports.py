@@ -52,6 +52,18 @@ RULES: dict[str, set[str]] = {
     "completion_queue": {"grpc_api"},
     "transport": {"completion_queue", "grpc_environment", "ops", "server"},
     "embedding": {"config", "grpc_environment", "server"},
+    "metrics_page": {"bounds", "errors"},
+    "load": {
+        "auth",
+        "core",
+        "errors",
+        "files",
+        "grpc_api",
+        "grpc_environment",
+        "metrics_page",
+        "ops",
+    },
+    "top": {"core", "errors", "metrics_page"},
     "cli": {
         "auth",
         "bounds",
@@ -60,21 +72,27 @@ RULES: dict[str, set[str]] = {
         "errors",
         "files",
         "grpc_api",
+        "load",
         "ops",
         "server",
         "setting",
+        "top",
         "transport",
     },
 }
 # Distributions that only these packages may import.
 FOREIGN = {
-    "grpc": {"completion_queue", "embedding", "grpc_api", "server"},
+    "grpc": {"completion_queue", "embedding", "grpc_api", "load", "server"},
     "google": {"grpc_api"},
-    "dyad": {"cli", "grpc_api"},
+    "dyad": {"cli", "grpc_api", "load"},
     "jwt": {"auth"},
     "redis": {"engines"},
     "msgpack": {"engines"},
-    "prometheus_client": {"embedding", "ops"},
+    "aiohttp": {"load", "metrics_page"},
+    "matplotlib": {"cli", "load"},
+    "psutil": {"load"},
+    "rich": {"cli", "load", "top"},
+    "prometheus_client": {"embedding", "metrics_page", "ops"},
 }
 # `dyad_server` itself: its exports, and `python -m dyad_server`.
 TOP = {"__init__", "__main__"}

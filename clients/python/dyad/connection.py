@@ -16,7 +16,7 @@ from dyad.events import Candidate, Event, Room
 from dyad.limits import Limits, Pace
 from dyad.state import Phase, State, Watched
 from dyad.stay import Events, Stay
-from dyad.stream import open_stream
+from dyad.stream import Dial, open_stream
 from dyad.tokens import Token
 from dyad.v1 import signaling_pb2 as pb
 
@@ -67,7 +67,8 @@ def connect(
         raise ValueError("Plain text has no credentials: give either `plaintext` or `credentials`.")
     if not plaintext and credentials is None:
         credentials = grpc.ssl_channel_credentials()
-    return Connection(target, token, credentials, limits or Limits(), give_up_after)
+    dial = partial(open_stream, target, credentials)
+    return Connection(dial, token, limits or Limits(), give_up_after)
 
 
 class Connection:
@@ -83,17 +84,10 @@ class Connection:
     The end of the `async with` block hangs up, as `close` does.
     """
 
-    def __init__(
-        self,
-        target: str,
-        token: Token,
-        credentials: grpc.ChannelCredentials | None,
-        limits: Limits,
-        give_up_after: float,
-    ) -> None:
+    def __init__(self, dial: Dial, token: Token, limits: Limits, give_up_after: float) -> None:
         self._new_stay = partial(
             Stay,
-            partial(open_stream, target, credentials),
+            dial,
             token,
             give_up_after=give_up_after,
             frame_bytes=limits.largest_frame,

@@ -1,10 +1,13 @@
-"""One `Signal` stream. No other module knows how gRPC behaves."""
+"""What carries messages to the server and back: one stream, here `Signal`.
+
+No other module knows how gRPC behaves.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import grpc
 
@@ -46,21 +49,48 @@ _OVER: Final = (grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateEr
 T = TypeVar("T")
 
 
-Dial = Callable[[str], AbstractAsyncContextManager["Stream"]]
+class Stream(Protocol):
+    """A stream to the server. At most one `read` and one `write` may be under way."""
+
+    async def read(self) -> pb.SignalResponse | None:
+        """Return the next message, or None if the server ended the stream with OK.
+
+        Raises:
+            Ended: the stream ended in another way.
+        """
+
+    async def opened(self) -> None:
+        """Wait until the server may know of the stream, or the stream has ended."""
+
+    async def write(self, request: pb.SignalRequest) -> bool:
+        """Send a message.
+
+        Returns:
+            False if the stream has ended; `read` says why.
+        """
+
+    async def finish(self) -> None:
+        """Tell the server that no more will be written."""
+
+    def cancel(self, sentence: str = "The client ended the stream.") -> None:
+        """End the stream at once. `read` raises `Unavailable` with the sentence."""
+
+
+Dial = Callable[[str], AbstractAsyncContextManager[Stream]]
 """Opens a stream with a token."""
 
 
 @asynccontextmanager
 async def open_stream(
     target: str, credentials: grpc.ChannelCredentials | None, token: str
-) -> AsyncIterator["Stream"]:
+) -> AsyncIterator["SignalStream"]:
     """Open a stream to `target` on a connection of its own. No credentials: plain text."""
     channel = (
         grpc.aio.insecure_channel(target, options=_OPTIONS)
         if credentials is None
         else grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
     )
-    stream = Stream(channel, token)
+    stream = SignalStream(channel, token)
     try:
         yield stream
     finally:
@@ -68,8 +98,8 @@ async def open_stream(
         await channel.close()
 
 
-class Stream:
-    """A `Signal` stream. At most one `read` and one `write` may be under way."""
+class SignalStream:
+    """A `Stream` that is a `Signal` RPC."""
 
     __slots__ = ("_outcome", "_responses", "_rpc")
 
@@ -83,11 +113,7 @@ class Stream:
         self._responses: AsyncIterator[pb.SignalResponse] = aiter(self._rpc)
 
     async def read(self) -> pb.SignalResponse | None:
-        """Return the next message, or None if the server ended the stream with OK.
-
-        Raises:
-            Ended: the stream ended in another way.
-        """
+        """See `Stream`."""
         try:
             return await anext(self._responses)
         except (StopAsyncIteration, grpc.aio.AioRpcError):
@@ -104,16 +130,12 @@ class Stream:
         return None
 
     async def opened(self) -> None:
-        """Wait until the server may know of the stream, or the stream has ended."""
+        """See `Stream`."""
         with contextlib.suppress(*_OVER):
             await self._rpc.wait_for_connection()
 
     async def write(self, request: pb.SignalRequest) -> bool:
-        """Send a message.
-
-        Returns:
-            False if the stream has ended; `read` says why.
-        """
+        """See `Stream`."""
         try:
             await self._rpc.write(request)
         except _OVER:
@@ -121,12 +143,12 @@ class Stream:
         return True
 
     async def finish(self) -> None:
-        """Tell the server that no more will be written."""
+        """See `Stream`."""
         with contextlib.suppress(*_OVER):
             await self._rpc.done_writing()
 
     def cancel(self, sentence: str = "The client ended the stream.") -> None:
-        """End the stream at once. `read` raises `Unavailable` with the sentence."""
+        """See `Stream`."""
         if not self._outcome.done():
             self._outcome.set_result(ended(grpc.StatusCode.CANCELLED, sentence))
         self._rpc.cancel()

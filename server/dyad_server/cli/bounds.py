@@ -24,3 +24,12 @@ ENVOY_CHUNK_BYTES = 65536
 """How much of Envoy's output is read at once."""
 ENVOY_OUTPUT_BYTES = 2000
 """How much of Envoy's last output is quoted when it fails."""
+
+TOP_INTERVAL_SECONDS = 2.0
+"""How often nodes are asked, unless said otherwise."""
+SHORTEST_TOP_SECONDS = 0.2
+"""More often would be load by itself: a page takes a node some milliseconds."""
+LONGEST_TOP_SECONDS = 3600.0
+"""A longer interval is a mistake."""
+LOG_COLUMNS = 140
+"""How wide tables are where there is no terminal."""

@@ -12,12 +12,13 @@ from dataclasses import Field, fields
 from importlib import metadata
 from typing import Any
 
-from dyad_server.auth.key_ring import KeyRing, secret_keys
+from dyad_server.auth.key_ring import KeyRing
 from dyad_server.auth.mint import mint
 from dyad_server.auth.verifier import Verifier
 from dyad_server.check import examine
-from dyad_server.cli import bounds
-from dyad_server.cli.environment import load, secret_texts, warnings
+from dyad_server.cli import bounds, load_command, top_command
+from dyad_server.cli.environment import load, warnings
+from dyad_server.cli.signing import signing_keys
 from dyad_server.config import Config
 from dyad_server.errors import ConfigError, DyadError
 from dyad_server.grpc_api.connections import raise_descriptor_limit
@@ -118,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="origin of a web app that may call too; can be repeated",
     )
+    load_command.add(commands)
+    top_command.add(commands)
     return parser
 
 
@@ -210,18 +213,12 @@ def serve(config: Config) -> None:
 
 
 def _token(options: argparse.Namespace) -> None:
-    texts = secret_texts(vars(options), os.environ)
-    if not texts:
-        raise ConfigError(
-            "There is no secret to sign with. Set DYAD_JWT_SECRET to the server's secret "
-            "(`openssl rand -hex 32` makes one)."
-        )
+    keys = signing_keys(vars(options), os.environ)
     if abs(options.ttl) > bounds.LONGEST_TTL_SECONDS:
         raise ConfigError(f"--ttl must be at most {bounds.LONGEST_TTL_SECONDS:,} seconds.")
     for warning in warnings(vars(options)):
         print(f"dyad: {warning}", file=sys.stderr)
-    keys = secret_keys(texts)
-    key = max(keys, key=lambda each: each.until)
+    key = keys[0]
     token = mint(
         key.key.decode(),
         sub=options.sub,

@@ -1,0 +1,117 @@
+"""Opens streams over both transports, and measures how long it takes to connect."""
+
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+
+import grpc
+from dyad.stream import Dial, Stream, open_stream
+from dyad.v1 import signaling_pb2 as pb
+
+from dyad_server.core.clock import Clock
+from dyad_server.errors import ConfigError
+from dyad_server.files import read_file
+from dyad_server.load.plan import Plan, Tls
+
+Place = tuple[str, Dial]
+"""A transport, and what opens a stream over it."""
+
+
+class Endpoints:
+    """Where the two sides of each call connect to."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Use the servers and proxies of the plan.
+
+        Raises:
+            ConfigError: a file for TLS cannot be read or used.
+        """
+        places: list[Place] = []
+        if plan.targets:
+            credentials = _credentials(plan.tls)
+            dials = [partial(open_stream, target, credentials) for target in plan.targets]
+            places.append(("Signal", _any_of(dials)))
+        if plan.urls:
+            from dyad_server.load.grpc_web import open_web_stream  # noqa: PLC0415 - for URLs only
+
+            tls = _ssl_context(plan.tls) if plan.tls.ca or plan.tls.cert else None
+            webs = [partial(open_web_stream, url, tls) for url in plan.urls]
+            places.append(("Listen", _any_of(webs)))
+        # Each transport meets each, and itself.
+        self._pairs = [(one, other) for one in places for other in places]
+
+    def of(self, call: int) -> tuple[Place, Place]:
+        """The places of the two sides of the call with this number."""
+        return self._pairs[call % len(self._pairs)]
+
+
+def _any_of(dials: Sequence[Dial]) -> Dial:
+    """Opens each stream at a random place, as behind a load balancer."""
+
+    def dial(token: str) -> AbstractAsyncContextManager[Stream]:
+        return random.choice(dials)(token)  # noqa: S311 - need not be secret
+
+    return dial
+
+
+def measured(dial: Dial, clock: Clock, connected: Callable[[float], None]) -> Dial:
+    """Opens streams as `dial`, and tells how many seconds passed until each was open."""
+
+    @asynccontextmanager
+    async def timed(token: str) -> AsyncIterator[Stream]:
+        began = clock.monotonic()
+        async with dial(token) as stream:
+            yield _Measured(stream, lambda: connected(clock.monotonic() - began))
+
+    return timed
+
+
+class _Measured:
+    """A stream that tells when it is open."""
+
+    def __init__(self, stream: Stream, connected: Callable[[], None]) -> None:
+        self._stream = stream
+        self._connected = connected
+
+    async def read(self) -> pb.SignalResponse | None:
+        """See `Stream`."""
+        return await self._stream.read()
+
+    async def opened(self) -> None:
+        """See `Stream`."""
+        await self._stream.opened()
+        self._connected()
+
+    async def write(self, request: pb.SignalRequest) -> bool:
+        """See `Stream`."""
+        return await self._stream.write(request)
+
+    async def finish(self) -> None:
+        """See `Stream`."""
+        await self._stream.finish()
+
+    def cancel(self, sentence: str = "The client ended the stream.") -> None:
+        """See `Stream`."""
+        self._stream.cancel(sentence)
+
+
+def _credentials(tls: Tls) -> grpc.ChannelCredentials | None:
+    if tls.plaintext:
+        return None
+    ca, cert, key = (
+        read_file(name, path) if path else None
+        for name, path in (("ca", tls.ca), ("cert", tls.cert), ("key", tls.key))
+    )
+    return grpc.ssl_channel_credentials(ca, key, cert)
+
+
+def _ssl_context(tls: Tls) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca or None)
+        if tls.cert:
+            context.load_cert_chain(tls.cert, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"--ca, --cert or --key cannot be used: {error}.") from None
+    return context

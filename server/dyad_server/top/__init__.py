@@ -1,0 +1,1 @@
+"""`dyad top`: shows what nodes are doing, from their metrics. It imports from `run`."""
