@@ -55,7 +55,7 @@ async def run(options: Options) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    logs.configure("warning")
+    logs.configure("warning", "text")
     secret = os.environ.get(_SECRET) or secrets.token_hex(32)
     async with AsyncExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="dyad-")))

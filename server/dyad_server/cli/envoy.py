@@ -19,7 +19,7 @@ _SERVER_PORT = 50051
 _PAGE = "build/web/index.html"
 _CERT = "certs/cert.pem"
 _KEY = "certs/key.pem"
-_ORIGIN_INDENT = " " * 28
+_ORIGIN_INDENT = "                            "
 
 
 def render(
