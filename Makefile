@@ -18,7 +18,7 @@ GO_MODULES := clients/go/dyad clients/go/pion clients/go/examples/pion_call benc
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings drift contract python-reference kotlin-reference audit clean
+.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings locked kubernetes deploy-tools drift contract python-reference kotlin-reference audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
@@ -38,6 +38,9 @@ help:
 	@echo "make types     check the types of the Python and TypeScript code"
 	@echo "make generate  generate the clients' code from the contract"
 	@echo "make settings  write docs/settings.md"
+	@echo "make locked    renew the versions and hashes of what the image installs"
+	@echo "make kubernetes  write deploy/kubernetes.yaml, from the Helm chart"
+	@echo "make deploy-tools  install what checks and tries deploy/: helm, proxies, linters"
 	@echo "make drift     fail if the generated code does not match the contract"
 	@echo "make python-reference  write the Python client's API reference, in build/reference/python"
 	@echo "make audit     check the shipped packages for known vulnerabilities"
@@ -174,6 +177,30 @@ generate-kotlin: $(BIN)/.ready
 
 settings: $(BIN)/.ready
 	$(BIN)/python -m dyad_server.cli.settings_page > docs/settings.md
+
+# The newest versions that pyproject.toml allows, for each platform, with their hashes.
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate
+locked: export UV_CUSTOM_COMPILE_COMMAND = make locked
+locked: build/deploy/.ready
+	$(LOCK) --extra redis --no-emit-package dyad-signaling-client -o deploy/requirements.txt pyproject.toml
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
+	  $(LOCK) -o deploy/requirements-build.txt -
+
+kubernetes: build/deploy/.ready
+	@{ echo "# Generated: \`make kubernetes\`. It is the Helm chart in helm/dyad with its default values."; \
+	   echo "# Before you apply it, see helm/dyad/README.md: it needs two Secrets, and your image."; \
+	   $(BIN)/helm template dyad deploy/helm/dyad; } > deploy/kubernetes.yaml
+
+# `make test` does not need these: without them, some tests of deploy/ skip.
+deploy-tools: build/deploy/.ready
+build/deploy/.ready: pyproject.toml | $(BIN)/.ready
+	@echo "== What checks and tries the files of deploy/"
+	@mkdir -p build/deploy
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable clients/python --editable '.[deploy]'
+	@GOBIN=$(CURDIR)/$(BIN) go install helm.sh/helm/v3/cmd/helm@v3.22.0
+	@GOBIN=$(CURDIR)/$(BIN) go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
+	@GOBIN=$(CURDIR)/$(BIN) go install github.com/improbable-eng/grpc-web/go/grpcwebproxy@v0.15.0
+	@touch $@
 
 drift: generate
 	@test -z "$$(git status --porcelain -- clients/python/dyad/v1 clients/go/dyad/v1 clients/kotlin/dyad/src/gen clients/web/src/gen)" || \

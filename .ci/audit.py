@@ -77,7 +77,9 @@ def _project(folder: Path) -> dict[str, Any]:
 def _python() -> list[str]:
     server, client = _project(ROOT), _project(ROOT / "clients" / "python")
     extras = ",".join(
-        extra for extra in server["optional-dependencies"] if extra not in {"dev", "bench"}
+        extra
+        for extra in server["optional-dependencies"]
+        if extra not in {"dev", "bench", "deploy"}
     )
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "requirements.txt"

@@ -97,11 +97,14 @@ class Served:
 
 @asynccontextmanager
 async def dyad_serve(
-    secret: str, *options: str, program: Sequence[str] = (DYAD,)
+    secret: str,
+    *options: str,
+    program: Sequence[str] = (DYAD,),
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Served]:
     """Run the server; `program` is the command `dyad`, or another command in its place."""
-    env = os.environ | {"DYAD_JWT_SECRET": secret}
-    async with command(*program, "serve", "--port", "0", *options, env=env) as started:
+    whole = {**(os.environ if env is None else env), "DYAD_JWT_SECRET": secret}
+    async with command(*program, "serve", "--port", "0", *options, env=whole) as started:
         listening = await started.says(r"listening address=\S+:(\d+) ")
         yield Served(started, int(listening[1]))
 
