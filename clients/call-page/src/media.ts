@@ -32,7 +32,7 @@ export class LocalMedia {
   constructor(name: string, on: boolean, chosen: Chosen, changed: () => void) {
     this.#name = name;
     this.#wanted = { camera: on, microphone: on };
-    this.#problem = on ? "" : "This link started the call by itself. Nobody sees or hears you before you turn on the camera or unmute.";
+    this.#problem = on ? "" : "Your camera and microphone are off. Turn them on when you are ready.";
     this.#chosen = chosen;
     this.#changed = changed;
     this.#draw();
