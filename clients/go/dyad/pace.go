@@ -4,10 +4,14 @@ import "time"
 
 const (
 	// The server accepts this many seconds of its rate at once.
-	burstSeconds = 5
+	serverSeconds = 5
 	// The part of the server's rate that the client uses. The rest is for heartbeats,
 	// acknowledgements and differences between the two clocks.
 	paceShare = 0.9
+	// Of what the server accepts at once, 1.5 s may be written at once, and 3 s may be
+	// unacknowledged: whatever a network delays, and then delivers at once, is less.
+	burstSeconds  = 1.5
+	windowSeconds = 3
 )
 
 // Limits are the server's limits for one user. The client keeps them, so that the server
@@ -27,8 +31,10 @@ var defaultLimits = Limits{FrameBytes: 64 << 10, FramesPerSecond: 100, BytesPerS
 // plain state: the time is handed in. A nil pace allows everything.
 type pace struct {
 	frames, bytes bucket
-	// largest is the most bytes of a frame. A larger one would never be written.
+	// largest is the most bytes of a frame. The server would never accept a larger one.
 	largest int
+	// windowFrames and windowBytes are the most that may be unacknowledged.
+	windowFrames, windowBytes int
 }
 
 func newPace(limits Limits, now time.Time) *pace {
@@ -36,17 +42,33 @@ func newPace(limits Limits, now time.Time) *pace {
 		frames: newBucket(limits.FramesPerSecond, now),
 		bytes:  newBucket(limits.BytesPerSecond, now),
 	}
-	p.largest = min(limits.FrameBytes, int(p.bytes.burst)-frameOverhead)
+	p.largest = min(limits.FrameBytes, int(p.bytes.rate*serverSeconds)-frameOverhead)
+	// The server acknowledges after ackFrames or ackBytes, and one more frame must still fit.
+	p.windowFrames = min(max(windowSeconds*limits.FramesPerSecond, ackFrames+1), unackedFrames)
+	p.windowBytes = min(max(windowSeconds*limits.BytesPerSecond, ackBytes+limits.FrameBytes), unackedBytes)
 	return p
 }
 
-// delay returns how long to wait until a message with so many frames and bytes may be
-// written. It is 0 if that is now.
-func (p *pace) delay(frames, bytes int, now time.Time) time.Duration {
+// delay returns how long a message of one frame waits. It is 0 if it may be written now.
+// A frame that is larger than a burst waits for a whole one.
+func (p *pace) delay(bytes int, now time.Time) time.Duration {
 	if p == nil {
 		return 0
 	}
-	return max(p.frames.delay(frames, now), p.bytes.delay(bytes, now))
+	return max(p.frames.delay(1, now), p.bytes.delay(bytes, now))
+}
+
+// allows reports whether a message with so many frames and bytes may be written now.
+func (p *pace) allows(frames, bytes int, now time.Time) bool {
+	return p == nil || float64(frames) <= p.frames.at(now) && float64(bytes) <= p.bytes.at(now)
+}
+
+// window returns the most frames and bytes that may be unacknowledged.
+func (p *pace) window() (frames, bytes int) {
+	if p == nil {
+		return unackedFrames, unackedBytes
+	}
+	return p.windowFrames, p.windowBytes
 }
 
 // spend records that a message is written. Heartbeats and acknowledgements are written
@@ -66,12 +88,12 @@ type bucket struct {
 }
 
 func newBucket(perSecond int, now time.Time) bucket {
-	rate := paceShare * float64(perSecond)
-	return bucket{rate: rate, burst: rate * burstSeconds, level: rate * burstSeconds, then: now}
+	burst := burstSeconds * float64(perSecond)
+	return bucket{rate: paceShare * float64(perSecond), burst: burst, level: burst, then: now}
 }
 
 func (b *bucket) delay(amount int, now time.Time) time.Duration {
-	missing := float64(amount) - b.at(now)
+	missing := min(float64(amount), b.burst) - b.at(now)
 	if missing <= 0 {
 		return 0
 	}

@@ -85,7 +85,7 @@ func (s *session) take(now time.Time) *dyadv1.SignalRequest {
 		if !s.mayWrite(next) || len(frames) > 0 && size+next.size > messageBytes {
 			break
 		}
-		if s.pace.delay(len(frames)+1, size+next.size, now) > 0 {
+		if !s.inPace(len(frames)+1, size+next.size, now) {
 			break
 		}
 		next.frame.Ack = 0
@@ -122,7 +122,7 @@ func (s *session) delay(now time.Time) time.Duration {
 	if s.written == len(s.frames) || !s.mayWrite(s.frames[s.written]) {
 		return 0
 	}
-	return s.pace.delay(1, s.frames[s.written].size, now)
+	return s.pace.delay(s.frames[s.written].size, now)
 }
 
 // started reports whether a frame was taken.
@@ -140,9 +140,16 @@ func (s *session) mayWrite(next outbound) bool {
 	if !s.keeps {
 		return true
 	}
+	frames, bytes := s.pace.window()
 	// Below ackBytes the server need not acknowledge, so the wait might never end.
-	return s.written < unackedFrames &&
-		(s.writtenBytes < ackBytes || s.writtenBytes+next.size <= unackedBytes)
+	return s.written < frames && (s.writtenBytes < ackBytes || s.writtenBytes+next.size <= bytes)
+}
+
+func (s *session) inPace(frames, bytes int, now time.Time) bool {
+	if frames == 1 {
+		return s.pace.delay(bytes, now) == 0
+	}
+	return s.pace.allows(frames, bytes, now)
 }
 
 func (s *session) ackDue() bool {
