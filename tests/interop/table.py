@@ -34,6 +34,12 @@ SCENARIOS_OF_EACH: Final = {
         "test_a_client_whose_seat_another_device_takes_ends_and_stays_away"
     ),
     "offer of 70 kB": "test_an_offer_over_the_limit_is_refused_by_the_client_and_the_call_goes_on",
+    "detaches, and the row above takes the seat": (
+        "test_a_seat_that_a_client_keeps_is_taken_by_another_client"
+    ),
+    "a proxy ends a resume with ABORTED": (
+        "test_a_status_that_dyad_did_not_send_is_a_disconnect_during_a_resume"
+    ),
     "next room, with unread events": "test_unread_events_of_the_last_room_do_not_reach_the_next",
 }
 MEDIA: Final = {

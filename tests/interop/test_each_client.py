@@ -20,6 +20,7 @@ from tests.support.html_front import html_front
 from tests.support.proxy import Proxy
 from tests.support.seats import hear, is_told_of_the_replacement
 from tests.support.sides import CANDIDATES, Line, Program, Side, candidate, playing, sdp, written
+from tests.support.status_front import status_front
 from tests.support.token_file import token_file
 
 LEFT: Line = {"event": "left"}
@@ -73,17 +74,17 @@ async def hosted(site: PairSite, host: str) -> AsyncIterator[tuple[End, str, Cal
 
 
 @pytest.fixture(params=CLIENTS)
-def closing_pair(request: pytest.FixtureRequest) -> tuple[Program, Program]:
-    """A client that closes, and the client before it, which hears that."""
+def two_clients(request: pytest.FixtureRequest) -> tuple[Program, Program]:
+    """A client, and the one before it."""
     names = request.param, before(request.param)
     closing, other = (request.getfixturevalue(f"{name}_program") for name in names)
     return closing, other
 
 
 async def test_closing_while_reconnecting_hangs_up(
-    closing_pair: tuple[Program, Program], pair_site: PairSite
+    two_clients: tuple[Program, Program], pair_site: PairSite
 ) -> None:
-    closing, other = closing_pair
+    closing, other = two_clients
     closes_as = CLOSES_AS[closing.client]
     alice, bob = user("alice"), user("bob")
     async with Proxy(pair_site.port(closing)) as network, playing() as start:
@@ -168,6 +169,36 @@ async def test_a_proxy_that_refuses_with_html_is_a_disconnect(
 
 
 @pytest.mark.parametrize("callee", CLIENTS, indirect=True)
+async def test_a_status_that_dyad_did_not_send_is_a_disconnect_during_a_resume(
+    callee: Program, python_program: Program, pair_site: PairSite
+) -> None:
+    alice, bob = user("alice"), user("bob")
+    async with (
+        status_front() as front,
+        AsyncExitStack() as running,
+        Proxy(pair_site.port(callee)) as network,
+        playing() as start,
+    ):
+        away = front.port
+        if callee.web:
+            away = (await running.enter_async_context(Envoy(away))).port
+        calling = await start(python_program, "caller", "cut", pair_site.server, jwt=token(alice))
+        room = (await calling.says("created"))["room"]
+        called = await start(callee, "callee", "cut", network.port, jwt=token(bob), room=room)
+        await called.says("candidate", n=CANDIDATES // 2)
+        network.target = away
+        await network.cut()
+        await first_of(front.has_sent_all(), called.process.wait())
+        network.target = pair_site.port(callee)
+        await network.cut()
+        await called.succeeds()
+        await calling.succeeds()
+    assert calling.lines == written("cut", "caller", room, bob)
+    assert called.script == written("cut", "callee", room, alice)
+    assert called.returns == CAME_BACK
+
+
+@pytest.mark.parametrize("callee", CLIENTS, indirect=True)
 async def test_a_client_whose_seat_another_device_takes_ends_and_stays_away(
     callee: Program, pair_site: PairSite
 ) -> None:
@@ -201,6 +232,31 @@ async def test_an_offer_over_the_limit_is_refused_by_the_client_and_the_call_goe
         assert (await hear(host, "leave_room")).leave_room.reason == pb.LeaveRoom.REASON_LEFT
     answered: Line = {"event": "answer", "n": 1, "sdp": sdp("caller", "answer")}
     assert lines == [joined(room, alice), {"event": "too_large"}, answered, LEFT]
+
+
+async def test_a_seat_that_a_client_keeps_is_taken_by_another_client(
+    two_clients: tuple[Program, Program], pair_site: PairSite
+) -> None:
+    alice, bob = user("alice"), user("bob")
+    offer: Line = {"event": "offer", "n": 1, "sdp": sdp("caller", "offer")}
+    async with hosted(pair_site, alice) as (host, room, connect), playing() as start:
+        for again, program in enumerate(two_clients):
+            called = await start(
+                program, "callee", "detach", pair_site.port(program), jwt=token(bob), room=room
+            )
+            await called.says("joined")
+            if again:
+                await is_told_of_the_replacement(host, bob)
+            else:
+                await hear(host, "join_room")
+            await host.send(
+                pb.Frame(room_id=room, offer=pb.SessionDescription(sdp=sdp("caller", "offer")))
+            )
+            assert (await hear(host, "answer")).answer.sdp == sdp("callee", "answer")
+            assert await called.succeeds() == [joined(room, alice), offer, {"event": "detached"}]
+            carol = connect(user("carol"))
+            await carol.send(join(room))
+            assert (await carol.hear()).error.code == pb.Error.CODE_ROOM_FULL
 
 
 @pytest.mark.parametrize("callee", CLIENTS, indirect=True)

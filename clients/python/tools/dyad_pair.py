@@ -105,6 +105,15 @@ async def again(side: Side, room_id: str) -> None:
     await side.leaves()
 
 
+async def detach(side: Side, room_id: str) -> None:
+    """Play `detach`: answer, and keep the seat for another device of the same user."""
+    await side.enter(room_id)
+    await side.hears_offer()
+    await side.connection.send_answer(sdp(side.role, "answer"))
+    await side.connection.detach()
+    say("detached")
+
+
 async def refused(side: Side, room_id: str) -> None:
     """Play a scenario in which the room is not entered."""
     await side.connection.join(room_id)
@@ -120,6 +129,7 @@ OF_ONE: Final[dict[str, Play]] = {
     "taken_over": taken_over,
     "too_large": too_large,
     "again": again,
+    "detach": detach,
 }
 SCENARIOS: Final[dict[str, Play]] = {
     "call": call,

@@ -90,18 +90,24 @@ export class Carrier {
 
   /** Puts the frame that hangs up. Frames that would delay it are dropped. Returns its number. */
   putLast(frame: Frame): bigint {
+    this.discardDelayed();
+    return this.#session.put(frame, sizeOf(frame));
+  }
+
+  /** Drops the frames that wait, if the server's limits do not allow to send them at once. */
+  discardDelayed(): void {
     const { unconfirmed } = this.#session;
     if (unconfirmed.bytes > FAREWELL_BYTES || this.#route.pace.wait(unconfirmed, performance.now()) > 0) {
       this.#session.discardUnsent();
     }
-    return this.#session.put(frame, sizeOf(frame));
   }
 
   /**
    * Sends what waits now, even if the page is unloading. Nothing but heartbeats may follow.
-   * Without a link it goes out after reconnecting.
+   * Without a link it goes out after reconnecting. Resolves when the server has it, or the link
+   * is over.
    */
-  hasten(): void {
+  async hasten(): Promise<void> {
     const { frames: count, bytes } = this.#session.unconfirmed;
     if (this.#open === undefined || count === 0) {
       return;
@@ -110,8 +116,11 @@ export class Carrier {
     outbox.close();
     const frames = this.#session.takeUnconfirmed();
     this.#route.pace.spend({ frames: count, bytes: bytes + MESSAGE_BYTES }, performance.now());
-    const sent = bytes > FAREWELL_BYTES ? link.send(frames) : link.sendLast(frames);
-    sent.catch((reason: unknown) => link.sendFailed(this.#explain(reason)));
+    try {
+      await (bytes > FAREWELL_BYTES ? link.send(frames) : link.sendLast(frames));
+    } catch (reason) {
+      link.sendFailed(this.#explain(reason));
+    }
   }
 
   /** Reconnects now: the open link usually belongs to the network that is gone. */

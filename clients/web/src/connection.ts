@@ -121,7 +121,8 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
 
   /**
    * Ends the connection for good without hanging up, for a page that is about to be loaded
-   * again: the server reserves the seat for its grace time, and only then tells the peer.
+   * again: what was sent still goes out, and the server reserves the seat for its grace time.
+   * Only then is the peer told.
    */
   detach(): void {
     this.#finishWith((session) => session.drop());

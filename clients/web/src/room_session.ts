@@ -39,6 +39,7 @@ export class RoomSession {
   #leaveSeq: bigint | undefined;
   #room: Room | undefined;
   #leaving = false;
+  #dropping = false;
   #over = false;
   #late: ReturnType<typeof setTimeout> | undefined;
   #finish!: () => void;
@@ -100,13 +101,18 @@ export class RoomSession {
       // Otherwise the join is under way, and leave_room has to name the room in its answer.
     }
     if (atOnce && this.#room !== undefined) {
-      this.#carrier.hasten();
+      void this.#carrier.hasten();
     }
     return this.finished;
   }
 
-  /** Ends the session without a word: the server reserves the seat for a while. */
-  drop(): void {
+  /** Ends the session without a hang-up, after what was sent: the server reserves the seat. */
+  async drop(): Promise<void> {
+    this.#dropping = true;
+    if (this.room !== undefined) {
+      this.#carrier.discardDelayed();
+      await this.#carrier.hasten();
+    }
     this.#end(undefined);
   }
 
@@ -153,7 +159,7 @@ export class RoomSession {
     this.#carrier.setSeat(resumeToken === "" ? undefined : { roomId, resumeToken });
     if (this.#leaving) {
       this.#putLeave(true);
-      this.#carrier.hasten();
+      void this.#carrier.hasten();
     } else {
       this.#route.log("info", "Entered the room.");
       this.#observer.entered(room);
@@ -161,6 +167,9 @@ export class RoomSession {
   }
 
   #reconnecting(attempt: number, cause: DyadError): void {
+    if (this.#dropping) {
+      return this.#end(undefined);
+    }
     if (attempt === 1) {
       this.#route.log("warn", `The connection broke: ${cause.code}.`);
     }

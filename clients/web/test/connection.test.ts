@@ -120,6 +120,14 @@ test("a hang-up that cannot be delivered is given up after 15 s", async (context
   await bob.connection.closed;
 });
 
+test("detach delivers what was sent before it", async () => {
+  const { alice, bob } = await pair();
+  bob.connection.sendOffer("the last offer");
+  bob.connection.detach();
+  await bob.connection.closed;
+  assert.equal((await alice.hears("offer")).sdp, "the last offer");
+});
+
 test("detach keeps the seat until the grace time is over", async () => {
   const { server, alice, bob, room } = await pair(new FakeServer({ graceMs: 100 }));
   bob.connection.detach();

@@ -89,6 +89,14 @@ async function againOf(script: Script): Promise<void> {
   await script.leaves();
 }
 
+async function detachOf(script: Script): Promise<void> {
+  await script.hears("offer");
+  script.connection.sendAnswer(sdp("callee", "answer"));
+  script.connection.detach();
+  await script.connection.closed;
+  print("detached");
+}
+
 type Play = (script: Script, polite: boolean) => Promise<void>;
 
 const PLAYS: Readonly<Record<string, Play>> = {
@@ -99,6 +107,7 @@ const PLAYS: Readonly<Record<string, Play>> = {
   expiry: expiryOf,
   too_large: tooLargeOf,
   again: againOf,
+  detach: detachOf,
   // Another device enters, and the iteration throws.
   taken_over: (script) => script.peerLeaves(),
 };

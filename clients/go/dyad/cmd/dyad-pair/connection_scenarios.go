@@ -72,3 +72,11 @@ func callsAgain(s *side, roomID string) {
 	hears[dyad.PeerJoined](s)
 	s.leave()
 }
+
+func keepsItsSeat(s *side, roomID string) {
+	s.join(roomID)
+	hears[dyad.Offer](s)
+	s.must(s.SendAnswer(s.ctx, description(s.self, "answer")))
+	s.must(s.Detach())
+	say(line{"event": "detached"})
+}

@@ -30,6 +30,7 @@ var plays = map[string]func(s *side, roomID string){
 	"taken_over callee": isTakenOver,
 	"too_large callee":  offersTooMuch,
 	"again callee":      callsAgain,
+	"detach callee":     keepsItsSeat,
 }
 
 func calls(s *side, pause time.Duration) {

@@ -59,7 +59,7 @@ private class CommandLine(arguments: Array<String>) {
     private companion object {
         val NAMES = setOf("--role", "--target", "--token", "--token-file", "--room", "--scenario")
         val SCENARIOS_OF_ONE =
-            setOf("full", "unknown", "badtoken", "taken_over", "too_large", "again")
+            setOf("full", "unknown", "badtoken", "taken_over", "too_large", "again", "detach")
         val SCENARIOS = setOf("call", "cut", "glare", "closing", "expiry") + SCENARIOS_OF_ONE
     }
 }
@@ -129,6 +129,7 @@ private suspend fun act(commandLine: CommandLine, connection: Connection, side: 
         "taken_over" -> takenOver(side, room)
         "too_large" -> tooLarge(connection, side, room)
         "again" -> again(side, room)
+        "detach" -> detach(connection, side, room)
         else -> side.join(room)
     }
 }

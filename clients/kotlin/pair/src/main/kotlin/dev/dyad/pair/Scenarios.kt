@@ -132,6 +132,14 @@ internal suspend fun again(side: Side, roomId: String) {
     side.leave()
 }
 
+/** Play `detach`: answer, and keep the seat for another device of the same user. */
+internal suspend fun detach(connection: Connection, side: Side, roomId: String) {
+    side.join(roomId)
+    side.expectOffer(sdp(CALLER, "offer"))
+    connection.sendAnswer(sdp(CALLEE, "answer"))
+    side.detach()
+}
+
 private suspend fun sendCandidates(connection: Connection, role: String, pause: Duration) =
     candidates(role).forEach {
         connection.sendCandidate(it)

@@ -46,6 +46,11 @@ internal class Side(private val connection: Connection, private val out: PrintSt
         print("left")
     }
 
+    suspend fun detach() {
+        connection.detach()
+        print("detached")
+    }
+
     /** If this side's connection is cut, close. Otherwise the peer does. */
     suspend fun closeWhenCut() {
         when (val event = nextEvent()) {
