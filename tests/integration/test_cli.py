@@ -28,7 +28,7 @@ KEYED = BARE | {"DYAD_JWT_SECRET": SECRET}
 async def test_help_names_every_command() -> None:
     status, said = await run(DYAD, "--help", env=BARE)
     assert status == 0
-    for command in ("serve", "check", "token", "dev"):
+    for command in ("serve", "check", "doctor", "token", "dev"):
         assert re.search(rf"^ +{command} +\w", said, re.MULTILINE), said
 
 
@@ -140,3 +140,18 @@ async def test_without_the_dependencies_of_redis_it_says_what_to_install(tmp_pat
     assert status == 2, said
     assert "in the checkout, pip install ./clients/python '.[redis]'" in said
     assert "Traceback" not in said
+
+
+async def test_without_the_dependencies_of_the_doctor_it_says_what_to_install(
+    tmp_path: Path,
+) -> None:
+    env = without(tmp_path, "httpx2")
+    url = ("--port", "0", "--url", "http://127.0.0.1:1")
+    status, said = await run(DYAD, "doctor", *url, env=env)
+    assert status == 2, said
+    assert "`dyad doctor --url` needs the package httpx2, which is not installed." in said
+    assert "Traceback" not in said
+    # Everything else is examined nevertheless.
+    without(tmp_path, "psutil")
+    status, said = await run(DYAD, "doctor", "--port", "0", env=env)
+    assert (status, said.splitlines()[-1]) == (0, "Nothing is wrong.")

@@ -33,8 +33,10 @@ class Proxy:
         accepted: the number of connections so far.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, *, delay: float = 0.0) -> None:
+        """Forward to a port, and hold everything back for `delay` seconds each way."""
         self.target = target
+        self._delay = delay
         self.port = 0
         self.accepted = 0
         self._stalled: tuple[Way, ...] = ()
@@ -109,7 +111,7 @@ class Proxy:
         while True:
             client, _ = await loop.sock_accept(listener)
             self.accepted += 1
-            link = _Link(client, self.lead())
+            link = _Link(client, self.lead(), self._delay)
             link.stall(self._stalled)
             self._links.add(link)
 
@@ -117,7 +119,8 @@ class Proxy:
 class _Link:
     """A connection of a client, and the connection to the server that continues it."""
 
-    def __init__(self, client: socket.socket, targets: Sequence[int]) -> None:
+    def __init__(self, client: socket.socket, targets: Sequence[int], delay: float) -> None:
+        self._delay = delay
         self._flowing = {way: asyncio.Event() for way in Way}
         self.resume()
         self._client = _prompt(client)
@@ -165,6 +168,7 @@ class _Link:
         loop = asyncio.get_running_loop()
         while chunk := await loop.sock_recv(source, _CHUNK):
             await self._flowing[way].wait()
+            await asyncio.sleep(self._delay)
             await loop.sock_sendall(sink, chunk)
         sink.shutdown(socket.SHUT_WR)
 

@@ -52,6 +52,18 @@ RULES: dict[str, set[str]] = {
     "completion_queue": {"grpc_api"},
     "transport": {"completion_queue", "grpc_environment", "ops", "server"},
     "embedding": {"config", "grpc_environment", "server"},
+    "doctor": {
+        "auth",
+        "check",
+        "composition",
+        "config",
+        "core",
+        "engines",
+        "errors",
+        "files",
+        "grpc_api",
+        "setting",
+    },
     "metrics_page": {"bounds", "errors"},
     "load": {
         "auth",
@@ -69,6 +81,7 @@ RULES: dict[str, set[str]] = {
         "bounds",
         "check",
         "config",
+        "doctor",
         "errors",
         "files",
         "grpc_api",
@@ -82,15 +95,16 @@ RULES: dict[str, set[str]] = {
 }
 # Distributions that only these packages may import.
 FOREIGN = {
-    "grpc": {"completion_queue", "embedding", "grpc_api", "load", "server"},
+    "grpc": {"completion_queue", "doctor", "embedding", "grpc_api", "load", "server"},
     "google": {"grpc_api"},
-    "dyad": {"cli", "grpc_api", "load"},
+    "dyad": {"cli", "doctor", "grpc_api", "load"},
     "jwt": {"auth"},
     "redis": {"engines"},
     "msgpack": {"engines"},
     "aiohttp": {"load", "metrics_page"},
     "matplotlib": {"cli", "load"},
-    "psutil": {"load"},
+    "httpx2": {"cli", "doctor"},
+    "psutil": {"doctor", "load"},
     "rich": {"cli", "load", "top"},
     "prometheus_client": {"embedding", "metrics_page", "ops"},
 }
@@ -149,13 +163,13 @@ def test_no_modules_import_each_other_in_a_cycle() -> None:
     TopologicalSorter(graph).prepare()
 
 
-def test_only_the_composition_root_knows_an_engine() -> None:
+def test_only_the_composition_root_and_the_doctor_know_an_engine() -> None:
     knows = {
         package(module)
         for module, path in MODULES.items()
         if any(package(name) == "engines" for name in imported_modules(path))
     }
-    assert knows - {"engines"} == {"composition", "redis_composition"}
+    assert knows - {"engines"} == {"composition", "doctor", "redis_composition"}
 
 
 def test_only_its_choice_knows_the_completion_queue() -> None:
@@ -167,14 +181,14 @@ def test_only_its_choice_knows_the_completion_queue() -> None:
     assert knows - {"completion_queue"} == {"transport"}
 
 
-def test_only_one_adapter_and_what_embeds_it_use_grpc_aio() -> None:
+def test_only_one_adapter_what_embeds_it_and_a_client_use_grpc_aio() -> None:
     users = {
         module
         for module, path in MODULES.items()
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "grpc.aio"
     }
-    assert users == {"grpc_api.aio", "grpc_api.acceptor", "server", "embedding"}
+    assert users == {"doctor.native", "grpc_api.aio", "grpc_api.acceptor", "server", "embedding"}
 
 
 def test_the_architecture_page_has_these_rules() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -76,7 +76,7 @@ class Jwks:
         """Fetch from `url`, each time within `timeout` seconds."""
         self.ready = asyncio.Event()
         self.fetches = {"done": 0, "failed": 0}
-        self._source = _Source(url, timeout)
+        self._source = Source(url, timeout)
         self._clock = clock
         self._keys = KeySet()
         self._fetched = float("-inf")
@@ -130,7 +130,7 @@ class Jwks:
 
     async def _fetch(self, began: float) -> None:
         try:
-            keys = await asyncio.to_thread(self._source.read)
+            keys, _ = await asyncio.to_thread(self._source.read)
         except (OSError, HTTPException, ValueError) as error:
             self._away = True
             self.fetches["failed"] += 1
@@ -147,7 +147,19 @@ class Jwks:
             self._fetching = None
 
 
-class _Source:
+class Fetched(NamedTuple):
+    """An answer of the URL.
+
+    Attributes:
+        keys: the keys.
+        date: the `Date` header; empty if there is none.
+    """
+
+    keys: KeySet
+    date: str
+
+
+class Source:
     """The URL. Reading it blocks, so it happens in a thread.
 
     HTTPS_PROXY and NO_PROXY are respected. The proxy only tunnels: TLS is between this
@@ -155,6 +167,7 @@ class _Source:
     """
 
     def __init__(self, url: str, timeout: float) -> None:
+        """Read `url` within `timeout` seconds."""
         parts = urlsplit(url)
         self._timeout = timeout
         self._host = parts.hostname or ""
@@ -162,7 +175,7 @@ class _Source:
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
 
-    def read(self) -> KeySet:
+    def read(self) -> Fetched:
         """Fetch the keys.
 
         Raises:
@@ -170,9 +183,10 @@ class _Source:
             HTTPException: the answer is not HTTP.
             ValueError: the answer is not a JWK Set.
         """
-        return key_set(self._body())
+        body, date = self._answer()
+        return Fetched(key_set(body), date)
 
-    def _body(self) -> bytes:
+    def _answer(self) -> tuple[bytes, str]:
         with contextlib.closing(self._connection()) as connection:
             connection.connect()
             # The connection's own timeout restarts with each byte.
@@ -190,7 +204,7 @@ class _Source:
                 cut.cancel()
         if len(body) > bounds.KEYS_BYTES:
             raise ValueError(f"the answer is longer than {bounds.KEYS_BYTES} bytes")
-        return body
+        return body, answer.getheader("Date", "")
 
     def _connection(self) -> HTTPConnection:
         if self._tls is None:

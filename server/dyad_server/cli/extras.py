@@ -10,7 +10,7 @@ from dyad_server.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
-_PACKAGES = {"aiohttp", "matplotlib", "psutil", "rich"}
+_PACKAGES = {"aiohttp", "httpx2", "matplotlib", "psutil", "rich"}
 
 
 @contextmanager

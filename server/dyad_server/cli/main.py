@@ -16,7 +16,7 @@ from dyad_server.auth.key_ring import KeyRing
 from dyad_server.auth.mint import mint
 from dyad_server.auth.verifier import Verifier
 from dyad_server.check import examine
-from dyad_server.cli import bounds, load_command, top_command
+from dyad_server.cli import bounds, doctor_command, load_command, top_command
 from dyad_server.cli.environment import load, warnings
 from dyad_server.cli.signing import signing_keys
 from dyad_server.config import Config
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "setting is probably a mistake, and 2 if it would not start.",
     )
     check.set_defaults(run=_check)
-    for command in (serve, check):
+    for command in (serve, check, doctor_command.add(commands)):
         _add_settings_file(command)
         for setting in fields(Config):
             _add_setting(command, setting)

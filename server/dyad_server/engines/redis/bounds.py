@@ -139,3 +139,10 @@ CLAIMS_PER_USER = 16
 """Claims of one user at one time: as many as it may have streams."""
 CLAIMS = 2048
 """Claims of all users at one time."""
+
+# What `dyad doctor` looks at.
+
+OBSERVED_ROUND_TRIPS = 11
+"""Round trips that are measured; the first also connects and does not count."""
+OBSERVED_KEY_MS = 5_000
+"""How long the key lives on which commands are tried."""
