@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import dyad
 import pytest
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.browser.site import DECODED, MEDIA_MS, OpenSite, Site, shows_moving_pictures
 from tests.conftest import token
@@ -19,31 +19,37 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 
 @asynccontextmanager
-async def call(site: Site) -> AsyncIterator[tuple[Side, Page]]:
-    """An aiortc end and a page in a call.
-
-    Not the page first: there, a new path shows no picture in one of ten runs (see the README of
-    the Python client).
-    """
+async def call(site: Site, *, page_first: bool) -> AsyncIterator[tuple[Side, Page]]:
+    """An aiortc end and a page in a call; the one who is there first makes the offer."""
+    fragment = f"token={token('alice', room=ROOM)}&auto=1"
     target, bob = f"127.0.0.1:{site.server.port}", token("bob", room=ROOM)
+    page = None
+    if page_first:
+        page = await site.tab(fragment)
+        await expect(page.locator("#headline")).to_have_text("Waiting for the other person")
     async with dyad.connect(target, bob, plaintext=True) as connection:
         room = await connection.create()
+        assert (room.peer is not None) == page_first
         async with side(connection, room, AudioStreamTrack, VideoStreamTrack) as own:
-            page = await site.tab(f"token={token('alice', room=ROOM)}&auto=1")
+            page = page or await site.tab(fragment)
             await page.wait_for_function(DECODED, timeout=MEDIA_MS)
             yield own, page
 
 
-async def test_after_a_restart_both_see_each_other_again(site: OpenSite) -> None:
-    async with site() as here, call(here) as (own, page):
+@pytest.mark.parametrize("page_first", [True, False])
+async def test_after_a_restart_both_see_each_other_again(
+    site: OpenSite, *, page_first: bool
+) -> None:
+    async with site() as here, call(here, page_first=page_first) as (own, page):
         await own.sees_the_other()
         await own.peer.restart()
         await own.sees_the_other()
         await shows_moving_pictures(page)
 
 
-async def test_a_path_that_is_lost_is_replaced(site: OpenSite) -> None:
-    async with site() as here, call(here) as (own, page):
+@pytest.mark.parametrize("page_first", [True, False])
+async def test_a_path_that_is_lost_is_replaced(site: OpenSite, *, page_first: bool) -> None:
+    async with site() as here, call(here, page_first=page_first) as (own, page):
         await own.sees_the_other()
         own.lose_the_path()
         await own.sees_the_other()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -88,6 +89,23 @@ class Side:
         counting.add_done_callback(self._counting.discard)
 
 
+async def offer_with_other_numbers() -> str:
+    """An offer by aiortc that numbers codecs and header extensions as a browser might."""
+    pc = RTCPeerConnection(LOCAL)
+    pc.addTrack(VideoStreamTrack())
+    await pc.setLocalDescription()
+    sdp: str = pc.localDescription.sdp
+    await pc.close()
+    sdp = re.sub(r"(?<=a=extmap:)\d", lambda each: str(int(each[0]) + 5), sdp)
+    numbers = re.compile(r"(?<=[ :=])(9[6-9]|10[0-9])(?=[ \r])")
+    return re.sub(
+        r"^(m=|a=(rtpmap|rtcp-fb|fmtp):).*",
+        lambda line: numbers.sub(lambda each: str(int(each[0]) + 10), line[0]),
+        sdp,
+        flags=re.MULTILINE,
+    )
+
+
 @asynccontextmanager
 async def side(
     connection: dyad.Connection, room: dyad.Room, *sent: type[MediaStreamTrack]
@@ -143,6 +161,27 @@ async def test_offers_that_cross_end_in_one_call() -> None:
             await until(lambda: not alice.peer._negotiating and not bob.peer._negotiating)  # noqa: SLF001, B023 - awaited here
             for one in both:
                 await one.sees_the_other()
+
+
+async def test_a_new_offer_keeps_the_numbers_of_codecs_and_header_extensions() -> None:
+    async with (
+        serving() as server,
+        connect(server.port, ALICE) as first,
+        connect(server.port, BOB) as second,
+        asyncio.timeout(PATIENCE),
+    ):
+        room = await first.create()
+        async with side(second, await second.join(room.room_id)) as bob:
+            assert isinstance(await hear(first), dyad.PeerJoined)
+            await first.send_offer(await offer_with_other_numbers())
+            answer = await hear(first)
+            await bob.peer.restart()
+            offer = await hear(first)
+            assert isinstance(answer, dyad.Answer)
+            assert isinstance(offer, dyad.Offer)
+            numbered = re.compile(r"a=(?:extmap|rtpmap|rtcp-fb|fmtp):.*")
+            assert "a=rtpmap:107 VP8/90000" in offer.sdp
+            assert numbered.findall(offer.sdp) == numbered.findall(answer.sdp)
 
 
 @pytest.mark.parametrize("loser", [0, 1])

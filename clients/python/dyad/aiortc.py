@@ -6,12 +6,12 @@ It needs the extra of the same name: `pip install 'dyad-signaling-client[aiortc]
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
 from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
-from aiortc.sdp import candidate_from_sdp
+from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 
 from dyad.connection import Connection
 from dyad.errors import DyadError
@@ -31,7 +31,6 @@ _GAP_SECONDS: Final = 1.0
 # The pauses after which a new connection asks for a whole picture. The first request can come
 # too early: a busy browser takes seconds until it sends.
 _REQUEST_SECONDS: Final = (0.5, 0.5, 0.5, 0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-_MEDIA: Final = re.compile(r"^(?:m=(\w+)|a=mid:(\S+))", re.MULTILINE)
 _UFRAG: Final = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 
 _LOG: Final = logging.getLogger("dyad")
@@ -75,8 +74,9 @@ class Peer:
         self._offered = False  # Whether this side made the last offer.
         self._ignoring = False  # Whether the last offer was ignored, and so its candidates are.
         self._ufrags: set[str] = set()  # They name the other side's ICE generation.
-        # The media of the call, and of an offer by a new peer connection: their kinds and names.
-        self._media: list[tuple[str, str]] = []
+        # The call as this side last described it.
+        self._call: list[MediaDescription] = []
+        # What a new peer connection would offer: kinds and names.
         self._new_media: list[tuple[str, str]] = []
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -129,8 +129,9 @@ class Peer:
         async with self._one_at_a_time:
             if not self._present or self._negotiating:
                 return
-            if self._media in ([], self._new_media):
-                await self._offer()
+            media = [(each.kind, each.rtp.muxId) for each in self._call]
+            if media in ([], self._new_media):
+                await self._offer(self._call)
             elif self.pc is not None:
                 await _cut(self.pc)
 
@@ -155,7 +156,7 @@ class Peer:
         pc = self.pc
         if pc is not None and (media or self._negotiating):
             self.pc = None
-            self._media = []
+            self._call = []
             await pc.close()
 
     async def _renewed(self) -> RTCPeerConnection:
@@ -193,11 +194,18 @@ class Peer:
             # The connection tells the app, too.
             _LOG.info("the restart failed: %s", error)
 
-    async def _offer(self) -> None:
+    async def _offer(self, call: Sequence[MediaDescription] = ()) -> None:
+        """Offer a new peer connection, which continues the call if there is one."""
         pc = await self._renewed()
         self._offered = True
+        offer = SessionDescription.parse((await pc.createOffer()).sdp)
+        for new, agreed in zip(offer.media, call, strict=False):
+            # The side that made the first offer has numbered the codecs and header extensions.
+            # Chromium refuses other numbers in a later offer, and takes no offer after that.
+            new.fmt, new.rtp.codecs = agreed.fmt, agreed.rtp.codecs
+            new.rtp.headerExtensions = agreed.rtp.headerExtensions
         # aiortc gathers its candidates here, and puts them into the SDP.
-        await pc.setLocalDescription()
+        await pc.setLocalDescription(RTCSessionDescription(str(offer), "offer"))
         await self._connection.send_offer(pc.localDescription.sdp)
 
     async def _take_offer(self, sdp: str) -> None:
@@ -241,7 +249,7 @@ class Peer:
             await self._forget(media=True)
             return False
         self._ufrags = set(_UFRAG.findall(description.sdp))
-        self._media = _media(description.sdp)
+        self._call = SessionDescription.parse(pc.localDescription.sdp).media
         return True
 
     async def _take_candidate(self, event: Candidate) -> None:
@@ -255,13 +263,6 @@ class Peer:
             await pc.addIceCandidate(None)
         elif (candidate := _candidate(event)) is not None:
             await pc.addIceCandidate(candidate)
-
-
-def _media(sdp: str) -> list[tuple[str, str]]:
-    """Return the kind and the name of each media description."""
-    found = _MEDIA.findall(sdp)
-    kinds, names = [kind for kind, _ in found if kind], [name for _, name in found if name]
-    return list(zip(kinds, names, strict=False))
 
 
 async def _cut(pc: RTCPeerConnection) -> None:
