@@ -51,8 +51,9 @@ export class GrpcWeb implements Transport {
       keepalive,
     });
     checkHead(response);
-    if (response.body === null) {
-      throw new RpcError(Code.Unknown, "The response has no body.");
+    // React Native's fetch leaves it undefined.
+    if (!response.body) {
+      throw new RpcError(Code.Unknown, "This fetch does not stream responses. Pass a transport that does.");
     }
     let complete = response.headers.has("grpc-status");
     for await (const { flags, content } of envelopes(response.body)) {

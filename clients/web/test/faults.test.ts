@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { RpcError, type RpcOptions, type Transport } from "../src/index.js";
+import { connect, RpcError, type RpcOptions, type Transport } from "../src/index.js";
 import { SendRequest } from "../src/gen/dyad/v1/signaling.js";
 import { Code } from "../src/rpc.js";
 import { FakeServer } from "../src/testing/index.js";
@@ -155,4 +155,10 @@ test("frames that are too fast go out later, in order, and none is lost", async 
   });
   const heard = alice.heard.map((event) => event.type === "candidate" && event.candidate.candidate);
   assert.deepEqual(heard, Array.from({ length: 100 }, (_, index) => `${index + 1}`));
+});
+
+test("a fetch that does not stream responses, as React Native's, is told", async (context) => {
+  const headers = new Headers({ "content-type": "application/grpc-web+proto" });
+  context.mock.method(globalThis, "fetch", async () => ({ ok: true, status: 200, headers }));
+  await assert.rejects(connect("http://calls.example", "token").create(), /does not stream responses/);
 });
