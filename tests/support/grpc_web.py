@@ -2,7 +2,9 @@
 
 import asyncio
 import http.client
+import ssl
 import struct
+from collections.abc import Mapping
 from typing import Self
 
 from google.protobuf.message import Message
@@ -25,11 +27,23 @@ class Call:
 
     @classmethod
     async def begin(
-        cls, port: int, method: str, request: Message, *, token: str, origin: str
+        cls,
+        port: int,
+        method: str,
+        request: Message,
+        *,
+        token: str,
+        origin: str,
+        tls: ssl.SSLContext | None = None,
+        more: Mapping[str, str] = {},
     ) -> Self:
-        """Send a request to the service through the proxy on this port of 127.0.0.1."""
+        """Send a request to the service through the proxy on this port of this machine."""
         body = request.SerializeToString()
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+            if tls is None
+            else http.client.HTTPSConnection("localhost", port, timeout=PATIENCE, context=tls)
+        )
 
         def ask() -> http.client.HTTPResponse:
             connection.request(
@@ -41,6 +55,7 @@ class Call:
                     "content-type": "application/grpc-web+proto",
                     "origin": origin,
                     "x-grpc-web": "1",
+                    **more,
                 },
             )
             return connection.getresponse()
