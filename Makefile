@@ -18,7 +18,7 @@ GO_MODULES := clients/go/dyad clients/go/pion clients/go/examples/pion_call benc
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings locked kubernetes deploy-tools drift contract python-reference kotlin-reference audit clean
+.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings locked kubernetes deploy-tools drift contract python-reference kotlin-reference release audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
@@ -43,6 +43,7 @@ help:
 	@echo "make deploy-tools  install what checks and tries deploy/: helm, proxies, linters"
 	@echo "make drift     fail if the generated code does not match the contract"
 	@echo "make python-reference  write the Python client's API reference, in build/reference/python"
+	@echo "make release   build and check all packages, in build/release, and place calls with them"
 	@echo "make audit     check the shipped packages for known vulnerabilities"
 
 $(BIN)/.ready: pyproject.toml clients/python/pyproject.toml
@@ -224,6 +225,17 @@ build/mkdocs/.ready:
 	@echo "== What makes the API reference of the Python client"
 	@$(PYTHON) -m venv build/mkdocs
 	@build/mkdocs/bin/pip install --quiet --disable-pip-version-check mkdocs==1.6.1 'mkdocstrings[python]==1.0.8'
+	@touch $@
+
+# Every package, checked and used for calls from environments that never saw this checkout.
+release: $(BIN)/.ready $(PAGE) build/release-tools/.ready
+	@build/release-tools/bin/python .ci/release.py
+	@$(BIN)/pytest -q -o python_files=packages.py tests/release
+
+build/release-tools/.ready:
+	@echo "== What builds and checks packages"
+	@$(PYTHON) -m venv build/release-tools
+	@build/release-tools/bin/pip install --quiet --disable-pip-version-check build==1.6.1 twine==7.0.0 cyclonedx-bom==7.5.0
 	@touch $@
 
 # The index of vulnerabilities may be out of reach; the audit then says so and passes.

@@ -54,7 +54,7 @@ async def test_before_a_call(site: OpenSite) -> None:
         await look(invited, "invited")
 
 
-async def test_alone(site: OpenSite) -> None:
+async def test_a_server_that_does_not_answer(site: OpenSite) -> None:
     async with site() as here, tcp.Proxy(here.proxy.port) as way:
         page = await here.tab(url=f"http://localhost:{way.port}/")
         way.stall()
@@ -62,7 +62,13 @@ async def test_alone(site: OpenSite) -> None:
         await page.get_by_role("button", name="Create Room (Caller)").click()
         await says(page, "^Connecting to the server…$")
         await look(page, "connecting-to-the-server")
-        way.resume_forwarding()
+        await expect(page.locator("#message")).to_contain_text("out of reach")
+
+
+async def test_alone(site: OpenSite) -> None:
+    async with site() as here, tcp.Proxy(here.proxy.port) as way:
+        page = await here.tab(url=f"http://localhost:{way.port}/")
+        await create(page)
         await says(page, "^Waiting for the other person$")
         await look(page, "waiting")
         await way.refuse()

@@ -143,6 +143,7 @@ async def seated(dyad: Dyad, count: int) -> list[Guest]:
 @pytest.mark.long
 @pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("patient_nodes")
 async def test_ten_thousand_seats_are_handed_off_and_resumed_without_loss(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

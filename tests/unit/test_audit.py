@@ -1,25 +1,13 @@
 """The dependency audit reports every finding of its tools."""
 
-import importlib.util
 import json
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.support.ci import program
 
-def load() -> ModuleType:
-    path = Path(__file__).parents[2] / ".ci" / "audit.py"
-    spec = importlib.util.spec_from_file_location("audit", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-audit = load()
+audit = program("audit")
 GOOD: dict[str, Any] = {"name": "good", "version": "1", "vulns": []}
 BAD: dict[str, Any] = {"name": "bad", "version": "2", "vulns": [{"id": "PYSEC-1"}, {"id": "GHSA"}]}
 GONE: dict[str, Any] = {"name": "gone", "skip_reason": "Dependency not found on PyPI"}

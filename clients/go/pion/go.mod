@@ -3,7 +3,7 @@ module github.com/dyad-signaling/dyad/clients/go/pion
 go 1.24.0
 
 require (
-	github.com/dyad-signaling/dyad/clients/go/dyad v0.0.0
+	github.com/dyad-signaling/dyad/clients/go/dyad v0.1.0
 	github.com/pion/webrtc/v4 v4.2.26
 )
 

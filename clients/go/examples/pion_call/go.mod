@@ -3,8 +3,8 @@ module github.com/dyad-signaling/dyad/clients/go/examples/pion_call
 go 1.24.0
 
 require (
-	github.com/dyad-signaling/dyad/clients/go/dyad v0.0.0
-	github.com/dyad-signaling/dyad/clients/go/pion v0.0.0
+	github.com/dyad-signaling/dyad/clients/go/dyad v0.1.0
+	github.com/dyad-signaling/dyad/clients/go/pion v0.1.0
 	github.com/pion/webrtc/v4 v4.2.26
 )
 
