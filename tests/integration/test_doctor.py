@@ -251,6 +251,40 @@ async def test_a_certificate_that_nobody_trusts_or_of_another_name_is_named(tmp_
             assert found.bad == {"certificate_not_trusted"}
 
 
+async def test_a_server_that_asks_for_certificates_is_named(tmp_path: Path) -> None:
+    own = certificate(tmp_path, "own")
+    tls = ("--tls-cert", own.cert, "--tls-key", own.key, "--tls-client-ca", own.cert)
+    async with dyad_serve(SECRET, *tls) as served:
+        target = ("--port", "0", "--target", at(served.port), "--ca", own.cert)
+        assert (await examine(*tls, *target, env=KEYED)).bad == {"client_certificate"}
+        # With settings that do not say so.
+        assert (await examine(*target, env=KEYED)).bad == {"no_grpc"}
+
+
+async def test_a_redis_that_refuses_everything_is_named() -> None:
+    needs("redis-server")
+    async with redis_server("--user", "poor", "on", ">poor", "~dyad:*", "-@all") as redis:
+        url = f"redis://poor:poor@127.0.0.1:{redis.port}"
+        found = await examine("--port", "0", env=KEYED | {"DYAD_REDIS": url})
+    assert found.bad == {"redis_refuses"}
+
+
+async def test_a_cached_answer_of_the_issuer_says_nothing_about_clocks() -> None:
+    with issuing(es256("one")) as issuer:
+        issuer.headers = {"Date": "Thu, 01 Jan 2026 00:00:00 GMT", "Age": "3600"}
+        assert (await examine("--port", "0", "--jwt-jwks-url", issuer.url, env={})).bad == set()
+
+
+async def test_on_a_terminal_a_line_shows_what_is_looked_at() -> None:
+    # `script` gives it a terminal.
+    needs("script")
+    command = f"{DYAD} doctor --port 0"
+    status, said = await run_command("script", "-qec", command, "/dev/null", env=BARE | KEYED)
+    assert status == 0
+    assert "settings …" in said
+    assert "Nothing is wrong." in said
+
+
 async def test_a_server_that_is_not_ready_is_named() -> None:
     # Nobody listens there.
     metrics, redis = free_port(), f"redis://127.0.0.1:{free_port()}"

@@ -201,6 +201,13 @@ async def test_cookies_that_are_too_large_are_named(
     assert found.status == 1
 
 
+async def test_the_wrong_key_is_named_through_a_proxy_too(tmp_path: Path) -> None:
+    async with dyad_serve(SECRET) as served, proxied(served.port, tmp_path) as port:
+        url = ("--url", f"http://127.0.0.1:{port}")
+        found = await examine(*url, *BRIEFLY, env={"DYAD_JWT_SECRET": "k" * 32})
+    assert found.bad == {"wrong_key"}
+
+
 async def test_health_that_a_proxy_of_native_clients_does_not_pass_on_is_named(
     tmp_path: Path,
 ) -> None:

@@ -96,7 +96,7 @@ RULES: dict[str, set[str]] = {
 # Distributions that only these packages may import.
 FOREIGN = {
     "grpc": {"completion_queue", "doctor", "embedding", "grpc_api", "load", "server"},
-    "google": {"grpc_api"},
+    "google": {"doctor", "grpc_api"},
     "dyad": {"cli", "doctor", "grpc_api", "load"},
     "jwt": {"auth"},
     "redis": {"engines"},

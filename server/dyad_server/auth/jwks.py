@@ -152,7 +152,7 @@ class Fetched(NamedTuple):
 
     Attributes:
         keys: the keys.
-        date: the `Date` header; empty if there is none.
+        date: the `Date` header; empty if there is none, or if a cache has answered.
     """
 
     keys: KeySet
@@ -204,7 +204,8 @@ class Source:
                 cut.cancel()
         if len(body) > bounds.KEYS_BYTES:
             raise ValueError(f"the answer is longer than {bounds.KEYS_BYTES} bytes")
-        return body, answer.getheader("Date", "")
+        # A cache repeats the date of the issuer's own answer.
+        return body, "" if answer.getheader("Age") else answer.getheader("Date", "")
 
     def _connection(self) -> HTTPConnection:
         if self._tls is None:

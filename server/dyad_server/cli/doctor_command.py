@@ -151,6 +151,8 @@ def _url(option: str, text: str) -> str:
         wrong = True
     if wrong:
         raise ConfigError(f"{option} is not an http or https URL.")
+    if re.search(r"\s", text):
+        raise ConfigError(f"{option} has white space.")
     if "@" in text or "?" in text or "#" in text:
         raise ConfigError(f"{option} has a login, a query or a fragment: leave it out.")
     return text.rstrip("/")

@@ -4,7 +4,7 @@ CHECK_SECONDS = 30.0
 """How long the checks of one area may take, apart from the call that is held."""
 CONNECT_SECONDS = 5.0
 """How long a connection or a TLS handshake may take."""
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 8.0
 """How long an answer may take. A proxy that holds back an answer for longer is buffering: the
 server sends the first message of a `Listen` at once."""
 LEAVE_SECONDS = 2.0

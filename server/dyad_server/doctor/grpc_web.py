@@ -12,8 +12,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote
 
+import grpc
 import httpx2
 from dyad.v1 import signaling_pb2 as pb
+from google.protobuf.message import DecodeError
 
 from dyad_server.core.clock import Clock
 from dyad_server.doctor import bounds
@@ -27,7 +29,7 @@ _TIMEOUT = httpx2.Timeout(bounds.CONNECT_SECONDS, read=None)
 CONTENT_TYPE = "application/grpc-web+proto"
 _TRAILERS = 0x80
 _HEAD_BYTES = 5
-_CODES = {"14": "UNAVAILABLE", "16": "UNAUTHENTICATED"}
+_CODES = {str(code.value[0]): code.name for code in grpc.StatusCode}
 
 
 @dataclass(slots=True)
@@ -59,8 +61,9 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The gRPC status: a number; empty if there is none."""
-        return str(self.headers.get("grpc-status", ""))
+        """The name of the gRPC status, or an unknown number; empty if there is none."""
+        number = str(self.headers.get("grpc-status", ""))
+        return _CODES.get(number, number)
 
     @property
     def message(self) -> str:
@@ -111,8 +114,7 @@ class Answer:
             return Refused(f"HTTP {self.http}", "the answer is no grpc-web", by_dyad=False)
         if not self.complete or (self.begun and not self.by_dyad):
             return Cut(after)
-        code = _CODES.get(self.code, self.code)
-        return Refused(code, self.message, by_dyad=self.by_dyad)
+        return Refused(self.code, self.message, by_dyad=self.by_dyad)
 
 
 class Browser:
@@ -300,6 +302,8 @@ class WebSide:
                 return Away(f"{type(failure).__name__} {failure}".strip())
         except CallFailed as failure:
             return failure
+        except DecodeError:
+            return Away("the answer is not Dyad's")
         return answer.failure(self._clock.monotonic() - began)
 
     async def _take(self, message: pb.ListenResponse) -> None:
@@ -321,7 +325,7 @@ class WebSide:
             answer = await self._browser.ask(
                 "Send", request.SerializeToString(), self._authorization
             )
-        if answer.code != "0":
+        if answer.code != grpc.StatusCode.OK.name:
             raise answer.failure(0.0)
 
     async def _next(self, what: str, *kinds: str) -> pb.Frame:

@@ -25,6 +25,7 @@ from dyad_server.grpc_api.health import SERVICE as HEALTH
 from dyad_server.grpc_api.reflection import SERVICE as REFLECTION
 from dyad_server.grpc_api.servicer import SERVICE
 
+_NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 _OPTIONS = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
 
 
@@ -181,7 +182,11 @@ class Visit:
                 report(asks_for_certificates(self.address))
                 return
         target = Target(self.address, self.ca, tls=seen.tls)
-        report(health(self.address, await target.health(""), await target.health(SERVICE)))
+        whole, service = await target.health(""), await target.health(SERVICE)
+        if whole in _NO_ANSWER:
+            report(no_grpc(self.address, whole))
+            return
+        report(health(self.address, whole, service))
         report(reflection(self.address, on=await target.reflects()))
         await self._call(target, report)
 
@@ -216,6 +221,17 @@ def away(address: str, failure: OSError) -> Finding:
         f"{address} does not answer: {quoted(failure) or type(failure).__name__}.",
         "Look whether the server runs, whether it listens on this address (--host), and whether a "
         "firewall is between.",
+    )
+
+
+def no_grpc(address: str, status: grpc.StatusCode | int) -> Finding:
+    """There is a connection, but no answer on it."""
+    name = status.name if isinstance(status, grpc.StatusCode) else str(status)
+    return error(
+        "no_grpc",
+        f"{address} accepts connections, but answers no gRPC request: {name}.",
+        "Look whether a Dyad listens there, whether it asks for certificates of clients "
+        "(--tls-client-ca), and whether each proxy on the way reaches it.",
     )
 
 

@@ -15,7 +15,7 @@ ASKED_HEADERS = ("authorization", "content-type", "x-grpc-web")
 READ_HEADERS = ("grpc-status", "grpc-message", "retry-after-ms", "dyad-status")
 """What the web client reads, so a page of another origin must be allowed to."""
 
-_UNAUTHENTICATED = "16"
+_UNAUTHENTICATED = "UNAUTHENTICATED"
 _GATEWAY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 _AT_ONCE = (
     "Let each proxy on the way pass on answers at once (nginx: proxy_buffering off), and compress "
@@ -128,7 +128,7 @@ def reached(
     Args:
         url: the URL.
         status: of HTTP.
-        code: of gRPC; empty if there is none.
+        code: the name of the gRPC status; empty if there is none.
         message: the `grpc-message`.
         grpc_web: whether the answer is grpc-web.
         by_dyad: whether it has `dyad-status`.
