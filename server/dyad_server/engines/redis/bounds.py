@@ -94,6 +94,9 @@ RESEND_SECONDS = 1.0
 SILENT_SECONDS = 7.0
 """When an unacknowledged message means that the peer is lost. Longer than `LEASE_SECONDS`, for
 its node may be gone; short enough that both members are told within 10 s."""
+LEAVING_SECONDS = 2 * ANSWER_SECONDS
+"""How long the link of a member that is gone is kept for the message that it has left, which waits
+for Redis up to `ANSWER_SECONDS`."""
 LAST_MESSAGES_SECONDS = 20.0
 """How long the last messages of a member that is gone are resent. Longer than a seat is
 reserved: a peer that reconnects may still lack them."""

@@ -147,11 +147,13 @@ class PeerLinks:
         for pair, link in tuple(self._out.items()):
             presence = self._members.seats.presence(pair[0])
             silent = link.silent_for(now)
-            if presence is Presence.UNKNOWN and (
-                not link.kept or silent > bounds.LAST_MESSAGES_SECONDS
-            ):
-                del self._out[pair]
-                continue
+            if presence is Presence.UNKNOWN:
+                # Redis may not have answered yet that the member has left. Its peer hears of that
+                # on this link: on a new one, the number would be one that it has received before.
+                over = link.without_sender_for(now) > bounds.LEAVING_SECONDS
+                if (over and not link.kept) or silent > bounds.LAST_MESSAGES_SECONDS:
+                    del self._out[pair]
+                    continue
             again = link.overdue(now, bounds.RESEND_SECONDS)
             for number, body in again:
                 self._post.post(link.node, Link(*pair, number, body))

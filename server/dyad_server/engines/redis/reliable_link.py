@@ -41,12 +41,14 @@ class Outgoing:
         kept: what is not acknowledged.
         last: the number of the last message.
         kept_bytes: how much is kept.
+        alone_since: when its sender was first seen to be gone.
     """
 
     node: str
     kept: deque[_Kept] = field(default_factory=deque)
     last: int = 0
     kept_bytes: int = 0
+    alone_since: float | None = None
 
     def head_for(self, node: str) -> None:
         """Send what follows to a receiver on `node`."""
@@ -96,6 +98,12 @@ class Outgoing:
         self.node = node
         for kept in self.kept:
             kept.begin(now)
+
+    def without_sender_for(self, now: float) -> float:
+        """Note that the sender is gone; returns for how long that has been known, in seconds."""
+        if self.alone_since is None:
+            self.alone_since = now
+        return now - self.alone_since
 
     def silent_for(self, now: float) -> float:
         """How long the oldest message that is kept has waited, in seconds."""

@@ -145,6 +145,33 @@ def test_the_number_and_the_size_of_kept_messages_are_bounded() -> None:
     assert not one.links.send(PAIR, "two", said("x" * 50_000))
 
 
+def test_a_peer_hears_of_a_leave_whose_answer_from_redis_took_a_while() -> None:
+    one, two = both()
+    one.say("a")
+    exchange(one, two)
+    seat = one.seats.get(ALICE.id)
+    assert seat is not None
+    one.seats.remove(seat)
+    # Redis has a second to answer, and links are looked after meanwhile.
+    for _ in range(4):
+        one.resend(0.25)
+    one.links.send(PAIR, "two", LEFT)
+    exchange(one, two)
+    assert two.received == [said("a"), LEFT]
+
+
+def test_the_link_of_a_member_that_is_gone_is_forgotten() -> None:
+    one, two = both()
+    one.say("a")
+    exchange(one, two)
+    seat = one.seats.get(ALICE.id)
+    assert seat is not None
+    one.seats.remove(seat)
+    one.resend(0.25)
+    one.resend(5)
+    assert not one.links._out  # noqa: SLF001 - the links do not show it
+
+
 def test_messages_of_a_member_that_left_are_resent_for_a_while_and_then_forgotten() -> None:
     one, two = both()
     one.links.send(PAIR, "two", LEFT)
