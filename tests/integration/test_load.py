@@ -189,6 +189,17 @@ async def test_a_process_that_dies_ends_the_run_with_a_sentence() -> None:
         assert "Process 0 of the load generator ended too soon." in started.said
 
 
+async def test_of_several_targets_one_may_be_gone(tmp_path: Path) -> None:
+    written = tmp_path / "figures.json"
+    async with serving() as server:
+        status, said = await load(
+            *("--target", f"127.0.0.1:{free_port()}", *native(server), *SHORT),
+            *("--json", str(written)),
+        )
+    assert status == 0, said
+    assert_whole(json.loads(written.read_text()), calls=4)
+
+
 @pytest.mark.parametrize("place", ["--target", "--url"])
 async def test_a_server_that_is_not_there_is_told_at_once(place: str) -> None:
     where = f"127.0.0.1:{free_port()}"

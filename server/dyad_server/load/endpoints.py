@@ -5,6 +5,8 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from itertools import cycle, product
+from typing import NamedTuple
 
 import grpc
 from dyad.stream import Dial, Stream, open_stream
@@ -15,8 +17,19 @@ from dyad_server.errors import ConfigError
 from dyad_server.files import read_file
 from dyad_server.load.plan import Plan, Tls
 
-Place = tuple[str, Dial]
-"""A transport, and what opens a stream over it."""
+
+class Place(NamedTuple):
+    """Where one side of a call connects to.
+
+    Attributes:
+        transport: `Signal` or `Listen`.
+        dial: opens a stream.
+        choices: how many servers or proxies `dial` opens streams at, in turn.
+    """
+
+    transport: str
+    dial: Dial
+    choices: int
 
 
 class Endpoints:
@@ -28,30 +41,36 @@ class Endpoints:
         Raises:
             ConfigError: a file for TLS cannot be read or used.
         """
-        places: list[Place] = []
+        self._dials: dict[str, Sequence[Dial]] = {}
         if plan.targets:
             credentials = _credentials(plan.tls)
-            dials = [partial(open_stream, target, credentials) for target in plan.targets]
-            places.append(("Signal", _any_of(dials)))
+            self._dials["Signal"] = [
+                partial(open_stream, target, credentials) for target in plan.targets
+            ]
         if plan.urls:
             from dyad_server.load.grpc_web import open_web_stream  # noqa: PLC0415 - for URLs only
 
             tls = _ssl_context(plan.tls) if plan.tls.ca or plan.tls.cert else None
-            webs = [partial(open_web_stream, url, tls) for url in plan.urls]
-            places.append(("Listen", _any_of(webs)))
+            self._dials["Listen"] = [partial(open_web_stream, url, tls) for url in plan.urls]
         # Each transport meets each, and itself.
-        self._pairs = [(one, other) for one in places for other in places]
+        self._pairs = [*product(self._dials, repeat=2)]
 
     def of(self, call: int) -> tuple[Place, Place]:
         """The places of the two sides of the call with this number."""
-        return self._pairs[call % len(self._pairs)]
+        one, other = self._pairs[call % len(self._pairs)]
+        return self._place(one), self._place(other)
+
+    def _place(self, transport: str) -> Place:
+        dials = self._dials[transport]
+        return Place(transport, _in_turn(random.sample(dials, len(dials))), len(dials))
 
 
-def _any_of(dials: Sequence[Dial]) -> Dial:
-    """Opens each stream at a random place, as behind a load balancer."""
+def _in_turn(dials: Sequence[Dial]) -> Dial:
+    """Opens each stream at the next place, so that a client whose server is gone finds another."""
+    turns = cycle(dials)
 
     def dial(token: str) -> AbstractAsyncContextManager[Stream]:
-        return random.choice(dials)(token)  # noqa: S311 - need not be secret
+        return next(turns)(token)
 
     return dial
 

@@ -218,5 +218,6 @@ def _broken(failure: BaseException) -> Ended:
     with contextlib.suppress(AttributeError):
         # Not all of its errors are errors of the system.
         return ended(grpc.StatusCode.UNAVAILABLE, f"{failure.os_error.strerror}.", foreign=True)  # type: ignore[attr-defined]
-    text = str(failure) or type(failure).__name__
+    # The library quotes in further lines what it received.
+    text = str(failure).partition("\n")[0] or type(failure).__name__
     return ended(grpc.StatusCode.UNAVAILABLE, f"The connection broke: {text}.", foreign=True)

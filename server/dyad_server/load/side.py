@@ -60,15 +60,16 @@ class Side:
             note: counts what it measures.
             clock: the time.
         """
-        self._transport, dial = place
-        self._route = f"{from_place[0]} to {self._transport}"
+        self._transport = place.transport
+        self._choices = place.choices
+        self._route = f"{from_place.transport} to {place.transport}"
         self._outgoing = outgoing
         self._incoming = incoming
         self._note = note
         self._clock = clock
         self._connect: float | None = None
         self.connection = dyad.Connection(
-            measured(dial, clock, self._connected),
+            measured(place.dial, clock, self._connected),
             user.token,
             dyad.Limits(),
             bounds.GIVE_UP_SECONDS,
@@ -80,9 +81,21 @@ class Side:
     async def enter(self, room_id: str) -> str:
         """Create a room, or join this one; returns its id.
 
+        If a server is out of reach and there are others, it tries each of them.
+
         Raises:
             dyad.DyadError: it failed.
         """
+        for left in reversed(range(self._choices)):
+            try:
+                return await self._enter(room_id)
+            except dyad.Unavailable:
+                if not left:
+                    raise
+        raise RuntimeError("There is at least one place.")
+
+    async def _enter(self, room_id: str) -> str:
+        self._connect = None
         began = self._clock.monotonic()
         if room_id:
             await self.connection.join(room_id)
