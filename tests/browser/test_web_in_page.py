@@ -1,6 +1,7 @@
 """The web client in a page of Chromium: what it says when it fails, and the server's limits."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler
@@ -173,6 +174,11 @@ async def test_candidates_and_offers_at_once_keep_the_servers_limits(site: OpenS
         for _ in range(OFFERS):
             assert isinstance(await anext(aiter(bob)), dyad.Offer)
         assert await page.evaluate("states") == ["connecting", "connected"]
+
+
+async def test_a_page_knows_the_id_of_its_stream_in_the_servers_log(site: OpenSite) -> None:
+    async with site() as here, joined(here) as (page, _):
+        assert re.fullmatch("[0-9a-f]{16}", await page.evaluate("connection.streamId"))
 
 
 async def test_close_after_a_large_offer_still_hangs_up(site: OpenSite) -> None:

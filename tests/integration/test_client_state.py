@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import re
 
 import dyad
 import pytest
+from dyad_server.auth.mint import mint
 
-from tests.conftest import serving
+from tests.conftest import SECRET, serving
 from tests.integration.clients import ALICE, BOB, connect
 from tests.integration.party import pair
 from tests.support.clock import within
@@ -154,3 +156,31 @@ def test_printing_an_event_shows_nothing_personal() -> None:
     for shown in (*map(repr, events), *map(str, events)):
         assert "a@x" not in shown
         assert "my SDP" not in shown
+
+
+async def test_a_connection_knows_the_id_of_its_stream_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "dyad")
+    async with serving() as server, Proxy(server.port) as network, asyncio.timeout(PATIENCE):
+        alice = connect(network.port, ALICE)
+        assert alice.stream_id == ""
+        await alice.create()
+        first = alice.stream_id
+        await network.cut()
+        await until(lambda: alice.stream_id != first)
+        second = alice.stream_id
+        await alice.close()
+        assert alice.stream_id == second
+        await until(lambda: caplog.text.count("stream ended ") == 2)
+    logged = re.findall(r"stream ended stream=(\w+)", caplog.text)
+    assert sorted(logged) == sorted([first, second])
+
+
+async def test_a_connection_that_was_ended_without_a_message_knows_its_id_too() -> None:
+    bound = mint(SECRET, sub="alice", email="", ttl=60, room="another")
+    async with serving() as server:
+        alice = dyad.connect(f"127.0.0.1:{server.port}", bound, plaintext=True)
+        with pytest.raises(dyad.Forbidden):
+            await alice.create()
+        assert re.fullmatch("[0-9a-f]{16}", alice.stream_id)

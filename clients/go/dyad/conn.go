@@ -34,6 +34,8 @@ type Conn struct {
 	// stateChanges counts the changes of state.
 	state        State
 	stateChanges int
+	// streamID names the latest stream in the server's log.
+	streamID string
 	// closed says whether Close or Detach was called.
 	closed bool
 }
@@ -183,6 +185,15 @@ func (c *Conn) Events(ctx context.Context) iter.Seq2[Event, error] {
 			}
 		}
 	}
+}
+
+// StreamID names the latest stream in the server's log: show it in an error report. It is
+// random and no secret. Each reconnect gives another one. It is empty until the server has
+// answered for the first time.
+func (c *Conn) StreamID() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.streamID
 }
 
 // NetworkChanged tells the client that the machine's network changed: the client

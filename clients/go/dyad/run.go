@@ -183,6 +183,7 @@ func (p *participant) try(ctx context.Context, policy *reconnectPolicy) (*stream
 	default:
 		return nil, err
 	}
+	p.nameStream(s)
 	if err := p.carryOn(next, frames); err != nil {
 		s.close()
 		return nil, err

@@ -81,10 +81,12 @@ func (p *participant) read(s *stream) error {
 	c := p.conn
 	for {
 		response, end := s.read()
+		c.mu.Lock()
+		p.nameStream(s)
 		if end != nil {
+			c.mu.Unlock()
 			return end
 		}
-		c.mu.Lock()
 		before := p.seated
 		if len(response.GetFrames()) == 0 {
 			p.session.heartbeat()
@@ -99,5 +101,12 @@ func (p *participant) read(s *stream) error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// nameStream keeps the stream's name for StreamID, after something was read. c.mu must be held.
+func (p *participant) nameStream(s *stream) {
+	if id := s.id(); id != "" && p == p.conn.current {
+		p.conn.streamID = id
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"regexp"
 	"testing"
 
 	"github.com/dyad-signaling/dyad/clients/go/dyad"
@@ -88,6 +89,34 @@ func TestAMethodThatIsCalledForAStateMeetsThatState(t *testing.T) {
 	net.cut()
 	alice.succeeds(<-sent)
 	hears[dyad.Candidate](bob)
+}
+
+func TestEachStreamHasAnIDThatTheAppCanShow(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	alice := dial(t, net.address, "alice")
+	is := watched(t, alice)
+	if id := alice.StreamID(); id != "" {
+		t.Errorf("before it connects, the id is %q", id)
+	}
+	alice.creates()
+	first := alice.StreamID()
+	if !regexp.MustCompile("^[0-9a-f]{16}$").MatchString(first) {
+		t.Errorf("the id is %q", first)
+	}
+	is(dyad.PhaseConnected)
+	net.cut()
+	is(dyad.PhaseReconnecting)
+	is(dyad.PhaseConnected)
+	second := alice.StreamID()
+	if second == first || len(second) != len(first) {
+		t.Errorf("after a reconnect the id is %q, and was %q", second, first)
+	}
+	alice.succeeds(alice.Close())
+	if id := alice.StreamID(); id != second {
+		t.Errorf("after the end the id is %q, and was %q", id, second)
+	}
 }
 
 func TestAnEndedConnectionMayEnterARoomAgain(t *testing.T) {

@@ -158,6 +158,16 @@ func (s *stream) read() (*dyadv1.SignalResponse, *Ended) {
 	}
 }
 
+// id returns the stream's name in the server's log, or nothing. It does not block once read
+// has returned.
+func (s *stream) id() string {
+	header, err := s.rpc.Header()
+	if values := header.Get("dyad-stream-id"); err == nil && len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
 // write sends a message. It returns false if the stream is over; read returns why.
 func (s *stream) write(request *dyadv1.SignalRequest) bool {
 	return s.rpc.Send(request) == nil

@@ -117,6 +117,15 @@ class Connection:
         """What the connection is doing now."""
         return self._watched.state
 
+    @property
+    def stream_id(self) -> str:
+        """Names the latest stream in the server's log: show it in an error report.
+
+        It is random and no secret. Each reconnect gives another one. It is empty until the
+        server has answered for the first time in a room.
+        """
+        return self._stay.stream_id if self._stay is not None else ""
+
     def states(self) -> AsyncIterator[State]:
         """Iterate over the states: the current one, then each new one, until `close`.
 

@@ -51,6 +51,7 @@ class Link:
         connected: whether the session has a stream, as far as is known.
         known: whether the server may know of the session.
         leaving: whether the app hangs up.
+        stream_id: names the latest stream in the server's log; empty before the first.
         may_read: cleared by the owner while too many events wait for the app.
         may_put: cleared by the owner while it waits until `session` is not full.
     """
@@ -62,6 +63,7 @@ class Link:
         self.connected = True
         self.known = False
         self.leaving = False
+        self.stream_id = ""
         self.may_read = asyncio.Event()
         self.may_put = asyncio.Event()
         self.may_read.set()
@@ -201,6 +203,7 @@ class Link:
                 writing.cancel()
                 await asyncio.wait({writing})
                 self._stream = None
+                self.stream_id = stream.id or self.stream_id
         return ended(grpc.StatusCode.OK, "The server ended the stream.", foreign=True)
 
     async def _write(self, stream: Stream, session: Session) -> None:
@@ -235,6 +238,7 @@ class Link:
 
     async def _read(self, stream: Stream, session: Session) -> None:
         while not self._over and (response := await _hear(stream)) is not None:
+            self.stream_id = stream.id or self.stream_id
             if not response.frames:
                 self._answer_due = True
             for frame in response.frames:

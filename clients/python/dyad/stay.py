@@ -73,6 +73,11 @@ class Stay:
         self._news = asyncio.Event()  # Wakes `next_event`.
         self._done = asyncio.Event()
 
+    @property
+    def stream_id(self) -> str:
+        """See `Link`."""
+        return self._link.stream_id
+
     async def enter(self, room_id: str, *, resumable: bool) -> Room:
         """Create a room, or join `room_id`.
 

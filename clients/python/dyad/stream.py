@@ -34,6 +34,8 @@ _MADE_UP: Final = (grpc.StatusCode.INTERNAL, "Internal error from Core")
 _SETTLE_SECONDS: Final = 1.0
 # The trailer with which Dyad marks its own statuses. It repeats the status as a number.
 _MARK: Final = "dyad-status"
+# The metadata that names the stream as the server's log does.
+_ID: Final = "dyad-stream-id"
 
 # What gRPC says if one side uses TLS and the other does not, and what it means.
 _HINTS: Final = {
@@ -51,6 +53,10 @@ T = TypeVar("T")
 
 class Stream(Protocol):
     """A stream to the server. At most one `read` and one `write` may be under way."""
+
+    @property
+    def id(self) -> str:
+        """Its name in the server's log; empty until the server has sent something."""
 
     async def read(self) -> pb.SignalResponse | None:
         """Return the next message, or None if the server ended the stream with OK.
@@ -101,9 +107,10 @@ async def open_stream(
 class SignalStream:
     """A `Stream` that is a `Signal` RPC."""
 
-    __slots__ = ("_outcome", "_responses", "_rpc")
+    __slots__ = ("_outcome", "_responses", "_rpc", "id")
 
     def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
+        self.id = ""
         metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
         self._outcome: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
         self._rpc = pb_grpc.SignalingStub(channel).Signal(metadata=metadata)
@@ -115,11 +122,15 @@ class SignalStream:
     async def read(self) -> pb.SignalResponse | None:
         """See `Stream`."""
         try:
-            return await anext(self._responses)
+            response = await anext(self._responses)
+            if not self.id:
+                self._note_id(await self._rpc.initial_metadata())
         except (StopAsyncIteration, grpc.aio.AioRpcError):
             pass  # The stream has ended. `_settled` says how.
         except asyncio.CancelledError:
             pass  # The stream has ended with CANCELLED, unless this task is being cancelled.
+        else:
+            return response
         # While an RPC is being prepared, grpc.aio catches the cancellation of its reader.
         task = asyncio.current_task()
         if task is not None and task.cancelling():
@@ -174,6 +185,8 @@ class SignalStream:
         code, details = _at_once(rpc.code()), _at_once(rpc.details())
         if self._outcome.done() or (code, details) == _MADE_UP:
             return
+        # The stream may have ended without a message.
+        self._note_id(_at_once(rpc.initial_metadata()))
         if code is grpc.StatusCode.OK:
             self._outcome.set_result(None)
             return
@@ -187,6 +200,10 @@ class SignalStream:
                 foreign=trailers.get(_MARK) != str(code.value[0]),
             )
         )
+
+    def _note_id(self, headers: grpc.aio.Metadata | None) -> None:
+        if headers is not None:
+            self.id = str(headers.get(_ID, self.id))
 
 
 def _explained(details: str) -> str:

@@ -46,6 +46,7 @@ export class Carrier {
   #unwatch: () => void = () => undefined;
   #session = new Session<Frame>();
   #seat: Seat | undefined;
+  #streamId = "";
   #dropped = false;
   /** Present while a link is open. */
   #open: { readonly link: Link; readonly outbox: Outbox<Frame> } | undefined;
@@ -73,6 +74,11 @@ export class Carrier {
   /** Whether the server may have received a frame. */
   get begun(): boolean {
     return this.#session.begun;
+  }
+
+  /** The name of the latest stream in the server's log. Empty before the first. */
+  get streamId(): string {
+    return this.#streamId;
   }
 
   /** Sends a frame as soon as possible. Returns its number. */
@@ -182,6 +188,7 @@ export class Carrier {
     });
     // Before anything is told: the app may send, leave or close meanwhile.
     this.#open = { link, outbox };
+    this.#streamId = link.streamId;
     try {
       if (this.#dropped) throw lost();
       proceed?.();

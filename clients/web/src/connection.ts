@@ -45,6 +45,8 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
   #state: ConnectionState = { type: "idle" };
   /** Present from the call of `create` or `join` until the session is over or released. */
   #session: RoomSession | undefined;
+  /** The session of the last `create` or `join`, also when it is over. */
+  #latest: RoomSession | undefined;
   #entering: Entering | undefined;
   #final = false;
   /** The sessions that still hang up, although the app has nothing to do with them any more. */
@@ -60,6 +62,14 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
 
   get state(): ConnectionState {
     return this.#state;
+  }
+
+  /**
+   * Names the latest stream in the server's log: show it in an error report. It is random and no
+   * secret. Each reconnect gives another one. It is empty until the server has answered.
+   */
+  get streamId(): string {
+    return this.#latest?.streamId ?? "";
   }
 
   /** The room that this participant is in. It is set before the first event of the room. */
@@ -165,7 +175,7 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
     try {
       return await new Promise<Room>((resolve, reject) => {
         this.#entering = { resolve, reject };
-        this.#session = this.#open(roomId, resumable);
+        this.#session = this.#latest = this.#open(roomId, resumable);
         this.#become({ type: "connecting" });
       });
     } finally {

@@ -41,7 +41,7 @@ export class GrpcWeb implements Transport {
   }
 
   async *stream(method: string, request: Uint8Array, options: RpcOptions): AsyncGenerator<Uint8Array> {
-    const { headers, signal, keepalive = false } = options;
+    const { headers, signal, keepalive = false, onHeaders } = options;
     const response = await fetch(methodUrl(this.#baseUrl, method), {
       method: "POST",
       headers: { ...HEADERS, ...headers },
@@ -50,6 +50,7 @@ export class GrpcWeb implements Transport {
       signal,
       keepalive,
     });
+    onHeaders?.(response.headers);
     checkHead(response);
     // React Native's fetch leaves it undefined.
     if (!response.body) {

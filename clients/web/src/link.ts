@@ -33,6 +33,7 @@ export class Link {
   readonly #abort: AbortController;
   #responses: AsyncIterator<Uint8Array> | undefined;
   #sessionId = "";
+  #streamId = "";
   /** The token that opened the link, which every Send uses until the link ends. */
   #headers: Readonly<Record<string, string>> = {};
   #failure: DyadError | undefined;
@@ -59,6 +60,11 @@ export class Link {
       link.close();
       throw link.#failure ?? reason;
     }
+  }
+
+  /** The name of the stream in the server's log. Empty if a proxy hides it. */
+  get streamId(): string {
+    return this.#streamId;
   }
 
   /** Sends frames, or without frames answers a heartbeat. At most one send may be under way. */
@@ -119,7 +125,10 @@ export class Link {
     await credentials.open(async (headers) => {
       this.#headers = headers;
       const request = ListenRequest.encode({}).finish();
-      this.#responses = transport.stream("Listen", request, { headers, signal })[Symbol.asyncIterator]();
+      const onHeaders = (told: Headers): void => {
+        this.#streamId = told.get("dyad-stream-id") ?? "";
+      };
+      this.#responses = transport.stream("Listen", request, { headers, signal, onHeaders })[Symbol.asyncIterator]();
       this.#sessionId = (await this.#next()).sessionId;
     });
     if (this.#sessionId === "") {

@@ -64,6 +64,10 @@ export class RoomSession {
     this.#carrier.start();
   }
 
+  get streamId(): string {
+    return this.#carrier.streamId;
+  }
+
   /** Present between the server's answer to the join and the hang-up. */
   get room(): Room | undefined {
     return this.#leaving ? undefined : this.#room;

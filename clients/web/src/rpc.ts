@@ -37,6 +37,8 @@ export interface RpcOptions {
   readonly signal: AbortSignal;
   /** Whether the request has to continue after the page has unloaded. */
   readonly keepalive?: boolean;
+  /** Is called with the headers of the answer, before its first message. */
+  readonly onHeaders?: (headers: Headers) => void;
 }
 
 /**

@@ -27,6 +27,22 @@ test("a connection uses no network until a room is entered, and again after it i
   assert.deepEqual([alice.state, alice.room], [{ type: "idle" }, undefined]);
 });
 
+test("each stream has an id that the app can show, also after the end", async () => {
+  const server = new FakeServer();
+  const alice = listening(client(server, "alice"));
+  assert.equal(alice.connection.streamId, "");
+  await alice.connection.create();
+  const first = alice.connection.streamId;
+  assert.match(first, /^[0-9a-f]{16}$/);
+  server.cut();
+  await alice.hears("reconnected");
+  const second = alice.connection.streamId;
+  assert.match(second, /^[0-9a-f]{16}$/);
+  assert.notEqual(second, first);
+  await alice.connection.leave();
+  assert.equal(alice.connection.streamId, second);
+});
+
 test("two participants are paired, and what one sends reaches the other, with the room's id", async () => {
   const { alice, bob, room } = await pair();
   assert.deepEqual([room.polite, room.peer?.userId], [true, "alice"]);

@@ -94,6 +94,11 @@ class _Measured:
         self._stream = stream
         self._connected = connected
 
+    @property
+    def id(self) -> str:
+        """See `Stream`."""
+        return self._stream.id
+
     async def read(self) -> pb.SignalResponse | None:
         """See `Stream`."""
         return await self._stream.read()

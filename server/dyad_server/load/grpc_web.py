@@ -75,6 +75,7 @@ class WebStream:
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         """Begin to listen."""
+        self.id = ""
         self._session = session
         self._session_id = ""
         self._opened = asyncio.Event()
@@ -136,6 +137,7 @@ class WebStream:
         rest: list[_Piece] = []
         try:
             async with self._session.post(_LISTEN, data=_envelope(pb.ListenRequest())) as response:
+                self.id = response.headers.get("dyad-stream-id", "")
                 async for piece in _pieces(response):
                     if piece.kind & bounds.TRAILERS_FLAG:
                         rest.append(piece)

@@ -22,6 +22,8 @@ const REASONS = {
 /** One open Listen. */
 export class FakeStream {
   readonly id = crypto.randomUUID();
+  /** As in the server's log. */
+  readonly logId = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
   readonly responses = new EventQueue<Uint8Array>(MOST_UNREAD);
   member: FakeMember;
 

@@ -66,10 +66,11 @@ export class FakeServer {
     this.#away = false;
   }
 
-  async *#listen({ headers, signal }: RpcOptions): AsyncGenerator<Uint8Array> {
+  async *#listen({ headers, signal, onHeaders }: RpcOptions): AsyncGenerator<Uint8Array> {
     const user = this.#userOf(headers);
     const stream = new FakeStream(user);
     signal.throwIfAborted();
+    onHeaders?.(new Headers({ "dyad-stream-id": stream.logId }));
     const heartbeats = setInterval(() => stream.send([]), HEARTBEAT_MS);
     letExit(heartbeats);
     const close = (): void => {

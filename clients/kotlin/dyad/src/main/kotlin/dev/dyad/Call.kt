@@ -2,6 +2,7 @@ package dev.dyad
 
 import dev.dyad.v1.SignalRequest
 import dev.dyad.v1.SignalingGrpcKt.SignalingCoroutineStub
+import io.grpc.ClientInterceptors
 import io.grpc.ManagedChannel
 import io.grpc.Status
 import io.grpc.StatusException
@@ -42,6 +43,13 @@ internal class Call(
     private val log: Log,
 ) {
     private var hasNewNetwork = false
+
+    /** The name of the latest stream in the server's log; empty before the first. */
+    @Volatile
+    var streamId: String = ""
+        private set
+
+    private val named = ClientInterceptors.intercept(channel, StreamNames { streamId = it })
 
     /** See [Connection.events]. */
     val events: Flow<Event> = flow {
@@ -109,7 +117,7 @@ internal class Call(
                 launch { watch() }
                 val headers = headersWith(token)
                 launch { noticeSilence() }
-                SignalingCoroutineStub(channel).signal(requests(), headers).collect {
+                SignalingCoroutineStub(named).signal(requests(), headers).collect {
                     monitor.change { signaling.receive(it.framesList) }
                 }
                 coroutineContext.cancelChildren()

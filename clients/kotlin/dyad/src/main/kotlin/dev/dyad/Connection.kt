@@ -61,6 +61,15 @@ internal constructor(
     public val state: StateFlow<ConnectionState> = states.asStateFlow()
 
     /**
+     * Names the latest stream in the server's log: show it in an error report.
+     *
+     * It is random and no secret. Each reconnect gives another one. It is empty until the server
+     * has answered for the first time in a room.
+     */
+    public val streamId: String
+        get() = monitor.read { current }?.call?.streamId.orEmpty()
+
+    /**
      * The events of the call.
      *
      * There may be several collectors: each gets every event from when it began to collect. Events

@@ -4,6 +4,7 @@ import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertFalse
 import kotlin.test.assertIs
+import kotlin.test.assertNotEquals
 import kotlin.test.assertTrue
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
@@ -52,6 +53,24 @@ internal class StateTest {
                 listOf("Idle", "Connecting", "Connected", "Ended"),
             once,
         )
+    }
+
+    @Test
+    fun `each stream has an id that the app can show`() = test {
+        val alice = server.connect(this, "alice", cable.target)
+        assertEquals("", alice.streamId)
+        alice.create()
+        val first = alice.streamId
+        assertTrue(Regex("[0-9a-f]{16}").matches(first), first)
+        cable.cutForGood()
+        alice.state.first { it is ConnectionState.Reconnecting }
+        cable.mend()
+        alice.state.first { it == ConnectionState.Connected }
+        val second = alice.streamId
+        assertTrue(Regex("[0-9a-f]{16}").matches(second), second)
+        assertNotEquals(first, second)
+        alice.close()
+        assertEquals(second, alice.streamId)
     }
 
     @Test
