@@ -1,6 +1,7 @@
 """Chromium with the real Envoy, the real server and real media."""
 
 import functools
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -33,6 +34,9 @@ FLAGS = [
     "--use-fake-device-for-media-stream=fps=10",
     "--use-fake-ui-for-media-stream",
 ]
+# The tests that wait most of the time run beside those of the other browser. One CPU is not
+# enough for two browsers.
+SECOND_BROWSER = "second browser" if len(os.sched_getaffinity(0)) > 1 else "browser"
 MEDIA_MS = 60_000
 PATIENT_GRACE = 120.0
 # Long enough that only a hang fails a test.

@@ -8,6 +8,7 @@ from playwright.async_api import expect
 from tests.browser.firefox import Firefox, running_firefox
 from tests.browser.site import (
     MEDIA_MS,
+    SECOND_BROWSER,
     OpenSite,
     Proxy,
     are_connected,
@@ -29,8 +30,8 @@ PICTURE = """(() => {
 })()"""
 CHANGES = 5
 
-# Limits how many browsers run at the same time.
-pytestmark = pytest.mark.xdist_group("second browser")
+
+pytestmark = pytest.mark.xdist_group(SECOND_BROWSER)
 
 
 async def enters(firefox: Firefox, url: str, who: str, room: str = "") -> None:

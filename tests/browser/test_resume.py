@@ -9,6 +9,7 @@ from playwright.async_api import Page, expect
 from tests.browser.site import (
     DECODED,
     MEDIA_MS,
+    SECOND_BROWSER,
     OpenSite,
     Proxy,
     are_connected,
@@ -20,8 +21,7 @@ from tests.conftest import serving
 from tests.support import proxy as tcp
 from tests.support.clock import within
 
-# Beside the other browser, because these tests wait most of the time.
-pytestmark = pytest.mark.xdist_group("second browser")
+pytestmark = pytest.mark.xdist_group(SECOND_BROWSER)
 
 RESTARTS_ICE = 'window.calls[0].signalingState === "have-local-offer"'
 UFRAG = "window.calls[0].localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]"

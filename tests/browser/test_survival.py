@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.browser.site import (
     PATIENT_GRACE,
+    SECOND_BROWSER,
     OpenSite,
     Proxy,
     Site,
@@ -27,8 +28,7 @@ from tests.support import proxy as tcp
 from tests.support.process import dyad_serve
 from tests.support.turn import TurnServer
 
-# Beside the other browser, because these tests wait most of the time.
-pytestmark = pytest.mark.xdist_group("second browser")
+pytestmark = pytest.mark.xdist_group(SECOND_BROWSER)
 
 LEEWAY = 30
 """How long the server still accepts a token after its `exp`, in seconds."""
