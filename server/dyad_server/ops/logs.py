@@ -60,7 +60,7 @@ def configure(level: str, shape: str) -> None:
     """Write log lines of `level` and above to standard error, as `text` or `json`."""
     handler = logging.StreamHandler()
     handler.setFormatter(_FORMATTERS[shape]())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 def set_level(level: str) -> None:
