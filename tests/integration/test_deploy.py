@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -17,7 +18,7 @@ from dyad_server.cli import envoy
 from tests.conftest import SECRET, serving
 from tests.integration.clients import ALICE, BOB, connect
 from tests.integration.test_envoy import UNAVAILABLE, listen
-from tests.support.deployed import DEPLOY, compose_secrets, documents, elsewhere, one
+from tests.support.deployed import DEPLOY, compose_secrets, copied, documents, elsewhere, one
 from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port
 from tests.support.process import command, dyad_serve, run
@@ -71,16 +72,22 @@ async def test_a_node_of_compose_reaches_its_redis_and_both_are_healthy(tmp_path
 def install(folder: Path) -> Path:
     """Install the server as the image does, from nothing; returns the command `dyad`."""
 
+    context = folder.parent / "context"
+    for source in copied():
+        (context / source).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copyfile
+        copy(ROOT / source, context / source)
+
     def uv(*arguments: str | Path) -> None:
         done = subprocess.run(
-            ["uv", *arguments], cwd=ROOT, check=False, capture_output=True, text=True
+            ["uv", *arguments], cwd=context, check=False, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
 
     into = ("pip", "install", "--python", folder)
     uv("venv", "--python", sys.executable, folder)
     for lock in ("requirements.txt", "requirements-build.txt"):
-        uv(*into, "--require-hashes", "--only-binary", ":all:", "--compile", "-r", DEPLOY / lock)
+        uv(*into, "--require-hashes", "--only-binary", ":all:", "--compile", "-r", f"deploy/{lock}")
     # Without an index: what is missing in a lock is found nowhere.
     uv(*into, "--no-index", "--no-build-isolation", "--compile", ".", "./clients/python")
     return folder / "bin" / "dyad"

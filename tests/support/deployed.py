@@ -1,5 +1,6 @@
 """The files of deploy/, read as what starts from them would."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -45,6 +46,13 @@ def container(manifests: str, name: str = "dyad") -> tuple[Any, Any]:
     pod = one("Deployment", manifests, name)["spec"]["template"]["spec"]
     (found,) = pod["containers"]
     return pod, found
+
+
+def copied() -> set[str]:
+    """The files and folders of the repository that the image is built from."""
+    text = (DEPLOY / "Containerfile").read_text()
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+    return {source for line in lines for source in line.split()}
 
 
 def compose_secrets(folder: Path) -> Path:

@@ -23,6 +23,7 @@ from tests.support.deployed import (
     DEPLOY,
     compose_secrets,
     container,
+    copied,
     documents,
     elsewhere,
     one,
@@ -85,11 +86,8 @@ def test_all_that_the_image_copies_is_in_the_context() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     admitted = {line[1:] for line in lines if line.startswith("!")}
     assert "*" in lines
-    containerfile = (DEPLOY / "Containerfile").read_text()
-    copies = re.findall(r"^COPY (?!--from)(.+) \S+$", containerfile, re.MULTILINE)
-    copied = {source for line in copies for source in line.split()}
-    assert copied == admitted
-    assert all((ROOT / source).exists() for source in copied)
+    assert copied() == admitted
+    assert all((ROOT / source).exists() for source in copied())
 
 
 def locked(name: str) -> dict[str, str]:
@@ -105,8 +103,9 @@ def wanted() -> list[str]:
     server = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     client = tomllib.loads((ROOT / "clients" / "python" / "pyproject.toml").read_text())["project"]
     assert f"{client['name']}=={client['version']}" in server["dependencies"]
-    lists = [server["dependencies"], server["optional-dependencies"]["redis"]]
-    every = [text for each in [*lists, client["dependencies"]] for text in each]
+    extras = server["optional-dependencies"]
+    lists = [server["dependencies"], client["dependencies"], extras["redis"], extras["doctor"]]
+    every = [text for each in lists for text in each]
     return [text for text in every if Requirement(text).name != client["name"]]
 
 
