@@ -30,6 +30,7 @@ from tests.integration.test_envoy import UNAVAILABLE
 from tests.integration.test_envoy import proxy as envoy_of_deploy
 from tests.support.certificates import Pair, certificate
 from tests.support.deployed import DEPLOY
+from tests.support.doctor import examine
 from tests.support.ends import SignalEnd, join
 from tests.support.grpc_web import Call
 from tests.support.needs import needs
@@ -300,6 +301,31 @@ async def test_no_native_client_chooses_the_address_that_it_counts_for(
         assert refused is not None
         assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         first.cut()
+
+
+# What the doctor says of a good recipe: that it does not route health, or takes fewer cookies.
+REMARKS = {
+    "nginx": {"health_not_reached"},
+    "caddy": {"cookies_too_large"},
+    "traefik": {"health_not_reached"},
+    "grpcwebproxy": {"cookies_too_large"},
+}
+
+
+@pytest.mark.parametrize("recipe", BROWSERS, ids=lambda recipe: recipe.__name__)
+async def test_the_doctor_finds_no_fault_in_a_recipe(recipe: Recipe, tmp_path: Path) -> None:
+    async with serving() as server, in_front(recipe, server, tmp_path) as front:
+        scheme = "https" if front.pair else "http"
+        found = await examine(
+            *(("--target", f"localhost:{front.native}") if recipe in NATIVE else ()),
+            *(("--ca", front.pair.cert) if front.pair else ()),
+            *("--url", f"{scheme}://localhost:{front.browsers}", "--origin", front.origin),
+            *("--port", "0", "--hold", "1"),
+            env={"DYAD_JWT_SECRET": SECRET},
+        )
+    assert found.bad == REMARKS[recipe.__name__], found.said
+    assert found.status == 1
+    assert [each["name"] for each in found.findings].count("call") == 1 + (recipe in NATIVE)
 
 
 def seconds(text: str, pattern: str) -> list[int]:

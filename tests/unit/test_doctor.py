@@ -113,6 +113,32 @@ def test_a_star_does_not_allow_authorization(headers: str, name: str) -> None:
     assert (found.level == Level.OK) == (name == "cors_preflight")
 
 
+@pytest.mark.parametrize(
+    ("exposed", "hidden"),
+    [
+        ("grpc-status, Grpc-Message, retry-after-ms, dyad-status", ""),
+        ("*", ""),
+        # What this answer has, as some proxies expose it.
+        ("grpc-status, grpc-message, dyad-status, content-type", ""),
+        ("grpc-status, grpc-message, dyad-status", "retry-after-ms"),
+        ("grpc-status, grpc-message, content-type", "dyad-status"),
+        ("", "grpc-status, grpc-message, retry-after-ms, dyad-status"),
+    ],
+)
+def test_what_a_page_cannot_read_is_named(exposed: str, hidden: str) -> None:
+    said = {
+        "access-control-allow-origin": "https://app",
+        "access-control-expose-headers": exposed,
+        "content-type": "application/grpc-web+proto",
+        "grpc-status": "16",
+        "grpc-message": "There is no token.",
+        "dyad-status": "16",
+    }
+    found = web.readable("https://call", "https://app", said)
+    assert (found.name == "cors_exposed_headers") == bool(hidden)
+    assert not hidden or f"hides {hidden} from" in found.sentence
+
+
 def test_the_words_of_others_are_cut_and_cannot_steer_a_terminal() -> None:
     assert quoted("a\n\x1b[31mb") == "a ?[31mb"
     assert len(quoted("x" * 1000)) == 200

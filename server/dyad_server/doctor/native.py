@@ -248,8 +248,8 @@ def health(address: str, whole: grpc.StatusCode | int, service: grpc.StatusCode 
             return warning(
                 "health_not_reached",
                 f"The health service is not reached at {address}: {answer.name}.",
-                "Route /grpc.health.v1.Health/Check to the server: load balancers and probes ask "
-                "there whether rooms can be entered.",
+                "If load balancers or probes ask there whether rooms can be entered, route "
+                "/grpc.health.v1.Health/Check to the server. Otherwise this is as it should be.",
             )
     if service != HealthCheckResponse.SERVING:
         return error(
