@@ -119,6 +119,8 @@ def test_a_certificate_for_envoy_and_settings_reach_where_they_are_used() -> Non
     assert env["DYAD_JWT_PUBLIC_KEY"] == "/run/secrets/keys"
     assert "DYAD_JWT_SECRET_FILE" not in env
     assert (env["DYAD_MAX_STREAMS"], env["DYAD_REFLECTION"]) == ("1000000", "true")
+    # Envoy, and the proxy in front of it.
+    assert env["DYAD_TRUSTED_HOPS"] == "2"
     assert pod["terminationGracePeriodSeconds"] == 56
     assert dyad["image"] == f"registry.example.com/dyad@{DIGEST}"
     pod, envoy = container(rendered(*ALL), "dyad-envoy")

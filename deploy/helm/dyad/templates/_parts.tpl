@@ -73,7 +73,8 @@ securityContext:
 {{- $_ := set $settings "allow_plaintext" "yes" }}
 {{- end }}
 {{- if .Values.envoy.enabled }}
-{{- $_ := set $settings "trusted_hops" 1 }}
+{{- /* Envoy itself, and those in front of it: Envoy appends their address. */}}
+{{- $_ := set $settings "trusted_hops" (add 1 .Values.envoy.trustedHops) }}
 {{- end }}
 {{- merge (deepCopy .Values.settings) $settings | toYaml }}
 {{- end }}
