@@ -66,7 +66,7 @@ def envoy(ports: Ports) -> Sequence[str]:
     text = envoy_file.render(
         ROOT / "deploy" / "envoy.yaml",
         listen_port=ports["envoy"],
-        server_port=ports[MAIN],
+        server_ports=[ports[MAIN]],
         page=ROOT / "benchmarks" / "peers" / "page.html",
     )
     options = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warn"]

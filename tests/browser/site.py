@@ -62,7 +62,7 @@ class Proxy:
         self._text = envoy.render(
             ROOT / "deploy" / ("envoy-tls.yaml" if tls else "envoy.yaml"),
             listen_port=self.port,
-            server_port=server_port,
+            server_ports=[server_port],
             page=PAGE,
             tls=(Path(tls.cert), Path(tls.key)) if tls else None,
         )

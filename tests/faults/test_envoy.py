@@ -31,7 +31,7 @@ def _page() -> None:
 async def proxied(site: Site) -> AsyncIterator[int]:
     """Envoy in front of the server, as deployed; yields its port."""
     port = free_port()
-    text = envoy.render(PLAIN, listen_port=port, server_port=site.port, page=PAGE)
+    text = envoy.render(PLAIN, listen_port=port, server_ports=[site.port], page=PAGE)
     async with envoy.running(text, port):
         yield port
 

@@ -60,7 +60,7 @@ class Proxied:
 async def proxied(site: Site, text: str | None = None) -> AsyncIterator[Proxied]:
     """Run Envoy with the configuration of deploy/, or `text`, in front of this server."""
     port = free_port()
-    rendered = envoy.render(PLAIN, listen_port=port, server_port=site.port, page=ANY)
+    rendered = envoy.render(PLAIN, listen_port=port, server_ports=[site.port], page=ANY)
     before = set(psutil.Process().children())
     async with envoy.running(rendered if text is None else text.replace("PORT", str(port)), port):
         (process,) = set(psutil.Process().children()) - before
@@ -69,7 +69,7 @@ async def proxied(site: Site, text: str | None = None) -> AsyncIterator[Proxied]
 
 def changed(site: Site, *changes: tuple[str, str]) -> str:
     """The configuration of deploy/ with changes; PORT stands for its port."""
-    text = envoy.render(PLAIN, listen_port=1, server_port=site.port, page=ANY)
+    text = envoy.render(PLAIN, listen_port=1, server_ports=[site.port], page=ANY)
     for old, new in (("port_value: 1 }", "port_value: PORT }"), *changes):
         assert text.count(old) == 1, old
         text = text.replace(old, new)

@@ -19,6 +19,8 @@ from tests.support.python_client import hear
 from tests.support.scripted import Context, scripted
 from tests.support.until import PATIENCE, until
 
+KEY = "0f1e2d3c"
+
 
 @pytest.mark.parametrize("turns", [*range(30), *range(30, 300, 15)])
 async def test_a_create_that_is_cancelled_at_any_time_leaves_nothing_on_the_server(
@@ -123,7 +125,7 @@ async def test_the_reader_of_a_stream_is_cancelled_while_its_rpc_is_prepared() -
     # grpc.aio catches this cancellation.
     async with serving() as server, asyncio.timeout(PATIENCE):
         for turns in range(10):
-            async with open_stream(f"127.0.0.1:{server.port}", None, token()) as stream:
+            async with open_stream(f"127.0.0.1:{server.port}", None, token(), KEY) as stream:
                 reading = asyncio.create_task(stream.read())
                 await turn(turns)
                 reading.cancel()

@@ -14,6 +14,8 @@ from tests.support.proxy import Proxy
 from tests.support.python_client import hear
 from tests.support.until import PATIENCE
 
+KEY = "0f1e2d3c"
+
 
 async def test_a_bad_token_ends_as_unauthenticated() -> None:
     async with serving() as server, asyncio.timeout(PATIENCE):
@@ -72,7 +74,7 @@ async def test_a_write_that_meets_the_end_does_not_hide_the_status() -> None:
             pass
 
     async def end_of_flood(port: int) -> str:
-        async with open_stream(f"127.0.0.1:{port}", None, token()) as stream:
+        async with open_stream(f"127.0.0.1:{port}", None, token(), KEY) as stream:
             flooding = asyncio.create_task(flood(stream))
             try:
                 while await stream.read() is not None:

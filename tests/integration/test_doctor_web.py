@@ -38,7 +38,7 @@ async def proxied(
     text = envoy.render(
         ROOT / "deploy" / ("envoy-tls.yaml" if tls else "envoy.yaml"),
         listen_port=port,
-        server_port=server_port,
+        server_ports=[server_port],
         page=page,
         tls=(Path(tls.cert), Path(tls.key)) if tls else None,
     )

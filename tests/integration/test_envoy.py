@@ -22,7 +22,7 @@ async def proxy(server_port: int) -> AsyncIterator[int]:
     needs(PAGE)
     port = free_port()
     text = envoy.render(
-        ROOT / "deploy" / "envoy.yaml", listen_port=port, server_port=server_port, page=PAGE
+        ROOT / "deploy" / "envoy.yaml", listen_port=port, server_ports=[server_port], page=PAGE
     )
     async with envoy.running(text, port):
         yield port

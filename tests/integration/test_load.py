@@ -55,7 +55,7 @@ async def proxied(server: Server, folder: Path) -> AsyncIterator[str]:
     page.write_text("A page.")
     port = free_port()
     text = envoy.render(
-        ROOT / "deploy" / "envoy.yaml", listen_port=port, server_port=server.port, page=page
+        ROOT / "deploy" / "envoy.yaml", listen_port=port, server_ports=[server.port], page=page
     )
     async with envoy.running(text, port):
         yield f"http://127.0.0.1:{port}"

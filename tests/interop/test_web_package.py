@@ -86,7 +86,7 @@ def checkout(folder: Path, app: App) -> Path:
     text = envoy.render(
         ROOT / "deploy" / "envoy.yaml",
         listen_port=int(app.ports["8080"]),
-        server_port=int(app.ports["50051"]),
+        server_ports=[int(app.ports["50051"])],
         page=PAGE,
     )
     (folder / "deploy" / "envoy.yaml").write_text(text)
@@ -181,7 +181,7 @@ async def test_a_script_tag_is_enough(app: App, browser: str, tmp_path: Path) ->
         origin = (await files.says(r"http://127\.0\.0\.1:(\d+)"))[1]
         port = free_port()
         text = envoy.render(
-            ROOT / "deploy" / "envoy.yaml", listen_port=port, server_port=server.port, page=PAGE
+            ROOT / "deploy" / "envoy.yaml", listen_port=port, server_ports=[server.port], page=PAGE
         )
         text = text.replace(f"//localhost:{port}\n", f"//localhost:{origin}\n")
         await running.enter_async_context(envoy.running(text, port))

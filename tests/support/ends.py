@@ -19,6 +19,7 @@ def channel(port: int) -> grpc.aio.Channel:
 
 class End(Protocol):
     call: Any
+    metadata: tuple[tuple[str, str], ...]
 
     def __init__(self, channel: grpc.aio.Channel, token: str) -> None: ...
     def open(self) -> None: ...

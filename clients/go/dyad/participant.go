@@ -71,7 +71,7 @@ func (c *Conn) begin(ctx context.Context, roomID string) *participant {
 	c.become(State{Phase: PhaseConnecting})
 	go func() {
 		defer cancel(nil)
-		p.run(running)
+		p.run(running, roomID)
 	}()
 	return p
 }

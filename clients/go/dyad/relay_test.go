@@ -3,6 +3,7 @@ package dyad_test
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,8 @@ type relay struct {
 	answers chan struct{}
 
 	mu sync.Mutex
+	// keys are the routing keys of all streams so far.
+	keys []string
 	// hung is closed by hang. It belongs to the streams that are open now.
 	hung chan struct{}
 	// leaving is called before a leave_room is relayed to the server.
@@ -119,17 +122,28 @@ func (r *relay) hold() {
 	}
 }
 
+// keysSeen returns the routing keys of all streams so far.
+func (r *relay) keysSeen() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.keys)
+}
+
 // Signal relays one stream.
 func (r *relay) Signal(near grpc.BidiStreamingServer[dyadv1.SignalRequest, dyadv1.SignalResponse]) error {
-	r.mu.Lock()
-	hung := r.hung
-	r.mu.Unlock()
 	ctx, cancel := context.WithCancel(near.Context())
 	defer cancel()
 	headers, _ := metadata.FromIncomingContext(ctx)
-	far, err := r.server.Signal(
-		metadata.AppendToOutgoingContext(ctx, "authorization", headers.Get("authorization")[0]),
-	)
+	authorization, keys := headers.Get("authorization"), headers.Get("dyad-routing-key")
+	r.mu.Lock()
+	hung := r.hung
+	r.keys = append(r.keys, keys...)
+	r.mu.Unlock()
+	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", authorization[0])
+	for _, key := range keys {
+		ctx = metadata.AppendToOutgoingContext(ctx, "dyad-routing-key", key)
+	}
+	far, err := r.server.Signal(ctx)
 	if err != nil {
 		return err
 	}

@@ -14,11 +14,11 @@ import (
 const tryTimeout = 10 * time.Second
 
 // run carries the session over one stream after another until the participant has left,
-// or cannot go on.
-func (p *participant) run(ctx context.Context) {
+// or cannot go on. It enters a room, or creates one if roomID is empty.
+func (p *participant) run(ctx context.Context, roomID string) {
 	policy := &reconnectPolicy{random: rand.Float64, giveUpAfter: p.conn.giveUpAfter}
 	p.conn.log.Debug("dyad: connecting")
-	s, err := p.conn.dialer.open(ctx)
+	s, err := p.conn.dialer.open(ctx, roomID)
 	for err == nil {
 		err = p.serve(ctx, s)
 		var end *Ended
@@ -213,11 +213,11 @@ func (p *participant) carryOn(next *session, frames []*dyadv1.Frame) error {
 	return p.receive(frames)
 }
 
-// enter opens a stream, sends its first message and returns the answer.
+// enter opens a stream, sends its first message, a join_room, and returns the answer.
 func (d *dialer) enter(
 	ctx context.Context, request *dyadv1.SignalRequest,
 ) (*stream, []*dyadv1.Frame, error) {
-	s, err := d.open(ctx)
+	s, err := d.open(ctx, request.GetFrames()[0].GetRoomId())
 	if err != nil {
 		return nil, nil, err
 	}

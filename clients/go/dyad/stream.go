@@ -95,9 +95,9 @@ type stream struct {
 	cancel   context.CancelFunc
 }
 
-// open opens a stream. The end of ctx ends only the opening, not the open stream.
-// The error is an *[Ended] or a *tokenError.
-func (d *dialer) open(ctx context.Context) (*stream, error) {
+// open opens a stream to enter a room, or to create one if roomID is empty. The end of ctx
+// ends only the opening, not the open stream. The error is an *[Ended] or a *tokenError.
+func (d *dialer) open(ctx context.Context, roomID string) (*stream, error) {
 	token, err := d.ask(ctx)
 	if err != nil {
 		return nil, err
@@ -125,7 +125,9 @@ func (d *dialer) open(ctx context.Context) (*stream, error) {
 	lifetime, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	opening := context.AfterFunc(ctx, cancel)
 	rpc, err := dyadv1.NewSignalingClient(connection).Signal(
-		metadata.AppendToOutgoingContext(lifetime, "authorization", "Bearer "+token),
+		metadata.AppendToOutgoingContext(
+			lifetime, "authorization", "Bearer "+token, routingHeader, routingKey(roomID, token),
+		),
 	)
 	s := &stream{connection, rpc, lifetime, cancel}
 	if !opening() {

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from types import TracebackType
@@ -14,6 +13,7 @@ from dyad import tokens, wire
 from dyad.errors import Ended, Refusal, Refused
 from dyad.events import Candidate, Event, Room
 from dyad.limits import Limits, Pace
+from dyad.routing import UUID
 from dyad.state import Phase, State, Watched
 from dyad.stay import Events, Stay
 from dyad.stream import Dial, open_stream
@@ -25,7 +25,6 @@ _CLOSE_SECONDS: Final = 5.0
 # How long `detach` waits until the last frames are written.
 _DETACH_SECONDS: Final = 1.0
 _GIVE_UP_SECONDS: Final = 60.0
-_UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 _LOG: Final = logging.getLogger("dyad")
 _LOG.addHandler(logging.NullHandler())
@@ -161,7 +160,7 @@ class Connection:
                 connection is in a room already.
             Ended: the connection failed.
         """
-        if not (isinstance(room_id, str) and _UUID.fullmatch(room_id)):
+        if not (isinstance(room_id, str) and UUID.fullmatch(room_id)):
             raise Refused(Refusal.INVALID_FRAME, "A room id is a UUID. `create` makes a room.")
         return await self._enter(room_id, resumable=resumable)
 

@@ -11,6 +11,7 @@ from dyad import tokens, wire
 from dyad.errors import Ended, as_cut, ended
 from dyad.limits import Pace
 from dyad.reconnect import How, ReconnectPolicy, Try
+from dyad.routing import routing_key
 from dyad.session import Session
 from dyad.stream import Dial, Stream
 from dyad.tokens import Token
@@ -111,14 +112,17 @@ class Link:
             if self._stream is not None:
                 self._stream.cancel("The app said that the network changed.")
 
-    async def run(self) -> None:
+    async def run(self, room_id: str) -> None:
         """Carry the session over one stream after another, until the app has left.
+
+        Args:
+            room_id: the room that it enters, or empty if it creates one.
 
         Raises:
             Ended: how the session ended otherwise.
             Exception: the app's token function raised it before the first stream.
         """
-        end = await self._carry(self.session, await tokens.current(self._token))
+        end = await self._carry(self.session, await tokens.current(self._token), room_id)
         while not self._over:
             if self.session.room_id:
                 end = as_cut(end)
@@ -167,7 +171,7 @@ class Link:
             async with asyncio.timeout_at(deadline) as self._patience:
                 token = await self._next_token()
                 self._patience.reschedule(min(deadline, _now() + _TRY_SECONDS))
-                return await self._carry(session, token)
+                return await self._carry(session, token, self.session.room_id)
         except TimeoutError:
             return ended(grpc.StatusCode.UNAVAILABLE, "No answer came in time.")
         except Ended as end:
@@ -189,10 +193,10 @@ class Link:
             message_frames=self._pace.message_frames,
         )
 
-    async def _carry(self, session: Session, token: str) -> Ended:
+    async def _carry(self, session: Session, token: str, room_id: str) -> Ended:
         """Carry `session` on one stream. Return how the stream ended."""
         self._answer_due = False
-        async with self._dial(token) as stream:
+        async with self._dial(token, routing_key(room_id, token)) as stream:
             self._stream = stream
             writing = asyncio.create_task(self._write(stream, session), name="dyad-write")
             try:

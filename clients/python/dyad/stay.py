@@ -87,7 +87,7 @@ class Stay:
             Exception: the app's token function raised it.
         """
         self._ask(pb.Frame(room_id=room_id, join_room=pb.JoinRoom(resumable=resumable)))
-        self._running = asyncio.create_task(self._link.run(), name="dyad-link")
+        self._running = asyncio.create_task(self._link.run(room_id), name="dyad-link")
         self._running.add_done_callback(self._over)
         self._changed(self, State(Phase.CONNECTING))
         try:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeVar, cast
 
 import grpc
 
+from dyad import routing
 from dyad.errors import Ended, ended
 from dyad.v1 import signaling_pb2 as pb
 from dyad.v1 import signaling_pb2_grpc as pb_grpc
@@ -82,13 +83,13 @@ class Stream(Protocol):
         """End the stream at once. `read` raises `Unavailable` with the sentence."""
 
 
-Dial = Callable[[str], AbstractAsyncContextManager[Stream]]
-"""Opens a stream with a token."""
+Dial = Callable[[str, str], AbstractAsyncContextManager[Stream]]
+"""Opens a stream with a token and a routing key."""
 
 
 @asynccontextmanager
 async def open_stream(
-    target: str, credentials: grpc.ChannelCredentials | None, token: str
+    target: str, credentials: grpc.ChannelCredentials | None, token: str, routing_key: str
 ) -> AsyncIterator["SignalStream"]:
     """Open a stream to `target` on a connection of its own. No credentials: plain text."""
     channel = (
@@ -96,7 +97,7 @@ async def open_stream(
         if credentials is None
         else grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
     )
-    stream = SignalStream(channel, token)
+    stream = SignalStream(channel, token, routing_key)
     try:
         yield stream
     finally:
@@ -109,9 +110,11 @@ class SignalStream:
 
     __slots__ = ("_outcome", "_responses", "_rpc", "id")
 
-    def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
+    def __init__(self, channel: grpc.aio.Channel, token: str, routing_key: str) -> None:
         self.id = ""
-        metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
+        metadata = grpc.aio.Metadata(
+            ("authorization", f"Bearer {token}"), (routing.HEADER, routing_key)
+        )
         self._outcome: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
         self._rpc = pb_grpc.SignalingStub(channel).Signal(metadata=metadata)
         self._rpc.add_done_callback(self._note_outcome)

@@ -41,6 +41,7 @@ interface Opened {
 /** Carries a session over one link after another while there is a seat to resume. */
 export class Carrier {
   readonly #route: Route;
+  readonly #roomId: string;
   readonly #receiver: Receiver;
   readonly #policy: ReconnectPolicy;
   #unwatch: () => void = () => undefined;
@@ -55,8 +56,10 @@ export class Carrier {
   /** Ends the try under way. */
   #trying: AbortController | undefined;
 
-  constructor(route: Route, receiver: Receiver) {
+  /** Carries a session that enters the room `roomId`, or if that is empty creates one. */
+  constructor(route: Route, roomId: string, receiver: Receiver) {
     this.#route = route;
+    this.#roomId = roomId;
     this.#receiver = receiver;
     this.#policy = new ReconnectPolicy(route.giveUpAfterMs, route.credentials.renewable);
   }
@@ -168,7 +171,7 @@ export class Carrier {
     const abort = new AbortController();
     this.#trying = abort;
     try {
-      return { link: await Link.open(this.#route, abort) };
+      return { link: await Link.open(this.#route, this.#roomId, abort) };
     } catch (reason) {
       const failure = ended(reason);
       if (failure.code !== "lost" || this.#dropped) throw failure;
@@ -289,7 +292,7 @@ export class Carrier {
     const abort = new AbortController();
     this.#trying = abort;
     try {
-      const link = await Link.open(this.#route, abort);
+      const link = await Link.open(this.#route, seat.roomId, abort);
       const { session, join, rest } = await (kind === "resume"
         ? resume(link, seat, this.#session)
         : rejoin(link, seat.roomId));

@@ -6,9 +6,8 @@ import { Listeners } from "./listeners.js";
 import type { PeerSignaling } from "./peer.js";
 import { RoomSession } from "./room_session.js";
 import type { Route } from "./route.js";
+import { UUID } from "./routing.js";
 import type { ConnectionState } from "./state.js";
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 // A call has some dozens. More means that the app does not iterate, or is stuck.
 const MOST_UNREAD = 1_000;

@@ -1,11 +1,14 @@
 import { DyadError } from "./errors.js";
+import { type RoutingHeader, routingHeader } from "./routing.js";
 import { Code, RpcError } from "./rpc.js";
 
 /** The app's JWT, or a function that returns one. It is called before each connection. */
 export type Token = string | (() => string | Promise<string>);
 
-/** The header with the token. */
-type Authorization = { readonly authorization: string };
+/** What a connection is opened with: the token, and which node is best. */
+export interface OpeningHeaders extends RoutingHeader, Readonly<Record<string, string>> {
+  readonly authorization: string;
+}
 
 /** Gets a token for each connection that is opened. */
 export class Credentials {
@@ -25,23 +28,26 @@ export class Credentials {
     return typeof this.#source !== "string";
   }
 
-  /** Opens a connection with a fresh token. If it is refused, tries one more token. */
-  async open<T>(attempt: (headers: Authorization) => Promise<T>): Promise<T> {
-    const headers = await this.#headers();
+  /**
+   * Opens a connection with a fresh token. If it is refused, tries one more token. It is to enter
+   * the room `roomId`, or if that is empty to create one.
+   */
+  async open<T>(roomId: string, attempt: (headers: OpeningHeaders) => Promise<T>): Promise<T> {
+    const headers = await this.#headers(roomId);
     try {
       return await attempt(headers);
     } catch (reason) {
       const refused = reason instanceof RpcError && reason.code === Code.Unauthenticated;
       if (!refused || !this.renewable) throw reason;
     }
-    return attempt(await this.#headers());
+    return attempt(await this.#headers(roomId));
   }
 
-  async #headers(): Promise<Authorization> {
+  async #headers(roomId: string): Promise<OpeningHeaders> {
     const token = typeof this.#source === "string" ? this.#source : await called(this.#source);
     const problem = whyNoToken(token);
     if (problem !== undefined) throw new DyadError("unauthenticated", problem);
-    return { authorization: `Bearer ${token}` };
+    return { authorization: `Bearer ${token}`, ...routingHeader(roomId, token) };
   }
 }
 

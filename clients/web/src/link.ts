@@ -34,7 +34,7 @@ export class Link {
   #responses: AsyncIterator<Uint8Array> | undefined;
   #sessionId = "";
   #streamId = "";
-  /** The token that opened the link, which every Send uses until the link ends. */
+  /** The token and the routing key that opened the link. Every Send uses them. */
   #headers: Readonly<Record<string, string>> = {};
   #failure: DyadError | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
@@ -49,12 +49,15 @@ export class Link {
     });
   }
 
-  /** Opens a link. `abort` closes it, even while it is being opened. */
-  static async open(route: LinkRoute, abort: AbortController): Promise<Link> {
+  /**
+   * Opens a link, to enter the room `roomId`, or if that is empty to create one. `abort` closes
+   * it, even while it is being opened.
+   */
+  static async open(route: LinkRoute, roomId: string, abort: AbortController): Promise<Link> {
     const link = new Link(route, abort);
     try {
       // The app may never return a token. Closing the link ends that wait too.
-      await Promise.race([link.#open(), aborted(abort.signal)]);
+      await Promise.race([link.#open(roomId), aborted(abort.signal)]);
       return link;
     } catch (reason) {
       link.close();
@@ -118,11 +121,11 @@ export class Link {
     }
   }
 
-  async #open(): Promise<void> {
+  async #open(roomId: string): Promise<void> {
     const { transport, credentials } = this.#route;
     const { signal } = this.#abort;
     this.#expectMore();
-    await credentials.open(async (headers) => {
+    await credentials.open(roomId, async (headers) => {
       this.#headers = headers;
       const request = ListenRequest.encode({}).finish();
       const onHeaders = (told: Headers): void => {

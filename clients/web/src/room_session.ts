@@ -49,7 +49,7 @@ export class RoomSession {
   constructor(route: Route, { roomId, resumable }: Entry, observer: Observer) {
     this.#route = route;
     this.#observer = observer;
-    this.#carrier = new Carrier(route, {
+    this.#carrier = new Carrier(route, roomId, {
       receive: (frame) => this.#receive(frame),
       reconnecting: (attempt, cause) => this.#reconnecting(attempt, cause),
       reconnected: (id, join) => this.#reconnected(id, join),

@@ -69,7 +69,7 @@ async def run(options: Options) -> None:
             template,
             listen_host=_EVERYWHERE if options.lan else _LOOPBACK,
             listen_port=port,
-            server_port=server.port,
+            server_ports=[server.port],
             page=page,
             tls=lan.write_certificate(folder, host, now) if options.lan else None,
             origins=(*_ORIGINS, *options.origins),

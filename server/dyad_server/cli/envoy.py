@@ -16,6 +16,11 @@ from dyad_server.errors import ConfigError
 _HOST = "127.0.0.1"
 _LISTEN_PORT = 8080
 _SERVER_PORT = 50051
+# The line of a node.
+_NODE = (
+    "              - endpoint: { address: { socket_address: { "
+    f"address: {_HOST}, port_value: {_SERVER_PORT} }} }} }}\n"
+)
 _PAGE = "build/web/index.html"
 _CERT = "certs/cert.pem"
 _KEY = "certs/key.pem"
@@ -26,7 +31,7 @@ def render(
     template: Path,
     *,
     listen_port: int,
-    server_port: int,
+    server_ports: Sequence[int],
     page: Path,
     tls: tuple[Path, Path] | None = None,
     listen_host: str = _HOST,
@@ -39,7 +44,7 @@ def render(
     Args:
         template: the file.
         listen_port: the port that browsers connect to.
-        server_port: the port of the server.
+        server_ports: the port of each node.
         page: the call page.
         tls: the certificate chain and its key, for the template with TLS.
         listen_host: the address to listen on.
@@ -54,9 +59,7 @@ def render(
         f"address: {_HOST}, port_value: {_LISTEN_PORT} ": (
             f"address: {listen_host}, port_value: {listen_port} "
         ),
-        f"address: {_HOST}, port_value: {_SERVER_PORT} ": (
-            f"address: {_HOST}, port_value: {server_port} "
-        ),
+        _NODE: "".join(_NODE.replace(str(_SERVER_PORT), str(port)) for port in server_ports),
         # The page's own origin moves with the port.
         f"//localhost:{_LISTEN_PORT}\n": f"//localhost:{listen_port}\n",
         f"//{_HOST}:{_LISTEN_PORT}\n": f"//{_HOST}:{listen_port}\n"

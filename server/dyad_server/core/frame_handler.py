@@ -59,11 +59,12 @@ class FrameHandler:
             event = Invalid(f"The frame has number {what.seq}, but number {expected} was expected.")
         elif arrival is Arrival.DUPLICATE:
             event = Acknowledge()
-        self._act(participant, what, event)
+        self._act(connection, what, event)
         if session.ack_due:
             connection.outlet.wake()
 
-    def _act(self, participant: Participant, what: Input, event: Event) -> None:
+    def _act(self, connection: Connection, what: Input, event: Event) -> None:
+        participant = connection.participant
         member_id = participant.member.id
         match event:
             case Relay(room_id, payload):
@@ -72,7 +73,7 @@ class FrameHandler:
                     room_id = participant.room_id
                 self._broker.relay(room_id, member_id, payload, reply_to=what.seq)
             case Enter():
-                self._enter(participant, what.seq, event)
+                self._enter(connection, what.seq, event)
             case Leave(room_id):
                 participant.ask_to_leave(room_id)
                 self._broker.leave(room_id, member_id, Departure.LEFT, reply_to=what.seq)
@@ -81,7 +82,8 @@ class FrameHandler:
             case Acknowledge():
                 pass
 
-    def _enter(self, participant: Participant, seq: int, enter: Enter) -> None:
+    def _enter(self, connection: Connection, seq: int, enter: Enter) -> None:
+        participant = connection.participant
         room_id = enter.room_id
         if participant.state is not State.WAITING:
             self._refuse(participant, seq, "You are in a room already: leave it first.")
@@ -102,13 +104,24 @@ class FrameHandler:
         # after a restart.
         create = not room_id or (room_id == own and _is_uuid(own))
         resumable = enter.resumable and self._may_resume
-        participant.enter(room_id or own or str(uuid.uuid4()), resumable=resumable)
+        participant.enter(
+            room_id or own or _new_room_id(connection.routing_key), resumable=resumable
+        )
         self._broker.enter(participant.room_id, participant.member, create=create, reply_to=seq)
 
     def _refuse(self, participant: Participant, seq: int, sentence: str) -> None:
         room_id = "" if participant.state is State.ENTERING else participant.room_id
         refused = Refused(Refusal.INVALID_FRAME, sentence)
         self._outputs.tell(participant, Output(participant.member.id, room_id, seq, refused))
+
+
+def _new_room_id(routing_key: str) -> str:
+    """A random UUID; its last digits are the key's, if there is one.
+
+    The other digits are this server's own, so nobody can choose or guess a room's id.
+    """
+    room_id = str(uuid.uuid4())
+    return room_id[: len(room_id) - len(routing_key)] + routing_key
 
 
 def _is_uuid(text: str) -> bool:

@@ -132,7 +132,13 @@ class Hub:
     # Connections.
 
     def open(
-        self, identity: Identity, outlet: Outlet, address: str, token: bytes = b""
+        self,
+        identity: Identity,
+        outlet: Outlet,
+        address: str,
+        token: bytes = b"",
+        *,
+        routing_key: str = "",
     ) -> Connection:
         """Open a session for a client that has connected.
 
@@ -141,6 +147,7 @@ class Hub:
             outlet: the writing side of the connection.
             address: the client's.
             token: the digest of the token, which may speak for this connection.
+            routing_key: the last digits of the id of a room that it creates; empty: any.
 
         Raises:
             Draining: the server is going away.
@@ -148,7 +155,7 @@ class Hub:
         """
         if self.draining:
             raise self.going()
-        connection = self.registry.open(identity, outlet, address, token)
+        connection = self.registry.open(identity, outlet, address, token, routing_key=routing_key)
         self.lifecycle.await_join(connection.participant)
         if self._ticker is None:
             self._tick_in(self._heartbeats.tick_seconds)

@@ -40,6 +40,7 @@ class Connection:
         token: the digest of the token that opened the connection. That token may
             speak for it until it ends, even when expired; empty: no token may.
         outlet: the writing side.
+        routing_key: the last digits of the id of a room that it creates; empty: any.
         participant: its owner.
         open: False once it is over.
         failure: what ended it; None while it is open, or if its client ended it.
@@ -67,6 +68,7 @@ class Connection:
         "outlet",
         "participant",
         "resumed",
+        "routing_key",
         "sent_at",
         "stream_id",
         "token",
@@ -74,7 +76,14 @@ class Connection:
     )
 
     def __init__(
-        self, participant: "Participant", outlet: Outlet, address: str, token: bytes, node: str
+        self,
+        participant: "Participant",
+        outlet: Outlet,
+        address: str,
+        token: bytes,
+        node: str,
+        *,
+        routing_key: str = "",
     ) -> None:
         self.id = new_connection_id(node)
         self.stream_id = new_stream_id()
@@ -82,6 +91,7 @@ class Connection:
         self.outlet = outlet
         self.address = address
         self.token = token
+        self.routing_key = routing_key
         self.open = True
         self.failure: Ended | None = None
         self.transport = outlet.transport

@@ -100,7 +100,9 @@ class Registry:
         now = self._clock.monotonic()
         return self._frames.take(user_id, frames, now) and self._bytes.take(user_id, size, now)
 
-    def open(self, identity: Identity, outlet: Outlet, address: str, token: bytes) -> Connection:
+    def open(
+        self, identity: Identity, outlet: Outlet, address: str, token: bytes, *, routing_key: str
+    ) -> Connection:
         """Open a connection for a new participant; see `Hub.open`.
 
         Raises:
@@ -119,7 +121,9 @@ class Registry:
             sentence = f"This address has {limits.max_streams_per_address} streams already."
             raise Overloaded(sentence, Reason.ADDRESS_STREAMS)
         participant = self.new(identity)
-        connection = Connection(participant, outlet, address, token, self._node)
+        connection = Connection(
+            participant, outlet, address, token, self._node, routing_key=routing_key
+        )
         participant.connect(connection)
         self._connections[connection.id] = connection
         self._heartbeats.watch(connection, self._clock.monotonic())

@@ -10,7 +10,7 @@ from dyad_server.doctor import bounds, call
 from dyad_server.doctor.call import CallFailed, Cut, HeldBack, Times
 from dyad_server.doctor.findings import Finding, error, ok, quoted, warning
 
-ASKED_HEADERS = ("authorization", "content-type", "x-grpc-web")
+ASKED_HEADERS = ("authorization", "content-type", "dyad-routing-key", "x-grpc-web")
 """What the web client sends, so a page of another origin must be allowed to."""
 READ_HEADERS = ("grpc-status", "grpc-message", "retry-after-ms", "dyad-status")
 """What the web client reads, so a page of another origin must be allowed to."""

@@ -11,6 +11,7 @@ from dyad_server.errors import Ended, Overloaded, Reason
 from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.inbound_messages import Inbound, Terms
+from dyad_server.grpc_api.routing_key import routing_key
 from dyad_server.grpc_api.rpc_stream import Handler, Methods, Stream, receive
 from dyad_server.grpc_api.stream_writer import Response, StreamOutlet, WriteScheduler
 
@@ -103,7 +104,8 @@ class SignalingServicer:
         hub = self._hub
         outlet = StreamOutlet(stream, response, self._scheduler)
         address = self._origin.address(stream.peer, stream.metadata)
-        connection = hub.open(token.identity, outlet, address, token.digest)
+        key = routing_key(stream.metadata)
+        connection = hub.open(token.identity, outlet, address, token.digest, routing_key=key)
         stream.lead(((STREAM_ID, connection.stream_id),))
         outlet.attach(connection, lambda failure: hub.close(connection, failure))
         opened = _OpenStream(hub, self._inbound, stream, connection, outlet)

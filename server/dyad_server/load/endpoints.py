@@ -69,8 +69,8 @@ def _in_turn(dials: Sequence[Dial]) -> Dial:
     """Opens each stream at the next place, so that a client whose server is gone finds another."""
     turns = cycle(dials)
 
-    def dial(token: str) -> AbstractAsyncContextManager[Stream]:
-        return next(turns)(token)
+    def dial(token: str, routing_key: str) -> AbstractAsyncContextManager[Stream]:
+        return next(turns)(token, routing_key)
 
     return dial
 
@@ -79,9 +79,9 @@ def measured(dial: Dial, clock: Clock, connected: Callable[[float], None]) -> Di
     """Opens streams as `dial`, and tells how many seconds passed until each was open."""
 
     @asynccontextmanager
-    async def timed(token: str) -> AsyncIterator[Stream]:
+    async def timed(token: str, routing_key: str) -> AsyncIterator[Stream]:
         began = clock.monotonic()
-        async with dial(token) as stream:
+        async with dial(token, routing_key) as stream:
             yield _Measured(stream, lambda: connected(clock.monotonic() - began))
 
     return timed

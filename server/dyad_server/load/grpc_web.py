@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import aiohttp
 import grpc
-from dyad import Ended
+from dyad import Ended, routing
 from dyad.errors import ended
 from dyad.v1 import signaling_pb2 as pb
 
@@ -42,11 +42,12 @@ class _Piece(NamedTuple):
 
 @asynccontextmanager
 async def open_web_stream(
-    url: str, tls: ssl.SSLContext | None, token: str
+    url: str, tls: ssl.SSLContext | None, token: str, routing_key: str
 ) -> AsyncIterator["WebStream"]:
     """Open a stream through the proxy at `url`, on connections of its own, as a browser's are."""
     headers = {
         "authorization": f"Bearer {token}",
+        routing.HEADER: routing_key,
         "content-type": "application/grpc-web+proto",
         "accept": "application/grpc-web+proto",
         "x-grpc-web": "1",

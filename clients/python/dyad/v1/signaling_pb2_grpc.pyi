@@ -47,6 +47,12 @@ class SignalingStub:
     end the connection at `exp` with UNAUTHENTICATED. A client with a new token
     then resumes and loses nothing.
 
+    It may also carry the metadata `dyad-routing-key`: eight digits 0-9 and a-f, by
+    which a proxy sends both participants of a room to the same node. They are the
+    last digits of the room's id. Before a `join_room` that creates a room they are
+    random, and the server makes an id that ends with them. Nothing else depends
+    on them: without them, or with others, everything works across nodes.
+
     The gRPC status that a stream or a request ends with says what to do next:
     - UNAUTHENTICATED: reconnect with a new token.
     - PERMISSION_DENIED: do not reconnect.
@@ -99,6 +105,12 @@ class SignalingAsyncStub(SignalingStub):
     end the connection at `exp` with UNAUTHENTICATED. A client with a new token
     then resumes and loses nothing.
 
+    It may also carry the metadata `dyad-routing-key`: eight digits 0-9 and a-f, by
+    which a proxy sends both participants of a room to the same node. They are the
+    last digits of the room's id. Before a `join_room` that creates a room they are
+    random, and the server makes an id that ends with them. Nothing else depends
+    on them: without them, or with others, everything works across nodes.
+
     The gRPC status that a stream or a request ends with says what to do next:
     - UNAUTHENTICATED: reconnect with a new token.
     - PERMISSION_DENIED: do not reconnect.
@@ -146,6 +158,12 @@ class SignalingServicer(metaclass=_abc_1.ABCMeta):
     until it ends, even after the token's `exp`. A server can be configured to
     end the connection at `exp` with UNAUTHENTICATED. A client with a new token
     then resumes and loses nothing.
+
+    It may also carry the metadata `dyad-routing-key`: eight digits 0-9 and a-f, by
+    which a proxy sends both participants of a room to the same node. They are the
+    last digits of the room's id. Before a `join_room` that creates a room they are
+    random, and the server makes an id that ends with them. Nothing else depends
+    on them: without them, or with others, everything works across nodes.
 
     The gRPC status that a stream or a request ends with says what to do next:
     - UNAUTHENTICATED: reconnect with a new token.

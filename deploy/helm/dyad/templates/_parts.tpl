@@ -98,10 +98,5 @@ securityContext:
 {{- $_ := set $cluster "type" "STRICT_DNS" -}}
 {{- $endpoint := index (index $cluster.load_assignment.endpoints 0).lb_endpoints 0 -}}
 {{- $_ := set $endpoint.endpoint.address.socket_address "address" $name -}}
-{{- /* DNS tells for up to half a minute of pods that are gone. These checks notice it in
-       seconds. If no pod is ready, because Redis is away, Envoy uses all of them. */ -}}
-{{- $check := dict "timeout" "1s" "interval" "2s" "no_traffic_interval" "2s" "unhealthy_threshold" 2 "healthy_threshold" 1 "grpc_health_check" (dict "service_name" "dyad.v1.Signaling") -}}
-{{- $_ := set $cluster "health_checks" (list $check) -}}
-{{- $_ := set $cluster "common_lb_config" (dict "healthy_panic_threshold" (dict "value" 1)) -}}
 {{- toYaml $config -}}
 {{- end }}

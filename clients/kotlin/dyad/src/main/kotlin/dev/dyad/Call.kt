@@ -115,7 +115,7 @@ internal class Call(
         try {
             coroutineScope {
                 launch { watch() }
-                val headers = headersWith(token)
+                val headers = headersWith(token, monitor.read { signaling.roomId })
                 launch { noticeSilence() }
                 SignalingCoroutineStub(named).signal(requests(), headers).collect {
                     monitor.change { signaling.receive(it.framesList) }

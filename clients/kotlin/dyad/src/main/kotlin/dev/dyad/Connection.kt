@@ -27,8 +27,6 @@ import kotlinx.coroutines.withTimeoutOrNull
 /** How long `close` waits for the server. */
 private val CLOSE = 5.seconds
 
-private val ROOM_ID = Regex("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
 /**
  * A participant's connection to the server: enter a room, negotiate, hang up.
  *

@@ -30,6 +30,10 @@ internal class Signaling(
     private var joinSeq = 0L
     private var leaveSeq = 0L
 
+    /** The room that it is in or asks to enter, or empty while it creates one. */
+    var roomId: String = ""
+        private set
+
     /** Whether the app hangs up, so that only the `leave_room` still matters. */
     var hangingUp: Boolean = false
         private set
@@ -98,6 +102,7 @@ internal class Signaling(
 
     /** Enter a room, in the first frame of the call. */
     fun enter(roomId: String, resumable: Boolean) {
+        this.roomId = roomId
         joinSeq =
             session.put(
                 Frame.newBuilder()
@@ -207,6 +212,7 @@ internal class Signaling(
         policy.seated(joined, session.progress)
         if (!policy.hasSeat) session.stopKeeping()
         room = joined.toRoom()
+        roomId = joined.roomId
         if (again) queue(Reconnected(joined.toRoom(), resumed = false))
         if (hangingUp) putLeave()
     }

@@ -6,14 +6,17 @@ import kotlinx.coroutines.ensureActive
 
 private val AUTHORIZATION: Metadata.Key<String> =
     Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER)
+private val ROUTING_KEY: Metadata.Key<String> =
+    Metadata.Key.of("dyad-routing-key", Metadata.ASCII_STRING_MARSHALLER)
 
 /**
  * The headers of a stream, with the app's JWT.
  *
+ * @param roomId the room that the stream is to enter, or empty for a new one.
  * @throws Unavailable the app could not get a token.
  * @throws Unauthenticated the token is empty, or has characters that a header must not have.
  */
-internal suspend fun headersWith(token: suspend () -> String): Metadata {
+internal suspend fun headersWith(token: suspend () -> String, roomId: String): Metadata {
     val jwt =
         try {
             token()
@@ -26,5 +29,8 @@ internal suspend fun headersWith(token: suspend () -> String): Metadata {
     if (jwt.any { it !in ' '..'~' }) {
         throw Unauthenticated("The token has characters that a header must not have.")
     }
-    return Metadata().apply { put(AUTHORIZATION, "Bearer $jwt") }
+    return Metadata().apply {
+        put(AUTHORIZATION, "Bearer $jwt")
+        put(ROUTING_KEY, routingKey(roomId, jwt))
+    }
 }

@@ -4,36 +4,58 @@ import dev.dyad.v1.SignalRequest
 import dev.dyad.v1.SignalResponse
 import dev.dyad.v1.SignalingGrpcKt.SignalingCoroutineImplBase
 import dev.dyad.v1.SignalingGrpcKt.SignalingCoroutineStub
+import io.grpc.Context
+import io.grpc.Contexts
 import io.grpc.Grpc
 import io.grpc.InsecureServerCredentials
 import io.grpc.ManagedChannelBuilder
 import io.grpc.Metadata
+import io.grpc.ServerCall
+import io.grpc.ServerCallHandler
+import io.grpc.ServerInterceptor
+import java.util.concurrent.CopyOnWriteArrayList
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.onEach
 
+private val AUTHORIZATION = Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER)
+private val ROUTING_KEY = Metadata.Key.of("dyad-routing-key", Metadata.ASCII_STRING_MARSHALLER)
+private val KEY: Context.Key<String?> = Context.key("routing key")
+
 /**
  * A gRPC proxy between a client with this [token] and the server at [serverPort]. Like Envoy, it
  * answers HTTP/2 pings itself, even if it no longer reaches the server.
  */
-internal class Relay(serverPort: Int, token: String) : AutoCloseable {
+internal class Relay(serverPort: Int, private val token: String) : AutoCloseable {
     private class Line(@Volatile var isHung: Boolean = false)
 
     private val onward =
         ManagedChannelBuilder.forAddress("127.0.0.1", serverPort).usePlaintext().build()
-    private val headers =
-        Metadata().apply {
-            put(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), "Bearer $token")
-        }
     @Volatile private var line = Line()
+
+    /** The routing keys of all streams so far. */
+    val keys = CopyOnWriteArrayList<String>()
+
     private val here =
         Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create())
             .addService(
                 object : SignalingCoroutineImplBase() {
                     override fun signal(requests: Flow<SignalRequest>): Flow<SignalResponse> =
                         relay(requests, line)
+                }
+            )
+            .intercept(
+                object : ServerInterceptor {
+                    override fun <Q, R> interceptCall(
+                        call: ServerCall<Q, R>,
+                        headers: Metadata,
+                        next: ServerCallHandler<Q, R>,
+                    ): ServerCall.Listener<Q> {
+                        val context = Context.current().withValue(KEY, headers[ROUTING_KEY])
+                        return Contexts.interceptCall(context, call, headers, next)
+                    }
                 }
             )
             .build()
@@ -62,6 +84,11 @@ internal class Relay(serverPort: Int, token: String) : AutoCloseable {
     }
 
     private fun relay(requests: Flow<SignalRequest>, mine: Line): Flow<SignalResponse> = flow {
+        val headers = Metadata().apply { put(AUTHORIZATION, "Bearer $token") }
+        KEY.get()?.let {
+            keys += it
+            headers.put(ROUTING_KEY, it)
+        }
         val passing =
             requests.onEach {
                 if (mine.isHung) awaitCancellation()
