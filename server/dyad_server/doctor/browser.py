@@ -9,8 +9,9 @@ from dyad_server.doctor import bounds, call, clock, web
 from dyad_server.doctor.call import CallFailed
 from dyad_server.doctor.certificates import Handshake, judge, shake_hands
 from dyad_server.doctor.findings import Finding, Level, Report
-from dyad_server.doctor.grpc_web import Browser, WebSide
+from dyad_server.doctor.grpc_web import Browser
 from dyad_server.doctor.tokens import Tokens
+from dyad_server.doctor.web_side import WebSide
 from dyad_server.setting import is_loopback
 
 _HTTP_PORT = 80
