@@ -9,7 +9,15 @@ from typing import Final
 # The server measures when messages arrive, and networks deliver them unevenly.
 _SHARE: Final = 0.9
 # The server accepts so many seconds of its rates at once.
-_BURST_SECONDS: Final = 5
+_SERVER_SECONDS: Final = 5
+# Of these, so many may be sent at once, and so many may be unacknowledged: whatever a network
+# delays, and then delivers at once, is less.
+_BURST_SECONDS: Final = 1.5
+_WINDOW_SECONDS: Final = 3
+# The server acknowledges after 32 frames or 32 KiB. With this much unacknowledged, as the
+# session counts, the largest frame must still fit.
+_LEAST_FRAMES: Final = 33
+_LEAST_BYTES: Final = 34 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,7 @@ class Limits:
     @property
     def largest_frame(self) -> int:
         """The most bytes of a frame that can be sent: one that must not wait for ever."""
-        return min(self.frame_bytes, int(self.bytes_per_second * _SHARE * _BURST_SECONDS))
+        return min(self.frame_bytes, int(self.bytes_per_second * _SHARE * _SERVER_SECONDS))
 
 
 class Pace:
@@ -44,7 +52,8 @@ class Pace:
     Attributes:
         message_frames: the most frames for one message, so that none waits long.
         message_bytes: the same in bytes. A larger frame has a message of its own.
-        bytes_at_once: the most bytes that may arrive at the server at once.
+        window_frames: the most frames that may be unacknowledged.
+        window_bytes: the same in bytes.
     """
 
     def __init__(self, limits: Limits, now: float) -> None:
@@ -52,7 +61,10 @@ class Pace:
         self._bytes = _Bucket(limits.bytes_per_second, now)
         self.message_frames = max(int(self._frames.rate), 1)
         self.message_bytes = int(self._bytes.rate)
-        self.bytes_at_once = int(self._bytes.most)
+        self.window_frames = max(_WINDOW_SECONDS * limits.frames_per_second, _LEAST_FRAMES)
+        self.window_bytes = max(
+            _WINDOW_SECONDS * limits.bytes_per_second, _LEAST_BYTES + limits.frame_bytes
+        )
 
     def wait(self, frames: int, size: int, now: float) -> float:
         """Return how many seconds a message of so many frames and bytes must wait."""
@@ -68,7 +80,7 @@ class Pace:
 class _Bucket:
     def __init__(self, per_second: float, now: float) -> None:
         self.rate = per_second * _SHARE
-        self.most = self.rate * _BURST_SECONDS
+        self.most = per_second * _BURST_SECONDS
         self._level = self.most
         self._then = now
 

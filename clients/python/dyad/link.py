@@ -188,7 +188,8 @@ class Link:
 
     def _new_session(self) -> Session:
         return Session(
-            bytes_at_once=self._pace.bytes_at_once,
+            window_frames=self._pace.window_frames,
+            window_bytes=self._pace.window_bytes,
             message_bytes=self._pace.message_bytes,
             message_frames=self._pace.message_frames,
         )

@@ -47,9 +47,10 @@ class Session:
         "_kept",
         "_kept_bytes",
         "_last",
-        "_most_at_once",
         "_most_in_message",
         "_owes_ack",
+        "_window_bytes",
+        "_window_frames",
         "_written",
         "_written_bytes",
         "acknowledged",
@@ -62,18 +63,21 @@ class Session:
     def __init__(
         self,
         *,
-        bytes_at_once: int = UNACKED_BYTES,
+        window_frames: int = UNACKED_FRAMES,
+        window_bytes: int = UNACKED_BYTES,
         message_bytes: int = _MESSAGE_BYTES,
         message_frames: int = UNACKED_FRAMES,
     ) -> None:
         """Start a session. The defaults are the contract's bounds; the server may accept less.
 
         Args:
-            bytes_at_once: the most bytes that may be unacknowledged.
+            window_frames: the most frames that may be unacknowledged.
+            window_bytes: the most bytes that may be unacknowledged.
             message_bytes: the most bytes in a message. A larger frame has its own message.
             message_frames: the most frames in a message.
         """
-        self._most_at_once = min(bytes_at_once, UNACKED_BYTES)
+        self._window_frames = min(window_frames, UNACKED_FRAMES)
+        self._window_bytes = min(window_bytes, UNACKED_BYTES)
         self._most_in_message = min(message_bytes, _MESSAGE_BYTES), message_frames
         self.received = 0
         self.acknowledged = 0
@@ -96,7 +100,7 @@ class Session:
     @property
     def full(self) -> bool:
         """Whether so much is kept that the app should wait before it sends more."""
-        return len(self._kept) > UNACKED_FRAMES or self._kept_bytes > self._most_at_once
+        return len(self._kept) > self._window_frames or self._kept_bytes > self._window_bytes
 
     def put(self, frame: pb.Frame) -> int:
         """Number `frame` and keep it for `take`.
@@ -198,7 +202,7 @@ class Session:
     def _may_write(self, size: int) -> bool:
         """Whether this many more bytes may be unacknowledged. One frame always may be."""
         return not self._written or (
-            self._written < UNACKED_FRAMES and self._written_bytes + size <= self._most_at_once
+            self._written < self._window_frames and self._written_bytes + size <= self._window_bytes
         )
 
     def _ack_due(self) -> bool:

@@ -83,7 +83,7 @@ def test_unacknowledged_bytes_are_bounded() -> None:
 
 
 def test_a_server_that_accepts_less_at_once_gets_less_at_once() -> None:
-    session = Session(bytes_at_once=100_000, message_bytes=50_000, message_frames=3)
+    session = Session(window_bytes=100_000, message_bytes=50_000, message_frames=3)
     session.put(pb.Frame(join_room=pb.JoinRoom(resumable=True)))
     session.take()
     session.arrive(_acknowledged("first"))
