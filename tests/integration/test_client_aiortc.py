@@ -10,13 +10,14 @@ from typing import Any
 import aioice.ice
 import dyad
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCConfiguration, RTCIceParameters, RTCPeerConnection
 from aiortc.mediastreams import (
     AudioStreamTrack,
     MediaStreamError,
     MediaStreamTrack,
     VideoStreamTrack,
 )
+from aiortc.sdp import SessionDescription, candidate_from_sdp, candidate_to_sdp
 from dyad.aiortc import Peer
 from dyad_server.server import Server
 
@@ -106,6 +107,21 @@ async def offer_with_other_numbers() -> str:
     )
 
 
+async def offer_of(path: aioice.Connection) -> str:
+    """An offer over this path by a side that wants to begin the DTLS handshake, and does not."""
+    pc = RTCPeerConnection(LOCAL)
+    pc.addTrack(VideoStreamTrack())
+    offer = SessionDescription.parse((await pc.createOffer()).sdp)
+    await pc.close()
+    (media,) = offer.media
+    media.ice = RTCIceParameters(path.local_username, path.local_password)
+    media.ice_candidates = [candidate_from_sdp(each.to_sdp()) for each in path.local_candidates]
+    media.ice_candidates_complete = True
+    assert media.dtls is not None
+    media.dtls.role = "client"
+    return str(offer)
+
+
 @asynccontextmanager
 async def side(
     connection: dyad.Connection, room: dyad.Room, *sent: type[MediaStreamTrack]
@@ -182,6 +198,35 @@ async def test_a_new_offer_keeps_the_numbers_of_codecs_and_header_extensions() -
             numbered = re.compile(r"a=(?:extmap|rtpmap|rtcp-fb|fmtp):.*")
             assert "a=rtpmap:107 VP8/90000" in offer.sdp
             assert numbered.findall(offer.sdp) == numbered.findall(answer.sdp)
+
+
+async def test_data_arrives_on_a_new_path_before_the_dtls_handshake() -> None:
+    """A browser leaves the old path only for one on which data arrives."""
+    async with (
+        serving() as server,
+        connect(server.port, ALICE) as first,
+        connect(server.port, BOB) as second,
+        asyncio.timeout(PATIENCE),
+    ):
+        room = await first.create()
+        async with side(second, await second.join(room.room_id)):
+            assert isinstance(await hear(first), dyad.PeerJoined)
+            path = aioice.Connection(ice_controlling=True)
+            await path.gather_candidates()
+            await first.send_offer(await offer_of(path))
+            answer = await hear(first)
+            assert isinstance(answer, dyad.Answer)
+            media = SessionDescription.parse(answer.sdp).media[0]
+            assert media.ice is not None
+            path.remote_username = media.ice.usernameFragment
+            path.remote_password = media.ice.password
+            for each in media.ice_candidates:
+                candidate = aioice.Candidate.from_sdp(candidate_to_sdp(each))
+                await path.add_remote_candidate(candidate)
+            await path.add_remote_candidate(None)
+            await path.connect()
+            assert await path.recv()
+            await path.close()
 
 
 @pytest.mark.parametrize("loser", [0, 1])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCIceCandidate, RTCIceTransport, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 
 from dyad.connection import Connection
@@ -28,9 +28,6 @@ from dyad.events import (
 
 # A peer that hangs up ends its media first. So wait before a restart whether that comes.
 _GAP_SECONDS: Final = 1.0
-# The pauses after which a new connection asks for a whole picture. The first request can come
-# too early: a busy browser takes seconds until it sends.
-_REQUEST_SECONDS: Final = (0.5, 0.5, 0.5, 0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _UFRAG: Final = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 
 _LOG: Final = logging.getLogger("dyad")
@@ -169,14 +166,13 @@ class Peer:
         kinds = [each.kind for each in pc.getTransceivers()] + ["application"] * bool(pc.sctp)
         self._new_media = [(kind, str(name)) for name, kind in enumerate(kinds)]
         pc.on("connectionstatechange", lambda: self._watch(pc))
+        pc.on("iceconnectionstatechange", lambda: self._start(_announce_the_path(pc)))
         return pc
 
     def _watch(self, pc: RTCPeerConnection) -> None:
         # If the path is lost, aiortc closes a connection that was connected.
         if pc is self.pc and pc.connectionState in ("failed", "closed") and self._offered:
             self._start(self._mend(pc))
-        elif pc is self.pc and pc.connectionState == "connected":
-            self._start(_request_picture(pc))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="dyad-peer")
@@ -267,23 +263,27 @@ class Peer:
 
 async def _cut(pc: RTCPeerConnection) -> None:
     """End the path of a peer connection without telling the other side."""
-    transports = {each.receiver.transport.transport for each in pc.getTransceivers()}
-    if pc.sctp is not None:
-        transports.add(pc.sctp.transport.transport)
-    for transport in transports:
+    for transport in _transports(pc):
         await transport.stop()
 
 
-async def _request_picture(pc: RTCPeerConnection) -> None:
-    """Ask for a whole picture: after a restart, the other side goes on with changes only."""
-    for seconds in _REQUEST_SECONDS:
-        await asyncio.sleep(seconds)
-        if pc.connectionState != "connected":
-            return
-        for receiver in pc.getReceivers():
-            for source in receiver.getSynchronizationSources():
-                if receiver.track.kind == "video":
-                    await receiver._send_rtcp_pli(source.source)  # noqa: SLF001 - there is no other way
+async def _announce_the_path(pc: RTCPeerConnection) -> None:
+    """Send a byte on a new path.
+
+    A browser answers on the old path until data arrives on the new one. Where the browser must
+    begin the DTLS handshake, that would take 5 s. The byte belongs to no protocol of WebRTC, and
+    so is ignored (RFC 7983).
+    """
+    if pc.iceConnectionState == "completed":
+        for transport in _transports(pc):
+            await transport._send(b"\xff")  # noqa: SLF001 - there is no other way
+
+
+def _transports(pc: RTCPeerConnection) -> set[RTCIceTransport]:
+    transports = {each.receiver.transport.transport for each in pc.getTransceivers()}
+    if pc.sctp is not None:
+        transports.add(pc.sctp.transport.transport)
+    return transports
 
 
 def _candidate(event: Candidate) -> RTCIceCandidate | None:
