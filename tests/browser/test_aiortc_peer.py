@@ -51,6 +51,6 @@ async def test_after_a_restart_both_see_each_other_again(
 async def test_a_path_that_is_lost_is_replaced(site: OpenSite, *, page_first: bool) -> None:
     async with site() as here, call(here, page_first=page_first) as (own, page):
         await own.sees_the_other()
-        own.lose_the_path()
+        await own.lose_the_path()
         await own.sees_the_other()
         await shows_moving_pictures(page)
