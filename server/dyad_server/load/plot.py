@@ -53,7 +53,7 @@ def _times(axes: Axes, points: list[Point]) -> None:
             shown = [None if value is None else 1000 * value for value in seconds]
             _line(axes, points, shown, color=colour, ls=style, label=f"{what} {name}")
     lags = [1000 * point.lag for point in points]
-    _line(axes, points, lags, color=_OWN, lw=0.8, label="load generator's own lag")
+    _line(axes, points, lags, color=_OWN, lw=0.8, label="load generator's lag")
     _finish("Latencies, ms", axes)
 
 
@@ -81,7 +81,12 @@ def _finish(title: str, *all_axes: Axes) -> None:
     first.set_title(title, loc="left")
     lines = [line for axes in all_axes for line in axes.get_lines()]
     first.legend(
-        handles=lines, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(lines), frameon=False
+        handles=lines,
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=len(lines),
+        frameon=False,
+        fontsize="small",
     )
     for axes in all_axes:
         axes.set_ylim(bottom=0)
