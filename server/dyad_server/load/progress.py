@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.text import Text
 
 from dyad_server.load import bounds
@@ -31,21 +30,18 @@ class _Screen:
         self._live = live
         self._duration = duration
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(None), TimeRemainingColumn(compact=True)
+            BarColumn(None), TaskProgressColumn(), TimeRemainingColumn(compact=True), expand=True
         )
-        self._task = self._bar.add_task("calling", total=duration)
+        self._task = self._bar.add_task("", total=duration)
 
     def point(self, point: Point, results: Results) -> None:
         """See `Show`."""
         self._bar.update(self._task, completed=min(point.at, self._duration))
-        shown = Table.grid(padding=(0, 2))
-        shown.add_row(self._bar)
-        shown.add_row(Text(_line(point, results)))
-        self._live.update(shown)
+        self._live.update(Group(self._bar, Text(_line(point, results))))
 
     def say(self, sentence: str) -> None:
         """See `Show`."""
-        self._bar.update(self._task, description=sentence)
+        self._live.console.print(Text(sentence))
 
 
 class _Lines:
