@@ -18,7 +18,7 @@ GO_MODULES := clients/go/dyad clients/go/pion clients/go/examples/pion_call benc
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings locked kubernetes deploy-tools drift contract python-reference kotlin-reference release audit clean
+.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings locked kubernetes deploy-tools drift contract docs kotlin-reference release audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
@@ -42,7 +42,7 @@ help:
 	@echo "make kubernetes  write deploy/kubernetes.yaml, from the Helm chart"
 	@echo "make deploy-tools  install what checks and tries deploy/: helm, proxies, linters"
 	@echo "make drift     fail if the generated code does not match the contract"
-	@echo "make python-reference  write the Python client's API reference, in build/reference/python"
+	@echo "make docs      write the documentation's site, in build/docs, and check its links"
 	@echo "make release   build and check all packages, in build/release, and place calls with them"
 	@echo "make audit     check the shipped packages for known vulnerabilities"
 
@@ -212,19 +212,23 @@ drift: generate
 contract: $(BIN)/.ready
 	$(BIN)/buf breaking --against ".git#ref=$$(git log --diff-filter=A --format=%H -- proto/dyad/v1/signaling.proto | tail -n 1)"
 
-# A warning, such as a docstring that does not match its function, is an error.
-python-reference: build/mkdocs/.ready
-	@build/mkdocs/bin/mkdocs build --quiet --strict --config-file clients/python/mkdocs.yml
-	@echo "build/reference/python/index.html"
+# A warning is an error: a link that leads nowhere, a page in no menu, a docstring that does not
+# match its function. (With --quiet, MkDocs would count no warnings.)
+docs: build/mkdocs/.ready
+	@NO_MKDOCS_2_WARNING=1 build/mkdocs/bin/mkdocs build --strict
+	@echo "build/docs/index.html; to read it: python3 -m http.server --directory build/docs"
 
 kotlin-reference:
 	@mvn -q -B -f clients/kotlin -pl dyad,peer -Preference -DskipTests package
 	@echo "clients/kotlin/dyad/target/dokka/index.html"
 
-build/mkdocs/.ready:
-	@echo "== What makes the API reference of the Python client"
+build/mkdocs/.ready: | $(BIN)/.ready
+	@echo "== What makes the documentation's site"
 	@$(PYTHON) -m venv build/mkdocs
-	@build/mkdocs/bin/pip install --quiet --disable-pip-version-check mkdocs==1.6.1 'mkdocstrings[python]==1.0.8'
+	@build/mkdocs/bin/pip install --quiet --disable-pip-version-check mkdocs==1.6.1 mkdocs-material==9.8.2 \
+	  'mkdocstrings[python]==1.0.8' ruff==0.17.6
+	@cd build/mkdocs && npm pack --silent mermaid@11.17.2 >/dev/null && \
+	  tar -xzf mermaid-11.17.2.tgz --strip-components=2 package/dist/mermaid.min.js && rm mermaid-11.17.2.tgz
 	@touch $@
 
 # Every package, checked and used for calls from environments that never saw this checkout.
