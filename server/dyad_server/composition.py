@@ -167,9 +167,9 @@ def check_redis(config: Config) -> None:
     """Check whether Redis can be used, without a connection to it.
 
     Raises:
-        ConfigError: its URL is wrong, or packages are missing.
+        ConfigError: a URL is wrong, or packages are missing.
     """
-    _redis().check_url(config.redis_url())
+    _redis().check_addresses(config.redis_urls())
 
 
 def _status_of(failure: Ended) -> str:
@@ -178,7 +178,7 @@ def _status_of(failure: Ended) -> str:
 
 def _in_redis(config: Config, terms: Terms, clock: Clock) -> MakeEngine:
     make: MakeEngine = _redis().in_redis(
-        config.redis_url(), config.redis_prefix, config.resume_grace, terms, clock
+        config.redis_urls(), config.redis_prefix, config.resume_grace, terms, clock
     )
     return make
 

@@ -47,9 +47,11 @@ class Config:
     )
     redis: str = secret(
         "URL of the Redis that several nodes share: redis://, rediss:// or "
-        "sentinel://host,host/service; without it, rooms are kept in memory"
+        "sentinel://host,host/service; without it, rooms are kept in memory; several URLs, "
+        "separated by white space, each need a name: redis://host#name",
+        lines=True,
     )
-    redis_file: str = setting("", "file with that URL")
+    redis_file: str = setting("", "file with that URL, or with several, one a line")
     redis_prefix: str = setting(
         "dyad", "prefix of all keys in Redis; each environment that shares it needs its own"
     )
@@ -241,8 +243,8 @@ class Config:
         """Whether several nodes share the rooms."""
         return bool(self.redis or self.redis_file)
 
-    def redis_url(self) -> str:
-        """The URL of Redis.
+    def redis_urls(self) -> str:
+        """The URL of Redis, or several, separated by white space.
 
         Raises:
             ConfigError: its file cannot be read.

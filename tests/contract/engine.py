@@ -17,10 +17,19 @@ from dyad_server.ops.clock import LoopClock
 
 from tests.support.needs import needs
 from tests.support.redis import redis_server
+from tests.support.shards import listed, sharded_broker
 from tests.support.until import PATIENCE
 
-KINDS = pytest.mark.parametrize("kind", ["memory", "redis 1", "redis 2"])
-"""Runs a test for each engine; `redis 2` has two nodes."""
+# What each of two nodes has in `--redis`, by the names of two servers.
+LISTS = {
+    "two servers": (("a", "b"), ("a", "b")),
+    # A fleet that begins to use `b`, or ceases to: each step of the rollout.
+    "b unknown": (("a",), ("a", "b:closed")),
+    "b changing": (("a", "b:closed"), ("a", "b:changing")),
+    "b open": (("a", "b:changing"), ("a", "b")),
+}
+KINDS = pytest.mark.parametrize("kind", ["memory", "redis 1", "redis 2", *LISTS])
+"""Runs a test for each engine; `redis 2` has two nodes, and so has each of `LISTS`."""
 
 
 class Engine:
@@ -66,6 +75,13 @@ async def engine(kind: str) -> AsyncIterator[Engine]:
     async with AsyncExitStack() as stack:
         if kind == "memory":
             here.nodes = [MemoryBroker(here.deliver)]
+        elif kind in LISTS:
+            needs("redis-server")
+            servers = [await stack.enter_async_context(redis_server()) for _ in range(2)]
+            urls = {name: server.url for name, server in zip("ab", servers, strict=True)}
+            here.nodes = [
+                sharded_broker(listed(urls, *marks), here.deliver) for marks in LISTS[kind]
+            ]
         else:
             needs("redis-server")
             redis = await stack.enter_async_context(redis_server())

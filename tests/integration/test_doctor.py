@@ -318,6 +318,16 @@ async def test_a_healthy_redis_has_nothing_wrong_and_nothing_stays_there() -> No
     assert PASSWORD not in found.said
 
 
+async def test_of_several_redis_the_one_that_is_away_is_named() -> None:
+    async with settled_redis() as redis:
+        both = f"{redis.url}#a redis://127.0.0.1:{free_port()}#b"
+        found = await examine("--port", "0", env=KEYED | {"DYAD_REDIS": both})
+    assert found.bad == {"redis_away"}
+    sentences = {each["name"]: each["sentence"] for each in found.findings}
+    assert sentences["redis"].startswith("a: Redis ")
+    assert sentences["redis_away"].startswith("b: Redis is out of reach")
+
+
 async def keys_of(port: int) -> set[bytes | str]:
     async with Redis(port=port) as client:
         return set(await client.keys("*"))

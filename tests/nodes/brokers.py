@@ -1,9 +1,9 @@
-"""The brokers of three nodes in one process, on one Redis, each with its own network."""
+"""The brokers of three nodes in one process, on one Redis or two, each with its own networks."""
 
 import asyncio
 import functools
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,8 +20,10 @@ from dyad_server.core.events import (
     Refusal,
     Refused,
 )
-from dyad_server.engines.redis.engine import MakeMembership, RedisBroker
+from dyad_server.core.ports import Broker, Deliver
+from dyad_server.engines.redis.engine import RedisBroker
 from dyad_server.engines.redis.fleet_membership import FleetMembership
+from dyad_server.engines.redis.sharded import ShardedBroker
 from dyad_server.engines.redis.store import Keys, Script
 from dyad_server.ops.clock import LoopClock
 
@@ -29,6 +31,7 @@ from tests.support.clock import within
 from tests.support.needs import needs
 from tests.support.proxy import Proxy
 from tests.support.redis import RedisServer, redis_server
+from tests.support.shards import listed, sharded_broker
 from tests.support.until import PATIENCE, until
 
 NODES = 3
@@ -39,20 +42,37 @@ T = TypeVar("T")
 
 @dataclass
 class Node:
-    """One node's broker, and the network between it and Redis."""
+    """One node's broker, and the networks between it and each Redis."""
 
-    broker: RedisBroker
-    network: Proxy
+    broker: Broker
+    networks: Sequence[Proxy]
+
+    @property
+    def network(self) -> Proxy:
+        """The network to the first Redis."""
+        return self.networks[0]
+
+    @property
+    def engine(self) -> RedisBroker:
+        """The broker, where there is one Redis."""
+        assert isinstance(self.broker, RedisBroker)
+        return self.broker
+
+    def serves(self, room_id: str) -> bool:
+        """Whether this room can be entered here now."""
+        broker = self.broker
+        shards = broker.places(room_id) if isinstance(broker, ShardedBroker) else [broker]
+        return all(shard.ready for shard in shards)
 
     @property
     def keys(self) -> Keys:
         """The keys of what Redis keeps."""
-        return self.broker.membership.store.keys
+        return self.engine.membership.store.keys
 
     async def ask(self, script: Script[T]) -> T | None:
         """What Redis answers this node."""
         answer: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
-        self.broker.membership.ask(script, answer.set_result, PATIENCE)
+        self.engine.membership.ask(script, answer.set_result, PATIENCE)
         return await answer
 
 
@@ -89,14 +109,19 @@ class Guest:
 class Party:
     """The nodes and the guests on them."""
 
-    def __init__(self, redis: RedisServer) -> None:
-        self.redis = redis
+    def __init__(self, *servers: RedisServer) -> None:
+        self.servers = servers
         self.nodes: list[Node] = []
         self._guests: dict[str, Guest] = {}
 
-    def add_node(self, make_membership: MakeMembership, network: Proxy) -> Node:
-        broker = RedisBroker(make_membership, functools.partial(self._deliver, len(self.nodes)))
-        self.nodes.append(Node(broker, network))
+    @property
+    def redis(self) -> RedisServer:
+        """The first Redis."""
+        return self.servers[0]
+
+    def add_node(self, make_broker: Callable[[Deliver], Broker], *networks: Proxy) -> Node:
+        broker = make_broker(functools.partial(self._deliver, len(self.nodes)))
+        self.nodes.append(Node(broker, networks))
         return self.nodes[-1]
 
     def guest(self, user: str, node: int, room: str = "") -> Guest:
@@ -174,19 +199,52 @@ async def exchange(one: Guest, two: Guest, mark: str) -> None:
 
 @asynccontextmanager
 async def party(*, settle_seconds: float = 0) -> AsyncIterator[Party]:
+    """Three nodes on one Redis."""
+
+    def broker(urls: dict[str, str], deliver: Deliver) -> Broker:
+        membership = functools.partial(
+            FleetMembership, urls["a"], LoopClock(), settle_seconds=settle_seconds
+        )
+        return RedisBroker(membership, deliver)
+
+    async with _party([broker] * NODES, "a") as here:
+        yield here
+
+
+@asynccontextmanager
+async def sharded_party(
+    lists: Sequence[Sequence[str]], *, settle_seconds: float = 0
+) -> AsyncIterator[Party]:
+    """Three nodes on two Redis, `a` and `b`; `lists` has what each has in `--redis`."""
+
+    def broker(marks: Sequence[str], urls: dict[str, str], deliver: Deliver) -> Broker:
+        return sharded_broker(listed(urls, *marks), deliver, settle_seconds=settle_seconds)
+
+    async with _party([functools.partial(broker, marks) for marks in lists], "ab") as here:
+        yield here
+
+
+@asynccontextmanager
+async def _party(
+    make: Sequence[Callable[[dict[str, str], Deliver], Broker]], names: str
+) -> AsyncIterator[Party]:
     needs("redis-server")
     async with AsyncExitStack() as stack:
         # A replica must not wait for other replicas before its first copy.
-        redis = await stack.enter_async_context(redis_server("--repl-diskless-sync-delay", "0"))
-        here = Party(redis)
-        for _ in range(NODES):
-            network = await stack.enter_async_context(Proxy(redis.port))
-            url = redis.through(network.port)
-            membership = functools.partial(
-                FleetMembership, url, LoopClock(), settle_seconds=settle_seconds
-            )
-            here.add_node(membership, network)
-        for node in here.nodes:
-            await node.broker.start()
-            stack.push_async_callback(node.broker.stop)
+        serving = [redis_server("--repl-diskless-sync-delay", "0") for _ in names]
+        here = Party(*[await stack.enter_async_context(each) for each in serving])
+        for make_broker in make:
+            networks = {
+                name: await stack.enter_async_context(Proxy(server.port))
+                for name, server in zip(names, here.servers, strict=True)
+            }
+            urls = {
+                name: server.through(networks[name].port)
+                for name, server in zip(names, here.servers, strict=True)
+            }
+            here.add_node(functools.partial(make_broker, urls), *networks.values())
+        async with asyncio.TaskGroup() as starting:
+            for node in here.nodes:
+                starting.create_task(node.broker.start())
+                stack.push_async_callback(node.broker.stop)
         yield here

@@ -99,9 +99,9 @@ async def refused(there: SignalEnd) -> grpc.StatusCode:
 
 @asynccontextmanager
 async def pair(
-    here: Fleet, first: list[Node], second: list[Node]
+    here: Fleet, first: list[Node], second: list[Node], *, room_id: str = ""
 ) -> AsyncIterator[tuple[Caller, Caller]]:
-    """Two participants in a room; each connects to the nodes of its list.
+    """Two participants in a room, which their tokens may name; each connects to its nodes.
 
     Their events are collected until the end.
     """
@@ -109,7 +109,7 @@ async def pair(
         callers = []
         for name, nodes in (("alice", first), ("bob", second)):
             way = await stack.enter_async_context(Balancer(nodes, random.Random(name)))
-            proof = token(name, ttl=TOKEN_SECONDS)
+            proof = token(name, room=room_id, ttl=TOKEN_SECONDS)
             connection = dyad.connect(
                 f"127.0.0.1:{way.port}", proof, plaintext=True, limits=UNBOUND
             )

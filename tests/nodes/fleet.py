@@ -1,11 +1,11 @@
-"""`dyad serve` processes on one Redis, each with its own network, and ways to break them."""
+"""`dyad serve` processes on one Redis or more, each with its own networks; ways to break them."""
 
 import asyncio
 import contextlib
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
@@ -34,16 +34,20 @@ class Node:
     """One process. Started again, it is a new node on the same port.
 
     Attributes:
-        network: the network between the node and Redis.
+        networks: the networks between the node and each Redis.
+        listed: what its `--redis` has, if there are several: their names, each perhaps with a use.
         port: where clients connect.
         program: the command that starts the node.
     """
 
-    def __init__(self, network: Proxy, engine: "Engine", *options: str) -> None:
-        self.network = network
+    def __init__(
+        self, networks: Mapping[str, Proxy], engines: Mapping[str, "Engine"], *options: str
+    ) -> None:
+        self.networks = networks
+        self.listed: Sequence[str] = list(networks)
         self.port = free_port()
         self.program: Sequence[str] = (DYAD,)
-        self._engine = engine
+        self._engines = engines
         self._options = options
         self._running = AsyncExitStack()
         self._served: Served | None = None
@@ -59,9 +63,19 @@ class Node:
         assert self._served is not None
         return self._served.command.said
 
+    @property
+    def network(self) -> Proxy:
+        """The network to the first Redis."""
+        return next(iter(self.networks.values()))
+
     async def start(self) -> None:
-        url = self._engine.redis.through(self.network.port)
-        options = ("--port", str(self.port), "--redis", url, *_UNBOUND, *self._options)
+        urls = {
+            name: engine.redis.through(self.networks[name].port)
+            for name, engine in self._engines.items()
+        }
+        marked = [f"{urls[mark.partition(':')[0]]}#{mark}" for mark in self.listed]
+        redis = " ".join(marked) if len(marked) > 1 else urls[self.listed[0]]
+        options = ("--port", str(self.port), "--redis", redis, *_UNBOUND, *self._options)
         started = dyad_serve(SECRET, *options, program=self.program)
         self._served = await self._running.enter_async_context(started)
 
@@ -124,7 +138,7 @@ class Node:
 
 
 class Engine:
-    """The Redis that all nodes use, and its replica, if a test asks for one."""
+    """A Redis that all nodes use, and its replica, if a test asks for one."""
 
     def __init__(self, *options: str) -> None:
         self._options = ("--repl-diskless-sync-delay", "0", *options)
@@ -201,41 +215,55 @@ class Fleet:
 
     Attributes:
         nodes: one for each process.
-        engine: the Redis that they share.
+        engines: the Redis that they share, by name.
     """
 
-    def __init__(self, nodes: list[Node], engine: Engine) -> None:
+    def __init__(self, nodes: list[Node], engines: dict[str, Engine]) -> None:
         self.nodes = nodes
-        self.engine = engine
+        self.engines = engines
+
+    @property
+    def engine(self) -> Engine:
+        """The first Redis."""
+        return next(iter(self.engines.values()))
 
     @property
     def networks(self) -> list[Proxy]:
-        """The networks between the nodes and Redis."""
+        """The networks between the nodes and the first Redis."""
         return [node.network for node in self.nodes]
 
 
 @asynccontextmanager
-async def fleet(*options: str, count: int = NODES) -> AsyncIterator[Fleet]:
-    """Run nodes with these options.
+async def fleet(
+    *options: str, count: int = NODES, redis: str = "a", listed: Sequence[str] = ()
+) -> AsyncIterator[Fleet]:
+    """Run nodes with these options, and a Redis for each letter of `redis`.
+
+    With `listed`, that is what each node has in `--redis`.
 
     Raises:
         AssertionError: a node wrote a traceback.
     """
     needs("redis-server")
     async with AsyncExitStack() as stack:
-        engine = Engine()
-        await engine.start()
-        stack.push_async_callback(engine.close)
-        await engine.redis.settle()
+        engines = {name: Engine() for name in redis}
+        for engine in engines.values():
+            await engine.start()
+            stack.push_async_callback(engine.close)
+            await engine.redis.settle()
         nodes = []
         for _ in range(count):
-            network = await stack.enter_async_context(Proxy(engine.redis.port))
-            nodes.append(Node(network, engine, *options))
+            networks = {
+                name: await stack.enter_async_context(Proxy(engine.redis.port))
+                for name, engine in engines.items()
+            }
+            nodes.append(Node(networks, engines, *options))
+            nodes[-1].listed = listed or nodes[-1].listed
             stack.push_async_callback(nodes[-1].close)
         async with asyncio.TaskGroup() as starting:
             for node in nodes:
                 starting.create_task(node.start())
-        yield Fleet(nodes, engine)
+        yield Fleet(nodes, engines)
 
 
 async def serve_to_the_end(redis: str) -> tuple[int, str]:

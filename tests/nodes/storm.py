@@ -25,6 +25,8 @@ from tests.support.python_client import UNBOUND
 # Longer than any recovery: a lease, a grace time and an attempt without an answer.
 _END_SECONDS = 90.0
 _VISIT_SECONDS = 1.0
+# `Fault.at` chooses a node; its further digits choose a Redis.
+_FINER = 1000
 
 
 @dataclass
@@ -141,14 +143,21 @@ class Storm:
         if fault.kind in PROCESS:
             await _break_process(node, fault)
         elif fault.kind in NETWORK:
-            await _break_network(node.network, fault)
+            await _break_network(node.networks[self._redis(fault)], fault)
         elif fault.kind in REDIS:
             await self._break_redis(fault)
         else:
             await _break_connection(self._ways[int(fault.at * len(self._ways))], fault)
 
+    def _redis(self, fault: Fault) -> str:
+        """The name of the Redis that a fault hits."""
+        names = [*self._here.engines]
+        return names[int(fault.at * _FINER) % len(names)]
+
     async def _break_redis(self, fault: Fault) -> None:
-        engine, networks = self._here.engine, self._here.networks
+        name = self._redis(fault)
+        engine = self._here.engines[name]
+        networks = [node.networks[name] for node in self._here.nodes]
         match fault.kind:
             case Kind.EMPTIED:
                 await engine.flush()
@@ -206,14 +215,16 @@ async def _break_connection(way: Balancer, fault: Fault) -> None:
     await way.cut()
 
 
-async def storm(seed: str, weather: Weather, *, pairs: int, faults: int) -> Outcome:
-    """Run a storm.
+async def storm(
+    seed: str, weather: Weather, *, pairs: int, faults: int, redis: str = "a"
+) -> Outcome:
+    """Run a storm, with a Redis for each letter of `redis`.
 
     Raises:
         AssertionError: a node wrote a traceback.
         TimeoutError: a pair did not meet again.
     """
-    async with fleet() as here:
+    async with fleet(redis=redis) as here:
         here_now = Storm(here, seed, pairs)
         await here_now.run(weather, faults)
         return here_now.outcome

@@ -19,7 +19,7 @@ async def test_a_replaced_peer_counts_as_gone_only_if_its_node_cannot_say_so() -
         alice, bob = await here.pair(0, 1)
         await exchange(alice, bob, "here")
         node, keys = here.nodes[0], here.nodes[0].keys
-        store = node.broker.membership.store
+        store = node.engine.membership.store
 
         async def found(*, late: bool = False) -> OnNode | Verdict | None:
             return await node.ask(store.find_peer(alice.room, bob.id, absent_too_long=late))
@@ -45,7 +45,7 @@ async def test_a_free_seat_counts_as_left_until_its_node_had_time_to_announce_it
         alice, bob = await here.pair(0, 1)
         # Bob's node has freed his seat, and its message about that is on its way.
         await redis.hdel(here.nodes[0].keys.room(alice.room), "1")
-        broker = here.nodes[0].broker
+        broker = here.nodes[0].engine
         seat = broker._seats.get(alice.id)  # noqa: SLF001 - so that it checks at this moment
         assert seat is not None
         assert seat.peer is not None

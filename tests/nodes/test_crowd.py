@@ -23,12 +23,12 @@ from dyad_server.core.events import (
 )
 from redis.asyncio import Redis
 
-from tests.nodes.brokers import NODES, Guest, Node, Party, party
+from tests.nodes.brokers import NODES, Guest, Node, Party, party, sharded_party
 from tests.support.clock import within
-from tests.support.proxy import Way
+from tests.support.proxy import Proxy, Way
 from tests.support.until import until
 
-SECONDS = float(os.environ.get("STORM_CROWD_SECONDS", "20"))
+SECONDS = float(os.environ.get("STORM_CROWD_SECONDS", "15"))
 SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
 CLIENTS = 30
 ROOMS = 10
@@ -109,7 +109,7 @@ class Crowd:
         self.peers[guest] = answer.peer.id if answer.peer else ""
         # A guest on a node without Redis may not know yet that its seat is lost; a guest
         # with an unread event may just have been told so.
-        counted = [each for each in inside if each.node.broker.ready and each.heard.empty()]
+        counted = [each for each in inside if each.node.serves(each.room) and each.heard.empty()]
         # All nodes are in this process. If it was frozen, the last to ask Redis knows last.
         assert len(counted) <= 2 or self._pulse.missed, self._told_of(counted)
 
@@ -148,6 +148,10 @@ class Crowd:
             case Left() | Evicted():
                 self.inside[guest.room].discard(guest)
 
+    def served_by(self, node: Node) -> bool:
+        """Whether all rooms can be entered on this node now."""
+        return all(map(node.serves, self._rooms))
+
     def agrees(self) -> bool:
         """Whether all joins are answered, and the two (at most) in each room name each other."""
         return not self.entering and all(
@@ -163,36 +167,45 @@ async def break_it(here: Party, crowd: Crowd, seconds: float) -> int:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     count = 0
-    async with Redis(port=here.redis.port) as redis, asyncio.TaskGroup() as faults:
+    async with asyncio.TaskGroup() as faults:
         while loop.time() < end:
             await asyncio.sleep(chance.random() * 1.5)
             count += 1
             node = chance.choice(here.nodes)
             fault = chance.choices(FAULTS, (1, 5, 8, 4, 4, 8))[0]
-            crowd.fault(f"{fault} {here.nodes.index(node)}")
+            which = chance.randrange(len(here.servers))
+            network = node.networks[which]
+            crowd.fault(f"{fault} {here.nodes.index(node)}, Redis {which}")
             match fault:
                 case "flush":
-                    await redis.flushall()
+                    async with Redis(port=here.servers[which].port) as redis:
+                        await redis.flushall()
                 case "cut":
-                    await node.network.cut()
+                    await network.cut()
                 case "abandoned":
-                    faults.create_task(_stall(node, chance.random() * 2, new=False))
-                case which:
-                    faults.create_task(_stall(node, chance.random() * 3, *WAYS[which]))
+                    faults.create_task(_stall(network, chance.random() * 2, new=False))
+                case way:
+                    faults.create_task(_stall(network, chance.random() * 3, *WAYS[way]))
     return count
 
 
-async def _stall(node: Node, seconds: float, *ways: Way, new: bool = True) -> None:
-    node.network.stall(*ways, new=new)
+async def _stall(network: Proxy, seconds: float, *ways: Way, new: bool = True) -> None:
+    network.stall(*ways, new=new)
     await asyncio.sleep(seconds)
-    node.network.resume_forwarding()
+    network.resume_forwarding()
 
 
 @pytest.mark.long
 @pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(900)
-async def test_never_more_than_two_are_in_a_room_and_in_the_end_both_name_each_other() -> None:
-    async with party(settle_seconds=SETTLE_SECONDS) as here:
+@pytest.mark.parametrize("count", [1, 2], ids=["one Redis", "two Redis"])
+async def test_never_more_than_two_are_in_a_room_and_in_the_end_both_name_each_other(
+    count: int,
+) -> None:
+    nodes = party(settle_seconds=SETTLE_SECONDS)
+    if count > 1:
+        nodes = sharded_party([("a", "b")] * NODES, settle_seconds=SETTLE_SECONDS)
+    async with nodes as here:
         pulse = Pulse()
         crowd = Crowd(here, pulse)
         async with asyncio.TaskGroup() as clients_at_once:
@@ -200,7 +213,7 @@ async def test_never_more_than_two_are_in_a_room_and_in_the_end_both_name_each_o
             clients.append(clients_at_once.create_task(pulse.beat()))
             faults = await break_it(here, crowd, SECONDS)
             async with within(READY_SECONDS):
-                await until(lambda: all(node.broker.ready for node in here.nodes))
+                await until(lambda: all(map(crowd.served_by, here.nodes)))
             # So that some rooms were joined after the last fault.
             await asyncio.sleep(3)
             crowd.over.set()

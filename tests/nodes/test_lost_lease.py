@@ -14,7 +14,7 @@ Renewal = tuple[str, tuple[str, ...], tuple[Any, ...]]
 
 def at_each_renewal(node: Node, act: Callable[[Renewal], object]) -> None:
     """Act right before a node asks Redis to renew its lease."""
-    pipeline = node.broker.membership._pipeline  # noqa: SLF001 - between Redis and its answer
+    pipeline = node.engine.membership._pipeline  # noqa: SLF001 - between Redis and its answer
     run = pipeline.run
 
     def acting(pipe: Any, script: str, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> None:
@@ -36,7 +36,7 @@ def count_as_gone(here: Party, node: Node) -> None:
 async def test_a_node_learns_that_it_counted_as_gone_though_the_first_answer_is_lost() -> None:
     async with party() as here:
         node = here.nodes[0]
-        lease = node.broker.membership.lease
+        lease = node.engine.membership.lease
         renewals: list[Renewal] = []
 
         def lose_the_answer(renewal: Renewal) -> None:
@@ -56,7 +56,7 @@ async def test_a_node_learns_that_it_counted_as_gone_though_the_first_answer_is_
 async def test_a_late_copy_of_a_renewal_does_not_hide_that_its_node_counted_as_gone() -> None:
     async with party() as here:
         node = here.nodes[0]
-        membership = node.broker.membership
+        membership = node.engine.membership
         renewals: list[Renewal] = []
         term, fence = membership.lease.term, membership._pipeline.fence  # noqa: SLF001
         at_each_renewal(node, renewals.append)

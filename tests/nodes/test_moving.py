@@ -18,7 +18,7 @@ _MINUTE_MS = 60_000
 
 
 def store(guest: Guest) -> Store:
-    return guest.node.broker.membership.store
+    return guest.node.engine.membership.store
 
 
 def token(guest: Guest) -> str:
@@ -43,14 +43,14 @@ async def claim(guest: Guest) -> Claimed:
 
 
 def detach(guest: Guest) -> SeatState:
-    detached = guest.node.broker.detach(guest.id)
+    detached = guest.node.engine.detach(guest.id)
     assert detached is not None
     return detached[1]
 
 
 def adopt(guest: Guest, claimed: Claimed) -> None:
     state = SEAT.unpack(claimed.snapshot)
-    guest.node.broker.adopt(guest.member, guest.room, state, claimed)
+    guest.node.engine.adopt(guest.member, guest.room, state, claimed)
 
 
 async def move(here: Party, guest: Guest, node: int) -> Claimed:
@@ -80,8 +80,8 @@ async def test_frames_to_a_participant_leaving_the_node_as_its_peer_arrives_are_
 async def test_frames_to_a_participant_about_to_arrive_are_not_acknowledged() -> None:
     async with party() as here, Redis(port=here.redis.port) as redis:
         alice, bob = await here.pair(0, 1)
-        left = here.nodes[1].broker
-        with here.nodes[2].broker.expect(bob.id):
+        left = here.nodes[1].engine
+        with here.nodes[2].engine.expect(bob.id):
             coming = await move(here, bob, 2)
             # So that Alice's node asks Redis where Bob is.
             await left.stop()
@@ -193,12 +193,12 @@ async def test_a_hand_off_succeeds_even_if_redis_answer_is_lost() -> None:
 async def test_a_node_does_not_act_for_a_participant_on_another_node() -> None:
     async with party() as here:
         alice, bob = await here.pair(1, 1)
-        detached = bob.node.broker.detach(bob.id)
+        detached = bob.node.engine.detach(bob.id)
         assert detached is not None
         seat, state = detached
         assert await hand_off(bob, state)
         # As a node does that does not know of the hand-off.
-        bob.node.broker.release(seat)
+        bob.node.engine.release(seat)
         assert await bob.node.ask(store(bob).leave(bob.room, bob.id)) is Verdict.MOVED
         bob.node = here.nodes[2]
         adopt(bob, await claim(bob))
@@ -211,13 +211,13 @@ async def test_a_node_does_not_act_for_a_participant_on_another_node() -> None:
 async def test_a_claim_awaits_only_its_own_member() -> None:
     async with party() as here:
         alice, bob = await here.pair(0, 1)
-        with here.nodes[1].broker.expect("another member"):
+        with here.nodes[1].engine.expect("another member"):
             bob.leave()
             assert await bob.told() == Left()
             assert await alice.told() == PeerLeft(bob.member, Departure.LEFT)
             # The node must acknowledge a message for a member that is gone, or it is sent forever.
             node = here.nodes[1].broker.node
-            links = here.nodes[0].broker._members.links  # noqa: SLF001 - there is no event for it
+            links = here.nodes[0].engine._members.links  # noqa: SLF001 - there is no event for it
             links.send((alice.id, bob.id), node, messages.Left(Departure.LEFT))
             link = links._out[alice.id, bob.id]  # noqa: SLF001 - the same
             await until(lambda: not link.kept, PATIENCE)

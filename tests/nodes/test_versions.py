@@ -99,7 +99,7 @@ async def test_a_kind_that_the_peers_node_does_not_know_ends_that_pair_and_no_ot
     async with party() as here:
         alice, bob = await here.pair(0, 1)
         carol, dave = await here.pair(0, 1)
-        broker = alice.node.broker
+        broker = alice.node.engine
         seat = broker._seats.get(alice.id)  # noqa: SLF001 - this version never sends it
         assert seat is not None
         assert seat.peer is not None

@@ -134,7 +134,7 @@ def test_a_node_starts_with_its_configuration_from_compose(tmp_path: Path) -> No
     node = services()["dyad-1"]
     given = elsewhere(node["environment"], {"/run/secrets": secrets})
     config = load({}, given | {"DYAD_HOST": "0.0.0.0"})
-    assert re.fullmatch(r"redis://dyad:[0-9a-f]{64}@redis:6379", config.redis_url())
+    assert re.fullmatch(r"redis://dyad:[0-9a-f]{64}@redis:6379", config.redis_urls())
     assert set(node["secrets"]) == {"jwt-secret", "redis"}
     seconds = int(node["stop_grace_period"].removesuffix("s"))
     assert seconds > config.drain_timeout
@@ -233,7 +233,7 @@ def pod_config(tmp_path: Path) -> Config:
 def test_a_pod_starts_with_a_folder_of_keys_and_a_redis(tmp_path: Path) -> None:
     config = pod_config(tmp_path)
     assert config.key_texts() == {"2026-11": "s" * 32, "2026-12": "t" * 32}
-    assert config.redis_url() == "redis://redis"
+    assert config.redis_urls() == "redis://redis"
     _, dyad = container(KUBERNETES)
     ports = {port["name"]: port["containerPort"] for port in dyad["ports"]}
     assert ports == {"grpc": config.port, "metrics": config.metrics_port}

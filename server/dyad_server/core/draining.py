@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -44,12 +45,20 @@ async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> D
     await _end(hub, ending, going)
     # Peers go together: otherwise one would have to look for the other for a while.
     staying.sort(key=lambda participant: participant.room_id)
+    by_store: defaultdict[str, list[Participant]] = defaultdict(list)
+    for participant in staying:
+        by_store[hub.handoff.store_of(participant) if hub.handoff else ""].append(participant)
     outcomes: list[bool] = []
-    for batch in _batches(staying):
-        kept = await _hand_off(hub, batch, going, deadline - clock.monotonic())
-        for outcome in kept:
-            observer.handed_off(kept=outcome)
-        outcomes += kept
+
+    async def hand_off(leaving: Sequence[Participant]) -> None:
+        for batch in _batches(leaving):
+            kept = await _hand_off(hub, batch, going, deadline - clock.monotonic())
+            for outcome in kept:
+                observer.handed_off(kept=outcome)
+            outcomes.extend(kept)
+
+    # All stores at once: one that is away keeps only its own participants waiting.
+    await asyncio.gather(*map(hand_off, by_store.values()))
     return Drained(outcomes.count(True), outcomes.count(False), len(ending))
 
 

@@ -104,24 +104,14 @@ class FrameHandler:
         # after a restart.
         create = not room_id or (room_id == own and _is_uuid(own))
         resumable = enter.resumable and self._may_resume
-        participant.enter(
-            room_id or own or _new_room_id(connection.routing_key), resumable=resumable
-        )
+        room_id = room_id or own or self._broker.new_room_id(connection.routing_key)
+        participant.enter(room_id, resumable=resumable)
         self._broker.enter(participant.room_id, participant.member, create=create, reply_to=seq)
 
     def _refuse(self, participant: Participant, seq: int, sentence: str) -> None:
         room_id = "" if participant.state is State.ENTERING else participant.room_id
         refused = Refused(Refusal.INVALID_FRAME, sentence)
         self._outputs.tell(participant, Output(participant.member.id, room_id, seq, refused))
-
-
-def _new_room_id(routing_key: str) -> str:
-    """A random UUID; its last digits are the key's, if there is one.
-
-    The other digits are this server's own, so nobody can choose or guess a room's id.
-    """
-    room_id = str(uuid.uuid4())
-    return room_id[: len(room_id) - len(routing_key)] + routing_key
 
 
 def _is_uuid(text: str) -> bool:

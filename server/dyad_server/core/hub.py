@@ -4,7 +4,7 @@ Nothing here waits. A transport hands in what a client sent. Through the `Outlet
 a connection it is told to write, or that the connection is over.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from dyad_server.bounds import SPREAD_SECONDS
 from dyad_server.core import bounds
@@ -109,9 +109,9 @@ class Hub:
         return self._broker.node
 
     @property
-    def fleet(self) -> Fleet | None:
-        """See `Broker.fleet`."""
-        return self._broker.fleet
+    def fleets(self) -> Mapping[str, Fleet]:
+        """See `Broker.fleets`."""
+        return self._broker.fleets
 
     async def start(self) -> None:
         """Start, before the first participant.

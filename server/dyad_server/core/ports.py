@@ -4,7 +4,7 @@ Each port is handed in when the hub is made. An engine and a handoff call the hu
 back, so the hub makes them itself, with the function that it is given: see `Hub`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from dyad_server.core.counts import FleetCounts
@@ -24,7 +24,7 @@ Found = Callable[[Participant | Ended | None], None]
 
 
 class Fleet(Protocol):
-    """This node as one of several that share a store, for metrics and logs.
+    """This node as one of several that share a store, for metrics.
 
     Attributes:
         counts: what it has counted since its start.
@@ -63,8 +63,8 @@ class Broker(Protocol):
         """The name of this node among others; empty if there are no others."""
 
     @property
-    def fleet(self) -> Fleet | None:
-        """This node among others; None if there are no others."""
+    def fleets(self) -> Mapping[str, Fleet]:
+        """This node among others, by the name of each store; an only store has no name."""
 
     @property
     def ready(self) -> bool:
@@ -79,6 +79,9 @@ class Broker(Protocol):
 
     async def stop(self) -> None:
         """Send what is still unsent, and stop."""
+
+    def new_room_id(self, routing_key: str) -> str:
+        """An id for a room that does not exist yet: see `room_ids.new_room_id`."""
 
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
         """Give `member` a seat; with `create`, also in a room that does not exist yet.
@@ -119,6 +122,9 @@ class Handoff(Protocol):
         `then` is called once: with the participant, which `Hub.adopt` has added; with
         None if no node has it; with the failure that ends the claim.
         """
+
+    def store_of(self, participant: Participant) -> str:
+        """The name of the store that a participant is handed off through."""
 
     async def hand_off(self, participant: Participant, failure: Ended, seconds: float) -> bool:
         """Leave a participant to the node that its client comes to next.

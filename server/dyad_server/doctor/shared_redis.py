@@ -1,28 +1,40 @@
-"""The Redis that several nodes share. `examination` imports it where the settings name one."""
+"""Each Redis that the nodes share. `examination` imports it where the settings name one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dyad_server.config import Config
 from dyad_server.core.clock import Clock
 from dyad_server.doctor import bounds
 from dyad_server.doctor.clock import agreement
 from dyad_server.doctor.findings import Finding, error, ok, quoted, warning
+from dyad_server.engines.redis.addresses import read_addresses
 from dyad_server.engines.redis.client import FAILURES, connect, explain, hang_up
 from dyad_server.engines.redis.observation import Observation, observe
 from dyad_server.engines.redis.store import SCHEMA, schema_sentence
 
 
 async def look(config: Config, clock: Clock) -> list[Finding]:
-    """Connect to Redis and examine it; what is written there is gone in seconds."""
-    client = connect(config.redis_url(), bounds.ANSWER_SECONDS)
+    """Connect to each Redis and examine it; what is written there is gone in seconds."""
+    addresses = read_addresses(config.redis_urls())
+    found: list[Finding] = []
+    for address in addresses:
+        findings = await _look_at(address.url, f"{config.redis_prefix}:", clock)
+        which = f"{address.name}: " if len(addresses) > 1 else ""
+        found += [replace(each, sentence=which + each.sentence) for each in findings]
+    return found
+
+
+async def _look_at(url: str, prefix: str, clock: Clock) -> list[Finding]:
+    client = connect(url, bounds.ANSWER_SECONDS)
     try:
-        seen = await observe(client, f"{config.redis_prefix}:", clock)
+        seen = await observe(client, prefix, clock)
     except FAILURES as failure:
         refused = await explain(client, failure)
         return [refuses(str(refused)) if refused else away(failure)]
     finally:
         await hang_up(client)
-    return [*judge(seen, f"{config.redis_prefix}:")]
+    return [*judge(seen, prefix)]
 
 
 def refuses(sentence: str) -> Finding:

@@ -1,11 +1,12 @@
 """Rooms in this process's memory: the default, for one node."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from dyad_server.core.events import Departure, Member, Output
 from dyad_server.core.hub import Hub
-from dyad_server.core.ports import Broker, Deliver
+from dyad_server.core.ports import Broker, Deliver, Fleet
+from dyad_server.core.room_ids import new_room_id
 from dyad_server.core.rooms import Rooms
 
 
@@ -30,8 +31,9 @@ class MemoryBroker:
         return ""
 
     @property
-    def fleet(self) -> None:
-        """See `Broker.fleet`."""
+    def fleets(self) -> Mapping[str, Fleet]:
+        """See `Broker.fleets`: there are no other nodes."""
+        return {}
 
     @property
     def ready(self) -> bool:
@@ -43,6 +45,10 @@ class MemoryBroker:
 
     async def stop(self) -> None:
         """See `Broker.stop`: there is nothing to stop."""
+
+    def new_room_id(self, routing_key: str) -> str:
+        """See `Broker.new_room_id`."""
+        return new_room_id(routing_key)
 
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
         """See `Broker.enter`."""

@@ -61,8 +61,7 @@ class NodeCollector(Collector):
             "How long messages waited in this node until gRPC had written them.",
             counts.deliveries,
         )
-        if hub.fleet is not None:
-            yield from _fleet(hub.fleet)
+        yield from _fleets(hub.fleets)
 
 
 class KeysCollector(Collector):
@@ -134,6 +133,18 @@ def versions() -> dict[str, str]:
         "grpcio": metadata.version("grpcio"),
         "python": platform.python_version(),
     }
+
+
+def _fleets(fleets: Mapping[str, Fleet]) -> Iterable[Metric]:
+    """The metrics of all stores; where they have names, these are a label."""
+    all_metrics: dict[str, Metric] = {}
+    for name, fleet in fleets.items():
+        label = {"redis": name} if name else {}
+        for each in _fleet(fleet):
+            metric = Metric(each.name, each.documentation, each.type)
+            samples = all_metrics.setdefault(each.name, metric).samples
+            samples += [sample._replace(labels=label | sample.labels) for sample in each.samples]
+    return all_metrics.values()
 
 
 def _fleet(fleet: Fleet) -> Iterable[Metric]:

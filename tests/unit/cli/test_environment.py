@@ -81,7 +81,7 @@ def test_a_secret_may_be_in_a_file_with_a_newline_at_its_end(
     else:
         config = load({}, {"DYAD_JWT_SECRET_FILE": str(key), "DYAD_REDIS_FILE": str(redis)})
     assert config.key_texts() == {"": SECRET}
-    assert config.redis_url() == "redis://:password@r"
+    assert config.redis_urls() == "redis://:password@r"
     assert "password" not in repr(config)
 
 
@@ -173,7 +173,7 @@ def test_a_secret_of_a_stronger_place_overrides_one_of_a_weaker_place_in_either_
     named = settings_file(tmp_path, f"jwt_secret = '{other}'\nredis = 'redis://r'\n")
     assert load(named, {}).key_texts() == {"": other}
     config = load(named, {"DYAD_JWT_SECRET_FILE": str(key)})
-    assert (config.key_texts(), config.redis_url()) == ({"": SECRET}, "redis://r")
+    assert (config.key_texts(), config.redis_urls()) == ({"": SECRET}, "redis://r")
     weaker = settings_file(tmp_path, f"jwt_secret_file = '{key}'\n")
     assert load(weaker, {"DYAD_JWT_SECRET": other}).key_texts() == {"": other}
 

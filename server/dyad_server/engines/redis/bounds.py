@@ -22,6 +22,12 @@ MISSING_MS = 1750
 node renews its lease before that, even if Redis has lost it."""
 MISSING_LIFE_MS = 180_000
 """Since when a lease is missing: longer than the rooms of its node live."""
+SEAL_MS = 300_000
+"""The seal of a room that may be in another Redis. Longer than `MISSING_LIFE_MS`: a node that was
+cut off from this Redis meets it when it comes back and asserts its seats."""
+HEED_MS = 3_500
+"""How much longer a seal lasts, at least, after it was heeded: longer than two nodes need to enter,
+the one that goes to the other Redis, and one that has looked there before."""
 GENERATION_MS = 3_600_000
 """The generation of the data, and the schema. Every renewal renews them."""
 
@@ -119,6 +125,13 @@ MESSAGES_WAITING = 1024
 LOGGED_CHARACTERS = 80
 """Of a kind or a field that was not understood: another node has written it."""
 
+# Several Redis.
+
+WEIGHT_BYTES = 8
+"""The hash by which a room chooses its Redis."""
+ROOM_IDS_DRAWN = 64
+"""Ids that are drawn for a new room, until its Redis is there."""
+
 # Questions between nodes.
 
 REQUEST_BYTES = 8
@@ -141,7 +154,7 @@ than a client waits."""
 CLAIMS_PER_USER = 16
 """Claims of one user at one time: as many as it may have streams."""
 CLAIMS = 2048
-"""Claims of all users at one time."""
+"""Claims of all users at one time, at one Redis. One that is away takes none from the others."""
 
 # What `dyad doctor` looks at.
 

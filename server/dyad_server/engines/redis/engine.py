@@ -5,14 +5,12 @@ speak to each other without Redis; two members on different nodes speak over a l
 which sends messages through the inboxes of the nodes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 
 from dyad_server.core.events import (
     Departure,
-    EngineUnavailable,
-    Event,
-    Evicted,
     Joined,
     Left,
     Member,
@@ -22,15 +20,18 @@ from dyad_server.core.events import (
     refuse,
 )
 from dyad_server.core.ports import Deliver, Fleet
+from dyad_server.core.room_ids import new_room_id
 from dyad_server.engines.redis import bounds
+from dyad_server.engines.redis.entrance import Entrance, Request
 from dyad_server.engines.redis.fleet_membership import FleetMembership
 from dyad_server.engines.redis.local_members import LocalMembers
 from dyad_server.engines.redis.messages import Answer, Ask
 from dyad_server.engines.redis.peer_links import Inbound
 from dyad_server.engines.redis.reconcile import Reconciler
-from dyad_server.engines.redis.script_answers import Claimed, Entered, Freed, Verdict
+from dyad_server.engines.redis.script_answers import Claimed, Freed, Verdict
 from dyad_server.engines.redis.seats import Peer, Seat
 from dyad_server.engines.redis.snapshot import SeatState
+from dyad_server.engines.redis.store import Seal
 
 Notify = Callable[[], None]
 MakeMembership = Callable[[Callable[[str, Inbound], None], Notify, Notify], FleetMembership]
@@ -72,6 +73,8 @@ class RedisBroker:
         )
         self._seats = self._members.seats
         self._reconciler = Reconciler(self.membership, self._members)
+        free_late = partial(self._free, reason=Departure.DISCONNECTED, late=True)
+        self._entrance = Entrance(self.membership, self._members, self._reconciler, free_late)
         self._asked = asked
 
     @property
@@ -80,14 +83,17 @@ class RedisBroker:
         return self.membership.node
 
     @property
-    def fleet(self) -> Fleet:
-        """See `Broker.fleet`."""
-        return self.membership
+    def fleets(self) -> Mapping[str, Fleet]:
+        """See `Broker.fleets`."""
+        return {"": self.membership}
 
     @property
     def ready(self) -> bool:
         """Whether rooms can be entered now."""
         return self._reconciler.ready
+
+    def __contains__(self, member_id: str) -> bool:
+        return self._seats.get(member_id) is not None
 
     async def start(self) -> None:
         """Connect.
@@ -103,12 +109,31 @@ class RedisBroker:
         await self._reconciler.stop()
         await self.membership.stop()
 
+    def new_room_id(self, routing_key: str) -> str:
+        """See `Broker.new_room_id`."""
+        return new_room_id(routing_key)
+
     def enter(self, room_id: str, member: Member, *, create: bool, reply_to: int) -> None:
         """See `Broker.enter`."""
+        deadline = self._clock.monotonic() + bounds.ENTER_SECONDS
+        self.enter_by(deadline, room_id, member, create=create, reply_to=reply_to)
+
+    def enter_by(
+        self,
+        deadline: float,
+        room_id: str,
+        member: Member,
+        *,
+        create: bool,
+        reply_to: int,
+        seal: Seal = Seal.IGNORE,
+    ) -> None:
+        """As `enter`, until `deadline` on the clock; `seal` as in `Store.enter`."""
         seat = Seat(member, room_id)
         self._seats.add(seat)
-        deadline = self._clock.monotonic() + bounds.ENTER_SECONDS
-        self._ask_for_seat(seat, reply_to, deadline, create=create)
+        self._entrance.ask(
+            Request(seat=seat, reply_to=reply_to, deadline=deadline, create=create, seal=seal)
+        )
 
     def leave(self, room_id: str, member_id: str, reason: Departure, *, reply_to: int) -> None:
         """See `Broker.leave`."""
@@ -171,55 +196,6 @@ class RedisBroker:
 
     def _refuse(self, room_id: str, member_id: str, reply_to: int, code: Refusal) -> None:
         self._members.deliver(refuse(member_id, room_id, reply_to, code))
-
-    # Entering.
-
-    def _ask_for_seat(self, seat: Seat, reply_to: int, deadline: float, *, create: bool) -> None:
-        """Ask for a seat as soon as all members that had one have it again."""
-        left = deadline - self._clock.monotonic()
-        if seat.abandoned or left <= 0 or not self.membership.holds:
-            self._entered(seat, reply_to, None)
-            return
-
-        def later() -> None:
-            self._clock.call_later(
-                min(bounds.TICK_SECONDS, left),
-                lambda: self._ask_for_seat(seat, reply_to, deadline, create=create),
-            )
-
-        def answered(answer: Entered | Verdict | None) -> None:
-            if answer is Verdict.AGAIN:
-                self.membership.hurry()
-                later()
-            else:
-                self._entered(seat, reply_to, answer)
-
-        if self.ready:
-            until_ms = self.membership.lease.redis_ms(deadline)
-            member = seat.member
-            script = self._store.enter(seat.room_id, member, create=create, until_ms=until_ms)
-            seat.asked_for(self.membership.ask(script, answered, left))
-        else:
-            later()
-
-    def _entered(self, seat: Seat, reply_to: int, answer: Entered | Verdict | None) -> None:
-        if isinstance(answer, Entered) and not seat.abandoned:
-            self._seat(seat, reply_to, answer)
-        else:
-            self._seats.remove(seat)
-            if not isinstance(answer, Verdict):
-                # It may have a seat by now, which no participant uses.
-                self._free(seat, Departure.DISCONNECTED, late=True)
-            if not seat.abandoned:
-                self._members.deliver(_refusal(seat, reply_to, answer))
-        while seat.waiting:
-            seat.waiting.popleft()()
-        self._members.links.seated(seat.member.id)
-
-    def _seat(self, seat: Seat, reply_to: int, entered: Entered) -> None:
-        seat.give(polite=entered.polite, epoch=entered.epoch, peer=entered.peer)
-        self._members.announce_join(seat, reply_to, entered.evicted)
-        self._reconciler.assert_late(seat, entered.term)
 
     # Leaving.
 
@@ -305,12 +281,3 @@ class RedisBroker:
         """
         seat = self._members.adopt(member, room_id, state, claimed.peer)
         self._reconciler.assert_late(seat, claimed.term)
-
-
-def _refusal(seat: Seat, reply_to: int, answer: Entered | Verdict | None) -> Output:
-    if answer is Verdict.FULL:
-        return refuse(seat.member.id, seat.room_id, reply_to, Refusal.ROOM_FULL)
-    if answer is Verdict.NOT_FOUND:
-        return refuse(seat.member.id, seat.room_id, reply_to, Refusal.ROOM_NOT_FOUND)
-    event: Event = Evicted() if answer is Verdict.REPLACED else EngineUnavailable()
-    return Output(seat.member.id, seat.room_id, reply_to, event)

@@ -6,8 +6,6 @@ Messages to other nodes may be lost or come twice: `peer_links` and `node_questi
 import asyncio
 import contextlib
 import logging
-import re
-import secrets
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar, get_args
@@ -27,6 +25,7 @@ from dyad_server.engines.redis.messages import (
     read_message,
 )
 from dyad_server.engines.redis.node_lease import NodeLease
+from dyad_server.engines.redis.node_names import new_node
 from dyad_server.engines.redis.pipeline import Pipeline, RedisCommand
 from dyad_server.engines.redis.script_answers import Renewal, Verdict
 from dyad_server.engines.redis.store import Script, Store
@@ -34,9 +33,6 @@ from dyad_server.errors import ConfigError
 from dyad_server.log_line import Line
 
 log = logging.getLogger("dyad.redis")
-
-NODE_NAME = re.compile(f"[0-9a-f]{{{2 * bounds.NODE_BYTES}}}")
-"""What a node's name looks like."""
 
 T = TypeVar("T")
 # An assertion of a seat, and what receives its answer.
@@ -48,6 +44,7 @@ class FleetMembership:
 
     Attributes:
         node: its name, new with each start.
+        name: of the Redis, if there are several.
         store: the scripts that can be asked.
         lease: its lease.
         clock: of this server.
@@ -62,6 +59,8 @@ class FleetMembership:
         renewed: Callable[[], None],
         expired: Callable[[], None],
         *,
+        node: str = "",
+        name: str = "",
         prefix: str = "dyad:",
         settle_seconds: float = bounds.SETTLE_SECONDS,
     ) -> None:
@@ -73,13 +72,17 @@ class FleetMembership:
             hear: receives the messages of a node to this one, in order.
             renewed: is called after each renewal of the lease.
             expired: is called when the lease may have run out.
+            node: the name of this node; empty: a new one.
+            name: of this Redis in the log, if there are several.
             prefix: what all keys begin with.
             settle_seconds: how old a generation must be before anyone enters.
 
         Raises:
             ConfigError: that is no such URL.
         """
-        self.node = secrets.token_hex(bounds.NODE_BYTES)
+        self.node = node or new_node()
+        self.name = name
+        self._named = {"redis": name} if name else {}
         self.store = Store(prefix)
         self.lease = NodeLease(settle_seconds)
         self.clock = clock
@@ -100,6 +103,7 @@ class FleetMembership:
             opening=self._renewal,
             fell=self._fell,
             took=self.counts.round_trips.note,
+            named=self._named,
         )
         inbox = self.store.keys.inbox(self.node)
         self._inbox = InboxReader(url, inbox, self._take, self._pipeline.fall)
@@ -225,7 +229,7 @@ class FleetMembership:
     def _lease_ran_out(self) -> None:
         self.counts.lease_ran_out()
         self._lost_at = self.clock.monotonic()
-        log.warning("lease lost: calls between this node and others end")
+        log.warning(Line("lease lost: calls between this node and others end", **self._named))
         self._expired()
 
     def regain_lease(self) -> None:
@@ -233,7 +237,8 @@ class FleetMembership:
         now, was_lost = self.clock.monotonic(), self.lease.fenced
         self.lease.regain(now)
         if was_lost and not self.lease.fenced:
-            log.info(Line("lease regained", seconds=round(now - self._lost_at, 1)))
+            seconds = round(now - self._lost_at, 1)
+            log.info(Line("lease regained", seconds=seconds, **self._named))
 
     def _command(
         self, script_now: Callable[[], Script[T]], then: Callable[[T | None], None], size: int = 0

@@ -20,9 +20,9 @@ from dyad_server.core.ports import Found
 from dyad_server.core.reconnect import RESUMED, UNREACHABLE
 from dyad_server.engines.redis import bounds, messages
 from dyad_server.engines.redis.engine import RedisBroker
-from dyad_server.engines.redis.fleet_membership import NODE_NAME
 from dyad_server.engines.redis.message_codec import NotUnderstood, log_not_understood
-from dyad_server.engines.redis.messages import Answer, Ask, ClaimAnswer, ForwardedSend, SendAnswer
+from dyad_server.engines.redis.messages import ClaimAnswer, ForwardedSend, SendAnswer
+from dyad_server.engines.redis.node_names import NODE_NAME
 from dyad_server.engines.redis.node_questions import NodeQuestions
 from dyad_server.engines.redis.script_answers import Claimed, OnNodes, Verdict, Waiting
 from dyad_server.engines.redis.snapshot import SEAT, SNAPSHOT, pack, restore
@@ -33,6 +33,11 @@ log = logging.getLogger("dyad.handoff")
 
 # (user_id, stale, the serialized SendRequest): what ended the Send, if anything.
 TakeSend = Callable[[str, bytes, bytes], Ended | None]
+
+
+def claiming_users() -> Quota:
+    """Counts the claims of each user that are under way on a node."""
+    return Quota(bounds.CLAIMS_PER_USER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,15 @@ class _Claim:
 class RedisHandoff:
     """The way from this node to the others of one Redis: a `Handoff`."""
 
-    def __init__(self, hub: Hub, broker: RedisBroker, grace: float, take_send: TakeSend) -> None:
+    def __init__(  # noqa: PLR0917 - the parts of this node
+        self,
+        hub: Hub,
+        broker: RedisBroker,
+        grace: float,
+        take_send: TakeSend,
+        questions: NodeQuestions,
+        users: Quota,
+    ) -> None:
         """Join `hub` to the nodes that `broker` reaches.
 
         Args:
@@ -60,6 +73,8 @@ class RedisHandoff:
             broker: this node's.
             grace: seconds that a seat waits in Redis after it was handed off.
             take_send: acts on a `SendRequest` that landed on another node.
+            questions: asks the other nodes; `answer_to` answers theirs.
+            users: `claiming_users` of this node, for all its Redis.
         """
         self._hub = hub
         self._broker = broker
@@ -70,14 +85,9 @@ class RedisHandoff:
         self._take_send = take_send
         # What is just being handed off, by the keys of its resume tokens.
         self._leaving: dict[str, asyncio.Future[bool]] = {}
-        self._claims = Quota(bounds.CLAIMS_PER_USER)
+        self._claiming_users = users
         self._claiming = 0
-        membership = broker.membership
-        self._questions = NodeQuestions(membership, self._clock, membership.counts, self._answer_to)
-
-    def asked(self, node: str, message: Ask | Answer) -> None:
-        """Receive a question or an answer of a node."""
-        self._questions.heard(node, message)
+        self._questions = questions
 
     async def stop(self) -> None:
         """See `Handoff.stop`.
@@ -86,6 +96,11 @@ class RedisHandoff:
         """
         if self._questions.tasks:
             await asyncio.wait(self._questions.tasks, timeout=bounds.FINISH_SECONDS)
+
+    def store_of(self, participant: Participant) -> str:
+        """See `Handoff.store_of`: always the same."""
+        del participant
+        return self._membership.name
 
     def elsewhere(self, connection_id: str) -> bool:
         """See `Handoff.elsewhere`."""
@@ -102,7 +117,8 @@ class RedisHandoff:
         if failure := messages.failure_of(answer):
             raise failure
 
-    async def _answer_to(self, question: messages.Question) -> messages.AnswerBody:
+    async def answer_to(self, question: messages.Question) -> messages.AnswerBody:
+        """Answer a question of another node."""
         match question:
             case messages.Claim(token, user_id, room_id):
                 return ClaimAnswer(await self._give(token, user_id, room_id))
@@ -113,14 +129,14 @@ class RedisHandoff:
 
     def claim(self, token: str, user_id: str, room_id: str, then: Found) -> None:
         """See `Handoff.claim`."""
-        if self._claims.full(user_id) or self._claiming >= bounds.CLAIMS:
+        if self._claiming_users.full(user_id) or self._claiming >= bounds.CLAIMS:
             sentence = "Too many clients reconnect at once: reconnect soon."
             then(Unavailable(sentence, Reason.TOO_MANY_RECONNECTS))
             return
         claim = _Claim(token, user_id, room_id, secrets.token_hex(bounds.REQUEST_BYTES))
 
         async def claiming() -> None:
-            self._claims.take(user_id)
+            self._claiming_users.take(user_id)
             self._claiming += 1
             try:
                 await self._claim(claim, then)
@@ -128,7 +144,7 @@ class RedisHandoff:
                 log.exception("bringing a participant from another node failed")
                 then(Unavailable(UNREACHABLE))
             finally:
-                self._claims.give_back(user_id)
+                self._claiming_users.give_back(user_id)
                 self._claiming -= 1
 
         self._questions.run(claiming())

@@ -9,7 +9,7 @@ effect, because each connection has a fencing token of its own.
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -98,6 +98,7 @@ class Pipeline:
         opening: Callable[[], RedisCommand],
         fell: Callable[[], None],
         took: Callable[[float], None],
+        named: Mapping[str, str] | None = None,
     ) -> None:
         """Ask through `client`.
 
@@ -109,6 +110,7 @@ class Pipeline:
             opening: the first question on each connection.
             fell: is called when Redis stops answering.
             took: is told how many seconds each round trip took.
+            named: what names this Redis in the log, if there are several.
         """
         self.fence = 1
         self.up = False
@@ -119,6 +121,7 @@ class Pipeline:
         self._opening = opening
         self._fell = fell
         self._took = took
+        self._named = named or {}
         self._opened = False
         self._reason = ""
         self._shas: dict[str, str] = {}
@@ -196,7 +199,8 @@ class Pipeline:
         known = isinstance(error, (*FAILURES, ConfigError))
         reason = str(error) if isinstance(error, ConfigError) else type(error).__name__
         if self.up or reason != self._reason:
-            log.warning(Line("redis is away", reason=reason), exc_info=None if known else error)
+            line = Line("redis is away", reason=reason, **self._named)
+            log.warning(line, exc_info=None if known else error)
         if self.up:
             self._fell()
         self.up = False
@@ -261,7 +265,7 @@ class Pipeline:
         self._took(self._clock.monotonic() - now)
         wrong = [answer for answer in answers if isinstance(answer, Exception)]
         if not wrong and not self.up:
-            log.info("redis is there")
+            log.info(Line("redis is there", **self._named))
             self.up = True
         answered = list(zip(commands, answers, strict=False))
         self.ask_first(command for command, answer in answered if isinstance(answer, Exception))

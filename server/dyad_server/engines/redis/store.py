@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from dyad_server.core.events import Member
@@ -64,6 +65,10 @@ class Keys:
         """A room: its seats and its epoch."""
         return f"{self.prefix}room:{room_id}"
 
+    def sealed(self, room_id: str) -> str:
+        """That a room which is not here may be in another Redis."""
+        return f"{self.prefix}sealed:{room_id}"
+
     def handed_off(self, member_id: str) -> str:
         """That a member's seat waits in Redis for a node to claim it."""
         return f"{self.prefix}handed-off:{member_id}"
@@ -72,6 +77,14 @@ class Keys:
         """What was handed off, by resume token: only the token's user finds it."""
         digest = hashlib.sha256(f"{user_id}\0{token}".encode()).hexdigest()
         return f"{self.prefix}token:{digest}"
+
+
+class Seal(Enum):
+    """What an `enter` does with the seal of a room: see `enter.lua`."""
+
+    IGNORE = ""
+    PUT = "put"
+    HEED = "heed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +118,7 @@ class Store:
         self.keys = Keys(prefix)
 
     def enter(
-        self, room_id: str, member: Member, *, create: bool, until_ms: int
+        self, room_id: str, member: Member, *, create: bool, seal: Seal, until_ms: int
     ) -> Script[Entered | Verdict]:
         """Give a member a seat, before this time of Redis."""
 
@@ -115,8 +128,9 @@ class Store:
             _, term, polite, epoch, peer, evicted = answer
             return Entered(int(term), polite == b"1", int(epoch), _peer(peer), _peer(evicted))
 
-        arguments = (_text(member), int(create), bounds.ROOM_MS, until_ms)
-        return self._about("enter", room_id, *arguments, read=read)
+        seal_ms = bounds.SEAL_MS if seal is Seal.PUT else bounds.HEED_MS
+        how = (int(create), bounds.ROOM_MS, until_ms, seal.value, seal_ms)
+        return Script("enter", self._sealable(room_id), (_text(member), *how), read)
 
     def leave(self, room_id: str, member_id: str) -> Script[Freed | Verdict]:
         """Free a member's seat."""
@@ -149,10 +163,8 @@ class Store:
         self, room_id: str, member: Member, *, polite: bool, epoch: int, peer_id: str
     ) -> Script[Verdict]:
         """Assert that a member sits where it sat."""
-        text = _text(member)
-        return self._about(
-            "assert_seat", room_id, text, int(polite), epoch, peer_id, bounds.ROOM_MS, read=_verdict
-        )
+        where = (int(polite), epoch, peer_id, bounds.ROOM_MS)
+        return Script("assert_seat", self._sealable(room_id), (_text(member), *where), _verdict)
 
     def keep_room(self, room_id: str, member_ids: Iterable[str]) -> Script[list[str]]:
         """Keep a room from expiring; the answer: which of the members have no seat there."""
@@ -224,6 +236,9 @@ class Store:
         await client.delete(keys.lease(node), keys.inbox(node))
         # Missing for longer than any wait.
         await client.set(keys.missing(node), 0, px=bounds.MISSING_LIFE_MS)
+
+    def _sealable(self, room_id: str) -> tuple[str, str]:
+        return self.keys.room(room_id), self.keys.sealed(room_id)
 
     def _about(
         self, name: str, room_id: str, *arguments: str | bytes | int, read: Callable[[Any], T]

@@ -61,4 +61,10 @@ def test_a_room_is_renewed_many_times_before_it_expires() -> None:
 
 def test_keys_live_longer_than_the_keys_that_depend_on_them() -> None:
     assert bounds.LEASE_MS < bounds.INBOX_MS < bounds.ROOM_MS < bounds.MISSING_LIFE_MS
-    assert bounds.MISSING_LIFE_MS < bounds.GENERATION_MS
+    assert bounds.MISSING_LIFE_MS < bounds.SEAL_MS < bounds.GENERATION_MS
+
+
+def test_a_heeded_seal_outlasts_the_enters_of_two_nodes() -> None:
+    assert bounds.HEED_MS / 1000 > 2 * bounds.ENTER_SECONDS
+    # A Redis that has lost its seals gives no seats for as long.
+    assert bounds.SETTLE_SECONDS >= 2 * bounds.ENTER_SECONDS

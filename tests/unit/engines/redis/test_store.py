@@ -9,7 +9,7 @@ import dyad_server
 import pytest
 from dyad_server.core.events import Member
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.store import Keys, Script, Store, schema_sentence
+from dyad_server.engines.redis.store import Keys, Script, Seal, Store, schema_sentence
 
 from tests.support.redis_page import PAGE, ROWS, named
 
@@ -27,6 +27,7 @@ EXAMPLES: dict[str, Any] = {
     "life_ms": 1,
     "epoch": 1,
     "create": True,
+    "seal": Seal.PUT,
     "polite": True,
     "absent_too_long": True,
 }
@@ -92,6 +93,7 @@ def test_the_page_has_the_lifetimes_of_the_code() -> None:
     assert lives["fence"] == lives["in"] == bounds.INBOX_MS / 1000
     assert lives["missing"] == bounds.MISSING_LIFE_MS / 1000
     assert lives["room"] == bounds.ROOM_MS / 1000
+    assert lives["sealed"] == bounds.SEAL_MS / 1000
     assert lives["handed-off"] is lives["token"] is None
 
 
@@ -121,6 +123,7 @@ def test_the_page_names_the_scripts_that_write_a_key(kind: str) -> None:
         "handed-off": r"call\('SET', handed_off_key",
         "in": "XADD",
         "missing": r"call\('SET', missing_key",
+        "sealed": r"call\('SET', seal_key",
     }
     if kind in marks:
         assert ROWS[kind].writers == {name for name in LUA if re.search(marks[kind], LUA[name])}
@@ -138,6 +141,7 @@ NAMES = {
     "in": r"KEYS\[(?:2|3)\]",
     "room": r"KEYS\[1\]",
     "handed-off": r"handed_off_key\(",
+    "sealed": "seal_key",
     "token": r"KEYS\[(?:n|2)\]",
 }
 
@@ -148,7 +152,7 @@ def test_the_page_names_the_scripts_that_extend_the_life_of_a_key_or_delete_it(k
     texts = {
         name: text
         for name, text in LUA.items()
-        if (name in of_nodes) != (kind in ("room", "handed-off", "token"))
+        if (name in of_nodes) != (kind in ("room", "sealed", "handed-off", "token"))
         and (kind == "in" or name != "post")
     }
     extends = rf"call\('PEXPIRE', {NAMES[kind]}" + (r"|keep_room_for\(" if kind == "room" else "")

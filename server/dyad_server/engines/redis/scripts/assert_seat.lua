@@ -1,10 +1,12 @@
 -- Assert that a member still sits where it sat, after Redis has forgotten or failed
 -- over, or after the node's lease ran out.
--- KEYS: the room.
+-- KEYS: the room, its seal.
 -- Answers {'ok'}; {'replaced'} if its user has taken the seat with another session;
--- {'out of sync'} if others sit there now; or {'again'}.
+-- {'out of sync'} if others sit there now, or if nobody does and the room may have been
+-- created in another Redis; or {'again'}.
 local member, polite, epoch = cjson.decode(ARGV[6]), ARGV[7], ARGV[8]
 local peer_id, room_ms = ARGV[9], ARGV[10]
+local seal_key = KEYS[2]
 
 if not in_good_standing() then return {'again'} end
 local seat, peer = seat_at(polite), seat_at(other(polite))
@@ -13,6 +15,7 @@ for _, there in ipairs({seat or false, peer or false}) do
     return {'replaced'}
   end
 end
+if not seat and not peer and redis.call('EXISTS', seal_key) == 1 then return {'out of sync'} end
 if seat and seat.id ~= member.id and live(seat) then return {'out of sync'} end
 if peer and peer.id ~= peer_id then
   -- The asserted member has not heard of this peer, and will not, unless the peer

@@ -1,12 +1,17 @@
 -- Give a member a seat in a room. A user that already sits there takes its own seat,
 -- whichever session has it at the moment.
--- KEYS: the room.
--- The last argument is a time of Redis, in ms. Later than that the node has told the member
--- that it has no seat, and the user may have entered with another session, which must keep it.
+-- KEYS: the room, its seal.
+-- until_ms is a time of Redis. Later than that the node has told the member that it has no
+-- seat, and the user may have entered with another session, which must keep it.
+-- seal is 'put' where the room may be created in another Redis: if it is not here, it gets a
+-- seal here. A create with 'heed' that finds a seal creates nothing, and is answered
+-- {'not found'}. It keeps the seal for as long as its node needs to go to the other Redis.
+-- A create that finds no room removes the seal. docs/redis.md says what seals are for.
 -- Answers {'ok', term, polite, epoch, peer or '', evicted seat or ''} or one of
 -- {'full'}, {'not found'}, {'replaced'}, {'again'}.
 local member, create, room_ms = cjson.decode(ARGV[6]), ARGV[7] == '1', ARGV[8]
-local until_ms = tonumber(ARGV[9])
+local until_ms, seal, seal_ms = tonumber(ARGV[9]), ARGV[10], ARGV[11]
+local seal_key = KEYS[2]
 
 if not in_good_standing() or milliseconds() >= until_ms then return {'again'} end
 
@@ -38,10 +43,14 @@ end
 
 if not mine then
   if not seats['0'] and not seats['1'] then
-    if not create then
+    if seal == 'put' then redis.call('SET', seal_key, '1', 'PX', seal_ms) end
+    local sealed = seal == 'heed' and redis.call('EXISTS', seal_key) == 1
+    if sealed then redis.call('PEXPIRE', seal_key, seal_ms, 'GT') end
+    if sealed or not create then
       redis.call('DEL', KEYS[1])
       return {'not found'}
     end
+    redis.call('DEL', seal_key)
     mine = '0'
   elseif seats['0'] and seats['1'] then
     return {'full'}
