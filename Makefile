@@ -41,6 +41,7 @@ help:
 	@echo "make locked    renew the versions and hashes of what the image installs"
 	@echo "make kubernetes  write deploy/kubernetes.yaml, from the Helm chart"
 	@echo "make deploy-tools  install what checks and tries deploy/: helm, proxies, linters"
+	@echo "make dashboard write deploy/monitoring/dashboard.json"
 	@echo "make drift     fail if the generated code does not match the contract"
 	@echo "make docs      write the documentation's site, in build/docs, and check its links"
 	@echo "make release   build and check all packages, in build/release, and place calls with them"
@@ -203,6 +204,9 @@ build/deploy/.ready: pyproject.toml | $(BIN)/.ready
 	@GOBIN=$(CURDIR)/$(BIN) go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
 	@GOBIN=$(CURDIR)/$(BIN) go install github.com/improbable-eng/grpc-web/go/grpcwebproxy@v0.15.0
 	@touch $@
+
+dashboard: $(BIN)/.ready
+	$(BIN)/python .ci/dashboard.py > deploy/monitoring/dashboard.json
 
 drift: generate
 	@test -z "$$(git status --porcelain -- clients/python/dyad/v1 clients/go/dyad/v1 clients/kotlin/dyad/src/gen clients/web/src/gen)" || \

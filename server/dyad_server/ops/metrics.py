@@ -26,6 +26,10 @@ from dyad_server.ops.collectors import (
 from dyad_server.ops.reload import Reloader
 
 _TRANSPORTS = ("Signal", "Listen")
+# These series begin with 0. Of a series that begins with its first event, Prometheus sees no
+# increase.
+_BY_THE_CLIENT = (Reason.CLOSED, Reason.LOST)
+_SEAT_LOST = (Reason.SEAT_GONE, Reason.FRAMES_GONE)
 
 NameStatus = Callable[[Ended], str]
 """The name of the gRPC status that a failure ends with."""
@@ -67,6 +71,9 @@ class MetricsObserver:
             "Streams ended, by what ended them.",
             ["transport", "status", "reason"],
         )
+        for transport in _TRANSPORTS:
+            for reason in _BY_THE_CLIENT:
+                self._ended.counts[transport, "none", reason] = 0
         registry.register(self._ended)
         lives = prometheus.Histogram(
             "dyad_stream_seconds",
@@ -106,6 +113,8 @@ class MetricsObserver:
         self._not_resumed = prometheus.Counter(
             "dyad_resumes_refused", "Resumes that failed.", ["reason"], registry=registry
         )
+        for reason in _SEAT_LOST:
+            self._not_resumed.labels(reason)
         handed_off = prometheus.Counter(
             "dyad_seats_handed_off",
             "Seats that a drain handed off, or lost, by outcome.",
