@@ -37,6 +37,7 @@ class Node:
         networks: the networks between the node and each Redis.
         listed: what its `--redis` has, if there are several: their names, each perhaps with a use.
         port: where clients connect.
+        metrics_port: where Prometheus does.
         program: the command that starts the node.
     """
 
@@ -46,6 +47,7 @@ class Node:
         self.networks = networks
         self.listed: Sequence[str] = list(networks)
         self.port = free_port()
+        self.metrics_port = free_port()
         self.program: Sequence[str] = (DYAD,)
         self._engines = engines
         self._options = options
@@ -75,7 +77,8 @@ class Node:
         }
         marked = [f"{urls[mark.partition(':')[0]]}#{mark}" for mark in self.listed]
         redis = " ".join(marked) if len(marked) > 1 else urls[self.listed[0]]
-        options = ("--port", str(self.port), "--redis", redis, *_UNBOUND, *self._options)
+        ports = ("--port", str(self.port), "--metrics-port", str(self.metrics_port))
+        options = (*ports, "--redis", redis, *_UNBOUND, *self._options)
         started = dyad_serve(SECRET, *options, program=self.program)
         self._served = await self._running.enter_async_context(started)
 

@@ -24,15 +24,13 @@ from matplotlib.figure import Figure
 
 from tests.conftest import SECRET
 from tests.nodes.callers import Caller, pair
-from tests.nodes.fleet import Engine, Fleet, Node
+from tests.nodes.fleet import NODES, Fleet, fleet
 from tests.support.ci import program
 from tests.support.needs import ROOT, needs
 from tests.support.ports import free_port
 from tests.support.process import command
-from tests.support.proxy import Proxy
 from tests.support.until import PATIENCE
 
-NODES = 3
 PAIRS = 9
 FLOOD = 400
 PANELS = (
@@ -162,24 +160,6 @@ async def prometheus(folder: Path, ports: list[int]) -> AsyncIterator[Prometheus
         yield Prometheus(port)
 
 
-@asynccontextmanager
-async def fleet(keys: Path, ports: list[int]) -> AsyncIterator[Fleet]:
-    needs("redis-server")
-    async with AsyncExitStack() as stack:
-        engine = Engine()
-        await engine.start()
-        stack.push_async_callback(engine.close)
-        await engine.redis.settle()
-        nodes = []
-        for port in ports:
-            network = await stack.enter_async_context(Proxy(engine.redis.port))
-            options = ("--metrics-port", str(port), "--jwt-secret-file", str(keys))
-            nodes.append(Node(network, engine, *options))
-            stack.push_async_callback(nodes[-1].close)
-            await nodes[-1].start()
-        yield Fleet(nodes, engine)
-
-
 async def settled(caller: Caller) -> None:
     """Wait until it is connected, or has ended because its room is gone."""
     async with asyncio.timeout(PATIENCE):
@@ -244,7 +224,6 @@ async def test_each_event_is_told_from_all_others_by_the_queries_of_the_runbook(
 ) -> None:
     keys = tmp_path / "keys"
     keys.write_text(SECRET)
-    ports = [free_port() for _ in range(NODES)]
     # A rotation comes after the restarts: a new process has nothing to reload.
     events: dict[str, Act] = {
         "a node was killed": kill_a_node,
@@ -257,7 +236,10 @@ async def test_each_event_is_told_from_all_others_by_the_queries_of_the_runbook(
     assert set(events) == set(patterns())
     seen: dict[str, set[str]] = {}
     spans: dict[str, tuple[float, float]] = {}
-    async with fleet(keys, ports) as here, prometheus(tmp_path, ports) as watching:
+    async with (
+        fleet("--jwt-secret-file", str(keys)) as here,
+        prometheus(tmp_path, [node.metrics_port for node in here.nodes]) as watching,
+    ):
         for what, act in events.items():
             async with AsyncExitStack() as stack:
                 pairs = [
