@@ -124,7 +124,7 @@ async def test_a_link_that_calls_by_itself_does_not_turn_on_the_camera(
     async with site(tls=certificate(tmp_path, "proxy")) as here:
         url = f"https://call.test:{here.proxy.port}/"
         page = await here.tab(f"token={token()}&auto", url=url)
-        await expect(page.locator("#advice")).to_contain_text("started the call by itself")
+        await expect(page.locator("#advice")).to_contain_text("Your camera and microphone are off.")
         await expect(page.locator("#link")).to_be_visible()
         assert set(await page.evaluate(TRACKS)) == {"video"}
         await page.evaluate(OPENED)
