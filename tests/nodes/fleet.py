@@ -238,11 +238,16 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet(
-    *options: str, count: int = NODES, redis: str = "a", listed: Sequence[str] = ()
+    *options: str,
+    count: int = NODES,
+    redis: str = "a",
+    listed: Sequence[str] = (),
+    delay: float = 0.0,
 ) -> AsyncIterator[Fleet]:
     """Run nodes with these options, and a Redis for each letter of `redis`.
 
-    With `listed`, that is what each node has in `--redis`.
+    With `listed`, that is what each node has in `--redis`. Each node is `delay` seconds from
+    each Redis, in each direction.
 
     Raises:
         AssertionError: a node wrote a traceback.
@@ -257,7 +262,7 @@ async def fleet(
         nodes = []
         for _ in range(count):
             networks = {
-                name: await stack.enter_async_context(Proxy(engine.redis.port))
+                name: await stack.enter_async_context(Proxy(engine.redis.port, delay=delay))
                 for name, engine in engines.items()
             }
             nodes.append(Node(networks, engines, *options))
