@@ -1,7 +1,6 @@
 """Never more than two in a room, and both agree on it, while networks and Redis fail."""
 
 import asyncio
-import math
 import os
 import random
 import secrets
@@ -24,6 +23,7 @@ from dyad_server.core.events import (
 from redis.asyncio import Redis
 
 from tests.nodes.brokers import NODES, Guest, Node, Party, party, sharded_party
+from tests.nodes.pulse import Pulse
 from tests.support.clock import within
 from tests.support.proxy import Proxy, Way
 from tests.support.until import until
@@ -34,45 +34,17 @@ CLIENTS = 30
 ROOMS = 10
 READY_SECONDS = 10.0
 SETTLE_SECONDS = 3.0
-BEAT_SECONDS = 0.05
 REMEMBERED_FAULTS = 12
-LATE_SECONDS = 0.5
-"""A node has a second more than it needs to notice that Redis has forgotten."""
 WAYS: dict[str, tuple[Way, ...]] = {"away": (), "mute": (Way.OUT,), "deaf": (Way.BACK,)}
 FAULTS = ("flush", "cut", "abandoned", *WAYS)
 # A node checks every 8 s whether its peers are still there.
 AGREED_SECONDS = 12.0
 
 
-class Pulse:
-    """Notices when this process got no CPU."""
-
-    def __init__(self) -> None:
-        self._beat_at = asyncio.get_running_loop().time()
-        self._missed_at = -math.inf
-
-    async def beat(self) -> None:
-        while True:
-            self._look()
-            await asyncio.sleep(BEAT_SECONDS)
-
-    @property
-    def missed(self) -> bool:
-        """Whether a beat was late, so recently that the nodes may still be affected."""
-        return self._look() - self._missed_at < 2 * SETTLE_SECONDS
-
-    def _look(self) -> float:
-        now = asyncio.get_running_loop().time()
-        if now - self._beat_at > LATE_SECONDS:
-            self._missed_at = now
-        self._beat_at = now
-        return now
-
-
 class Crowd:
     """Clients that join and leave rooms; records who is inside, by what they were told."""
 
-    def __init__(self, here: Party, pulse: "Pulse") -> None:
+    def __init__(self, here: Party, pulse: Pulse) -> None:
         self._here = here
         self._pulse = pulse
         self._rooms = [str(uuid.uuid4()) for _ in range(ROOMS)]

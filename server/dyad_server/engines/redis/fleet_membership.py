@@ -83,7 +83,7 @@ class FleetMembership:
         self.node = node or new_node()
         self.name = name
         self._named = {"redis": name} if name else {}
-        self.store = Store(prefix)
+        self.store = Store(prefix, name)
         self.lease = NodeLease(settle_seconds)
         self.clock = clock
         self.counts = FleetCounts(

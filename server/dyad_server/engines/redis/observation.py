@@ -173,6 +173,7 @@ def _families(keys: Keys, name: str) -> dict[str, str]:
             keys.missing(name),
             keys.inbox(name),
             keys.room(name),
+            keys.sealed(name),
             keys.handed_off(name),
         )
     }

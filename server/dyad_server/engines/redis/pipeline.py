@@ -21,7 +21,7 @@ from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.client import FAILURES, check, hang_up
 from dyad_server.engines.redis.message_codec import Map
 from dyad_server.engines.redis.messages import ENTRY, Entry
-from dyad_server.engines.redis.store import SCHEMA_ERROR, Script, Store, schema_sentence
+from dyad_server.engines.redis.store import Script, Store
 from dyad_server.errors import ConfigError
 from dyad_server.log_line import Line
 
@@ -277,8 +277,8 @@ class Pipeline:
 
     async def _refused(self, errors: list[Exception]) -> None:
         for error in errors:
-            if isinstance(error, ResponseError) and str(error).startswith(SCHEMA_ERROR):
-                raise ConfigError(schema_sentence(str(error), self._store.keys.prefix))
+            if isinstance(error, ResponseError) and (why := self._store.refusal(str(error))):
+                raise ConfigError(why)
         if any(isinstance(error, NoScriptError) for error in errors):
             await self.load()
         raise errors[0]

@@ -101,8 +101,8 @@ class ShardedBroker:
         """Connect to each Redis.
 
         Raises:
-            ConfigError: one of them refuses this node, is not fit, or has data in another
-                layout; or two of them are the same.
+            ConfigError: one of them refuses this node, is not fit, has data in another
+                layout, or has another name.
         """
         outcomes = await asyncio.gather(*(each.start() for each in self), return_exceptions=True)
         failed = [
@@ -110,10 +110,6 @@ class ShardedBroker:
             for name, outcome in zip(self._brokers, outcomes, strict=True)
             if outcome is not None
         ]
-        generations = [each.membership.lease.generation for each in self]
-        known = [generation for generation in generations if generation]
-        if not failed and len(set(known)) < len(known):
-            failed = [ConfigError("Two addresses in --redis are the same Redis.")]
         if failed:
             started = zip(self, outcomes, strict=True)
             await asyncio.gather(*(each.stop() for each, outcome in started if outcome is None))

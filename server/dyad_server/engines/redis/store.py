@@ -31,6 +31,8 @@ SCHEMA = 1
 """The layout of the data. A change that an older node cannot work with raises it."""
 SCHEMA_ERROR = "DYADSCHEMA"
 """What the error of `renew_lease` begins with where Redis has another layout."""
+NAME_ERROR = "DYADNAME"
+"""The same where the nodes do not agree about the name of this Redis."""
 
 ENTRY = b"entry"
 """The field of an inbox's entry."""
@@ -44,6 +46,7 @@ class Keys:
         self.prefix = prefix
         self.schema = f"{prefix}schema"
         self.generation = f"{prefix}generation"
+        self.name = f"{prefix}name"
 
     def lease(self, node: str) -> str:
         """A node's lease."""
@@ -113,9 +116,10 @@ class Store:
         keys: the keys.
     """
 
-    def __init__(self, prefix: str) -> None:
-        """Keep everything under keys that begin with `prefix`."""
+    def __init__(self, prefix: str, name: str = "") -> None:
+        """Keep everything under keys that begin with `prefix`, in the Redis of this name."""
         self.keys = Keys(prefix)
+        self._name = name
 
     def enter(
         self, room_id: str, member: Member, *, create: bool, seal: Seal, until_ms: int
@@ -220,10 +224,10 @@ class Store:
         keys = self.keys
         named = (
             *(keys.lease(node), keys.generation, keys.inbox(node)),
-            *(keys.missing(node), keys.fence(node), keys.schema),
+            *(keys.missing(node), keys.fence(node), keys.schema, keys.name),
         )
-        arguments = (bounds.LEASE_MS, bounds.GENERATION_MS, bounds.INBOX_MS, first_id, SCHEMA)
-        return Script("renew_lease", named, arguments, read)
+        lives = (bounds.LEASE_MS, bounds.GENERATION_MS, bounds.INBOX_MS)
+        return Script("renew_lease", named, (*lives, first_id, SCHEMA, self._name), read)
 
     def post(self, node: str, entry: bytes) -> Script[None]:
         """Put an entry into a node's inbox, if the node is there."""
@@ -236,6 +240,18 @@ class Store:
         await client.delete(keys.lease(node), keys.inbox(node))
         # Missing for longer than any wait.
         await client.set(keys.missing(node), 0, px=bounds.MISSING_LIFE_MS)
+
+    def refusal(self, error: str) -> str:
+        """What to tell the operator, where an error says that this Redis is not for this node."""
+        if error.startswith(SCHEMA_ERROR):
+            return schema_sentence(error, self.keys.prefix)
+        if error.startswith(NAME_ERROR):
+            known = error.removeprefix(NAME_ERROR).strip()
+            return (
+                f"This Redis has the name {known}, and --redis gives it the name {self._name}. All "
+                "nodes must give it the same, and no two addresses may be the same Redis."
+            )
+        return ""
 
     def _sealable(self, room_id: str) -> tuple[str, str]:
         return self.keys.room(room_id), self.keys.sealed(room_id)

@@ -42,7 +42,7 @@ def script(name: str) -> Script[Any]:
 
 def test_the_page_has_each_kind_of_key_and_no_other() -> None:
     keys = Keys("")
-    made = {keys.schema, keys.generation}
+    made = {keys.schema, keys.generation, keys.name}
     for name, method in inspect.getmembers(keys, inspect.ismethod):
         if not name.startswith("_"):
             made.add(method(*("x" for _ in inspect.signature(method).parameters)))
@@ -88,7 +88,7 @@ def test_a_script_names_at_its_top_the_arguments_that_its_method_passes(name: st
 
 def test_the_page_has_the_lifetimes_of_the_code() -> None:
     lives = {kind: row.seconds for kind, row in ROWS.items()}
-    assert lives["schema"] == lives["generation"] == bounds.GENERATION_MS / 1000
+    assert lives["schema"] == lives["name"] == lives["generation"] == bounds.GENERATION_MS / 1000
     assert lives["node"] == bounds.LEASE_MS / 1000
     assert lives["fence"] == lives["in"] == bounds.INBOX_MS / 1000
     assert lives["missing"] == bounds.MISSING_LIFE_MS / 1000
@@ -134,6 +134,7 @@ def test_the_page_names_the_scripts_that_write_a_key(kind: str) -> None:
 # How the scripts name each kind of key.
 NAMES = {
     "schema": r"KEYS\[6\]",
+    "name": r"KEYS\[7\]",
     "generation": r"KEYS\[2\]",
     "node": r"KEYS\[1\]",
     "fence": r"KEYS\[5\]",
