@@ -21,7 +21,9 @@ MERMAID = ROOT / "build" / "mkdocs" / "mermaid.min.js"
 # Where they are in the repository, and in the site.
 ELSEWHERE = {
     "CHANGELOG.md": "project/changelog.md",
+    "CODE_OF_CONDUCT.md": "project/code-of-conduct.md",
     "CONTRIBUTING.md": "project/contributing.md",
+    "SECURITY.md": "project/security.md",
     "clients/INTEROP.md": "clients/interop.md",
     "clients/call-page/README.md": "clients/call-page.md",
     "clients/go/README.md": "clients/go.md",

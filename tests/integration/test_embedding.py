@@ -1,11 +1,10 @@
-"""Dyad in another program, next to another service, as the README shows it."""
+"""Dyad in another program, next to another service, as docs/howto/embed.md shows it."""
 
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -32,11 +31,12 @@ from tests.support.ends import (
 )
 from tests.support.http2 import LISTEN, SEND, SIGNAL, connected
 from tests.support.issuer import es256, issuing
+from tests.support.needs import ROOT
 from tests.support.redis import settled_redis
 from tests.support.services import HealthStub, reflecting
 from tests.support.until import until
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = ROOT / "docs" / "howto" / "embed.md"
 GREET = "/test.Greeter/Greet"
 METHODS: dict[type[End], set[str]] = {SignalEnd: {SIGNAL}, ListenEnd: {LISTEN, SEND}}
 
@@ -59,15 +59,15 @@ def add_greeter(greeter: Greeter, server: Any) -> None:
 
 
 def snippet() -> str:
-    """The code under "Embed it" in the README."""
-    found = re.search(r"(?ms)^## Embed it\n.*?^```python\n(.*?)^```", README.read_text())
-    assert found, "the README has no Python code under: ## Embed it"
+    """The code of the page."""
+    found = re.search(r"(?ms)^```python\n(.*?)^```", PAGE.read_text())
+    assert found, "docs/howto/embed.md has no Python code"
     return found[1]
 
 
 @asynccontextmanager
 async def program(capsys: pytest.CaptureFixture[str], config: Config) -> AsyncIterator[int]:
-    """Run the program of the README; yields the port that it prints."""
+    """Run the program of the page; yields the port that it prints."""
     audit = Audit()
     names: dict[str, Any] = {
         "asyncio": asyncio,

@@ -154,7 +154,7 @@ def failed(path: str, failure: CallFailed) -> Finding:
         return error(
             "call_refused",
             f"The server refuses a call {path}: {failure}.",
-            "README.md says what each status means; the server's log says more.",
+            "docs/reference/statuses.md says what each status means; the server's log says more.",
         )
     return error(
         "call_failed",

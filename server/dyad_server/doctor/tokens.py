@@ -128,4 +128,4 @@ def refusal(what: str, said: str) -> Finding:
     for each in _REFUSALS:
         if any(part in said for part in each.parts):
             return error(each.name, sentence, each.advice)
-    return error("token_refused", sentence, "README.md says what a token needs.")
+    return error("token_refused", sentence, "docs/howto/tokens.md says what a token needs.")
