@@ -76,7 +76,7 @@ async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
             await browser.close()
 
 
-def test_what_is_published_is_the_library_and_nothing_else(app: App) -> None:
+async def test_what_is_published_is_the_library_and_nothing_else(app: App) -> None:
     packed = json.loads(app.says(NPM, "pack", "--dry-run", "--json", "--silent", str(REACT)))
     published = {file["path"] for file in packed[0]["files"]}
     modules = {path.relative_to(REACT / "src") for path in REACT.glob("src/**/*.ts*")}

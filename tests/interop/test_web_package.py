@@ -130,7 +130,7 @@ async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
             await browser.close()
 
 
-def test_what_is_published_is_the_library_and_nothing_else(app: App) -> None:
+async def test_what_is_published_is_the_library_and_nothing_else(app: App) -> None:
     packed = json.loads(app.says(NPM, "pack", "--dry-run", "--json", "--silent", str(WEB)))
     published = {file["path"] for file in packed[0]["files"]}
     modules = {path.relative_to(WEB / "src") for path in WEB.glob("src/**/*.ts")}
@@ -148,7 +148,9 @@ def test_what_is_published_is_the_library_and_nothing_else(app: App) -> None:
 @pytest.mark.parametrize(
     ("imports", "bytes_at_most"), [("connect, Peer", 20_000), ("connect", 20_000), ("Peer", 2_500)]
 )
-def test_an_app_bundles_only_what_it_imports(app: App, imports: str, bytes_at_most: int) -> None:
+async def test_an_app_bundles_only_what_it_imports(
+    app: App, imports: str, bytes_at_most: int
+) -> None:
     entry = app.folder / "takes.mjs"
     entry.write_text(f'import {{ {imports} }} from "@dyad/web"; globalThis.taken = [{imports}];')
     options = ("--bundle", "--minify", "--format=esm", "--target=es2022")
@@ -160,7 +162,7 @@ def test_an_app_bundles_only_what_it_imports(app: App, imports: str, bytes_at_mo
 @pytest.mark.parametrize(
     ("module", "resolution"), [("nodenext", "nodenext"), ("esnext", "bundler")]
 )
-def test_its_types_hold_in_an_app(app: App, module: str, resolution: str) -> None:
+async def test_its_types_hold_in_an_app(app: App, module: str, resolution: str) -> None:
     call = app.folder / "call.mts"
     shutil.copy(app.folder / "call.ts", call)
     strictly = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022")
