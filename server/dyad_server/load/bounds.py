@@ -88,3 +88,5 @@ MISSED_STATUS = 1
 """The exit status if a threshold was not kept; 2 is for a run that could not begin."""
 STOPPED_STATUS = 130
 """The exit status after Ctrl-C, as usual in a shell: 128 and the number of the signal."""
+CAUSE_SECONDS = 2.0
+"""How long a failed call waits for the participant that knows the cause."""

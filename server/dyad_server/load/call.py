@@ -12,7 +12,7 @@ from dyad_server.core.clock import Clock
 from dyad_server.load import bounds
 from dyad_server.load.direction import Direction
 from dyad_server.load.endpoints import Place
-from dyad_server.load.side import CallFailed, Side
+from dyad_server.load.side import PEER_LEFT, CallFailed, Side
 from dyad_server.load.tally import Failure, Tally
 from dyad_server.load.users import Pair
 
@@ -60,9 +60,9 @@ class Call:
             try:
                 await self._make()
             except BaseExceptionGroup as group:
-                failure = self._failure(group.exceptions[0])
+                failure = await self._failure(group.exceptions[0])
             except Exception as error:  # noqa: BLE001 - whatever it is, the call has failed
-                failure = self._failure(error)
+                failure = await self._failure(error)
         failure = failure or self._check()
         tally = self._setting.tally()
         # If a call breaks off, the two were told that frames may be lost.
@@ -129,7 +129,17 @@ class Call:
         errors = [side.connection.state.error for side in self._sides]
         return next((error for error in errors if isinstance(error, dyad.Ended)), None)
 
-    def _failure(self, error: BaseException) -> Failure:
+    async def _cause(self) -> None:
+        """Wait until the participant that has left knows why, at most for a moment."""
+        ends = [asyncio.create_task(side.has_ended()) for side in self._sides]
+        await asyncio.wait(ends, timeout=bounds.CAUSE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+
+    async def _failure(self, error: BaseException) -> Failure:
+        if isinstance(error, CallFailed) and error.status == PEER_LEFT:
+            # Its peer may hear of it sooner.
+            await self._cause()
         match error:
             case dyad.Ended() | dyad.Refused():
                 return Failure(self._step, error.code.name, error.message)

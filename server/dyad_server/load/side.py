@@ -15,6 +15,10 @@ Note = Callable[[str, float | None], None]
 """Takes what was measured, and its seconds; without seconds, it only happened."""
 
 
+PEER_LEFT = "PEER_LEFT"
+"""The status of a call whose other participant is gone without a hang-up."""
+
+
 class CallFailed(Exception):  # noqa: N818 - it names what happened to the call
     """A participant met what no call should meet.
 
@@ -132,6 +136,12 @@ class Side:
         """Leave, and wait until the server knows."""
         await self.connection.leave()
 
+    async def has_ended(self) -> None:
+        """Wait until its connection has ended."""
+        async for state in self.connection.states():
+            if state.phase is dyad.Phase.ENDED:
+                return
+
     async def listen(self) -> None:
         """Take events until it has left.
 
@@ -148,7 +158,7 @@ class Side:
                 case dyad.PeerLeft(_, dyad.Departure.LEFT):
                     self.peer_left.set()
                 case dyad.PeerLeft(_, reason):
-                    raise CallFailed("PEER_LEFT", f"The peer left, and was {reason.name.lower()}.")
+                    raise CallFailed(PEER_LEFT, f"The peer left, and was {reason.name.lower()}.")
                 case dyad.Reconnected(_, True):
                     self._note("reconnect", None)
                 case dyad.Reconnected():
