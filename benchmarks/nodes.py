@@ -1,10 +1,11 @@
-"""Compares the server CPU of a frame between two nodes with that of a frame on one node.
+"""Compares the server CPU of a pair on two nodes with that of a pair on one node.
 
-Run: python -m benchmarks.nodes [--rounds 5] [--frames 20000]
+Run: python -m benchmarks.nodes [--rounds 5] [--frames 20000] [--meetings 200]
 
-Both kinds of pair run in turn against the same two `dyad serve --redis`
-processes. Each figure is the median over the rounds. The CPU of Redis is listed
-separately, because all nodes share it.
+A meeting is two connections, two joins and two hang-ups, without a frame between the
+participants. Both kinds of pair run in turn against the same two `dyad serve --redis`
+processes. Each figure is the median over the rounds, and so is each ratio of the two figures
+of one round. The CPU of Redis is listed separately, because all nodes share it.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import asyncio
 import secrets
 import statistics
 import time
+from collections import defaultdict
+from collections.abc import Awaitable
 
 import dyad
 from dyad_server.auth.mint import mint
@@ -19,7 +22,7 @@ from dyad_server.auth.mint import mint
 from benchmarks.bench.processes import cpu_seconds
 from tests.support.process import dyad_serve
 from tests.support.python_client import UNBOUND
-from tests.support.redis import redis_server
+from tests.support.redis import settled_redis
 
 SECRET = secrets.token_hex(32)
 PAIRS = 10
@@ -48,53 +51,74 @@ async def pair(here: str, there: str, frames: int) -> None:
                 for _ in range(BURST):
                     await anext(aiter(receiver))
         await alice.leave()
+        await bob.leave()
 
 
-async def measure(ports: tuple[int, int], pids: list[int], frames: int) -> list[float]:
-    """The CPU of a frame in each process, in microseconds, for pairs that use these ports."""
-    before = [cpu_seconds([pid]) for pid in pids]
-    here, there = (f"127.0.0.1:{port}" for port in ports)
+async def talk(here: str, there: str, frames: int) -> None:
+    """All pairs at the same time, with this many frames in all."""
     await asyncio.gather(*(pair(here, there, frames // PAIRS) for _ in range(PAIRS)))
-    return [
-        (cpu_seconds([pid]) - was) / frames * 1e6 for pid, was in zip(pids, before, strict=True)
-    ]
 
 
-async def main(rounds: int, frames: int) -> None:
+async def meet(here: str, there: str, meetings: int) -> None:
+    """This many calls in all, without frames, a few at the same time."""
+
+    async def some() -> None:
+        for _ in range(meetings // PAIRS):
+            await pair(here, there, 0)
+
+    await asyncio.gather(*(some() for _ in range(PAIRS)))
+
+
+async def measure(pids: list[int], work: Awaitable[None], count: int) -> tuple[float, float]:
+    """The CPU of one of `count` things, in microseconds: of both nodes, and of Redis."""
+    before = [cpu_seconds([pid]) for pid in pids]
+    await work
+    first, second, redis = (
+        (cpu_seconds([pid]) - was) / count * 1e6 for pid, was in zip(pids, before, strict=True)
+    )
+    return first + second, redis
+
+
+async def main(rounds: int, frames: int, meetings: int) -> None:
     """Measure, and print the results."""
     options = [
         *("--max-frames-per-second", "1000000"),
         *("--max-bytes-per-second", "1000000000"),
         *("--max-streams-per-user", "1000"),
+        *("--max-opens-per-second", "10000"),
     ]
     async with (
-        redis_server() as redis,
+        settled_redis() as redis,
         dyad_serve(SECRET, "--redis", redis.url, *options) as one,
         dyad_serve(SECRET, "--redis", redis.url, *options) as other,
     ):
         pids = [one.process.pid, other.process.pid, redis.process.pid]
-        kinds = {"one node": (one.port, one.port), "two nodes": (one.port, other.port)}
-        found: dict[str, list[list[float]]] = {kind: [] for kind in kinds}
+        first, second = (f"127.0.0.1:{node.port}" for node in (one, other))
+        kinds = {"one node": (first, first), "two nodes": (first, second)}
+        works = {"frame": (talk, frames), "meeting": (meet, meetings)}
+        found: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
         began = time.monotonic()
         for number in range(rounds + 1):
-            for kind, ports in kinds.items():
-                costs = await measure(ports, pids, frames)
-                if number:  # The first round only warms up.
-                    found[kind].append(costs)
+            for what, (work, count) in works.items():
+                for kind, (here, there) in kinds.items():
+                    costs = await measure(pids, work(here, there, count), count)
+                    if number:  # The first round only warms up.
+                        found[what, kind].append(costs)
             print(f"  round {number} of {rounds}, {time.monotonic() - began:.0f} s", flush=True)
-    totals = {}
-    for kind, measured in found.items():
-        nodes = statistics.median(first + second for first, second, _ in measured)
-        engine = statistics.median(third for _, _, third in measured)
-        totals[kind] = nodes
-        print(f"{kind:10} {nodes:6.1f} µs of node CPU a frame, {engine:5.1f} µs of Redis")
-    ratio = totals["two nodes"] / totals["one node"]
-    print(f"ratio      {ratio:6.2f} of node CPU")
+    for what in works:
+        for kind in kinds:
+            nodes, engine = map(statistics.median, zip(*found[what, kind], strict=True))
+            print(f"{what:8} {kind:10} {nodes:7.1f} µs of node CPU, {engine:6.1f} µs of Redis")
+        pairs = zip(found[what, "two nodes"], found[what, "one node"], strict=True)
+        ratios = sorted(two[0] / one[0] for two, one in pairs)
+        between = f"({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        print(f"{what:8} ratio      {statistics.median(ratios):7.2f} of node CPU {between}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=20_000)
+    parser.add_argument("--meetings", type=int, default=200)
     options = parser.parse_args()
-    asyncio.run(main(options.rounds, options.frames))
+    asyncio.run(main(options.rounds, options.frames, options.meetings))

@@ -2,35 +2,54 @@
 
 Run: python -m benchmarks.simulate [--participants 10000000] [--plot docs/scaling.svg]
 
-It adds up the load of each part with the costs that `make bench`, `benchmarks.nodes` and
-`benchmarks.fleet` measured. Participants are either all in calls, or half of them wait alone
-in a room; pairs are spread over the nodes at random, or come to one node by the routing key.
+It adds up the load of each part, with the measured costs of one call, frame and script.
+Participants are either all in calls, or half of them wait alone in a room. Pairs are spread
+over the nodes at random, or come to one node by the routing key.
 """
 
 import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured, in microseconds of CPU unless the name says otherwise."""
+    """What was measured. `python -m benchmarks.nodes` measures pairs on one node and on two.
 
-    call: float = 5400
-    idle_a_second: float = 18
-    cross_node_frame: float = 58
-    redis_script: float = 8
-    redis_keep: float = 0.5
-    redis_look: float = 5
-    redis_frame: float = 7.5
-    stream_kib: float = 38
+    Attributes:
+        meeting: µs of CPU of all nodes for two connections, two joins and two hang-ups, on one
+            node and on two (benchmarks.nodes).
+        frame: the same for a frame (benchmarks.nodes).
+        idle: µs of CPU a second for a connected participant (make bench MEASURE=idle-1k).
+        redis_meeting: µs of Redis for a meeting (benchmarks.nodes).
+        redis_frame: µs of Redis for a frame between two nodes (benchmarks.nodes).
+        keep_room: µs of Redis for the script (benchmarks.scripts), as the next three.
+        find_peer: the same.
+        node_gone: the same.
+        renew_lease: the same.
+        stream_kib: memory of a node for a participant (make bench MEASURE=idle-1k).
+        room_bytes: memory of Redis for a room with two seats. Estimated.
+        call_network_kib: both directions, counted at the server: two descriptions and 20
+            candidates with what gRPC and TCP add. Computed from their sizes.
+        idle_network_bytes: the same a second: a heartbeat and its answer every 10 s.
+    """
+
+    meeting: tuple[float, float] = (4400, 6300)
+    frame: tuple[float, float] = (70, 168)
+    idle: float = 18
+    redis_meeting: tuple[float, float] = (400, 500)
+    redis_frame: float = 15
+    keep_room: float = 34
+    find_peer: float = 31
+    node_gone: float = 10
+    renew_lease: float = 41
+    stream_kib: float = 38.5
     room_bytes: float = 700
-    # Both directions, counted at the server: two descriptions and 20 candidates with what gRPC
-    # and TCP add, and a heartbeat with its answer every 10 s. Computed, not measured.
     call_network_kib: float = 60
-    idle_network_bytes_a_second: float = 40
+    idle_network_bytes: float = 40
 
 
 @dataclass(frozen=True)
@@ -41,16 +60,16 @@ class Load:
         name: in the table.
         waiting: the share of participants who wait alone in a room.
         crossing: the share of pairs on two nodes; None: as many as by chance.
+        call_seconds: how long a call lasts.
+        frames: of a call: an offer, an answer, 20 candidates.
+        keep_seconds: how often a seat is looked after (`KEEP_TICKS`).
     """
 
     name: str
     waiting: float
     crossing: float | None
     call_seconds: float = 180
-    frames: int = 24
-    # Both participants enter and leave. Every 8 s, for each participant,
-    # its room's lifetime is renewed, and so is its link to a peer on another node.
-    scripts: int = 4
+    frames: int = 22
     keep_seconds: float = 8
 
 
@@ -66,93 +85,170 @@ LOADS = (
 _BUSY = 0.6
 # `--max-streams`.
 _STREAMS = 10_000
-_SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+_MICRO = 1e6
 
 
 @dataclass(frozen=True)
 class Need:
-    """What so many participants need.
+    """What so many participants need under a load.
 
     Attributes:
-        calls: new calls a second.
-        cores: of all nodes together, fully used.
-        nodes: processes, at most 60 % busy, with at most 10,000 streams.
-        redis_cores: of all Redis together.
-        redis: servers, at most 60 % busy.
-        memory_gib: of all nodes.
-        redis_gib: of all Redis.
-        network_mbit: of all nodes, a second, in both directions.
+        participants: how many are connected.
+        load: what they do.
+        costs: what each thing costs.
     """
 
-    calls: float
-    cores: float
-    nodes: int
-    redis_cores: float
-    redis: int
-    memory_gib: float
-    redis_gib: float
-    network_mbit: float
+    participants: int
+    load: Load
+    costs: Costs = Costs()
+
+    @property
+    def pairs(self) -> float:
+        """Calls at the same time."""
+        return self.participants * (1 - self.load.waiting) / 2
+
+    @property
+    def rooms(self) -> float:
+        """Rooms, also those in which somebody waits."""
+        return self.pairs + self.participants * self.load.waiting
+
+    @property
+    def calls(self) -> float:
+        """New calls a second."""
+        return self.pairs / self.load.call_seconds
+
+    @cached_property
+    def nodes(self) -> int:
+        """Processes: at most 60 % busy, with at most 10,000 streams."""
+        nodes = max(2, math.ceil(self.participants / _STREAMS))
+        while self._cores(nodes) > _BUSY * nodes:
+            nodes += 1
+        return nodes
+
+    @property
+    def cores(self) -> float:
+        """What the nodes use."""
+        return self._cores(self.nodes)
+
+    @cached_property
+    def redis(self) -> int:
+        """Redis servers, at most 60 % busy."""
+        redis = 1
+        while sum(self.redis_parts(redis).values()) > _BUSY * redis:
+            # Steps of 5 %, as an exact number would pretend to more than is known.
+            redis = max(redis + 1, round(redis * 1.05))
+        return redis
+
+    @property
+    def redis_cores(self) -> float:
+        """What all Redis use."""
+        return sum(self.redis_parts(self.redis).values())
+
+    def redis_parts(self, redis: int) -> dict[str, float]:
+        """What so many Redis use, in cores, by what for."""
+        costs, across, seconds = self.costs, self._across(self.nodes), self.load.keep_seconds
+        crossing = self.pairs * across
+        # On one node, one of a pair keeps the room for both.
+        kept = self.rooms + crossing
+        # Once a second, each node asks each Redis about each node where it has peers there.
+        peers = 2 * crossing / self.nodes / redis
+        others = self.nodes - 1
+        watched = others * (1 - (1 - 1 / others) ** peers) if others > 1 else min(1.0, peers)
+        parts = {
+            "calls": self.calls * _between(costs.redis_meeting, across),
+            "frames": self.calls * self.load.frames * across * costs.redis_frame,
+            "rooms": (kept * costs.keep_room + 2 * crossing * costs.find_peer) / seconds,
+            "nodes": redis * self.nodes * (watched * costs.node_gone + costs.renew_lease),
+        }
+        return {what: microseconds / _MICRO for what, microseconds in parts.items()}
+
+    @property
+    def most(self) -> str:
+        """What takes the most of Redis."""
+        parts = self.redis_parts(self.redis)
+        return max(parts, key=parts.__getitem__)
+
+    @property
+    def memory_gib(self) -> float:
+        """Of all nodes."""
+        return self.participants * self.costs.stream_kib / 2**20
+
+    @property
+    def redis_gib(self) -> float:
+        """Of all Redis."""
+        return self.rooms * self.costs.room_bytes / 2**30
+
+    @property
+    def network_mbit(self) -> float:
+        """Of all nodes, a second, in both directions."""
+        calls = self.calls * self.costs.call_network_kib * 2**10
+        return (calls + self.participants * self.costs.idle_network_bytes) * 8 / 1e6
 
     @property
     def core_hours(self) -> int:
         """Cores that have to be paid for, each hour: one a node, one a Redis."""
         return self.nodes + self.redis
 
+    def _across(self, nodes: int) -> float:
+        return 1 - 1 / nodes if self.load.crossing is None else self.load.crossing
 
-def need(participants: int, load: Load, costs: Costs = Costs()) -> Need:
-    """What so many participants need under this load."""
-    pairs = participants * (1 - load.waiting) / 2
-    rooms = pairs + participants * load.waiting
-    calls = pairs / load.call_seconds
-    nodes = max(2, math.ceil(participants / _STREAMS))
-    while (cores := _node_cores(participants, calls, nodes, load, costs)) / nodes > _BUSY:
-        nodes += 1
-    across = _across(load, nodes)
-    kept = participants / load.keep_seconds
-    looked = pairs * 2 / load.keep_seconds * across
-    redis_cores = (
-        calls * load.scripts * costs.redis_script
-        + kept * costs.redis_keep
-        + looked * costs.redis_look
-        + calls * load.frames * across * costs.redis_frame
-        # Each node renews its lease every second, at each Redis.
-        + nodes * costs.redis_script
-    ) / 1e6
-    redis = max(1, math.ceil(redis_cores / _BUSY))
-    return Need(
-        calls,
-        cores,
-        nodes,
-        redis_cores,
-        redis,
-        participants * costs.stream_kib / 2**20,
-        rooms * costs.room_bytes / 2**30,
-        (calls * costs.call_network_kib * 2**10 + participants * costs.idle_network_bytes_a_second)
-        * 8
-        / 1e6,
-    )
+    def _cores(self, nodes: int) -> float:
+        costs, across = self.costs, self._across(nodes)
+        call = _between(costs.meeting, across) + self.load.frames * _between(costs.frame, across)
+        return (self.calls * call + self.participants * costs.idle) / _MICRO
 
 
-def _across(load: Load, nodes: int) -> float:
-    return 1 - 1 / nodes if load.crossing is None else load.crossing
+def _between(ends: tuple[float, float], share: float) -> float:
+    """The mean of two costs, where the second has this share."""
+    return ends[0] * (1 - share) + ends[1] * share
 
 
-def _node_cores(participants: int, calls: float, nodes: int, load: Load, costs: Costs) -> float:
-    frames = calls * load.frames * _across(load, nodes)
-    return (
-        calls * costs.call + participants * costs.idle_a_second + frames * costs.cross_node_frame
-    ) / 1e6
+def most_of_one_redis(load: Load) -> int:
+    """How many participants one Redis serves, to two digits."""
+    low, high = 1_000, 100_000_000
+    while high - low > low // 100:
+        middle = (low + high) // 2
+        low, high = (middle, high) if Need(middle, load).redis == 1 else (low, middle)
+    return round(low, 1 - int(math.log10(low)))
 
 
-def row(participants: int, load: Load) -> str:
+def row(need: Need) -> str:
     """A row of the table."""
-    each = need(participants, load)
-    return (
-        f"{participants:>12,}  {load.name:25} {each.calls:>7,.0f} {each.nodes:>6,} "
-        f"{each.cores / each.nodes:>5.0%} {each.redis:>6} {each.redis_cores / each.redis:>5.0%} "
-        f"{each.memory_gib:>6,.1f} {each.redis_gib:>6.2f} {each.network_mbit:>7,.0f} "
-        f"{each.core_hours:>6,}"
+    return _cells(
+        (
+            f"{need.participants:,}",
+            need.load.name,
+            f"{need.calls:,.0f}",
+            f"{need.nodes:,}",
+            f"{need.cores / need.nodes:.0%}",
+            f"{need.redis:,}",
+            f"{need.redis_cores / need.redis:.0%}",
+            need.most,
+            f"{need.memory_gib:,.1f}",
+            f"{need.redis_gib:.2f}",
+            f"{need.network_mbit:,.0f}",
+            f"{need.core_hours:,}",
+        )
     )
+
+
+def _cells(texts: Sequence[str]) -> str:
+    number, name, *others = texts
+    widths = (7, 6, 5, 6, 5, 6, 6, 6, 7, 6)
+    rest = " ".join(f"{text:>{width}}" for text, width in zip(others, widths, strict=True))
+    return f"{number:>12}  {name:24} {rest}"
+
+
+def table(most: int = SIZES[-1]) -> str:
+    """What each size needs under each load, and what one Redis serves."""
+    above = ("", "", "", "", "each", "", "each", "most", "GiB of", "all", "Mbit", "core")
+    heads = ("participants", "", "calls/s", "nodes", "busy", "Redis", "busy", "is for")
+    lines = [_cells(above), _cells((*heads, "nodes", "Redis", "/s", "hours"))]
+    lines += [row(Need(size, load)) for size in SIZES if size <= most for load in LOADS]
+    lines += ["", "one Redis serves"]
+    lines += [f"{most_of_one_redis(load):>12,}  {load.name}" for load in LOADS]
+    return "\n".join(lines)
 
 
 def plot(path: Path, sizes: Sequence[int]) -> None:
@@ -161,16 +257,16 @@ def plot(path: Path, sizes: Sequence[int]) -> None:
 
     mpl.use("Agg")
     mpl.rcParams["svg.fonttype"] = "none"
+    # The same picture each time.
+    mpl.rcParams["svg.hashsalt"] = "dyad"
     from matplotlib import pyplot as plt  # noqa: PLC0415 - as above
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for load, colour, line in zip(LOADS, ("#b5471b", "#2a6f97") * 2, "--::", strict=True):
-        needs = [need(size, load) for size in sizes]
-        style = {"color": colour, "linestyle": "-" if line == "-" else ":", "label": load.name}
-        left.plot(sizes, [one.cores for one in needs], **style)
-        right.plot(sizes, [one.redis_cores / _BUSY for one in needs], **style)
-    right.axhline(1, color="#333", linewidth=0.8)
-    right.annotate("one Redis, 60 % busy", (sizes[0], 1.1), fontsize=8)
+    lines = zip(LOADS, ("#b5471b", "#2a6f97") * 2, ("-", "-", ":", ":"), strict=True)
+    for load, colour, line in lines:
+        needs = [Need(size, load) for size in sizes]
+        left.plot(sizes, [one.cores for one in needs], line, color=colour, label=load.name)
+        right.plot(sizes, [one.redis for one in needs], line, color=colour)
     for axes, title in ((left, "cores that the nodes use"), (right, "Redis servers")):
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -184,22 +280,14 @@ def plot(path: Path, sizes: Sequence[int]) -> None:
 
 def main(most: int, picture: Path | None) -> None:
     """Print the table, and draw the plot if one is asked for."""
-    print(f"{'':54} {'each':>5} {'':>6} {'each':>5} {'GiB of all':^13} {'Mbit':>7} {'core':>6}")
-    print(
-        f"{'participants':12}  {'':25} {'calls/s':>7} {'nodes':>6} {'busy':>5} {'Redis':>6} "
-        f"{'busy':>5} {'nodes':>6} {'Redis':>6} {'/s':>7} {'hours':>6}"
-    )
-    for participants in _SIZES:
-        for load in LOADS:
-            if participants <= most:
-                print(row(participants, load))
+    print(table(most))
     if picture is not None:
-        plot(picture, [round(10_000 * 10 ** (step / 10)) for step in range(31)])
+        plot(picture, [round(SIZES[0] * 10 ** (step / 10)) for step in range(31)])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--participants", type=int, default=_SIZES[-1])
+    parser.add_argument("--participants", type=int, default=SIZES[-1])
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     main(options.participants, options.plot)
