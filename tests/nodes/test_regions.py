@@ -2,11 +2,23 @@
 
 import asyncio
 
-from tests.nodes.callers import lost_nothing, pair, talk_both_ways
-from tests.nodes.fleet import fleet
+from dyad_server.engines.redis import bounds
+
+from tests.nodes.callers import end, lost_nothing, pair, talk_both_ways
+from tests.nodes.fleet import Fleet, fleet
+from tests.support.clock import within
+from tests.support.ends import candidate, join
 from tests.support.until import PATIENCE
 
 EACH_WAY_SECONDS = 0.075
+ROUND_TRIP_SECONDS = 2 * EACH_WAY_SECONDS
+# Longer than any of them needs, and shorter than a client waits for its seat.
+SOON_SECONDS = bounds.ENTER_SECONDS
+
+
+def no_outage(here: Fleet) -> bool:
+    """Whether no node found Redis away, or lost its lease."""
+    return not any("away" in node.said or "lost" in node.said for node in here.nodes)
 
 
 async def test_far_from_redis_a_call_across_nodes_loses_nothing() -> None:
@@ -23,3 +35,33 @@ async def test_far_from_redis_a_call_across_nodes_loses_nothing() -> None:
             over.set()
         assert lost_nothing(alice)
         assert lost_nothing(bob)
+        assert no_outage(here)
+
+
+async def test_far_from_redis_a_join_and_a_frame_across_nodes_are_slow_and_in_time() -> None:
+    async with (
+        fleet(delay=EACH_WAY_SECONDS, count=2) as here,
+        end(here.nodes[0], "alice") as alice,
+        end(here.nodes[1], "bob") as bob,
+    ):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with within(SOON_SECONDS):
+            await alice.send(join())
+            room_id = (await alice.hear()).room_id
+        async with within(SOON_SECONDS):
+            await bob.send(join(room_id))
+            assert (await bob.hear()).HasField("join_room")
+        async with within(SOON_SECONDS):
+            assert (await alice.hear()).HasField("join_room")
+        async with within(SOON_SECONDS):
+            await alice.send(candidate(room_id, "c"))
+            assert (await bob.hear()).ice_candidate.candidate == "c"
+        # Each join and the frame wait for Redis at least once: the network is as slow as it should.
+        assert loop.time() - began > 3 * ROUND_TRIP_SECONDS
+        # Longer than a lease lives.
+        await asyncio.sleep(bounds.LEASE_SECONDS)
+        async with within(SOON_SECONDS):
+            await bob.send(candidate(room_id, "d"))
+            assert (await alice.hear()).ice_candidate.candidate == "d"
+        assert no_outage(here)
