@@ -5,7 +5,7 @@ import asyncio
 from dyad_server.engines.redis import bounds
 
 from tests.nodes.callers import end, lost_nothing, pair, talk_both_ways
-from tests.nodes.fleet import Fleet, fleet
+from tests.nodes.fleet import fleet
 from tests.support.clock import within
 from tests.support.ends import candidate, join
 from tests.support.until import PATIENCE
@@ -14,11 +14,6 @@ EACH_WAY_SECONDS = 0.075
 ROUND_TRIP_SECONDS = 2 * EACH_WAY_SECONDS
 # Longer than any of them needs, and shorter than a client waits for its seat.
 SOON_SECONDS = bounds.ENTER_SECONDS
-
-
-def no_outage(here: Fleet) -> bool:
-    """Whether no node found Redis away, or lost its lease."""
-    return not any("away" in node.said or "lost" in node.said for node in here.nodes)
 
 
 async def test_far_from_redis_a_call_across_nodes_loses_nothing() -> None:
@@ -35,7 +30,6 @@ async def test_far_from_redis_a_call_across_nodes_loses_nothing() -> None:
             over.set()
         assert lost_nothing(alice)
         assert lost_nothing(bob)
-        assert no_outage(here)
 
 
 async def test_far_from_redis_a_join_and_a_frame_across_nodes_are_slow_and_in_time() -> None:
@@ -59,9 +53,8 @@ async def test_far_from_redis_a_join_and_a_frame_across_nodes_are_slow_and_in_ti
             assert (await bob.hear()).ice_candidate.candidate == "c"
         # Each join and the frame wait for Redis at least once: the network is as slow as it should.
         assert loop.time() - began > 3 * ROUND_TRIP_SECONDS
-        # Longer than a lease lives.
+        # Longer than a lease lives. A node that loses its lease ends the calls across nodes.
         await asyncio.sleep(bounds.LEASE_SECONDS)
         async with within(SOON_SECONDS):
             await bob.send(candidate(room_id, "d"))
             assert (await alice.hear()).ice_candidate.candidate == "d"
-        assert no_outage(here)
