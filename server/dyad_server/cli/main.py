@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: the arguments name no command, or ask for help.
     """
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         status: int | None = options.run(options)
     except DyadError as error:
@@ -45,10 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status or 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="dyad", description="1:1 call signaling for WebRTC.")
-    parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    dyad = argparse.ArgumentParser(prog="dyad", description="1:1 call signaling for WebRTC.")
+    dyad.add_argument("--version", action="version", version=_version())
+    commands = dyad.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser(
         "serve",
         help="run the server",
@@ -121,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     load_command.add(commands)
     top_command.add(commands)
-    return parser
+    return dyad
 
 
 def _add_settings_file(command: argparse.ArgumentParser) -> None:
