@@ -185,7 +185,7 @@ settings: $(BIN)/.ready
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate
 locked: export UV_CUSTOM_COMPILE_COMMAND = make locked
 locked: build/deploy/.ready
-	$(LOCK) --extra redis --extra doctor --no-emit-package dyad-signaling-client -o deploy/requirements.txt pyproject.toml
+	$(LOCK) --extra redis --extra doctor --extra otel --no-emit-package dyad-signaling-client -o deploy/requirements.txt pyproject.toml
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 	  $(LOCK) -o deploy/requirements-build.txt -
 

@@ -4,10 +4,11 @@ from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before g
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from types import ModuleType
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from dyad_server.auth.jwks import Jwks
 from dyad_server.auth.key_ring import KeyRing, NamedKey, public_keys, secret_keys
@@ -19,7 +20,7 @@ from dyad_server.core.clock import Clock
 from dyad_server.core.draining import Drained
 from dyad_server.core.hub import Hub, MakeEngine
 from dyad_server.core.limits import Limits
-from dyad_server.core.ports import Observers
+from dyad_server.core.ports import Observer, Observers
 from dyad_server.engines.memory import in_memory
 from dyad_server.errors import ConfigError, Ended
 from dyad_server.grpc_api.client_address import Origin
@@ -28,9 +29,15 @@ from dyad_server.grpc_api.servicer import SignalingServicer
 from dyad_server.grpc_api.status import STATUS
 from dyad_server.log_line import Line
 from dyad_server.ops.clock import LoopClock
+from dyad_server.ops.collectors import versions
 from dyad_server.ops.logs import LogObserver, log
 from dyad_server.ops.metrics import MetricsObserver
+from dyad_server.ops.pseudonyms import Pseudonyms
 from dyad_server.ops.reload import Watched
+from dyad_server.ops.trace_environment import asks_for_traces, problem
+
+if TYPE_CHECKING:
+    from dyad_server.ops.traces import TraceExport
 
 T = TypeVar("T", Limits, Terms)
 
@@ -69,7 +76,8 @@ class Dyad:
             frames_at_once=limits.frames_at_once,
             requests_per_user=limits.requests_per_user,
         )
-        self._observers = Observers(self.metrics, LogObserver(_status_of))
+        self._export = _trace_export(self._clock)
+        self._observers = Observers(self.metrics, *self._log_and_traces())
         make_engine = _in_redis(config, terms, self._clock) if config.shares_redis else in_memory
         self.hub = Hub(make_engine, limits, self._observers, self._clock)
         self.metrics.watch(self.hub)
@@ -79,6 +87,7 @@ class Dyad:
             verifier,
             Origin(config.proxies(), unix=config.trusts_unix(), hops=config.trusted_hops),
             terms,
+            traced=self._export is not None,
         )
 
     async def start(self) -> None:
@@ -88,10 +97,14 @@ class Dyad:
             ConfigError: the engine cannot be reached, or is unfit.
         """
         await self.hub.start()
+        if self._export is not None:
+            self._export.start()
 
     async def stop(self) -> None:
         """Stop the engine; after the server has stopped."""
         await self.hub.stop()
+        if self._export is not None:
+            await self._export.stop()
 
     async def drain(self) -> Drained:
         """End every stream with UNAVAILABLE, accept no new streams, then stop the server.
@@ -131,6 +144,14 @@ class Dyad:
         """Fetch the keys now, if they come from a URL."""
         if self._jwks is not None:
             self._jwks.fetch()
+
+    def _log_and_traces(self) -> Iterator[Observer]:
+        pseudonyms = Pseudonyms()
+        yield LogObserver(_status_of, pseudonyms)
+        if self._export is not None:
+            from dyad_server.ops.traces import TraceObserver  # noqa: PLC0415 - needs an extra
+
+            yield TraceObserver(self._export.tracer, _status_of, pseudonyms, self._clock)
 
     def _make_keys(self, config: Config) -> Keys:
         if config.jwt_jwks_url:
@@ -191,6 +212,27 @@ def _redis() -> ModuleType:
             "--redis needs more: in the checkout, pip install ./clients/python '.[redis]'."
         ) from error
     return redis_composition
+
+
+def _trace_export(clock: Clock) -> "TraceExport | None":
+    """What exports traces, if the environment asks for it.
+
+    The variables may be meant for other programs too, so they keep no server from starting.
+    """
+    if not asks_for_traces(os.environ):
+        return None
+    wrong = problem(os.environ)
+    if wrong is None:
+        try:
+            from dyad_server.ops.traces import TraceExport  # noqa: PLC0415 - needs an extra
+
+            return TraceExport(versions()["version"], clock)
+        except ModuleNotFoundError:
+            wrong = "they need more: in the checkout, pip install ./clients/python '.[otel]'"
+        except ValueError as error:
+            wrong = str(error)
+    log.warning("An OTLP endpoint is set, but no traces are exported: %s.", wrong)
+    return None
 
 
 def _by_name(kind: type[T], config: Config, **derived: Any) -> T:

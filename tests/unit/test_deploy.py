@@ -105,6 +105,7 @@ def wanted() -> list[str]:
     assert f"{client['name']}=={client['version']}" in server["dependencies"]
     extras = server["optional-dependencies"]
     lists = [server["dependencies"], client["dependencies"], extras["redis"], extras["doctor"]]
+    lists.append(extras["otel"])
     every = [text for each in lists for text in each]
     return [text for text in every if Requirement(text).name != client["name"]]
 

@@ -100,6 +100,7 @@ FOREIGN = {
     "dyad": {"cli", "doctor", "grpc_api", "load"},
     "jwt": {"auth"},
     "redis": {"engines"},
+    "opentelemetry": {"ops"},
     "msgpack": {"engines"},
     "aiohttp": {"load", "metrics_page"},
     "matplotlib": {"cli", "load"},

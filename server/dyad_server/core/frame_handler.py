@@ -105,7 +105,7 @@ class FrameHandler:
         create = not room_id or (room_id == own and _is_uuid(own))
         resumable = enter.resumable and self._may_resume
         room_id = room_id or own or self._broker.new_room_id(connection.routing_key)
-        participant.enter(room_id, resumable=resumable)
+        participant.enter(room_id, resumable=resumable, now=connection.heard_at)
         self._broker.enter(participant.room_id, participant.member, create=create, reply_to=seq)
 
     def _refuse(self, participant: Participant, seq: int, sentence: str) -> None:

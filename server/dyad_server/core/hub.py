@@ -22,6 +22,7 @@ from dyad_server.core.ports import Broker, Fleet, Handoff, Observer
 from dyad_server.core.reconnect import Reconnect
 from dyad_server.core.registry import Registry
 from dyad_server.core.states import State
+from dyad_server.core.trace_context import UNTRACED, TraceContext
 from dyad_server.errors import (
     Draining,
     Ended,
@@ -139,6 +140,7 @@ class Hub:
         token: bytes = b"",
         *,
         routing_key: str = "",
+        caller: TraceContext = UNTRACED,
     ) -> Connection:
         """Open a session for a client that has connected.
 
@@ -148,6 +150,7 @@ class Hub:
             address: the client's.
             token: the digest of the token, which may speak for this connection.
             routing_key: the last digits of the id of a room that it creates; empty: any.
+            caller: the span of the client that the connection belongs to.
 
         Raises:
             Draining: the server is going away.
@@ -155,7 +158,9 @@ class Hub:
         """
         if self.draining:
             raise self.going()
-        connection = self.registry.open(identity, outlet, address, token, routing_key=routing_key)
+        connection = self.registry.open(
+            identity, outlet, address, token, routing_key=routing_key, caller=caller
+        )
         self.lifecycle.await_join(connection.participant)
         if self._ticker is None:
             self._tick_in(self._heartbeats.tick_seconds)

@@ -59,7 +59,7 @@ class OutputDelivery:
                 self._lifecycle.end(participant, Replaced(REPLACED))
             case EngineUnavailable():
                 participant.unseat()
-                self._observer.joined(ENGINE_AWAY)
+                self._observer.joined(participant, ENGINE_AWAY)
                 self._lifecycle.end(participant, Unavailable(UNREACHABLE))
             case OutOfSync():
                 sentence = "The two ends are out of sync: join again."
@@ -90,16 +90,16 @@ class OutputDelivery:
                 participant.seat()
                 if participant.resumable:
                     self._registry.tokens.rotate(participant)
-                self._observer.joined(FIRST if peer is None else SECOND)
+                self._observer.joined(participant, FIRST if peer is None else SECOND, peer)
                 if peer is None:
                     self._lifecycle.await_peer(participant)
                 else:
                     participant.wait(None)
-            case PeerJoined():
+            case PeerJoined(peer):
                 participant.wait(None)
                 waited = participant.meet(self._clock.monotonic())
                 if waited is not None:
-                    self._observer.met(waited)
+                    self._observer.met(participant, waited, peer)
             case PeerLeft():
                 self._lifecycle.await_peer(participant)
             case Left():
@@ -107,7 +107,7 @@ class OutputDelivery:
                 self._lifecycle.await_join(participant)
             case Refused(code) if self._refuses_entry(participant, output):
                 participant.refuse()
-                self._observer.joined(code.value)
+                self._observer.joined(participant, code.value)
             case _:
                 pass
 

@@ -10,6 +10,7 @@ from dyad_server.core.connection_ids import new_connection_id, new_stream_id
 from dyad_server.core.events import Member, Output
 from dyad_server.core.session import Session
 from dyad_server.core.states import GONE, State, Step, after
+from dyad_server.core.trace_context import UNTRACED, TraceContext
 from dyad_server.errors import Ended
 
 
@@ -45,6 +46,9 @@ class Connection:
         open: False once it is over.
         failure: what ended it; None while it is open, or if its client ended it.
         transport: `Signal` or `Listen`.
+        caller: the span of its client that it belongs to.
+        traceparent: names its own span to other processes; empty: it is not traced.
+        continues: the `traceparent` of the stream whose seat it resumed.
         resumed: whether it gave a participant its reserved seat back.
         frames_in: frames that came on it.
         frames_out: frames that were written to it.
@@ -58,6 +62,8 @@ class Connection:
         "_expiry",
         "address",
         "asked_at",
+        "caller",
+        "continues",
         "failure",
         "frames_in",
         "frames_out",
@@ -72,6 +78,7 @@ class Connection:
         "sent_at",
         "stream_id",
         "token",
+        "traceparent",
         "transport",
     )
 
@@ -84,6 +91,7 @@ class Connection:
         node: str,
         *,
         routing_key: str = "",
+        caller: TraceContext = UNTRACED,
     ) -> None:
         self.id = new_connection_id(node)
         self.stream_id = new_stream_id()
@@ -95,6 +103,8 @@ class Connection:
         self.open = True
         self.failure: Ended | None = None
         self.transport = outlet.transport
+        self.caller = caller
+        self.traceparent = self.continues = ""
         self.resumed = False
         self.frames_in = self.frames_out = 0
         self.opened_at = self.sent_at = self.heard_at = self.asked_at = 0.0
@@ -114,6 +124,10 @@ class Connection:
         self.heard_at = now
         self.frames_in += frames
 
+    def trace_as(self, traceparent: str) -> None:
+        """Be known to other processes by this name of its span."""
+        self.traceparent = traceparent
+
     def ask(self, now: float) -> None:
         """Send a heartbeat, which its client answers."""
         self.asked_at = now
@@ -130,6 +144,7 @@ class Connection:
     def move_to(self, participant: "Participant") -> None:
         """Belong to the participant whose seat this connection resumes."""
         self.resumed = True
+        self.continues = participant.traceparent
         self.participant = participant
 
     def close(self, failure: Ended | None) -> None:
@@ -162,10 +177,12 @@ class Participant:
         last_room_id: the room that it is in, was in, or asked to enter last.
         alone_since: since when it waits for a peer; None: it has one, or no seat.
         leaving: whether it has asked to leave the room that it is in.
+        seat_asked_at: when the message came that asked for its seat, by the monotonic clock.
     """
 
     __slots__ = (
         "_grace",
+        "_last_traceparent",
         "_patience",
         "alone_since",
         "broken",
@@ -178,6 +195,7 @@ class Participant:
         "resumable",
         "resume_token",
         "room_id",
+        "seat_asked_at",
         "session",
         "spent_token",
         "spoke",
@@ -199,14 +217,17 @@ class Participant:
         self.spoke = False
         self.alone_since: float | None = None
         self.leaving = False
+        self.seat_asked_at = 0.0
+        self._last_traceparent = ""
         self._patience: Timer | None = None
         self._grace: Timer | None = None
 
     # The steps of `states.TRANSITIONS`.
 
-    def enter(self, room_id: str, *, resumable: bool) -> None:
+    def enter(self, room_id: str, *, resumable: bool, now: float) -> None:
         """Ask for a seat in `room_id`."""
         self._go(Step.ENTER)
+        self.seat_asked_at = now
         self.room_id = self.last_room_id = room_id
         self.resumable = resumable
 
@@ -250,7 +271,9 @@ class Participant:
         self.connection, self.coming = self.coming, None
         self.session.put_first(joined)
 
-    def adopt(self, member_id: str, room_id: str, token: str, spent_token: str) -> None:
+    def adopt(
+        self, member_id: str, room_id: str, token: str, spent_token: str, traceparent: str
+    ) -> None:
         """Be the participant that another node has handed off.
 
         Args:
@@ -258,8 +281,10 @@ class Participant:
             room_id: the room in which it has a seat.
             token: its resume token.
             spent_token: the one before.
+            traceparent: of its last stream.
         """
         self._go(Step.ADOPT)
+        self._last_traceparent = traceparent
         self.member = self._new_member(member_id)
         self.room_id = self.last_room_id = room_id
         self.resume_token, self.spent_token = token, spent_token
@@ -286,12 +311,19 @@ class Participant:
         """Whether it has ended, or is another node's now."""
         return self.state in GONE
 
+    @property
+    def traceparent(self) -> str:
+        """The `traceparent` of its present connection, or else of its last one."""
+        present = self.connection or self.coming
+        return self._last_traceparent if present is None else present.traceparent
+
     def connect(self, connection: Connection) -> None:
         """Have its first connection."""
         self.connection = connection
 
     def give_up(self, connection: Connection) -> None:
         """Have this connection no longer, where it is the present one."""
+        self._last_traceparent = connection.traceparent
         if self.connection is connection:
             self.connection = None
 

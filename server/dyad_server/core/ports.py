@@ -167,23 +167,29 @@ class Observer(Protocol):
     def refused(self, failure: Ended) -> None:
         """A request was refused: a stream before it was opened, or a `Send`."""
 
-    def joined(self, outcome: str) -> None:
-        """A `join_room` was answered; `outcome` is one of `JOINS`."""
+    def joined(self, participant: Participant, outcome: str, peer: Member | None = None) -> None:
+        """A `join_room` was answered.
 
-    def met(self, seconds: float) -> None:
-        """A second participant has joined, so many seconds after the first."""
+        Args:
+            participant: the one that asked.
+            outcome: one of `JOINS`.
+            peer: who was in the room already.
+        """
+
+    def met(self, participant: Participant, seconds: float, peer: Member) -> None:
+        """A second participant, `peer`, has joined, so many seconds after the first."""
 
     def reserved(self) -> None:
         """A participant's connection broke, and its seat is reserved."""
 
-    def resumed(self) -> None:
+    def resumed(self, participant: Participant) -> None:
         """A participant has resumed its reserved seat."""
 
     def expired(self) -> None:
         """Nobody has resumed a reserved seat in time, so its participant ends."""
 
-    def resume_refused(self, failure: Ended) -> None:
-        """A participant asked for its seat, and did not get it."""
+    def resume_refused(self, participant: Participant, failure: Ended) -> None:
+        """A client asked for a seat as a new participant, and did not get it."""
 
     def handed_off(self, *, kept: bool) -> None:
         """A drain tried to hand off a seat; `kept`: it succeeded."""
@@ -210,35 +216,35 @@ class Observers:
         for observer in self._observers:
             observer.refused(failure)
 
-    def joined(self, outcome: str) -> None:
+    def joined(self, participant: Participant, outcome: str, peer: Member | None = None) -> None:
         """See `Observer.joined`."""
         for observer in self._observers:
-            observer.joined(outcome)
+            observer.joined(participant, outcome, peer)
 
-    def met(self, seconds: float) -> None:
+    def met(self, participant: Participant, seconds: float, peer: Member) -> None:
         """See `Observer.met`."""
         for observer in self._observers:
-            observer.met(seconds)
+            observer.met(participant, seconds, peer)
 
     def reserved(self) -> None:
         """See `Observer.reserved`."""
         for observer in self._observers:
             observer.reserved()
 
-    def resumed(self) -> None:
+    def resumed(self, participant: Participant) -> None:
         """See `Observer.resumed`."""
         for observer in self._observers:
-            observer.resumed()
+            observer.resumed(participant)
 
     def expired(self) -> None:
         """See `Observer.expired`."""
         for observer in self._observers:
             observer.expired()
 
-    def resume_refused(self, failure: Ended) -> None:
+    def resume_refused(self, participant: Participant, failure: Ended) -> None:
         """See `Observer.resume_refused`."""
         for observer in self._observers:
-            observer.resume_refused(failure)
+            observer.resume_refused(participant, failure)
 
     def handed_off(self, *, kept: bool) -> None:
         """See `Observer.handed_off`."""

@@ -115,7 +115,7 @@ class Reconnect:
             self._broker.resume(owner.room_id, owner.member.id)
 
     def _deny(self, fresh: Participant, failure: Ended) -> None:
-        self._observer.resume_refused(failure)
+        self._observer.resume_refused(fresh, failure)
         self._lifecycle.end(fresh, failure)
 
     def seated(self, participant: Participant, joined: Output) -> None:
@@ -124,6 +124,6 @@ class Reconnect:
             # The new connection has broken as well, or an earlier answer was enough.
             return
         participant.return_to_seat(joined)
-        self._observer.resumed()
+        self._observer.resumed(participant)
         if participant.connection is not None:
             participant.connection.outlet.wake()

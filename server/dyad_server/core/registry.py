@@ -15,6 +15,7 @@ from dyad_server.core.ports import Observer
 from dyad_server.core.resume_tokens import ResumeTokens
 from dyad_server.core.session import Session
 from dyad_server.core.states import State
+from dyad_server.core.trace_context import TraceContext
 from dyad_server.errors import Ended, Overloaded, Reason, SessionNotFound, Unauthenticated
 
 
@@ -101,7 +102,14 @@ class Registry:
         return self._frames.take(user_id, frames, now) and self._bytes.take(user_id, size, now)
 
     def open(
-        self, identity: Identity, outlet: Outlet, address: str, token: bytes, *, routing_key: str
+        self,
+        identity: Identity,
+        outlet: Outlet,
+        address: str,
+        token: bytes,
+        *,
+        routing_key: str,
+        caller: TraceContext,
     ) -> Connection:
         """Open a connection for a new participant; see `Hub.open`.
 
@@ -122,7 +130,13 @@ class Registry:
             raise Overloaded(sentence, Reason.ADDRESS_STREAMS)
         participant = self.new(identity)
         connection = Connection(
-            participant, outlet, address, token, self._node, routing_key=routing_key
+            participant,
+            outlet,
+            address,
+            token,
+            self._node,
+            routing_key=routing_key,
+            caller=caller,
         )
         participant.connect(connection)
         self._connections[connection.id] = connection

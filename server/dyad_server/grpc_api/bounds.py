@@ -72,3 +72,6 @@ CERTIFICATE_SECONDS = 7 * 24 * 3600
 """How long before its certificate expires the server warns. Programs that renew certificates do
 so weeks before, so it must have failed several times by then.
 """
+
+TRACE_STATE_CHARACTERS = 512
+"""The longest `tracestate` that is passed on: what W3C asks for at least."""

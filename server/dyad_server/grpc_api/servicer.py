@@ -7,6 +7,7 @@ from dyad_server.auth.verifier import Token, Verifier
 from dyad_server.core.hub import Hub
 from dyad_server.core.limits import Quota
 from dyad_server.core.participant import Connection
+from dyad_server.core.trace_context import UNTRACED
 from dyad_server.errors import Ended, Overloaded, Reason
 from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.client_address import Origin
@@ -14,6 +15,7 @@ from dyad_server.grpc_api.inbound_messages import Inbound, Terms
 from dyad_server.grpc_api.routing_key import routing_key
 from dyad_server.grpc_api.rpc_stream import Handler, Methods, Stream, receive
 from dyad_server.grpc_api.stream_writer import Response, StreamOutlet, WriteScheduler
+from dyad_server.grpc_api.trace_context import trace_context
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
 
@@ -29,13 +31,22 @@ class SignalingServicer:
     """
 
     def __init__(
-        self, hub: Hub, inbound: Inbound, verifier: Verifier, origin: Origin, terms: Terms
+        self,
+        hub: Hub,
+        inbound: Inbound,
+        verifier: Verifier,
+        origin: Origin,
+        terms: Terms,
+        *,
+        traced: bool = False,
     ) -> None:
+        """Serve `hub`; `traced`: read which span of its client a stream belongs to."""
         self._hub = hub
         self._inbound = inbound
         self._verifier = verifier
         self._origin = origin
         self._terms = terms
+        self._traced = traced
         self._requests = Quota(terms.requests_per_user)
         self._scheduler = WriteScheduler(terms.write_timeout, hub.clock, hub.counts)
 
@@ -105,7 +116,10 @@ class SignalingServicer:
         outlet = StreamOutlet(stream, response, self._scheduler)
         address = self._origin.address(stream.peer, stream.metadata)
         key = routing_key(stream.metadata)
-        connection = hub.open(token.identity, outlet, address, token.digest, routing_key=key)
+        caller = trace_context(stream.metadata) if self._traced else UNTRACED
+        connection = hub.open(
+            token.identity, outlet, address, token.digest, routing_key=key, caller=caller
+        )
         stream.lead(((STREAM_ID, connection.stream_id),))
         outlet.attach(connection, lambda failure: hub.close(connection, failure))
         opened = _OpenStream(hub, self._inbound, stream, connection, outlet)

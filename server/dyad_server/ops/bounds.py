@@ -1,4 +1,4 @@
-"""The bounds of `ops`: workers, and the server of the metrics."""
+"""The bounds of `ops`: workers, the server of the metrics, logs, traces."""
 
 EARLY_END_SECONDS = 5.0
 """A worker that ends this soon has failed to start."""
@@ -33,3 +33,12 @@ STREAM_LIVES = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400)
 """The same for how long a stream lasts."""
 LAGS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 """The same for the lag of the event loop."""
+
+# Traces.
+
+MEMBER_HASH_BYTES = 8
+"""Of the hash by which the two ends of a call, perhaps on two nodes, are found in traces."""
+EXPORT_LINE_SECONDS = 60.0
+"""At most one log line in this time says that the collector does not take the spans."""
+EXPORT_STOP_SECONDS = 2.0
+"""How long a server that stops waits until the collector has the last spans."""

@@ -1,16 +1,15 @@
 """Log lines for operators: per session, never per frame, without personal data."""
 
-import hashlib
 import json
 import logging
-import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from dyad_server.core.participant import Connection
+from dyad_server.core.events import Member
+from dyad_server.core.participant import Connection, Participant
 from dyad_server.errors import Ended, Reason
 from dyad_server.log_line import Line
-from dyad_server.ops import bounds
+from dyad_server.ops.pseudonyms import Pseudonyms
 
 log = logging.getLogger("dyad")
 
@@ -72,16 +71,12 @@ def set_level(level: str) -> None:
 
 
 class LogObserver:
-    """A `ports.Observer` that logs: one line for each stream that ends.
+    """A `ports.Observer` that logs: one line for each stream that ends."""
 
-    Users and rooms are hashed, with a key that only this process has. So lines about the
-    same user can be found, and nobody can be recognized.
-    """
-
-    def __init__(self, status_of: Callable[[Ended], str]) -> None:
-        """Log failures with their status."""
+    def __init__(self, status_of: Callable[[Ended], str], pseudonyms: Pseudonyms) -> None:
+        """Log failures with their status, and users and rooms by their pseudonyms."""
         self._status_of = status_of
-        self._key = secrets.token_bytes(bounds.LOG_KEY_BYTES)
+        self._hashed = pseudonyms.of
 
     def stream_opened(self, connection: Connection) -> None:
         """See `ports.Observer`."""
@@ -115,11 +110,11 @@ class LogObserver:
         status = self._status_of(failure)
         log.debug(Line("refused", status=status, reason=str(failure.reason)))
 
-    def joined(self, outcome: str) -> None:
+    def joined(self, participant: Participant, outcome: str, peer: Member | None = None) -> None:
         """See `ports.Observer`."""
         log.debug(Line("join answered", outcome=outcome.replace(" ", "_")))
 
-    def met(self, seconds: float) -> None:
+    def met(self, participant: Participant, seconds: float, peer: Member) -> None:
         """See `ports.Observer`."""
         log.debug(Line("second participant joined", seconds=round(seconds, 1)))
 
@@ -127,7 +122,7 @@ class LogObserver:
         """See `ports.Observer`."""
         log.debug("seat reserved")
 
-    def resumed(self) -> None:
+    def resumed(self, participant: Participant) -> None:
         """See `ports.Observer`."""
         log.debug("seat resumed")
 
@@ -135,16 +130,10 @@ class LogObserver:
         """See `ports.Observer`."""
         log.debug("reserved seat expired")
 
-    def resume_refused(self, failure: Ended) -> None:
+    def resume_refused(self, participant: Participant, failure: Ended) -> None:
         """See `ports.Observer`."""
         log.debug(Line("resume refused", reason=str(failure.reason)))
 
     def handed_off(self, *, kept: bool) -> None:
         """See `ports.Observer`."""
         log.debug("seat handed off" if kept else "seat lost")
-
-    def _hashed(self, text: str) -> str | None:
-        if not text:
-            return None
-        size = bounds.LOG_HASH_BYTES
-        return hashlib.blake2b(text.encode(), digest_size=size, key=self._key).hexdigest()

@@ -10,8 +10,9 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from dyad_server.core.clock import Clock
+from dyad_server.core.events import Member
 from dyad_server.core.hub import Hub
-from dyad_server.core.participant import Connection
+from dyad_server.core.participant import Connection, Participant
 from dyad_server.core.ports import JOINS
 from dyad_server.errors import Ended, Reason
 from dyad_server.ops import bounds
@@ -172,11 +173,11 @@ class MetricsObserver:
         """See `ports.Observer`."""
         self._refused.labels(self._status_of(failure), failure.reason).inc()
 
-    def joined(self, outcome: str) -> None:
+    def joined(self, participant: Participant, outcome: str, peer: Member | None = None) -> None:
         """See `ports.Observer`."""
         self._joins[outcome].inc()
 
-    def met(self, seconds: float) -> None:
+    def met(self, participant: Participant, seconds: float, peer: Member) -> None:
         """See `ports.Observer`."""
         self._met.observe(seconds)
 
@@ -184,7 +185,7 @@ class MetricsObserver:
         """See `ports.Observer`."""
         self._reserved.inc()
 
-    def resumed(self) -> None:
+    def resumed(self, participant: Participant) -> None:
         """See `ports.Observer`."""
         self._resumed.inc()
 
@@ -192,7 +193,7 @@ class MetricsObserver:
         """See `ports.Observer`."""
         self._expired.inc()
 
-    def resume_refused(self, failure: Ended) -> None:
+    def resume_refused(self, participant: Participant, failure: Ended) -> None:
         """See `ports.Observer`."""
         self._not_resumed.labels(failure.reason).inc()
 

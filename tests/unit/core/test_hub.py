@@ -109,7 +109,7 @@ def test_a_participant_from_another_node_has_the_grace_time_to_resume() -> None:
     clock = FakeClock()
     hub = Hub(in_memory, limits(), Observers(), clock)
     participant = hub.registry.new(Identity("alice"))
-    participant.adopt("member", "room", "token", "")
+    participant.adopt("member", "room", "token", "", "")
     hub.adopt(participant, alone=True)
     clock.advance(GRACE - 1)
     assert hub.registry.tokens.owner("token", "alice", "room") is participant

@@ -66,14 +66,14 @@ class Steps(RuleBasedStateMachine):
         participant = self.participant
         joined = Output(participant.member.id, "room", 0, Joined(None, polite=False, resumed=True))
         methods: dict[Step, Callable[[], None]] = {
-            Step.ENTER: lambda: participant.enter("room", resumable=True),
+            Step.ENTER: lambda: participant.enter("room", resumable=True, now=0.0),
             Step.REFUSE: participant.refuse,
             Step.SEAT: participant.seat,
             Step.LEAVE: participant.leave,
             Step.DISCONNECT: lambda: participant.disconnect(self._connection(), self._timer()),
             Step.RESUME: lambda: participant.resume(self._connection()),
             Step.RETURN: lambda: participant.return_to_seat(joined),
-            Step.ADOPT: lambda: participant.adopt("member", "room", "token", ""),
+            Step.ADOPT: lambda: participant.adopt("member", "room", "token", "", ""),
             Step.HAND_OFF: participant.hand_off,
             Step.END: participant.end,
         }

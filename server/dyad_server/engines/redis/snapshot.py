@@ -83,6 +83,7 @@ class ParticipantState:
     resume_token: str = field(repr=False)
     spent_token: str = field(repr=False)
     session: SessionState
+    traceparent: str = ""
 
 
 register(
@@ -127,6 +128,7 @@ def pack(participant: Participant, seat: SeatState) -> bytes:
         participant.resume_token,
         participant.spent_token,
         SessionState(*participant.session.state()),
+        participant.traceparent,
     )
     return SNAPSHOT.pack(Snapshot(SEAT.write(seat), PARTICIPANT.write(state)))
 
@@ -143,7 +145,13 @@ def restore(written: Map, participant_of: Callable[[Identity], Participant]) -> 
     """
     state = PARTICIPANT.read(written)
     participant = participant_of(state.identity)
-    participant.adopt(state.member_id, state.room_id, state.resume_token, state.spent_token)
+    participant.adopt(
+        state.member_id,
+        state.room_id,
+        state.resume_token,
+        state.spent_token,
+        state.traceparent,
+    )
     session = state.session
     participant.session.restore(session.last, session.written, session.received, session.kept)
     return participant

@@ -109,7 +109,7 @@ def test_a_field_that_is_missing_or_of_another_type_is_not_understood(
     form: Form[Any], _: object, plain: dict[str, Any]
 ) -> None:
     # These fields have a default.
-    optional = {"version", "code", "sentence", "email", "room", "resumed"}
+    optional = {"version", "code", "sentence", "email", "room", "resumed", "traceparent"}
     for name in plain.keys() - optional:
         with pytest.raises(NotUnderstood):
             form.read({key: value for key, value in plain.items() if key != name})

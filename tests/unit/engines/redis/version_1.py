@@ -50,6 +50,7 @@ STATE = snapshot.ParticipantState(
             output(events.Left()),
         ],
     ),
+    "00-trace-span-01",
 )
 PLAIN_STATE: dict[str, Any] = {
     "identity": {"user_id": "alice", "email": "a@example.com", "room": "r1"},
@@ -70,6 +71,7 @@ PLAIN_STATE: dict[str, Any] = {
             plain_output({"kind": "left"}),
         ],
     },
+    "traceparent": "00-trace-span-01",
 }
 # May be from any version: it is passed on unchanged.
 BODY = {"kind": "any", "other": [1]}

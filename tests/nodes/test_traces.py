@@ -1,0 +1,40 @@
+"""Traces of calls whose participants are on different nodes."""
+
+import pytest
+
+from tests.conftest import token
+from tests.nodes.fleet import fleet
+from tests.support.collector import attributes, collecting
+from tests.support.ends import SignalEnd, channel
+from tests.support.seats import meet, resumes
+
+STREAM = "dyad.v1.Signaling/Signal"
+
+
+async def test_a_resume_on_another_node_is_linked_and_both_ends_name_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with collecting() as collector:
+        for name, text in collector.environment.items():
+            monkeypatch.setenv(name, text)
+        async with (
+            fleet(count=2) as here,
+            channel(here.nodes[0].port) as first,
+            channel(here.nodes[1].port) as second,
+        ):
+            alice, bob = SignalEnd(first, token("alice")), SignalEnd(second, token("bob"))
+            room_id, _, ticket = await meet(alice, bob)
+            back = SignalEnd(first, token("bob"))
+            await resumes(back, room_id, ticket)
+            (resume,) = await collector.gets("resume", outcome="resumed")
+            (broken,) = await collector.gets(STREAM, reason="resumed")
+            alice.cut()
+            back.cut()
+            (alone,) = (each for each in await collector.gets(STREAM, 3) if each.events)
+    assert [each.span_id for each in resume.links] == [broken.span_id]
+    (joined,) = collector.named("join_room", outcome="second")
+    assert joined.parent_span_id == broken.span_id
+    assert attributes(alone.events[0])["dyad.peer"] == attributes(joined)["dyad.member"]
+    assert attributes(resume)["dyad.member"] == attributes(joined)["dyad.member"]
+    nodes = {attributes(each)["dyad.node"] for each in collector.named(STREAM)}
+    assert len(nodes) == 2
