@@ -97,7 +97,7 @@ def test_a_header_that_is_no_date_says_nothing(date: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "name"),
     [
-        ("authorization, Content-Type,x-grpc-web", "cors_preflight"),
+        ("authorization, Content-Type,x-grpc-web, dyad-routing-key", "cors_preflight"),
         ("*, authorization", "cors_preflight"),
         ("*", "cors_allowed_headers"),
         ("", "cors_allowed_headers"),
