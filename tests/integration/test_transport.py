@@ -68,7 +68,7 @@ async def test_a_grpcio_that_fails_its_trial_is_served_on_grpc_aio_with_one_warn
 @pytest.mark.parametrize(("wanted", "name"), [("auto", "QueueServer"), ("aio", "AioServer")])
 async def test_the_log_says_what_serves(wanted: str, name: str) -> None:
     async with dyad_serve(SECRET, "--grpc-api", wanted) as served:
-        await served.command.says(f"rpc={name}\n")
+        await served.command.says(f" rpc={name} ")
         assert " WARNING " not in served.command.said
 
 
