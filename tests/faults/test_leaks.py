@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import pytest
 from dyad_server.completion_queue.rpc import Rpc
@@ -41,12 +42,15 @@ def without_older_objects() -> Iterator[None]:
     gc.unfreeze()
 
 
-def living(server: Server) -> dict[str, int]:
-    """The living objects of the server and its clients in this process."""
+def living(server: Server, older: Collection[asyncio.Task[Any]]) -> dict[str, int]:
+    """The living objects of the server and its clients in this process.
+
+    Tasks of earlier tests, `older`, may end at any time, so they do not count.
+    """
     gc.collect()
     objects = gc.get_objects()
     counts = {name: sum(type(o) in kinds for o in objects) for name, kinds in KINDS.items()}
-    counts["tasks"] = len(asyncio.all_tasks())
+    counts["tasks"] = len(asyncio.all_tasks() - set(older))
     counts["tokens"] = len(server.dyad.hub.registry.tokens)
     return counts
 
@@ -64,27 +68,27 @@ async def settled(holds: Callable[[], bool]) -> None:
 
 
 async def test_living_objects_are_counted() -> None:
+    older = asyncio.all_tasks()
     async with serving(resume_grace=GRACE) as server, channel(server.port) as own:
-        before, tasks = living(server), asyncio.all_tasks()
+        before = living(server, older)
         ends = [SignalEnd(own, proof) for proof in proofs(2)]
         await enter(ends)
-        now = living(server)
-        assert {name for name in (*KINDS, "tokens") if now[name] <= before[name]} == set()
-        # Tasks of an earlier test may end meanwhile, so their number may fall.
-        assert asyncio.all_tasks() - tasks
+        now = living(server, older)
+        assert {name for name in before if now[name] <= before[name]} == set()
         for end in ends:
             end.cut()
-        await settled(lambda: none_is_left(living(server)))
-        assert none_is_left(living(server))
+        await settled(lambda: none_is_left(living(server, older)))
+        assert none_is_left(living(server, older))
 
 
 @pytest.mark.parametrize("transport", [SignalEnd, ListenEnd])
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 async def test_no_object_outlives_streams_that_ended_by(way: Way, transport: type[End]) -> None:
+    older = asyncio.all_tasks()
     async with serving(resume_grace=GRACE) as server:
-        before = living(server)
+        before = living(server, older)
         assert none_is_left(before)
         for _ in range(ROUNDS):
             await way(server.port, transport, proofs(CALLS))
-            await settled(lambda: living(server) == before)
-            assert living(server) == before
+            await settled(lambda: living(server, older) == before)
+            assert living(server, older) == before
