@@ -49,7 +49,7 @@ help:
 
 $(BIN)/.ready: pyproject.toml clients/python/pyproject.toml
 	@echo "== Python: a virtual environment in $(VENV)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@test -x $(BIN)/pip || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); } || { rm -rf $(VENV); \
 	  echo "This Python cannot make virtual environments: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable clients/python --editable '.[dev]'
 	@folder="$$($(BIN)/python -c '$(NODE_FOLDER)')" && ln -sf "$$folder/bin/node" $(BIN)/node && \

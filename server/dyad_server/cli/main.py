@@ -118,7 +118,8 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="URL",
-        help="origin of a web app that may call too; can be repeated",
+        help="origin of a web app that may call too, besides http://localhost:5173 and :3000; "
+        "can be repeated",
     )
     load_command.add(commands)
     top_command.add(commands)
