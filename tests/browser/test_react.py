@@ -183,7 +183,7 @@ async def test_the_error_is_told_and_the_call_can_be_entered_again(site: OpenSit
         await tab.is_in("ended")
         assert await tab.page.evaluate("harness.call.error.code") == "unauthenticated"
         await tab.page.evaluate("harness.call.enterAgain()")
-        await tab.becomes("() => harness.states.at(-2) === 'connecting'")
+        await tab.becomes("() => harness.states.filter((one) => one === 'ended').length === 2")
         await tab.render(token())
         await tab.is_in("ended")
         await tab.page.evaluate("harness.call.enterAgain()")
