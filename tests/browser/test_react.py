@@ -204,6 +204,8 @@ async def test_closing_the_page_hangs_up(site: OpenSite) -> None:
     async with site() as here, bobs_room(here) as (bob, room), opened(here) as tab:
         await tab.render(token(), room=room)
         assert await hear(bob) == dyad.PeerJoined(ALICE)
+        # Before that, the page does not know yet that it is in the room.
+        await tab.is_in("connected")
         await tab.page.goto("about:blank")
         await hears_that_alice_left(bob)
 
