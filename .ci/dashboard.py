@@ -114,7 +114,7 @@ ROWS: dict[str, list[Panel]] = {
         ),
         Panel(
             "Calls lost",
-            "Seats that nobody resumed in time, or that a drain lost, in 5 minutes.",
+            "Reserved seats that expired, and seats that a drain lost, in 5 minutes.",
             {
                 "expired": f"sum(increase(dyad_seats_expired_total{NODES}[5m]))",
                 "lost by a drain": f"sum(increase({LOST_BY_DRAINS}[5m]))",

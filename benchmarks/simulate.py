@@ -110,7 +110,7 @@ class Need:
 
     @property
     def rooms(self) -> float:
-        """Rooms, also those in which somebody waits."""
+        """Rooms, including those with one participant."""
         return self.pairs + self.participants * self.load.waiting
 
     @property

@@ -61,3 +61,13 @@ LAST_STATUSES_SECONDS = 1.0
 
 METRICS_SECONDS = 5.0
 """How long a node may take to answer with its metrics."""
+
+# grpc-web.
+
+GRPC_WEB_TRAILERS = 0x80
+"""Marks the trailers among the messages."""
+
+# The command line.
+
+INTERRUPTED_STATUS = 130
+"""The exit status after Ctrl-C: what shells report for it."""

@@ -178,54 +178,52 @@ async def test_offers_that_cross_end_in_one_call() -> None:
                 await one.sees_the_other()
 
 
-async def test_a_new_offer_keeps_the_numbers_of_codecs_and_header_extensions() -> None:
+@asynccontextmanager
+async def first_and_a_side() -> AsyncIterator[tuple[dyad.Connection, Side]]:
+    """A participant that the test plays, first in its room, and a side that has joined it."""
     async with (
         serving() as server,
         connect(server.port, ALICE) as first,
         connect(server.port, BOB) as second,
-        asyncio.timeout(PATIENCE),
     ):
         room = await first.create()
         async with side(second, await second.join(room.room_id)) as bob:
             assert isinstance(await hear(first), dyad.PeerJoined)
-            await first.send_offer(await offer_with_other_numbers())
-            answer = await hear(first)
-            await bob.peer.restart()
-            offer = await hear(first)
-            assert isinstance(answer, dyad.Answer)
-            assert isinstance(offer, dyad.Offer)
-            numbered = re.compile(r"a=(?:extmap|rtpmap|rtcp-fb|fmtp):.*")
-            assert "a=rtpmap:107 VP8/90000" in offer.sdp
-            assert numbered.findall(offer.sdp) == numbered.findall(answer.sdp)
+            yield first, bob
+
+
+async def test_a_new_offer_keeps_the_numbers_of_codecs_and_header_extensions() -> None:
+    async with asyncio.timeout(PATIENCE), first_and_a_side() as (first, bob):
+        await first.send_offer(await offer_with_other_numbers())
+        answer = await hear(first)
+        await bob.peer.restart()
+        offer = await hear(first)
+        assert isinstance(answer, dyad.Answer)
+        assert isinstance(offer, dyad.Offer)
+        numbered = re.compile(r"a=(?:extmap|rtpmap|rtcp-fb|fmtp):.*")
+        assert "a=rtpmap:107 VP8/90000" in offer.sdp
+        assert numbered.findall(offer.sdp) == numbered.findall(answer.sdp)
 
 
 async def test_data_arrives_on_a_new_path_before_the_dtls_handshake() -> None:
     """A browser leaves the old path only for one on which data arrives."""
-    async with (
-        serving() as server,
-        connect(server.port, ALICE) as first,
-        connect(server.port, BOB) as second,
-        asyncio.timeout(PATIENCE),
-    ):
-        room = await first.create()
-        async with side(second, await second.join(room.room_id)):
-            assert isinstance(await hear(first), dyad.PeerJoined)
-            path = aioice.Connection(ice_controlling=True)
-            await path.gather_candidates()
-            await first.send_offer(await offer_of(path))
-            answer = await hear(first)
-            assert isinstance(answer, dyad.Answer)
-            media = SessionDescription.parse(answer.sdp).media[0]
-            assert media.ice is not None
-            path.remote_username = media.ice.usernameFragment
-            path.remote_password = media.ice.password
-            for each in media.ice_candidates:
-                candidate = aioice.Candidate.from_sdp(candidate_to_sdp(each))
-                await path.add_remote_candidate(candidate)
-            await path.add_remote_candidate(None)
-            await path.connect()
-            assert await path.recv()
-            await path.close()
+    async with asyncio.timeout(PATIENCE), first_and_a_side() as (first, _):
+        path = aioice.Connection(ice_controlling=True)
+        await path.gather_candidates()
+        await first.send_offer(await offer_of(path))
+        answer = await hear(first)
+        assert isinstance(answer, dyad.Answer)
+        media = SessionDescription.parse(answer.sdp).media[0]
+        assert media.ice is not None
+        path.remote_username = media.ice.usernameFragment
+        path.remote_password = media.ice.password
+        for each in media.ice_candidates:
+            candidate = aioice.Candidate.from_sdp(candidate_to_sdp(each))
+            await path.add_remote_candidate(candidate)
+        await path.add_remote_candidate(None)
+        await path.connect()
+        assert await path.recv()
+        await path.close()
 
 
 @pytest.mark.parametrize("loser", [0, 1])

@@ -1,15 +1,14 @@
 """The React hooks as published: packed, and installed by the example, which Vite builds."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
-from tests.browser.site import FLAGS, MEDIA_MS
+from tests.browser.site import MEDIA_MS
 from tests.interop.pasting import PASTE, pasted, quick_start
-from tests.interop.test_web_package import DECODED, NPM, App, checkout, listens
+from tests.interop.test_web_package import DECODED, NPM, App, checkout, two_tabs
 from tests.support.needs import NODE_PACKAGES, PAGE, ROOT, needs
 from tests.support.ports import free_port
 
@@ -47,33 +46,17 @@ async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
     # The fixture pasted the first block. This shell needs the variable that it sets.
     text = app.moved(build.splitlines(keepends=True)[0] + show.replace("run dev", f"run {served}"))
     text = text.replace("$HOME/dyad", str(checkout(tmp_path, app)))
-    async with (
-        pasted(text, app.folder, DYAD_PORT=app.ports["50051"]) as shell,
-        async_playwright() as playwright,
-    ):
-        links = [await shell.says(r"(http://localhost:\d+/#\S+)") for _ in range(2)]
-        for port in app.ports.values():
-            await listens(port)
-        chromium = shutil.which("chromium")
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        try:
-            pages = [await (await browser.new_context()).new_page() for _ in links]
-            opened: list[str] = []
-            for page, link in zip(pages, links, strict=True):
-                page.on("request", lambda it: opened.append(it.url))
-                await page.goto(link)
-            for page in pages:
-                await is_in_a_call(page)
-            assert sum(url.endswith("/Listen") for url in opened) == len(pages)
-            status = pages[0].get_by_role("status")
-            assert await status.text_content() == "connected with bob"
-            await pages[1].get_by_role("button", name="Hang up").click()
-            await pages[0].get_by_text("connected, alone").wait_for(timeout=MEDIA_MS)
-            await pages[1].get_by_role("button", name="Call").click()
-            for page in pages:
-                await is_in_a_call(page)
-        finally:
-            await browser.close()
+    async with two_tabs(app, text) as tabs:
+        alice, bob = tabs.pages
+        for page in tabs.pages:
+            await is_in_a_call(page)
+        assert sum(url.endswith("/Listen") for url in tabs.opened) == len(tabs.pages)
+        assert await alice.get_by_role("status").text_content() == "connected with bob"
+        await bob.get_by_role("button", name="Hang up").click()
+        await alice.get_by_text("connected, alone").wait_for(timeout=MEDIA_MS)
+        await bob.get_by_role("button", name="Call").click()
+        for page in tabs.pages:
+            await is_in_a_call(page)
 
 
 async def test_what_is_published_is_the_library_and_nothing_else(app: App) -> None:

@@ -7,14 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import dyad
 import pytest
 from dyad_server.cli import envoy
-from playwright.async_api import async_playwright
+from playwright.async_api import Page, async_playwright
 
 from tests.browser.site import FLAGS, MEDIA_MS
 from tests.conftest import SECRET, token
@@ -103,14 +104,22 @@ async def listens(port: str) -> None:
             await asyncio.sleep(0.05)  # No event tells that the port is open.
 
 
-async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
-    app: App, tmp_path: Path
-) -> None:
-    needs("chromium", "openssl", PAGE)
-    build, show = quick_start("web")
-    # The fixture pasted the first block. This shell needs the variables that it sets.
-    text = app.moved(build.splitlines(keepends=True)[0] + show)
-    text = text.replace("$HOME/dyad", str(checkout(tmp_path, app)))
+@dataclass(frozen=True)
+class Tabs:
+    """The tabs of two people.
+
+    Attributes:
+        pages: the pages.
+        opened: the URL of each request that they have made.
+    """
+
+    pages: list[Page]
+    opened: list[str]
+
+
+@asynccontextmanager
+async def two_tabs(app: App, text: str) -> AsyncIterator[Tabs]:
+    """Paste this text, which prints two links, and open each in a browser context of its own."""
     async with (
         pasted(text, app.folder, DYAD_PORT=app.ports["50051"]) as shell,
         async_playwright() as playwright,
@@ -122,12 +131,26 @@ async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         try:
             pages = [await (await browser.new_context()).new_page() for _ in links]
+            opened: list[str] = []
             for page, link in zip(pages, links, strict=True):
+                page.on("request", lambda it: opened.append(it.url))
                 await page.goto(link)
-            for page in pages:
-                await page.wait_for_function(DECODED, timeout=MEDIA_MS)
+            yield Tabs(pages, opened)
         finally:
             await browser.close()
+
+
+async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
+    app: App, tmp_path: Path
+) -> None:
+    needs("chromium", "openssl", PAGE)
+    build, show = quick_start("web")
+    # The fixture pasted the first block. This shell needs the variables that it sets.
+    text = app.moved(build.splitlines(keepends=True)[0] + show)
+    text = text.replace("$HOME/dyad", str(checkout(tmp_path, app)))
+    async with two_tabs(app, text) as tabs:
+        for page in tabs.pages:
+            await page.wait_for_function(DECODED, timeout=MEDIA_MS)
 
 
 async def test_what_is_published_is_the_library_and_nothing_else(app: App) -> None:

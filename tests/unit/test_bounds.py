@@ -31,8 +31,6 @@ EXCEPTIONS = {
     # The versions of the data that nodes write.
     "engines/redis/messages.py": {"VERSION"},
     "engines/redis/store.py": {"SCHEMA"},
-    # The encoding of grpc-web.
-    "doctor/grpc_web.py": {"_HEAD_BYTES", "_TRAILERS"},
     # The usual ports.
     "doctor/browser.py": {"_HTTP_PORT", "_HTTPS_PORT"},
     # The ports in the configurations of deploy/.

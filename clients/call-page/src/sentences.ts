@@ -8,7 +8,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   permission_denied: "This token is for another room. Use the link or the token that belongs to this call.",
   session_not_found: "The server no longer knows this call. Enter the room again.",
   resource_exhausted: "This device sent too much at once. Wait a moment, then enter the room again.",
-  deadline_exceeded: "The call ended because nobody joined, or because this device was asleep. You can enter the room again.",
+  deadline_exceeded: "The call ended because the other person did not join, or because this device was asleep. You can enter the room again.",
   taken_over: "This call was taken over by another tab or device. To bring it back here, join the room again.",
   aborted: "The server ended this call. Enter the room again.",
   unavailable: "The server is restarting or out of reach. Try again in a few seconds.",

@@ -175,7 +175,7 @@ func (s *stream) write(request *dyadv1.SignalRequest) bool {
 	return s.rpc.Send(request) == nil
 }
 
-// finish tells the server that no more will be written.
+// finish tells the server that the client has written its last message.
 func (s *stream) finish() {
 	// It fails only if the stream is over, and read reports that.
 	_ = s.rpc.CloseSend()

@@ -77,7 +77,7 @@ class Stream(Protocol):
         """
 
     async def finish(self) -> None:
-        """Tell the server that no more will be written."""
+        """Tell the server that the client has written its last message."""
 
     def cancel(self, sentence: str = "The client ended the stream.") -> None:
         """End the stream at once. `read` raises `Unavailable` with the sentence."""

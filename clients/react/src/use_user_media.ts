@@ -17,7 +17,7 @@ const NOTHING: UserMedia = { stream: undefined, error: undefined };
  */
 export function useUserMedia(constraints: MediaStreamConstraints | undefined): UserMedia {
   const [media, setMedia] = useState(NOTHING);
-  // Most apps make this object anew in each render.
+  // Most apps create a new object in each render.
   const wanted = constraints && JSON.stringify(constraints);
 
   useEffect(() => {

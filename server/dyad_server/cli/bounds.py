@@ -33,6 +33,3 @@ LONGEST_TOP_SECONDS = 3600.0
 """A longer interval is a mistake."""
 LOG_COLUMNS = 140
 """How wide tables are where there is no terminal."""
-
-INTERRUPTED_STATUS = 130
-"""The exit status of `dyad doctor` after Ctrl-C: what shells report for it."""

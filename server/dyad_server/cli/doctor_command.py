@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from dyad_server.cli import bounds as cli_bounds
+from dyad_server.bounds import INTERRUPTED_STATUS
 from dyad_server.cli.environment import load, warnings
 from dyad_server.cli.extras import needing_tools
 from dyad_server.config import Config
@@ -94,7 +94,7 @@ def _doctor(options: argparse.Namespace) -> int:
         asyncio.run(run(_patient(options), LoopClock(), shown.begin, shown.report))
     except KeyboardInterrupt:
         shown.end()
-        return cli_bounds.INTERRUPTED_STATUS
+        return INTERRUPTED_STATUS
     return shown.end()
 
 

@@ -18,13 +18,17 @@ import httpx2
 from dyad_server.doctor import bounds
 from dyad_server.doctor.call import Away, CallFailed, Cut, Refused
 from dyad_server.doctor.certificates import trusting
+from dyad_server.grpc_web_format import (
+    CONTENT_TYPE,
+    HEAD,
+    envelope,
+    is_trailers,
+    parse_trailers,
+)
 
 # How long a stream may be silent is up to its caller.
 _TIMEOUT = httpx2.Timeout(bounds.CONNECT_SECONDS, read=None)
 
-CONTENT_TYPE = "application/grpc-web+proto"
-_TRAILERS = 0x80
-_HEAD_BYTES = 5
 _CODES = {str(code.value[0]): code.name for code in grpc.StatusCode}
 
 
@@ -78,25 +82,20 @@ class Answer:
         buffer = bytearray()
         async for chunk in self._response.aiter_bytes():
             buffer += chunk
-            while len(buffer) >= _HEAD_BYTES:
-                length = int.from_bytes(buffer[1:_HEAD_BYTES], "big")
+            while len(buffer) >= HEAD.size:
+                flags, length = HEAD.unpack_from(buffer)
                 if length > bounds.MESSAGE_BYTES:
                     raise httpx2.RemoteProtocolError("this is no grpc-web")
-                if len(buffer) < _HEAD_BYTES + length:
+                if len(buffer) < HEAD.size + length:
                     break
-                flags, content = buffer[0], bytes(buffer[_HEAD_BYTES : _HEAD_BYTES + length])
-                del buffer[: _HEAD_BYTES + length]
-                if flags & _TRAILERS:
-                    self._take_trailers(content)
+                content = bytes(buffer[HEAD.size : HEAD.size + length])
+                del buffer[: HEAD.size + length]
+                if is_trailers(flags):
+                    self.headers.update(parse_trailers(content))
+                    self.complete = bool(self.code)
                 else:
                     self.begun = True
                     yield content
-
-    def _take_trailers(self, content: bytes) -> None:
-        for line in content.decode("utf-8", "replace").splitlines():
-            name, _, value = line.partition(":")
-            self.headers[name.strip()] = value.strip()
-        self.complete = bool(self.code)
 
     def failure(self, after: float) -> CallFailed:
         """Why a stream ended so.
@@ -197,8 +196,8 @@ class Browser:
     ) -> AsyncIterator[Answer]:
         named = [("content-type", CONTENT_TYPE), ("x-grpc-web", "1"), *headers]
         named += [("origin", self.origin)] if self.origin else []
-        body = b"\0" + len(request).to_bytes(_HEAD_BYTES - 1, "big") + request
         url = self._method_url(method)
+        body = envelope(request)
         async with client.stream("POST", url, content=body, headers=named) as response:
             # A copy, which takes the trailers too.
             own = httpx2.Headers(response.headers)

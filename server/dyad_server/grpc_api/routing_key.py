@@ -7,7 +7,7 @@ depends on the key: without one, or with a wrong one, a call crosses nodes and w
 
 import re
 
-from dyad_server.grpc_api.rpc_stream import Metadata
+from dyad_server.grpc_api.rpc_stream import Metadata, only_value
 
 HEADER = "dyad-routing-key"
 _KEY = re.compile("[0-9a-f]{8}")
@@ -15,7 +15,5 @@ _KEY = re.compile("[0-9a-f]{8}")
 
 def routing_key(metadata: Metadata) -> str:
     """The key in the metadata of a request; empty unless there is exactly one, well-formed."""
-    values = [value for name, value in metadata if name == HEADER]
-    if len(values) == 1 and isinstance(values[0], str) and _KEY.fullmatch(values[0]):
-        return values[0]
-    return ""
+    value = only_value(metadata, HEADER)
+    return value if _KEY.fullmatch(value) else ""

@@ -17,6 +17,12 @@ from dyad_server.grpc_api import status
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
+def only_value(metadata: Metadata, key: str) -> str:
+    """The value of this key; empty unless there is exactly one, and it is text."""
+    values = [value for name, value in metadata if name == key]
+    return values[0] if len(values) == 1 and isinstance(values[0], str) else ""
+
+
 class Stream(Protocol):
     """One RPC. Only one read and one write may be under way at a time."""
 

@@ -2,7 +2,7 @@
 
 from dyad_server.core.trace_context import UNTRACED, TraceContext
 from dyad_server.grpc_api import bounds
-from dyad_server.grpc_api.rpc_stream import Metadata
+from dyad_server.grpc_api.rpc_stream import Metadata, only_value
 
 PARENT, STATE = "traceparent", "tracestate"
 
@@ -13,8 +13,8 @@ def trace_context(metadata: Metadata) -> TraceContext:
     Whether it is well-formed is for the tracing to say. Its `tracestate` is left out if it
     is too long.
     """
-    parents = [value for name, value in metadata if name == PARENT]
-    if len(parents) != 1 or not isinstance(parents[0], str):
+    parent = only_value(metadata, PARENT)
+    if not parent:
         return UNTRACED
     state = ",".join(value for name, value in metadata if name == STATE and isinstance(value, str))
-    return TraceContext(parents[0], state if len(state) <= bounds.TRACE_STATE_CHARACTERS else "")
+    return TraceContext(parent, state if len(state) <= bounds.TRACE_STATE_CHARACTERS else "")

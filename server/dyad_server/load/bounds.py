@@ -25,6 +25,8 @@ STEP_SECONDS = 15.0
 GIVE_UP_SECONDS = 30.0
 """How long a participant tries to reconnect: twice the usual grace time, after which its seat
 is gone."""
+CAUSE_SECONDS = 2.0
+"""How long a failed call waits for the participant that knows the cause."""
 CONNECT_SECONDS = 8.0
 """How long a network connection to a proxy may take: as in the clients."""
 SEND_SECONDS = 15.0
@@ -51,8 +53,6 @@ START_SECONDS = 60.0
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""
 
-TRAILERS_FLAG = 0x80
-"""Marks the trailers among the messages of grpc-web."""
 
 LEAST_TIME = 1e-5
 """Shorter times are counted as this one: 10 µs."""
@@ -86,7 +86,3 @@ SHOWN_FAILURES = 12
 
 MISSED_STATUS = 1
 """The exit status if a threshold was not kept; 2 is for a run that could not begin."""
-STOPPED_STATUS = 130
-"""The exit status after Ctrl-C, as usual in a shell: 128 and the number of the signal."""
-CAUSE_SECONDS = 2.0
-"""How long a failed call waits for the participant that knows the cause."""

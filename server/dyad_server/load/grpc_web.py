@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import ssl
-import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -16,11 +15,17 @@ from dyad import Ended, routing
 from dyad.errors import ended
 from dyad.v1 import signaling_pb2 as pb
 
+from dyad_server.grpc_web_format import (
+    CONTENT_TYPE,
+    HEAD,
+    envelope,
+    is_trailers,
+    parse_trailers,
+)
 from dyad_server.load import bounds
 
 _LISTEN = "dyad.v1.Signaling/Listen"
 _SEND = "dyad.v1.Signaling/Send"
-_PREFIX = struct.Struct(">BI")
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 # https://grpc.io/docs/guides/status-codes/: what an HTTP status means to a gRPC client.
 _HTTP = {
@@ -36,7 +41,7 @@ _BROKEN = (aiohttp.ClientError, asyncio.IncompleteReadError, TimeoutError, OSErr
 
 
 class _Piece(NamedTuple):
-    kind: int
+    flags: int
     body: bytes
 
 
@@ -48,8 +53,8 @@ async def open_web_stream(
     headers = {
         "authorization": f"Bearer {token}",
         routing.HEADER: routing_key,
-        "content-type": "application/grpc-web+proto",
-        "accept": "application/grpc-web+proto",
+        "content-type": CONTENT_TYPE,
+        "accept": CONTENT_TYPE,
         "x-grpc-web": "1",
     }
     connector = aiohttp.TCPConnector(
@@ -107,7 +112,7 @@ class WebStream:
         try:
             async with (
                 asyncio.timeout(bounds.SEND_SECONDS),
-                self._session.post(_SEND, data=_envelope(message)) as response,
+                self._session.post(_SEND, data=envelope(message.SerializeToString())) as response,
             ):
                 end = await _end_of(response, [piece async for piece in _pieces(response)])
         except _BROKEN as failure:
@@ -137,10 +142,12 @@ class WebStream:
     async def _listen(self) -> None:
         rest: list[_Piece] = []
         try:
-            async with self._session.post(_LISTEN, data=_envelope(pb.ListenRequest())) as response:
+            async with self._session.post(
+                _LISTEN, data=envelope(pb.ListenRequest().SerializeToString())
+            ) as response:
                 self.id = response.headers.get("dyad-stream-id", "")
                 async for piece in _pieces(response):
-                    if piece.kind & bounds.TRAILERS_FLAG:
+                    if is_trailers(piece.flags):
                         rest.append(piece)
                     else:
                         self._take(pb.ListenResponse.FromString(piece.body))
@@ -164,24 +171,19 @@ class WebStream:
             self._opened.set()
 
 
-def _envelope(message: pb.ListenRequest | pb.SendRequest) -> bytes:
-    body = message.SerializeToString()
-    return _PREFIX.pack(0, len(body)) + body
-
-
 async def _pieces(response: aiohttp.ClientResponse) -> AsyncIterator[_Piece]:
     """The messages of a response, and its trailers."""
     if response.status != HTTPStatus.OK:
         return
     while not response.content.at_eof():
         try:
-            head = await response.content.readexactly(_PREFIX.size)
+            head = await response.content.readexactly(HEAD.size)
         except asyncio.IncompleteReadError as error:
             if error.partial:
                 raise
             return
-        kind, size = _PREFIX.unpack(head)
-        yield _Piece(kind, await response.content.readexactly(size))
+        flags, size = HEAD.unpack(head)
+        yield _Piece(flags, await response.content.readexactly(size))
 
 
 async def _end_of(response: aiohttp.ClientResponse, pieces: list[_Piece]) -> Ended | None:
@@ -191,14 +193,9 @@ async def _end_of(response: aiohttp.ClientResponse, pieces: list[_Piece]) -> End
         return ended(code, f"The proxy answered HTTP {response.status}.", foreign=True)
     trailers: dict[str, str] = {}
     for piece in pieces:
-        if piece.kind & bounds.TRAILERS_FLAG:
-            trailers |= _parse(piece.body)
+        if is_trailers(piece.flags):
+            trailers |= parse_trailers(piece.body)
     return _status(trailers or response.headers)
-
-
-def _parse(body: bytes) -> dict[str, str]:
-    pairs = [line.partition(":") for line in body.decode("utf-8", "replace").splitlines()]
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
 def _status(trailers: Mapping[str, str]) -> Ended | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dyad_server.bounds import INTERRUPTED_STATUS
 from dyad_server.core.clock import Clock
 from dyad_server.errors import ConfigError, DyadError
 from dyad_server.grpc_api.connections import raise_descriptor_limit, room
@@ -37,7 +38,7 @@ async def run(plan: Plan, users: Sequence[Users], clock: Clock, console: Console
     _check_descriptors(plan)
     with interrupts() as asked:
         if not await unless(asked.stop, _try(plan, users[0], clock)):
-            return bounds.STOPPED_STATUS
+            return INTERRUPTED_STATUS
         usage = await server_usage(plan)
         heard = asyncio.Event()
         results = Results(plan.processes, clock.monotonic())
@@ -50,7 +51,7 @@ async def run(plan: Plan, users: Sequence[Users], clock: Clock, console: Console
         shares = [Share(plan, each, index, plan.processes) for index, each in enumerate(users)]
         async with running(shares, hear) as processes:
             if not await unless(asked.stop, processes.until_ready()):
-                return bounds.STOPPED_STATUS
+                return INTERRUPTED_STATUS
             with showing(console, plan.duration) as show:
                 show.say(_announcement(plan))
                 results.begin(clock.monotonic(), await usage.read())
@@ -65,7 +66,7 @@ async def run(plan: Plan, users: Sequence[Users], clock: Clock, console: Console
         console.print(sentence, soft_wrap=True)
     _write(plan, results, stopped=stopped)
     if stopped:
-        return bounds.STOPPED_STATUS
+        return INTERRUPTED_STATUS
     return bounds.MISSED_STATUS if missed(plan, results) else 0
 
 
