@@ -94,6 +94,13 @@ async def test_refusals_are_counted_by_reason(transport: type[End]) -> None:
             labels = {"status": status, "reason": str(reason)}
             return value(server, "dyad_requests_refused_total", **labels)
 
+        for reason in Reason:
+            if reason.startswith("token_"):
+                forbidden = reason is Reason.TOKEN_ROOM
+                status = "PERMISSION_DENIED" if forbidden else "UNAUTHENTICATED"
+                labels = {"status": status, "reason": str(reason)}
+                page = server.dyad.metrics.registry
+                assert page.get_sample_value("dyad_requests_refused_total", labels) == 0
         await end_of(connect("alice", ttl=-60))
         assert refused("UNAUTHENTICATED", Reason.TOKEN_EXPIRED) == 1
         first = connect("bob")

@@ -80,16 +80,14 @@ class Prometheus:
         }
 
     async def has_scraped(self, since: float) -> None:
-        """Wait until it has scraped all nodes twice after this moment."""
+        """Wait until it has scraped each node at least once after this moment."""
+        query = f"count(timestamp(dyad_ready) > {since})"
         async with asyncio.timeout(PATIENCE):
-            while not await self._has(since):  # noqa: ASYNC110 - asked, it does not tell
-                await asyncio.sleep(0.1)
-
-    async def _has(self, since: float) -> bool:
-        seconds = max(1, math.ceil(time.time() - since))
-        found = await self.asks(f"min(count_over_time(up[{seconds}s] )) >= 2 and min(up) == 1")
-        counted = await self.asks(f"count(count_over_time(dyad_ready[{seconds}s]) >= 2)")
-        return bool(found) and bool(counted) and int(counted[0]["value"][1]) == NODES
+            while True:
+                found = await self.asks(query)
+                if found and int(found[0]["value"][1]) == NODES:
+                    return
+                await asyncio.sleep(0.1)  # It does not tell.
 
     def _get(self, fields: str, kind: str = "query") -> list[Any]:
         try:

@@ -14,7 +14,7 @@ from dyad_server.core.events import Member
 from dyad_server.core.hub import Hub
 from dyad_server.core.participant import Connection, Participant
 from dyad_server.core.ports import JOINS
-from dyad_server.errors import Ended, Reason
+from dyad_server.errors import Ended, Forbidden, Overloaded, Reason, Unauthenticated
 from dyad_server.ops import bounds
 from dyad_server.ops.collectors import (
     BuildCollector,
@@ -30,6 +30,18 @@ _TRANSPORTS = ("Signal", "Listen")
 # These series begin with 0. Of a series that begins with its first event, Prometheus sees no
 # increase.
 _BY_THE_CLIENT = (Reason.CLOSED, Reason.LOST)
+_REFUSED: dict[type[Ended], tuple[Reason, ...]] = {
+    Unauthenticated: (
+        *(Reason.TOKEN_MISSING, Reason.TOKEN_MALFORMED, Reason.TOKEN_TOO_LONG, Reason.TOKEN_KEY),
+        *(Reason.TOKEN_SIGNATURE, Reason.TOKEN_CLAIM, Reason.TOKEN_ISSUER, Reason.TOKEN_AUDIENCE),
+        *(Reason.TOKEN_EARLY, Reason.TOKEN_EXPIRED),
+    ),
+    Forbidden: (Reason.TOKEN_ROOM,),
+    Overloaded: (
+        *(Reason.OPENED_TOO_FAST, Reason.SERVER_FULL, Reason.USER_STREAMS, Reason.USER_REQUESTS),
+        Reason.ADDRESS_STREAMS,
+    ),
+}
 _SEAT_LOST = (Reason.SEAT_GONE, Reason.FRAMES_GONE)
 
 NameStatus = Callable[[Ended], str]
@@ -90,6 +102,9 @@ class MetricsObserver:
             ["status", "reason"],
             registry=registry,
         )
+        for kind, reasons in _REFUSED.items():
+            for reason in reasons:
+                self._refused.labels(self._status_of(kind("", reason)), reason)
         joins = prometheus.Counter(
             "dyad_joins", "Answers to join_room.", ["outcome"], registry=registry
         )
