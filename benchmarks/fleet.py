@@ -2,9 +2,10 @@
 
 Run: python -m benchmarks.fleet [--calls 1000]
 
-Three `dyad serve --redis` processes stand behind the real Envoy of deploy/. Half of the calls
-use the Python client and `Signal`, the others `Listen` with `Send`. A node is then killed, and
-another one started, while the calls go on. Redis says which node each participant is on.
+Three `dyad serve --redis` processes on two Redis stand behind the real Envoy of deploy/. Half of
+the calls use the Python client and `Signal`, the others `Listen` with `Send`. A node is then
+killed, and another one started, while the calls go on. Redis says which node each participant
+is on.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from tests.support.redis import RedisServer, redis_server
 SECRET = secrets.token_hex(32)
 ROOT = Path(__file__).parents[1]
 NODES = 3
+REDIS = ("a", "b")
 # Calls that are being set up at one time.
 AT_ONCE = 20
 # Envoy lets one connection carry 100 streams.
@@ -131,37 +133,45 @@ class Places:
     Attributes:
         pairs: the two nodes of each room with two participants on living nodes.
         load: how many participants each living node has.
+        rooms: how many rooms each Redis has.
     """
 
     pairs: dict[str, tuple[str, str]]
     load: Counter[str]
+    rooms: list[int]
 
     def row(self, what: str, rooms: set[str], nodes: int) -> str:
         """A row of the table, for these rooms."""
         crossing = sum(first != second for first, second in map(self.pairs.__getitem__, rooms))
         busiest = max(self.load.values()) / (self.load.total() / nodes)
-        return f"{what:42} {len(rooms):>5} {crossing / len(rooms):>9.1%} {busiest:>8.2f}"
+        shares = " ".join(f"{each / max(1, sum(self.rooms)):.0%}" for each in self.rooms)
+        figures = f"{len(rooms):>5} {crossing / len(rooms):>9.1%} {busiest:>8.2f}"
+        return f"{what:42} {figures}  {shares}"
 
 
-async def places(redis: RedisServer) -> Places:
-    """What Redis says."""
+async def places(servers: list[RedisServer]) -> Places:
+    """What all Redis say."""
     pairs: dict[str, tuple[str, str]] = {}
     load: Counter[str] = Counter()
-    async with Redis(port=redis.port, decode_responses=True) as client:
-        alive = {key.rpartition(":")[2] async for key in client.scan_iter("dyad:node:*")}
-        async for key in client.scan_iter("dyad:room:*", count=1000):
-            texts: Any = await client.hmget(key, "0", "1")
-            nodes = [json.loads(text)["node"] for text in texts if text]
-            nodes = [node for node in nodes if node in alive]
-            load.update(nodes)
-            if len(nodes) > 1:
-                pairs[key.rpartition(":")[2]] = (nodes[0], nodes[1])
-    return Places(pairs, load)
+    rooms: list[int] = []
+    for redis in servers:
+        async with Redis(port=redis.port, decode_responses=True) as client:
+            alive = {key.rpartition(":")[2] async for key in client.scan_iter("dyad:node:*")}
+            rooms.append(0)
+            async for key in client.scan_iter("dyad:room:*", count=1000):
+                texts: Any = await client.hmget(key, "0", "1")
+                nodes = [json.loads(text)["node"] for text in texts if text]
+                nodes = [node for node in nodes if node in alive]
+                load.update(nodes)
+                rooms[-1] += bool(nodes)
+                if len(nodes) > 1:
+                    pairs[key.rpartition(":")[2]] = (nodes[0], nodes[1])
+    return Places(pairs, load, rooms)
 
 
-async def until(redis: RedisServer, reached: Callable[[Places], bool]) -> Places:
+async def until(servers: list[RedisServer], reached: Callable[[Places], bool]) -> Places:
     """Where the participants are once this is reached."""
-    while not reached(now := await places(redis)):  # noqa: ASYNC110 - Redis is asked
+    while not reached(now := await places(servers)):  # noqa: ASYNC110 - Redis is asked
         await asyncio.sleep(POLL_SECONDS)
     return now
 
@@ -181,26 +191,30 @@ async def proxy(ports: list[int], policy: str = "MAGLEV") -> AsyncIterator[int]:
 
 
 class Fleet:
-    """Nodes on one Redis."""
+    """Nodes on several Redis."""
 
-    def __init__(self, redis: RedisServer, stack: AsyncExitStack) -> None:
-        self.redis = redis
+    def __init__(self, servers: list[RedisServer], stack: AsyncExitStack) -> None:
+        self.servers = servers
         # The last one is where a node is added.
         self.ports = [free_port() for _ in range(NODES + 1)]
         self._stack = stack
 
     async def start(self, port: int) -> Served:
         """Start a node."""
-        serving = dyad_serve(SECRET, "--redis", self.redis.url, "--port", str(port), *OPTIONS)
+        named = zip(self.servers, REDIS, strict=True)
+        urls = " ".join(f"{redis.url}#{name}" for redis, name in named)
+        serving = dyad_serve(SECRET, "--redis", urls, "--port", str(port), *OPTIONS)
         return await self._stack.enter_async_context(serving)
 
 
 @asynccontextmanager
 async def fleet() -> AsyncIterator[tuple[Fleet, list[Served]]]:
-    """A Redis of its own, and all nodes but the one that is added."""
-    async with redis_server() as redis, AsyncExitStack() as stack:
-        await redis.settle()
-        here = Fleet(redis, stack)
+    """Redis of its own, and all nodes but the one that is added."""
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(redis_server()) for _ in REDIS]
+        for redis in servers:
+            await redis.settle()
+        here = Fleet(servers, stack)
         yield here, [await here.start(port) for port in here.ports[:NODES]]
 
 
@@ -212,17 +226,17 @@ async def at_random(count: int) -> None:
         AsyncExitStack() as ends,
     ):
         by_signal, by_listen = await calls(Participants(port, ends), count)
-        now = await places(here.redis)
+        now = await places(here.servers)
         print(now.row("three nodes, at random", by_signal | by_listen, NODES), flush=True)
 
 
 async def by_the_key(count: int) -> None:
     """The calls by the key, also after a node is lost and another one added."""
     async with fleet() as (here, nodes), proxy(here.ports) as port:
-        redis = here.redis
+        servers = here.servers
         async with AsyncExitStack() as ends:
             by_signal, by_listen = await calls(Participants(port, ends), count)
-            now = await places(redis)
+            now = await places(servers)
             print(now.row("three nodes, by the key", by_signal | by_listen, NODES), flush=True)
             nodes[0].process.kill()
             lost = set(now.load)
@@ -230,26 +244,26 @@ async def by_the_key(count: int) -> None:
             def back(places: Places) -> bool:
                 return len(places.load) < len(lost) and by_signal <= places.pairs.keys()
 
-            now = await until(redis, back)
+            now = await until(servers, back)
             what = "  one killed: those that reconnected"
             print(now.row(what, by_signal, NODES - 1), flush=True)
-        await until(redis, lambda places: not places.load)
+        await until(servers, lambda places: not places.load)
         async with AsyncExitStack() as ends:
             participants = Participants(port, ends)
             by_signal, by_listen = await calls(participants, count)
-            now = await places(redis)
+            now = await places(servers)
             print(now.row("two nodes, new calls", by_signal | by_listen, NODES - 1), flush=True)
             await here.start(here.ports[-1])
             await asyncio.sleep(NOTICED_SECONDS)
             by_signal, by_listen = await calls(participants, count)
-            now = await places(redis)
+            now = await places(servers)
             what = "  one added, the calls before are still open"
             print(now.row(what, by_signal | by_listen, NODES), flush=True)
 
 
 async def main(count: int) -> None:
     """Measure, and print the table."""
-    print(f"{'':42} calls  crossing  busiest")
+    print(f"{'':42} calls  crossing  busiest  rooms in each Redis")
     await at_random(count)
     await by_the_key(count)
 

@@ -73,7 +73,7 @@ class Load:
     keep_seconds: float = 8
 
 
-# The most that `benchmarks.fleet` saw by the key, also after a node was added.
+# Between what `benchmarks.fleet` saw by the key in a settled fleet and after a node was added.
 _CROSSING = 0.011
 LOADS = (
     Load("in calls, at random", 0, None),
