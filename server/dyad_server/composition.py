@@ -20,6 +20,7 @@ from dyad_server.core.clock import Clock
 from dyad_server.core.draining import Drained
 from dyad_server.core.hub import Hub, MakeEngine
 from dyad_server.core.limits import Limits
+from dyad_server.core.participant import Participant
 from dyad_server.core.ports import Observer, Observers
 from dyad_server.engines.memory import in_memory
 from dyad_server.errors import ConfigError, Ended
@@ -151,7 +152,13 @@ class Dyad:
         if self._export is not None:
             from dyad_server.ops.traces import TraceObserver  # noqa: PLC0415 - needs an extra
 
-            yield TraceObserver(self._export.tracer, _status_of, pseudonyms, self._clock)
+            yield TraceObserver(
+                self._export.tracer, _status_of, pseudonyms, self._clock, self._remote_peer
+            )
+
+    def _remote_peer(self, participant: Participant) -> str:
+        # The hub is made after its observers.
+        return self.hub.remote_peer(participant)
 
     def _make_keys(self, config: Config) -> Keys:
         if config.jwt_jwks_url:

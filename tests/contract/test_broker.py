@@ -26,6 +26,14 @@ async def test_two_participants_are_paired_and_told_of_each_other(kind: str) -> 
         await here.pair()
 
 
+async def test_the_broker_knows_whether_a_peer_is_on_another_node(kind: str) -> None:
+    async with engine(kind) as here:
+        alice, bob, room = await here.pair()
+        for one, other in ((alice, bob), (bob, alice)):
+            node, there = here.of(one), here.of(other)
+            assert node.remote_peer(room, one.id) == ("" if node is there else there.node)
+
+
 async def test_a_missing_room_is_not_found(kind: str) -> None:
     async with engine(kind) as here:
         alice = here.member("alice")

@@ -90,6 +90,10 @@ async def test_a_stream_is_a_span_of_its_client_with_the_join_as_its_child(
     assert met.name == "peer joined"
     assert attributes(met)["dyad.peer"] == attributes(second)["dyad.member"]
     assert second.trace_id != trace_id
+    # Each is linked to the stream of the other.
+    assert [each.span_id for each in second.links] == [span.span_id]
+    assert [each.span_id for each in span.links] == [second.parent_span_id]
+    assert not any("dyad.peer_node" in attributes(each) for each in (first, second, met))
     assert all(each["service.name"] == "dyad" for each in collector.resources)
 
 

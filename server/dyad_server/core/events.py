@@ -30,11 +30,13 @@ class Member:
         id: the session's, unique among all sessions.
         user_id: the token's `sub`. One user has one seat in a room.
         email: the token's `email`, or empty.
+        traceparent: names the stream on which it entered, for traces; empty: it is not traced.
     """
 
     id: str
     user_id: str
     email: str = field(default="", repr=False)
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

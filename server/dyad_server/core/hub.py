@@ -114,6 +114,10 @@ class Hub:
         """See `Broker.fleets`."""
         return self._broker.fleets
 
+    def remote_peer(self, participant: Participant) -> str:
+        """See `Broker.remote_peer`."""
+        return self._broker.remote_peer(participant.room_id, participant.member.id)
+
     async def start(self) -> None:
         """Start, before the first participant.
 

@@ -230,6 +230,8 @@ class Participant:
         self.seat_asked_at = now
         self.room_id = self.last_room_id = room_id
         self.resumable = resumable
+        if self.traceparent:
+            self.member = self._new_member(self.member.id, self.traceparent)
 
     def refuse(self) -> None:
         """Get no seat."""
@@ -285,7 +287,7 @@ class Participant:
         """
         self._go(Step.ADOPT)
         self._last_traceparent = traceparent
-        self.member = self._new_member(member_id)
+        self.member = self._new_member(member_id, traceparent)
         self.room_id = self.last_room_id = room_id
         self.resume_token, self.spent_token = token, spent_token
         self.resumable = self.spoke = True
@@ -373,7 +375,7 @@ class Participant:
         self.wait(None)
         self._end_grace()
 
-    def _new_member(self, member_id: str = "") -> Member:
+    def _new_member(self, member_id: str = "", traceparent: str = "") -> Member:
         identity = self.identity
         member_id = member_id or secrets.token_urlsafe(bounds.ID_BYTES)
-        return Member(member_id, identity.user_id, identity.email)
+        return Member(member_id, identity.user_id, identity.email, traceparent)

@@ -105,6 +105,9 @@ class Broker(Protocol):
     def relay(self, room_id: str, member_id: str, payload: bytes, *, reply_to: int) -> None:
         """Pass `payload` to the peer of `member_id`."""
 
+    def remote_peer(self, room_id: str, member_id: str) -> str:
+        """The node of the peer of `member_id`, if that is another node; else empty."""
+
 
 class Handoff(Protocol):
     """The other nodes: moves participants between them, and forwards their `Send`s.

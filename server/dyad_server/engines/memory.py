@@ -70,6 +70,10 @@ class MemoryBroker:
         """See `Broker.relay`."""
         self._tell(self._rooms.relay(room_id, member_id, payload, reply_to=reply_to))
 
+    def remote_peer(self, room_id: str, member_id: str) -> str:  # noqa: ARG002 - as the port says
+        """See `Broker.remote_peer`: there are no other nodes."""
+        return ""
+
     def _tell(self, outputs: list[Output]) -> None:
         # A delivery may free a seat, which is another input: what comes of it
         # waits its turn, or members would see it out of order.

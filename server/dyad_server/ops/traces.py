@@ -109,7 +109,8 @@ class TraceExport:
 class TraceObserver:
     """A `ports.Observer` that makes spans; none for a frame.
 
-    A stream's span lasts as long as the stream. Joins and resumes are its children.
+    A stream's span lasts as long as the stream. Joins and resumes are its children. The
+    spans of two participants are linked to each other, also where those are on two nodes.
     """
 
     def __init__(
@@ -118,9 +119,11 @@ class TraceObserver:
         status_of: Callable[[Ended], str],
         pseudonyms: Pseudonyms,
         clock: Clock,
+        remote_peer: Callable[[Participant], str],
     ) -> None:
-        """Name statuses, users and rooms as the log does."""
+        """Name statuses, users and rooms as the log does; `remote_peer` as in `Hub`."""
         self._tracer = tracer
+        self._remote_peer = remote_peer
         self._status_of = status_of
         self._pseudonyms = pseudonyms
         self._clock = clock
@@ -173,8 +176,9 @@ class TraceObserver:
     def joined(self, participant: Participant, outcome: str, peer: Member | None = None) -> None:
         """See `ports.Observer`."""
         outcome = outcome.replace(" ", "_")
-        asked_at = participant.seat_asked_at
-        self._step("join_room", participant, participant.connection, asked_at, outcome, peer=peer)
+        connection, asked_at = participant.connection, participant.seat_asked_at
+        links = [] if peer is None else _links(peer.traceparent)
+        self._step("join_room", participant, connection, asked_at, outcome, links=links, peer=peer)
 
     def met(self, participant: Participant, seconds: float, peer: Member) -> None:
         """See `ports.Observer`."""
@@ -183,8 +187,12 @@ class TraceObserver:
             attributes: dict[str, AttributeValue] = {
                 "dyad.peer": _hashed(peer),
                 "dyad.waited_seconds": round(seconds, 3),
+                **self._where(participant),
             }
-            self._spans[connection.id].add_event("peer joined", attributes)
+            span = self._spans[connection.id]
+            span.add_event("peer joined", attributes)
+            for link in _links(peer.traceparent):
+                span.add_link(link.context)
 
     def reserved(self) -> None:
         """See `ports.Observer`: the span of the stream that broke has ended by now."""
@@ -193,8 +201,7 @@ class TraceObserver:
         """See `ports.Observer`."""
         connection = participant.connection
         if connection is not None:
-            before = trace.get_current_span(_context(connection.continues)).get_span_context()
-            links = [Link(before)] if before.is_valid else []
+            links = _links(connection.continues)
             self._step(
                 "resume", participant, connection, connection.opened_at, "resumed", links=links
             )
@@ -231,10 +238,16 @@ class TraceObserver:
         span = self._tracer.start_span(name, parent, links=links, start_time=round(began * 1e9))
         span.set_attribute("dyad.outcome", outcome)
         span.set_attribute("dyad.member", _hashed(participant.member))
+        span.set_attributes(self._where(participant))
         if peer is not None:
             span.set_attribute("dyad.peer", _hashed(peer))
         self._name(span, "dyad.room", participant.last_room_id)
         span.end()
+
+    def _where(self, participant: Participant) -> dict[str, AttributeValue]:
+        """Where its peer is, if that is another node: then each frame crosses nodes."""
+        node = self._remote_peer(participant)
+        return {"dyad.peer_node": node} if node else {}
 
     def _name(self, span: Span, attribute: str, text: str) -> None:
         if pseudonym := self._pseudonyms.of(text):
@@ -244,6 +257,12 @@ class TraceObserver:
 def _context(traceparent: str, tracestate: str = "") -> Context:
     carrier = {"traceparent": traceparent, "tracestate": tracestate}
     return _W3C.extract(carrier, Context())
+
+
+def _links(traceparent: str) -> list[Link]:
+    """A link to the span of that name, if there is one."""
+    span = trace.get_current_span(_context(traceparent)).get_span_context()
+    return [Link(span)] if span.is_valid else []
 
 
 def _hashed(member: Member) -> str:

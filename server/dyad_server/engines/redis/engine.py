@@ -194,6 +194,12 @@ class RedisBroker:
         else:
             self._members.relay(seat, seat.peer, payload)
 
+    def remote_peer(self, room_id: str, member_id: str) -> str:  # noqa: ARG002 - as the port says
+        """See `Broker.remote_peer`."""
+        seat = self._seats.get(member_id)
+        node = seat.peer.node if seat is not None and seat.peer is not None else ""
+        return "" if node == self.node else node
+
     def _refuse(self, room_id: str, member_id: str, reply_to: int, code: Refusal) -> None:
         self._members.deliver(refuse(member_id, room_id, reply_to, code))
 

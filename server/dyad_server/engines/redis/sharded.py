@@ -190,6 +190,10 @@ class ShardedBroker:
             return
         self.at(room_id, member_id).relay(room_id, member_id, payload, reply_to=reply_to)
 
+    def remote_peer(self, room_id: str, member_id: str) -> str:
+        """See `Broker.remote_peer`."""
+        return self.at(room_id, member_id).remote_peer(room_id, member_id)
+
     def _reachable(self, room_id: str) -> bool:
         return all(broker.ready for broker in self.places(room_id))
 

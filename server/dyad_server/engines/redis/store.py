@@ -279,7 +279,10 @@ def schema_sentence(error: str, prefix: str) -> str:
 
 def _text(member: Member) -> str:
     """A seat of `member` without the fields that the scripts add."""
-    return json.dumps({"id": member.id, "user": member.user_id, "email": member.email})
+    seat = {"id": member.id, "user": member.user_id, "email": member.email}
+    if member.traceparent:
+        seat["traceparent"] = member.traceparent
+    return json.dumps(seat)
 
 
 def _peer(text: bytes) -> Peer | None:
@@ -287,7 +290,8 @@ def _peer(text: bytes) -> Peer | None:
     if not text:
         return None
     seat = json.loads(text)
-    return Peer(Member(seat["id"], seat["user"], seat["email"]), seat["node"])
+    member = Member(seat["id"], seat["user"], seat["email"], seat.get("traceparent", ""))
+    return Peer(member, seat["node"])
 
 
 def _verdict(answer: list[bytes]) -> Verdict:

@@ -111,7 +111,7 @@ def test_the_page_has_each_field_of_a_seat() -> None:
     scripts = re.sub(r"--.*", "", SHARED + "".join(LUA.values()))
     used = set(re.findall(r"(?:seat|peer|left|member|evicted|there)\.(\w+)", scripts))
     assert used <= seat
-    assert seat - used == {"email"}
+    assert seat - used == {"email", "traceparent"}
 
 
 @pytest.mark.parametrize("kind", sorted(ROWS))

@@ -18,9 +18,15 @@ from dyad_server.engines.redis.messages import (
 )
 from dyad_server.engines.redis.snapshot import PARTICIPANT, SEAT, SNAPSHOT
 
-ALICE, BOB = Member("a1", "alice", "a@example.com"), Member("b1", "bob")
-PLAIN_ALICE = {"id": "a1", "user_id": "alice", "email": "a@example.com"}
-PLAIN_BOB = {"id": "b1", "user_id": "bob", "email": ""}
+TRACEPARENT = "00-trace-span-01"
+ALICE, BOB = Member("a1", "alice", "a@example.com", TRACEPARENT), Member("b1", "bob")
+PLAIN_ALICE = {
+    "id": "a1",
+    "user_id": "alice",
+    "email": "a@example.com",
+    "traceparent": TRACEPARENT,
+}
+PLAIN_BOB = {"id": "b1", "user_id": "bob", "email": "", "traceparent": ""}
 
 
 def output(event: events.Event) -> Output:
@@ -50,7 +56,7 @@ STATE = snapshot.ParticipantState(
             output(events.Left()),
         ],
     ),
-    "00-trace-span-01",
+    TRACEPARENT,
 )
 PLAIN_STATE: dict[str, Any] = {
     "identity": {"user_id": "alice", "email": "a@example.com", "room": "r1"},
@@ -71,7 +77,7 @@ PLAIN_STATE: dict[str, Any] = {
             plain_output({"kind": "left"}),
         ],
     },
-    "traceparent": "00-trace-span-01",
+    "traceparent": TRACEPARENT,
 }
 # May be from any version: it is passed on unchanged.
 BODY = {"kind": "any", "other": [1]}
