@@ -12,6 +12,10 @@ const (
 	// unacknowledged: whatever a network delays, and then delivers at once, is less.
 	burstSeconds  = 1.5
 	windowSeconds = 3
+	// With less than this unacknowledged, the next frame never waits: the server acknowledges
+	// after ackFrames or ackBytes, without frameOverhead, and before that perhaps never.
+	leastFrames = ackFrames + 1
+	leastBytes  = 34 << 10
 )
 
 // Limits are the server's limits for one user. The client keeps them, so that the server
@@ -43,9 +47,8 @@ func newPace(limits Limits, now time.Time) *pace {
 		bytes:  newBucket(limits.BytesPerSecond, now),
 	}
 	p.largest = min(limits.FrameBytes, int(p.bytes.rate*serverSeconds)-frameOverhead)
-	// The server acknowledges after ackFrames or ackBytes, and one more frame must still fit.
-	p.windowFrames = min(max(windowSeconds*limits.FramesPerSecond, ackFrames+1), unackedFrames)
-	p.windowBytes = min(max(windowSeconds*limits.BytesPerSecond, ackBytes+limits.FrameBytes), unackedBytes)
+	p.windowFrames = min(max(windowSeconds*limits.FramesPerSecond, leastFrames), unackedFrames)
+	p.windowBytes = min(max(windowSeconds*limits.BytesPerSecond, leastBytes+limits.FrameBytes), unackedBytes)
 	return p
 }
 

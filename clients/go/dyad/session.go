@@ -141,8 +141,7 @@ func (s *session) mayWrite(next outbound) bool {
 		return true
 	}
 	frames, bytes := s.pace.window()
-	// Below ackBytes the server need not acknowledge, so the wait might never end.
-	return s.written < frames && (s.writtenBytes < ackBytes || s.writtenBytes+next.size <= bytes)
+	return s.written < frames && (s.writtenBytes < leastBytes || s.writtenBytes+next.size <= bytes)
 }
 
 func (s *session) inPace(frames, bytes int, now time.Time) bool {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	dyadv1 "github.com/dyad-signaling/dyad/clients/go/dyad/v1"
 )
@@ -197,6 +198,24 @@ func TestUnacknowledgedBytesAreBounded(t *testing.T) {
 	}
 	if written != 4 {
 		t.Errorf("%d frames of 60 KiB were written", written)
+	}
+}
+
+func TestNoFrameWaitsForAnAcknowledgementThatTheServerNeedNotSend(t *testing.T) {
+	// 30 frames, which have 32,700 bytes as the server counts, and then one of the largest.
+	s := seated(t)
+	s.pace = newPace(defaultLimits, start)
+	for range 30 {
+		s.put(offer(strings.Repeat("x", 1080)))
+	}
+	s.put(offer(strings.Repeat("x", 65_500)))
+	now := start
+	for range 10 {
+		now = now.Add(time.Minute)
+		s.take(now)
+	}
+	if s.written != len(s.frames) {
+		t.Errorf("%d frames wait", len(s.frames)-s.written)
 	}
 }
 

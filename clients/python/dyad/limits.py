@@ -6,6 +6,8 @@ It is plain state without I/O: the time is handed in.
 from dataclasses import dataclass
 from typing import Final
 
+from dyad.session import ACK_FRAMES, LEAST_BYTES
+
 # The server measures when messages arrive, and networks deliver them unevenly.
 _SHARE: Final = 0.9
 # The server accepts so many seconds of its rates at once.
@@ -14,10 +16,8 @@ _SERVER_SECONDS: Final = 5
 # delays, and then delivers at once, is less.
 _BURST_SECONDS: Final = 1.5
 _WINDOW_SECONDS: Final = 3
-# The server acknowledges after 32 frames or 32 KiB. With this much unacknowledged, as the
-# session counts, the largest frame must still fit.
-_LEAST_FRAMES: Final = 33
-_LEAST_BYTES: Final = 34 * 1024
+# The most frames that the server need not acknowledge, and one more.
+_LEAST_FRAMES: Final = ACK_FRAMES + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Pace:
         self.message_bytes = int(self._bytes.rate)
         self.window_frames = max(_WINDOW_SECONDS * limits.frames_per_second, _LEAST_FRAMES)
         self.window_bytes = max(
-            _WINDOW_SECONDS * limits.bytes_per_second, _LEAST_BYTES + limits.frame_bytes
+            _WINDOW_SECONDS * limits.bytes_per_second, LEAST_BYTES + limits.frame_bytes
         )
 
     def wait(self, frames: int, size: int, now: float) -> float:

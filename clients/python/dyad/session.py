@@ -19,6 +19,10 @@ UNACKED_BYTES: Final = 256 * 1024
 ACK_FRAMES: Final = 32
 ACK_BYTES: Final = 32 * 1024
 
+# With less than this unacknowledged, the next frame never waits: the server counts without
+# `_FRAME_OVERHEAD`, and need not acknowledge less than `ACK_BYTES`.
+LEAST_BYTES: Final = 34 * 1024
+
 # The most that goes into one message. A larger frame has a message of its own.
 _MESSAGE_BYTES: Final = 200 * 1024
 # What a frame adds to a message besides its own bytes: its tag, its length, its `ack`.
@@ -202,7 +206,11 @@ class Session:
     def _may_write(self, size: int) -> bool:
         """Whether this many more bytes may be unacknowledged. One frame always may be."""
         return not self._written or (
-            self._written < self._window_frames and self._written_bytes + size <= self._window_bytes
+            self._written < self._window_frames
+            and (
+                self._written_bytes < LEAST_BYTES
+                or self._written_bytes + size <= self._window_bytes
+            )
         )
 
     def _ack_due(self) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 from dyad.errors import TakenOver
+from dyad.limits import Limits, Pace
 from dyad.session import ACK_BYTES, ACK_FRAMES, UNACKED_BYTES, UNACKED_FRAMES, Session
 from dyad.v1 import signaling_pb2 as pb
 
@@ -95,6 +96,28 @@ def test_a_server_that_accepts_less_at_once_gets_less_at_once() -> None:
     assert session.take() is None
     session.arrive(pb.Frame(ack=5))
     assert [len(_said(session)) for _ in range(2)] == [3, 3]
+
+
+def test_no_frame_waits_for_an_acknowledgement_that_the_server_need_not_send() -> None:
+    # 30 frames, which have 32,700 bytes as the server counts, and then one of the largest.
+    pace = Pace(Limits(), 0)
+    session = Session(window_frames=pace.window_frames, window_bytes=pace.window_bytes)
+    session.put(pb.Frame(join_room=pb.JoinRoom(resumable=True)))
+    session.take()
+    session.arrive(_acknowledged("first"))
+    for _ in range(30):
+        session.put(_offer("x" * 1080))
+    session.put(_offer("x" * 65_500))
+    assert len(_said(session)) == 31
+
+
+def test_a_frame_larger_than_the_bound_waits_for_no_acknowledgement_that_is_not_due() -> None:
+    session = _seated()
+    session.put(_offer("small"))
+    session.put(_offer("x" * 300_000))
+    assert [len(_said(session)) for _ in range(2)] == [1, 1]
+    session.put(_offer("small"))
+    assert session.take() is None
 
 
 def test_a_resume_asks_for_the_seat_and_sends_nothing_else() -> None:

@@ -5,6 +5,10 @@ const ACK_BYTES = 32 * 1024;
 const WINDOW_FRAMES = 256;
 const WINDOW_BYTES = 256 * 1024;
 
+// With less than this unacknowledged, the next frame never waits: the server counts a frame
+// without its numbers, and need not acknowledge less than ACK_BYTES.
+const LEAST_BYTES = 34 * 1024;
+
 // The server accepts larger messages, but a message that fills a slow uplink would delay
 // the next answer to a heartbeat, and could not be told from a dead connection.
 const BATCH_BYTES = 64 * 1024;
@@ -180,7 +184,8 @@ export class Session<F extends Numbered> {
 
   #fits(size: number): boolean {
     return (
-      this.#written < WINDOW_FRAMES && (this.#written === 0 || this.#writtenBytes + size <= WINDOW_BYTES)
+      this.#written < WINDOW_FRAMES &&
+      (this.#writtenBytes < LEAST_BYTES || this.#writtenBytes + size <= WINDOW_BYTES)
     );
   }
 

@@ -148,6 +148,15 @@ test("no more than 256 KiB are unacknowledged, and at most 64 KiB are sent toget
   assert.equal(session.take().length, 1);
 });
 
+test("a frame larger than the bounds waits for no acknowledgement that is not due", () => {
+  const session = kept("small");
+  session.put(said("huge"), 300 * 1024);
+  assert.deepEqual(words(session.take()), ["small"]);
+  assert.deepEqual(words(session.take()), ["huge"]);
+  session.put(said("small"), 10);
+  assert.deepEqual(session.take(), []);
+});
+
 test("a frame larger than the bounds is sent alone", () => {
   const session = kept();
   session.put(said("huge"), 300 * 1024);

@@ -23,11 +23,11 @@ private const val MOST_FRAMES = 256
 private const val MOST_BYTES = 256 * 1024
 
 /**
- * The window must not be smaller: the server acknowledges after 32 frames or 32 KiB, and one frame
- * must still fit.
+ * With less than this unacknowledged, the next frame never waits: the server acknowledges after 32
+ * frames or 32 KiB, without [FRAME_OVERHEAD], and before that perhaps never.
  */
 private const val LEAST_FRAMES = 33
-private const val LEAST_BYTES = 32 * 1024
+internal const val LEAST_BYTES = 34 * 1024
 
 /**
  * The server's limits for what one user sends. The defaults are those of `dyad serve`.

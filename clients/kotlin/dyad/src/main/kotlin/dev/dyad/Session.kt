@@ -188,7 +188,8 @@ internal class Session(private val pace: Pace) {
     private fun mayWrite(kept: Kept): Boolean =
         unacknowledged.isEmpty() ||
             unacknowledged.size < pace.windowFrames &&
-                unacknowledgedBytes + kept.bytes <= pace.windowBytes
+                (unacknowledgedBytes < LEAST_BYTES ||
+                    unacknowledgedBytes + kept.bytes <= pace.windowBytes)
 
     private fun inPace(frames: Int, bytes: Int): Boolean =
         if (frames == 1) pace.wait(bytes) == Duration.ZERO else pace.allows(frames, bytes)

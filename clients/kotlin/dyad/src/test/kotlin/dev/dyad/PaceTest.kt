@@ -67,11 +67,11 @@ internal class PaceTest {
     fun `the window and what may be written at once fit into what the server accepts at once`() {
         val usual = Pace(Limits(), time)
         assertEquals(256, usual.windowFrames)
-        assertEquals(96 * 1024, usual.windowBytes)
+        assertEquals(98 * 1024, usual.windowBytes)
         assertTrue(usual.allows(150, 48 * 1024))
         assertFalse(usual.allows(151, 0))
         // One of the largest frames fits even after 32 KiB that are not acknowledged.
-        assertEquals(32 * 1024 + 10_000, pace.windowBytes)
+        assertEquals(34 * 1024 + 10_000, pace.windowBytes)
         assertEquals(33, Pace(Limits(framesPerSecond = 1), time).windowFrames)
     }
 

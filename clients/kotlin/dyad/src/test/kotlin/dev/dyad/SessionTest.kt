@@ -141,6 +141,32 @@ internal class SessionTest {
     }
 
     @Test
+    fun `no frame waits for an acknowledgement that the server need not send`() {
+        // 30 frames, which have 32,700 bytes as the server counts, and then one of the largest.
+        session = Session(Pace(Limits(), time))
+        joinResumably()
+        repeat(30) { session.put(candidate("x".repeat(1080))) }
+        session.put(candidate("x".repeat(65_500)))
+        val written = mutableListOf<Long>()
+        repeat(10) {
+            time += 60.seconds
+            session.take()?.let { written += it.framesList.map(Frame::getSeq) }
+        }
+        assertEquals((2L..32).toList(), written)
+    }
+
+    @Test
+    fun `a frame that is larger than the window waits for no acknowledgement that is not due`() {
+        joinResumably()
+        session.put(candidate())
+        session.put(candidate("x".repeat(300 * 1024)))
+        assertEquals(listOf(2L), session.take().numbers())
+        assertEquals(listOf(3L), session.take().numbers())
+        session.put(candidate())
+        assertNull(session.take())
+    }
+
+    @Test
     fun `what is too fast waits, and acknowledgements do not`() {
         session = Session(Pace(Limits(framesPerSecond = 10), time))
         joinResumably()
