@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from dyad_server.composition import Dyad
 from dyad_server.config import Config
-from dyad_server.core.commands import Enter, Identity, Input
+from dyad_server.core.commands import Enter, Identity, Input, Leave
 from dyad_server.core.participant import Connection
 from dyad_server.core.states import State
 from dyad_server.errors import Draining, Ended, Unavailable
@@ -76,6 +76,10 @@ class Guest:
         self.ended = None
         self.connection = dyad.hub.open(self.identity, self, "192.0.2.1")
         dyad.hub.receive(self.connection, Input(0, 0, 100, enter))
+
+    def hang_up(self, dyad: Dyad) -> None:
+        leave = Leave(self.connection.participant.room_id)
+        dyad.hub.receive(self.connection, Input(0, 0, 100, leave))
 
     async def is_seated(self, dyad: Dyad, enter: Enter) -> None:
         """Join; try again if Redis does not answer a busy machine in time."""
@@ -235,6 +239,26 @@ async def test_a_participant_that_disconnects_during_the_drain_keeps_its_seat() 
         first.hub.close(last.connection)
         assert (await draining).lost == 0
         await last.is_seated(second, Enter(room_id, resume_token=token))
+
+
+async def test_a_participant_that_has_just_hung_up_is_no_lost_seat(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "dyad")
+    async with settled_redis() as redis, node(redis) as here:
+        guests = await seated(here, 600)
+        # Seats are handed off in the order of their rooms.
+        guests.sort(key=lambda guest: guest.connection.participant.room_id)
+        guests[0].hang_up(here)
+        draining = asyncio.create_task(here.drain())
+        await asyncio.sleep(0)
+        assert here.hub.draining
+        assert guests[-1].connection.open
+        guests[-1].hang_up(here)
+        drained = await draining
+        assert (drained.handed_off, drained.lost) == (598, 0)
+        assert len(here.hub) == 0
+        assert "WARNING" not in caplog.text
 
 
 async def test_reconnects_after_a_drain_are_spread_by_the_number_of_participants() -> None:

@@ -21,7 +21,7 @@ class Drained:
     Attributes:
         handed_off: how many were handed off to the other nodes.
         lost: how many could have been handed off, and were not.
-        ended: how many had no seat that another node could take over.
+        ended: how many had no seat that another node could take over, or had just hung up.
     """
 
     handed_off: int
@@ -41,7 +41,7 @@ async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> D
     staying: list[Participant] = []
     ending: list[Participant] = []
     for participant in hub:
-        (staying if hub.handoff and participant.resume_token else ending).append(participant)
+        (staying if hub.handoff and _stays(participant) else ending).append(participant)
     await _end(hub, ending, going)
     # Peers go together: otherwise one would have to look for the other for a while.
     staying.sort(key=lambda participant: participant.room_id)
@@ -78,6 +78,10 @@ async def _hand_off(
     hub: Hub, batch: Sequence[Participant], going: Draining, left: float
 ) -> list[bool]:
     """Hand off those of `batch` that are still here; whether each one was handed off."""
+    for participant in batch:
+        if not _stays(participant):
+            # It hung up during the drain, so no seat is lost.
+            hub.end(participant, going)
     there = [participant for participant in batch if not participant.gone]
     if hub.handoff is None or left <= 0:
         for participant in there:
@@ -87,6 +91,11 @@ async def _hand_off(
     return await asyncio.gather(
         *(hub.handoff.hand_off(participant, going, left) for participant in there)
     )
+
+
+def _stays(participant: Participant) -> bool:
+    """Whether it has a seat to take back, and has not hung up."""
+    return bool(participant.resume_token) and not participant.leaving
 
 
 def _batches(participants: Sequence[Participant]) -> Iterator[Sequence[Participant]]:
