@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
+from dyad.v1 import signaling_pb2_grpc as pb_grpc
 from dyad_server.server import Server
 
 from tests.conftest import serving, token
@@ -142,6 +143,31 @@ async def test_a_send_to_another_node_is_forwarded() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await bob.stub.Send(pb.SendRequest(session_id=alice.session_id), metadata=bob.metadata)
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.usefixtures("patient_nodes")
+async def test_a_send_is_refused_in_the_same_way_by_way_of_another_node() -> None:
+    async with nodes(ListenEnd) as here:
+        large = offer("", "v" * 70_000)
+        refusals = []
+        for way in (0, 1):
+            end = here.connect(f"user {way}", 0)
+            assert isinstance(end, ListenEnd)
+            await end.send(join())
+            end.stub = pb_grpc.SignalingStub(here.channels[way])
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await end.send(large)
+            counted = here.servers[way].dyad.metrics.registry.get_sample_value
+            labels = {"status": "RESOURCE_EXHAUSTED", "reason": "frame_too_large"}
+            assert counted("dyad_requests_refused_total", labels) == 1
+            refusals.append(
+                (
+                    refused.value.code(),
+                    refused.value.details(),
+                    refused.value.trailing_metadata(),
+                )
+            )
+        assert refusals[0] == refusals[1]
 
 
 async def test_without_redis_joins_are_refused_and_pairs_on_one_node_continue(

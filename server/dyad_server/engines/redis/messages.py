@@ -1,5 +1,6 @@
 """What nodes say to each other; docs/node-messages.md says how it may change."""
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from dyad_server.errors import (
     Forbidden,
     OutOfTime,
     Overloaded,
+    Reason,
     Replaced,
     SeatLost,
     SessionNotFound,
@@ -212,10 +214,19 @@ class ClaimAnswer:
 
 @dataclass(slots=True)
 class SendAnswer:
-    """What ended the `Send`: a code of `ENDS` and a sentence; no code: nothing did."""
+    """What ended the `Send`; without a code, nothing did.
+
+    Attributes:
+        code: one of `ENDS`.
+        sentence: for the client.
+        why: a `Reason`, for this node's metrics and log; empty: the usual one.
+        within_ms: over how long clients are told to spread their reconnects, if they are.
+    """
 
     code: str = ""
     sentence: str = ""
+    why: str = ""
+    within_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -244,12 +255,23 @@ _CODES = {kind: code for code, kind in ENDS.items()}
 
 def send_answer(failure: Ended | None) -> SendAnswer:
     """The answer to a `Send` that this ended."""
-    return SendAnswer(_CODES[type(failure)], str(failure)) if failure else SendAnswer()
+    if failure is None:
+        return SendAnswer()
+    within_ms = int(failure.within * 1000) if isinstance(failure, Unavailable) else 0
+    return SendAnswer(_CODES[type(failure)], str(failure), failure.reason.value, within_ms)
 
 
 def failure_of(answer: SendAnswer) -> Ended | None:
     """What ended a `Send` that was answered like this."""
-    return ENDS.get(answer.code, Unavailable)(answer.sentence) if answer.code else None
+    if not answer.code:
+        return None
+    failure = ENDS.get(answer.code, Unavailable)(answer.sentence)
+    with contextlib.suppress(ValueError):
+        # A node of another version may have other reasons.
+        failure.reason = Reason(answer.why)
+    if answer.within_ms and isinstance(failure, Unavailable):
+        failure.within = answer.within_ms / 1000
+    return failure
 
 
 # An entry of an inbox.

@@ -22,7 +22,7 @@ from dyad_server.engines.redis.messages import (
     send_answer,
 )
 from dyad_server.engines.redis.snapshot import PARTICIPANT, SEAT, SNAPSHOT
-from dyad_server.errors import Ended, Unavailable
+from dyad_server.errors import Draining, Ended, Reason, Unavailable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -110,6 +110,7 @@ def test_a_field_that_is_missing_or_of_another_type_is_not_understood(
 ) -> None:
     # These fields have a default.
     optional = {"version", "code", "sentence", "email", "room", "resumed", "traceparent"}
+    optional |= {"why", "within_ms"}
     for name in plain.keys() - optional:
         with pytest.raises(NotUnderstood):
             form.read({key: value for key, value in plain.items() if key != name})
@@ -168,16 +169,33 @@ def every_end(base: type[Ended] = Ended) -> list[type[Ended]]:
 
 @pytest.mark.parametrize("kind", every_end())
 def test_the_error_of_a_forwarded_send_comes_back_unchanged(kind: type[Ended]) -> None:
-    failure = failure_of(send_answer(kind("a sentence")))
+    failure = failure_of(send_answer(kind("a sentence", Reason.LEASE)))
     assert type(failure) is kind
     assert str(failure) == "a sentence"
+    assert failure.reason is Reason.LEASE
+
+
+def test_a_node_that_drains_spreads_the_reconnects_of_a_forwarded_send_too() -> None:
+    failure = failure_of(send_answer(Draining("a sentence", within=7.5)))
+    assert isinstance(failure, Draining)
+    assert failure.within == 7.5
 
 
 def test_a_forwarded_send_without_an_error_or_with_the_error_of_a_later_version() -> None:
     assert failure_of(send_answer(None)) is None
-    later = failure_of(SendAnswer("later", "a sentence"))
+    later = failure_of(SendAnswer("later", "a sentence", "later"))
     assert type(later) is Unavailable
     assert str(later) == "a sentence"
+    assert later.reason is Reason.ENGINE_AWAY
+
+
+def test_the_answer_of_a_node_of_the_version_before_has_no_reason() -> None:
+    answer = ANSWER.read({"kind": "send", "code": "draining", "sentence": "a sentence"})
+    assert isinstance(answer, SendAnswer)
+    failure = failure_of(answer)
+    assert isinstance(failure, Draining)
+    assert failure.reason is Reason.DRAINING
+    assert failure.within == Draining("").within
 
 
 def test_the_codes_on_the_wire_are_not_names_of_classes() -> None:

@@ -133,7 +133,17 @@ VERSION_1: list[tuple[Form[Any], Any, dict[str, Any]]] = [
         {"kind": "send", "user_id": "alice", "stale": b"digest", "message": b"send"},
     ),
     (ANSWER, messages.ClaimAnswer(handed_off=True), {"kind": "claim", "handed_off": True}),
-    (ANSWER, SendAnswer(), {"kind": "send", "code": "", "sentence": ""}),
+    (
+        ANSWER,
+        SendAnswer("unavailable", "no", "lease", 1500),
+        {
+            "kind": "send",
+            "code": "unavailable",
+            "sentence": "no",
+            "why": "lease",
+            "within_ms": 1500,
+        },
+    ),
     (ANSWER, messages.QuestionRejected(), {"kind": "rejected"}),
     (ENTRY, Entry("n1", [BODY]), {"version": 1, "node": "n1", "messages": [BODY]}),
     (SNAPSHOT, snapshot.Snapshot(BODY, BODY), {"version": 1, "seat": BODY, "participant": BODY}),
