@@ -41,8 +41,8 @@ async def run(node: FleetMembership, scripts: list[Script[Any]]) -> None:
             raise RuntimeError("Redis did not answer")
 
 
-def works(node: FleetMembership) -> dict[str, Callable[[int], Script[Any]]]:
-    """Each script by what it is for, in the order in which a room needs them."""
+def works(node: FleetMembership, times: int) -> dict[str, Callable[[int], Script[Any]]]:
+    """Each script by what it is for, in the order in which so many rooms need them."""
     store = node.store
     alice, bob = Member(ALICE, "alice", ""), Member(BOB, "bob", "")
 
@@ -51,12 +51,20 @@ def works(node: FleetMembership) -> dict[str, Callable[[int], Script[Any]]]:
             f"room-{number}", member, create=create, seal=Seal.IGNORE, until_ms=2**53
         )
 
+    def keep(count: int) -> Callable[[int], Script[Any]]:
+        """As a node does for members whose peers are on another node."""
+        return lambda number: store.keep_rooms(
+            [(f"room-{(number + each) % times}", ALICE, BOB, node.node) for each in range(count)]
+        )
+
     return {
         "enter, create": enter(alice, create=True),
         "enter, join": enter(bob, create=False),
-        "keep_room": lambda number: store.keep_room(f"room-{number}", [ALICE, BOB]),
+        "keep_rooms, 10": keep(10),
+        "keep_rooms, 100": keep(100),
         "find_peer": lambda number: store.find_peer(f"room-{number}", BOB, absent_too_long=False),
-        "node_gone": lambda _: store.node_gone(node.node),
+        "nodes_gone, 1": lambda _: store.nodes_gone([node.node]),
+        "nodes_gone, 100": lambda _: store.nodes_gone([node.node] * 100),
         "renew_lease": lambda _: store.renew_lease(node.node, "0"),
         "leave": lambda number: store.leave(f"room-{number}", ALICE),
         "leave, the last": lambda number: store.leave(f"room-{number}", BOB),
@@ -76,7 +84,7 @@ async def measure(redis: RedisServer, client: Redis, times: int) -> dict[str, fl
     )
     await node.start()
     found = {}
-    for what, script in works(node).items():
+    for what, script in works(node, times).items():
         before = await cpu_seconds(client)
         await run(node, [script(number) for number in range(times)])
         found[what] = (await cpu_seconds(client) - before) / times * 1e6

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from dyad_server.engines.redis import bounds
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -26,10 +28,11 @@ class Costs:
         idle: µs of CPU a second for a connected participant (make bench MEASURE=idle-1k).
         redis_meeting: µs of Redis for a meeting (benchmarks.nodes).
         redis_frame: µs of Redis for a frame between two nodes (benchmarks.nodes).
-        keep_room: µs of Redis for the script (benchmarks.scripts), as the next three.
-        find_peer: the same.
-        node_gone: the same.
-        renew_lease: the same.
+        keep_rooms: µs of Redis for the script (benchmarks.scripts), without the rooms.
+        keep_room: the same for each room.
+        nodes_gone: µs of Redis for the script, without the nodes.
+        node_gone: the same for each node.
+        renew_lease: µs of Redis for the script.
         stream_kib: memory of a node for a participant (make bench MEASURE=idle-1k).
         room_bytes: memory of Redis for a room with two seats. Estimated.
         call_network_kib: both directions, counted at the server: two descriptions and 20
@@ -42,10 +45,11 @@ class Costs:
     idle: float = 18
     redis_meeting: tuple[float, float] = (400, 500)
     redis_frame: float = 15
-    keep_room: float = 34
-    find_peer: float = 31
-    node_gone: float = 10
-    renew_lease: float = 41
+    keep_rooms: float = 22
+    keep_room: float = 6.2
+    nodes_gone: float = 12
+    node_gone: float = 0.8
+    renew_lease: float = 45
     stream_kib: float = 38.5
     room_bytes: float = 700
     call_network_kib: float = 60
@@ -62,7 +66,7 @@ class Load:
         crossing: the share of pairs on two nodes; None: as many as by chance.
         call_seconds: how long a call lasts.
         frames: of a call: an offer, an answer, 20 candidates.
-        keep_seconds: how often a seat is looked after (`KEEP_TICKS`).
+        keep_seconds: how often a room is looked after (`KEEP_LOOKS`).
     """
 
     name: str
@@ -147,19 +151,22 @@ class Need:
 
     def redis_parts(self, redis: int) -> dict[str, float]:
         """What so many Redis use, in cores, by what for."""
-        costs, across, seconds = self.costs, self._across(self.nodes), self.load.keep_seconds
+        costs, across = self.costs, self._across(self.nodes)
         crossing = self.pairs * across
-        # On one node, one of a pair keeps the room for both.
-        kept = self.rooms + crossing
-        # Once a second, each node asks each Redis about each node where it has peers there.
-        peers = 2 * crossing / self.nodes / redis
+        # Each room is kept in its turn. On one node, one of a pair keeps it for both.
+        kept = (self.rooms + crossing) / self.load.keep_seconds
+        # Once a second, each node asks each Redis about the rooms there whose turn it is, and
+        # about each node where it has peers there.
+        asks = redis * self.nodes
+        scripts = asks * math.ceil(kept / asks / bounds.ROOMS_AT_ONCE)
+        peers = 2 * crossing / asks
         others = self.nodes - 1
         watched = others * (1 - (1 - 1 / others) ** peers) if others > 1 else min(1.0, peers)
         parts = {
             "calls": self.calls * _between(costs.redis_meeting, across),
             "frames": self.calls * self.load.frames * across * costs.redis_frame,
-            "rooms": (kept * costs.keep_room + 2 * crossing * costs.find_peer) / seconds,
-            "nodes": redis * self.nodes * (watched * costs.node_gone + costs.renew_lease),
+            "rooms": scripts * costs.keep_rooms + kept * costs.keep_room,
+            "nodes": asks * (watched * costs.node_gone + costs.nodes_gone + costs.renew_lease),
         }
         return {what: microseconds / _MICRO for what, microseconds in parts.items()}
 

@@ -303,10 +303,10 @@ async def until_gone(shard: RedisBroker, node: str) -> None:
     """Wait until this Redis considers a node gone."""
     loop = asyncio.get_running_loop()
     async with within(SERVED_SECONDS):
-        gone: bool | None = False
+        gone: list[str] | None = None
         while not gone:
-            answer: asyncio.Future[bool | None] = loop.create_future()
-            shard.membership.ask(shard.membership.store.node_gone(node), answer.set_result, 2.0)
+            answer: asyncio.Future[list[str] | None] = loop.create_future()
+            shard.membership.ask(shard.membership.store.nodes_gone([node]), answer.set_result, 2.0)
             gone = await answer
             await asyncio.sleep(0.1)
 

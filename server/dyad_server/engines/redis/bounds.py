@@ -76,11 +76,13 @@ PERSIST_SECONDS = 60.0
 TICK_SECONDS = 0.25
 """How often the seats are looked after."""
 WATCH_TICKS = 4
-"""Ticks between two looks at the nodes of peers: 1 s."""
+"""Ticks between two looks at the nodes of peers and at rooms: 1 s."""
 WATCH_SECONDS = WATCH_TICKS * TICK_SECONDS
 """How long a look at a node may take: then there is the next."""
-KEEP_TICKS = 32
-"""Ticks in which each room is kept once: 8 s, far less than `ROOM_MS`."""
+KEEP_LOOKS = 8
+"""Looks in which each room is kept once: 8 s, far less than `ROOM_MS`."""
+ROOMS_AT_ONCE = 100
+"""Rooms that one script keeps: Redis does nothing else meanwhile."""
 ABSENT_SECONDS = 3.0
 """How long a peer may have no seat in Redis. Its node can tell in this time whether the peer
 left, or Redis lost the room and the peer is still there."""

@@ -6,7 +6,7 @@ of this node before anyone else gets a seat.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from dyad_server.core.events import Departure
@@ -16,6 +16,7 @@ from dyad_server.engines.redis.local_members import LocalMembers
 from dyad_server.engines.redis.messages import Forgotten, Here
 from dyad_server.engines.redis.script_answers import OnNode, Verdict
 from dyad_server.engines.redis.seats import Peer, Seat
+from dyad_server.engines.redis.store import Believed
 
 
 class Reconciler:
@@ -67,10 +68,12 @@ class Reconciler:
             if not self._membership.holds:
                 continue
             self._resend()
-            if ticks % bounds.WATCH_TICKS == 0:
-                self._watch_nodes()
-            self._keep_rooms(ticks % bounds.KEEP_TICKS)
-            if ticks % bounds.KEEP_TICKS == 0:
+            looks, rest = divmod(ticks, bounds.WATCH_TICKS)
+            if rest:
+                continue
+            self._watch_nodes()
+            self._keep_rooms(looks % bounds.KEEP_LOOKS)
+            if looks % bounds.KEEP_LOOKS == 0:
                 self._seats.forget()
                 self._members.links.forget()
 
@@ -130,41 +133,50 @@ class Reconciler:
 
     def _watch_nodes(self) -> None:
         """See whether the nodes of peers are still there."""
-        seats_by_node: dict[str, list[Seat]] = {}
+        by_node: dict[str, list[tuple[Seat, Peer]]] = {}
         for seat, peer in self._members.with_remote_peer():
             if peer.suspect or not peer.node or peer.absent_since is not None:
                 self.find_peer(seat, peer)
             else:
-                seats_by_node.setdefault(peer.node, []).append(seat)
+                by_node.setdefault(peer.node, []).append((seat, peer))
 
-        def watched(seats: list[Seat], gone: bool | None) -> None:  # noqa: FBT001 - an answer of Redis
-            for seat in seats if gone else []:
-                if seat.peer is not None:
-                    self.find_peer(seat, seat.peer, node_gone=True)
+        def watched(gone: list[str] | None) -> None:
+            for node in gone or []:
+                for seat, peer in by_node[node]:
+                    self.find_peer(seat, peer, node_gone=True)
 
-        for node, seats in seats_by_node.items():
-            script, seen = self._store.node_gone(node), partial(watched, seats)
-            self._membership.ask(script, seen, bounds.WATCH_SECONDS)
+        if by_node:
+            self._membership.ask(self._store.nodes_gone(by_node), watched, bounds.WATCH_SECONDS)
 
     def _keep_rooms(self, turn: int) -> None:
-        """Keep the rooms whose turn it is from expiring, and look for the peers there."""
+        """Keep the rooms whose turn it is from expiring, and see that all sit there."""
+        rooms: list[tuple[Seat, Believed]] = []
         for seat in self._seats:
-            if not seat.seated or hash(seat.member.id) % bounds.KEEP_TICKS != turn:
+            if not seat.seated or hash(seat.member.id) % bounds.KEEP_LOOKS != turn:
                 continue
-            here = seat.peer is not None and self._members.is_here(seat.peer)
-            if not here or not seat.polite:
+            peer_id, node = seat.peer_id, ""
+            if seat.peer is not None and not self._members.is_here(seat.peer):
+                node = seat.peer.node
+                # One that is on its way is looked for with each look.
+                peer_id = peer_id if node else ""
+            elif peer_id and seat.polite:
                 # Where both are here, one of them keeps the room for both.
-                members = [seat.member.id, seat.peer_id] if here else [seat.member.id]
-                script = self._store.keep_room(seat.room_id, members)
-                self._membership.ask(script, self._kept, bounds.SCRIPT_SECONDS)
-            if seat.peer is not None and not here:
-                self.find_peer(seat, seat.peer)
+                continue
+            rooms.append((seat, (seat.room_id, seat.member.id, peer_id, node)))
+        for first in range(0, len(rooms), bounds.ROOMS_AT_ONCE):
+            seats, believed = zip(*rooms[first : first + bounds.ROOMS_AT_ONCE], strict=True)
+            kept = partial(self._kept, seats)
+            self._membership.ask(self._store.keep_rooms(believed), kept, bounds.SCRIPT_SECONDS)
 
-    def _kept(self, without_seat: list[str] | None) -> None:
-        for member_id in without_seat or []:
-            seat = self._seats.get(member_id)
-            if seat is not None:
+    def _kept(self, seats: Iterable[Seat], amiss: list[str] | None) -> None:
+        if not amiss:
+            return
+        for seat in filter(self._seats.has, seats):
+            peer = seat.peer if seat.peer_id in amiss else None
+            if seat.member.id in amiss or (peer is not None and self._members.is_here(peer)):
                 self._seat_is_lost(seat)
+            elif peer is not None:
+                self.find_peer(seat, peer)
 
     # Asserting who sits here.
 

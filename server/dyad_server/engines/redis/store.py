@@ -6,9 +6,10 @@ with the scripts.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from dyad_server.core.events import Member
@@ -80,6 +81,10 @@ class Keys:
         """What was handed off, by resume token: only the token's user finds it."""
         digest = hashlib.sha256(f"{user_id}\0{token}".encode()).hexdigest()
         return f"{self.prefix}token:{digest}"
+
+
+Believed = tuple[str, str, str, str]
+"""A room, a member there, the one on the other seat and its node; the last two may be empty."""
 
 
 class Seal(Enum):
@@ -170,13 +175,15 @@ class Store:
         where = (int(polite), epoch, peer_id, bounds.ROOM_MS)
         return Script("assert_seat", self._sealable(room_id), (_text(member), *where), _verdict)
 
-    def keep_room(self, room_id: str, member_ids: Iterable[str]) -> Script[list[str]]:
-        """Keep a room from expiring; the answer: which of the members have no seat there."""
+    def keep_rooms(self, rooms: Sequence[Believed]) -> Script[list[str]]:
+        """Keep rooms from expiring; the answer: which of the members do not sit there."""
 
         def read(answer: list[bytes]) -> list[str]:
             return [member_id.decode() for member_id in answer[1:]]
 
-        return self._about("keep_room", room_id, bounds.ROOM_MS, *member_ids, read=read)
+        keys = tuple(self.keys.room(room_id) for room_id, *_ in rooms)
+        members = chain.from_iterable(members for _, *members in rooms)
+        return Script("keep_rooms", keys, (bounds.ROOM_MS, *members), read)
 
     def hand_off(
         self, room_id: str, member_id: str, token_keys: Iterable[str], snapshot: bytes, life_ms: int
@@ -208,9 +215,13 @@ class Store:
         keys = (self.keys.room(room_id), token_key)
         return Script("claim", keys, (claim, user_id, bounds.ROOM_MS, member_id), read)
 
-    def node_gone(self, node: str) -> Script[bool]:
-        """Whether a node is gone."""
-        return Script("node_gone", (self.keys.lease(node),), (node,), bool)
+    def nodes_gone(self, nodes: Iterable[str]) -> Script[list[str]]:
+        """Which of these nodes are gone."""
+
+        def read(answer: list[bytes]) -> list[str]:
+            return [node.decode() for node in answer]
+
+        return Script("nodes_gone", (), tuple(nodes), read)
 
     def renew_lease(self, node: str, first_id: str) -> Script[Renewal | None]:
         """Renew a node's lease, and drop what is before `first_id` in its inbox."""

@@ -20,7 +20,8 @@ SHARED = LUA.pop("shared")
 CALLER = 5
 EXAMPLES: dict[str, Any] = {
     "member": Member("id", "user"),
-    "member_ids": [],
+    "rooms": [("room", "id", "peer", "node")],
+    "nodes": ["node"],
     "token_keys": ["token"],
     "snapshot": b"",
     "entry": b"",
@@ -71,16 +72,18 @@ def test_a_script_names_at_its_top_the_arguments_that_its_method_passes(name: st
     made, text = script(name), LUA[name]
     assert made.name == name
     used = {int(number) for number in re.findall(r"ARGV\[(\d+)\]", text)}
-    if name == "keep_room":
-        # All arguments from here on are members.
-        used.add(7)
-        made = Store("").keep_room("x", ["a"])
+    if name == "keep_rooms":
+        # From here on there are three for each room.
+        used |= {7, 8, 9}
+    if name == "nodes_gone":
+        # From here on there are nodes.
+        used.add(6)
     before = 0 if name == "post" else CALLER
     assert used == {before + number + 1 for number in range(len(made.arguments))}
     code = [line for line in text.splitlines() if not line.startswith("--")]
     assert not re.findall(r"ARGV\[\d", "".join(code[code.index("") :]))
     keys = {int(number) for number in re.findall(r"KEYS\[(\d+)\]", text)}
-    if "seat" in text or name in ("leave", "keep_room"):
+    if "seat" in text or name in ("leave", "keep_rooms"):
         # This key is the room, which shared.lua uses.
         keys.add(1)
     assert keys <= set(range(1, len(made.keys) + 1))
@@ -140,7 +143,7 @@ NAMES = {
     "fence": r"KEYS\[5\]",
     "missing": r"KEYS\[4\]",
     "in": r"KEYS\[(?:2|3)\]",
-    "room": r"KEYS\[1\]",
+    "room": r"(?:KEYS\[1\]|key)",
     "handed-off": r"handed_off_key\(",
     "sealed": "seal_key",
     "token": r"KEYS\[(?:n|2)\]",
@@ -149,7 +152,7 @@ NAMES = {
 
 @pytest.mark.parametrize("kind", sorted(ROWS))
 def test_the_page_names_the_scripts_that_extend_the_life_of_a_key_or_delete_it(kind: str) -> None:
-    of_nodes = {"renew_lease", "post", "node_gone"}
+    of_nodes = {"renew_lease", "post", "nodes_gone"}
     texts = {
         name: text
         for name, text in LUA.items()
