@@ -16,7 +16,9 @@ from tests.support.redis import PASSWORD, redis_server
 
 async def test_a_redis_cluster_is_refused_with_a_sentence() -> None:
     needs("redis-server")
-    async with redis_server("--cluster-enabled", "yes") as redis:
+    # By itself, its second port would be one that the system may have given to a connection.
+    port = str(free_port())
+    async with redis_server("--cluster-enabled", "yes", "--cluster-port", port) as redis:
         status, said = await serve_to_the_end(redis.url)
     assert status == 2
     assert "dyad: This is a Redis Cluster. Dyad needs a standalone Redis or Sentinel" in said
