@@ -62,15 +62,15 @@ async def proxied(site: Site, text: str | None = None) -> AsyncIterator[Proxied]
     port = free_port()
     rendered = envoy.render(PLAIN, listen_port=port, server_ports=[site.port], page=ANY)
     before = set(psutil.Process().children())
-    async with envoy.running(rendered if text is None else text.replace("PORT", str(port)), port):
+    async with envoy.running(rendered if text is None else text.replace("<port>", str(port)), port):
         (process,) = set(psutil.Process().children()) - before
         yield Proxied(port, process)
 
 
 def changed(site: Site, *changes: tuple[str, str]) -> str:
-    """The configuration of deploy/ with changes; PORT stands for its port."""
+    """The configuration of deploy/ with changes; <port> stands for its port."""
     text = envoy.render(PLAIN, listen_port=1, server_ports=[site.port], page=ANY)
-    for old, new in (("port_value: 1 }", "port_value: PORT }"), *changes):
+    for old, new in (("port_value: 1 }", "port_value: <port> }"), *changes):
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     return text

@@ -1,8 +1,8 @@
-"""What a browser receives through the real Envoy of deploy/ when the server stops."""
+"""What a browser receives through the real Envoy of deploy/, and whom it counts as."""
 
 import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from dyad.v1 import signaling_pb2 as pb
@@ -28,10 +28,10 @@ async def proxy(server_port: int) -> AsyncIterator[int]:
         yield port
 
 
-async def listen(port: int) -> Call:
-    return await Call.begin(
-        port, "Listen", pb.ListenRequest(), token=token(), origin=f"http://localhost:{port}"
-    )
+async def listen(port: int, user: str = "alice", more: Mapping[str, str] = {}) -> Call:
+    origin = f"http://localhost:{port}"
+    request = pb.ListenRequest()
+    return await Call.begin(port, "Listen", request, token=token(user), origin=origin, more=more)
 
 
 def told_when(said: dict[str, str]) -> bool:
@@ -84,4 +84,20 @@ async def test_a_server_that_is_gone_also_reads_as_unavailable() -> None:
             assert await call.read() is None
             assert call.headers["grpc-status"] == UNAVAILABLE
         finally:
+            call.close()
+
+
+async def test_limits_count_the_browser_that_a_proxy_on_this_machine_names() -> None:
+    async with serving(max_streams_per_address=1) as server, proxy(server.port) as port:
+        calls = []
+        for user, address, heard in (
+            ("alice", "203.0.113.1", True),
+            ("bob", "203.0.113.2", True),
+            ("carol", "203.0.113.1", False),
+        ):
+            call = await listen(port, user, {"x-forwarded-for": address})
+            calls.append(call)
+            assert (await call.read() is not None) == heard
+        assert "This address has 1" in calls[-1].headers["grpc-message"]
+        for call in calls:
             call.close()
