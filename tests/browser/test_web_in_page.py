@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler
 
 import dyad
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
 from playwright.async_api import Page, Route
 
 from tests.browser.site import MEDIA_MS, OpenSite, Site
@@ -33,6 +34,16 @@ JOINS = """async ([url, token, room]) => {
   window.states = [];
   connection.on("state", ({ type }) => states.push(type));
   await connection.join(room);
+}"""
+CALLS = """async () => {
+  const { Call } = await import("/dyad.min.js");
+  window.failures = [];
+  new Call(connection, { started: () => {}, failed: ({ code }) => failures.push(code) });
+}"""
+JOINS_AGAIN = """async () => {
+  const { roomId } = connection.room;
+  await connection.leave();
+  await connection.join(roomId);
 }"""
 OFFERS, OFFER_BYTES = 12, 20_000
 CANDIDATES = 800
@@ -212,3 +223,24 @@ async def test_closing_the_tab_hangs_up(site: OpenSite) -> None:
         left = await anext(aiter(bob))
         assert isinstance(left, dyad.PeerLeft)
         assert left.reason is dyad.Departure.LEFT
+
+
+async def test_after_an_unusable_description_a_call_begins_anew_with_the_next_join(
+    site: OpenSite,
+) -> None:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    pc.addTransceiver("audio")
+    await pc.setLocalDescription(await pc.createOffer())
+    offer = pc.localDescription.sdp
+    await pc.close()
+    async with site() as here, joined(here) as (page, bob):
+        await page.evaluate(CALLS)
+        # After this mistake, Chromium's RTCPeerConnection accepts no description any more.
+        await bob.send_offer(re.sub("a=ice-pwd:.*", "a=ice-pwd:short", offer))
+        await page.wait_for_function("failures.length > 0")
+        assert await page.evaluate("failures") == ["unusable_description"]
+        await page.evaluate(JOINS_AGAIN)
+        await bob.send_offer(offer)
+        while not isinstance(await anext(aiter(bob)), dyad.Answer):
+            pass
+        assert await page.evaluate("failures.length") == 1

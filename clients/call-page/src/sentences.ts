@@ -15,6 +15,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   lost: "The connection to the server was lost. Check your network and try again.",
   protocol: "At this address there is no Dyad server that this page understands. Check the address.",
   blocked: "The browser blocks this page from reaching the server. Check the server's address.",
+  unusable_description: "The two browsers could not agree on a call. Hang up, then enter the room again.",
   room_not_found: "There is no such room, or no longer. Ask the caller for a new link, or create a room.",
   room_full: "Two people are in this room already. Create another room.",
 };

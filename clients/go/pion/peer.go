@@ -6,6 +6,7 @@ package pion
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,8 +49,8 @@ type Peer struct {
 	polite bool
 	closed bool
 	pc     *webrtc.PeerConnection
-	// stale says that the peer connection belongs to a session that is over: the next
-	// offer is for another one.
+	// stale says that the peer connection belongs to a session that is over, or that its
+	// negotiation failed: the next offer is for another one.
 	stale bool
 	// mayOffer says whether this side may begin a negotiation. The side that is in the
 	// room first begins the first one.
@@ -87,7 +88,8 @@ func (p *Peer) PeerConnection() *webrtc.PeerConnection {
 
 // Handle acts on an event: it makes the peer connection when the peer joins or offers, and
 // closes it when the peer has hung up. The error is Setup's, pion's (it cannot use a
-// description), or that of a method of the connection.
+// description), or that of a method of the connection. After it the peer's next offer may
+// succeed. To begin anew from this side, leave the room and join it again with a new Peer.
 func (p *Peer) Handle(event dyad.Event) error {
 	err := p.handle(event)
 	if errors.Is(err, webrtc.ErrConnectionClosed) {
@@ -276,7 +278,9 @@ func (p *Peer) takeAnswer(sdp string) error {
 // describe sets the remote description. p.mu must be held.
 func (p *Peer) describe(kind webrtc.SDPType, sdp string) error {
 	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: kind, SDP: sdp}); err != nil {
-		return err
+		// pion can go neither on nor back within a negotiation.
+		p.stale = p.pc.SignalingState() != webrtc.SignalingStateStable
+		return fmt.Errorf("pion cannot use the %s of the other side: %w", kind, err)
 	}
 	p.ignoring = false
 	for _, candidate := range p.early {

@@ -343,6 +343,78 @@ func TestThePoliteSideGivesWayToAnOfferThatCrossesItsFirst(t *testing.T) {
 	}
 }
 
+func TestAfterAnAnswerThatPionCannotUseTheNextOfferIsAnswered(t *testing.T) {
+	server := dyadtest.NewServer(t)
+	alice, bob := server.Dial(t, "alice"), server.Dial(t, "bob")
+	room, err := alice.Create(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer := pion.NewPeer(t.Context(), alice, room, pion.Config{
+		API: api(t, newPath(t)),
+		Setup: func(pc *webrtc.PeerConnection) error {
+			_, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo)
+			return err
+		},
+	})
+	defer func() { _ = peer.Close() }()
+	failures := make(chan error, 100)
+	go func() {
+		for event, err := range alice.Events(t.Context()) {
+			if err != nil {
+				return
+			}
+			if err := peer.Handle(event); err != nil {
+				failures <- err
+			}
+		}
+	}()
+	if _, err := bob.Join(t.Context(), room.ID); err != nil {
+		t.Fatal(err)
+	}
+	pc, err := api(t, newPath(t)).NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = pc.Close() }()
+	if _, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeAudio); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for event, err := range bob.Events(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch event := event.(type) {
+		case dyad.Offer:
+			if err := bob.SendAnswer(ctx, "nonsense"); err != nil {
+				t.Fatal(err)
+			}
+			within(t, "failure", failures)
+			offer, err := pc.CreateOffer(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := pc.SetLocalDescription(offer); err != nil {
+				t.Fatal(err)
+			}
+			if err := bob.SendOffer(ctx, offer.SDP); err != nil {
+				t.Fatal(err)
+			}
+		case dyad.Answer:
+			answer := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: event.SDP}
+			if err := pc.SetRemoteDescription(answer); err != nil {
+				t.Fatal(err)
+			}
+			if len(failures) > 0 {
+				t.Error(<-failures)
+			}
+			return
+		}
+	}
+}
+
 func TestAClosedPeerSendsNothing(t *testing.T) {
 	server := dyadtest.NewServer(t)
 	alice, room := enter(t, server, "alice", "")

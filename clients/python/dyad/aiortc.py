@@ -92,7 +92,8 @@ class Peer:
     async def take(self, event: Event) -> None:
         """Act on an event of the room. Events that say nothing about media do nothing.
 
-        A description that aiortc cannot use is logged, and the media connection closed.
+        A description that aiortc cannot use is logged, and the media connection closed. The other
+        side's next offer, or `restart`, makes a new one.
 
         Raises:
             DyadError: the answer or the offer could not be sent.

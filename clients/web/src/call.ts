@@ -11,7 +11,10 @@ export interface CallOptions {
   readonly started: (pc: RTCPeerConnection) => void;
   /** Called when the RTCPeerConnection of the last `started` is over and closed. */
   readonly ended?: () => void;
-  /** Called if the call could not start, or a step of a negotiation failed. The next may succeed. */
+  /**
+   * Called if the call could not start, or a step of a negotiation failed. After a DyadError
+   * `unusable_description`, leave the room and join it again: both sides then begin anew.
+   */
   readonly failed?: (reason: unknown) => void;
 }
 

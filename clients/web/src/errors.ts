@@ -3,7 +3,7 @@ import { Code, RpcError } from "./rpc.js";
 
 /**
  * Why something failed. The first three lines end the session. The fourth line is what the
- * server refuses, and the last what this library refuses: the session goes on.
+ * server refuses, and the last what this library or the browser refuses: the session goes on.
  */
 export type ErrorCode =
   // prettier-ignore
@@ -11,7 +11,7 @@ export type ErrorCode =
   | "deadline_exceeded" | "aborted" | "taken_over" | "unavailable" | "lost" | "blocked"
   | "closed" | "protocol"
   | "invalid_frame" | "room_not_found" | "room_full" | "not_in_room" | "peer_absent" | "refused"
-  | "too_large" | "invalid_argument" | "in_room";
+  | "too_large" | "invalid_argument" | "in_room" | "unusable_description";
 
 /** What a `DyadError` says besides its code and its sentence. */
 export interface DyadErrorOptions {

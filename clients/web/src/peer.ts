@@ -1,3 +1,4 @@
+import { DyadError } from "./errors.js";
 import { watchNetwork } from "./network.js";
 
 // Shorter gaps close by themselves.
@@ -13,7 +14,10 @@ export interface PeerSignaling {
 export interface PeerOptions {
   /** The role: `polite` of the room. */
   readonly polite: boolean;
-  /** Called if a step of the negotiation failed. The next offer, from either side, may succeed. */
+  /**
+   * Called if a step of the negotiation failed: with a DyadError `unusable_description` if the
+   * browser cannot use what the other side sent. Media that flows already goes on.
+   */
   readonly failed: (reason: unknown) => void;
 }
 
@@ -32,6 +36,10 @@ export type NegotiationEvent =
  *
  * Adding a track or a data channel makes the offer. A Peer asks for an ICE restart when
  * the path to the other side is lost, and when the network changes.
+ *
+ * After an `unusable_description`, the next offer of the other side may succeed. But Chromium
+ * refuses all descriptions after some bad ones. Then both sides need a new RTCPeerConnection,
+ * with a new Peer: let the user leave the room and join it again.
  */
 export class Peer {
   readonly #pc: RTCPeerConnection;
@@ -43,6 +51,8 @@ export class Peer {
   #makingOffer = false;
   /** The polite side's offer, to be set when it is answered. */
   #offered: RTCSessionDescriptionInit | undefined;
+  /** Whether the answer to this side's offer was unusable. Nothing will answer that offer now. */
+  #unanswered = false;
   /** Candidates that arrived before the remote description. */
   #early: RTCIceCandidateInit[] = [];
   #gap: ReturnType<typeof setTimeout> | undefined;
@@ -143,8 +153,8 @@ export class Peer {
 
   async #takeDescription({ type, sdp }: { type: "offer" | "answer"; sdp: string }): Promise<void> {
     const pc = this.#pc;
-    const offersCross = type === "offer" && (this.#makingOffer || pc.signalingState !== "stable");
-    if (offersCross && !this.#options.polite) {
+    const offersCross = this.#makingOffer || (pc.signalingState !== "stable" && !this.#unanswered);
+    if (type === "offer" && offersCross && !this.#options.polite) {
       return;
     }
     try {
@@ -154,6 +164,10 @@ export class Peer {
         answered && pc.setLocalDescription(answered),
         pc.setRemoteDescription({ type, sdp }),
       ]);
+      this.#unanswered = false;
+    } catch (cause) {
+      this.#unanswered ||= type === "answer";
+      throw unusable(type, cause);
     } finally {
       this.#offered = undefined;
     }
@@ -195,4 +209,10 @@ export class Peer {
   get #over(): boolean {
     return this.#stopping.signal.aborted || this.#pc.signalingState === "closed";
   }
+}
+
+/** The browser's own message may contain a part of the SDP, so only `cause` has it. */
+function unusable(type: "offer" | "answer", cause: unknown): DyadError {
+  const sentence = `The browser cannot use the ${type} of the other side. To begin anew, leave the room and join it again.`;
+  return new DyadError("unusable_description", sentence, { cause });
 }

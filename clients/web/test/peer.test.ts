@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { DyadError } from "../src/errors.js";
 import { Peer, type PeerSignaling } from "../src/peer.js";
 
 /** Like a browser's RTCPeerConnection, it refuses candidates before the remote description. */
 class Connection extends EventTarget {
-  readonly signalingState = "stable";
+  signalingState: RTCSignalingState = "stable";
+  /** A description that the browser cannot use. */
+  unusable = "";
   remoteDescription: RTCSessionDescriptionInit | null = null;
   localDescription: RTCSessionDescriptionInit | null = null;
   iceConnectionState: RTCIceConnectionState = "connected";
@@ -32,14 +35,17 @@ class Connection extends EventTarget {
   }
 
   async setRemoteDescription(description: RTCSessionDescriptionInit): Promise<void> {
+    if (description.sdp === this.unusable) throw new DOMException("line 3 is wrong", "OperationError");
+    this.signalingState = description.type === "offer" ? "have-remote-offer" : "stable";
     this.remoteDescription = description;
     this.taken.push(description.type);
     this.set.push(`remote: ${description.sdp}`);
   }
 
-  async setLocalDescription(
-    description: RTCSessionDescriptionInit = { type: "answer", sdp: "an answer" },
-  ): Promise<void> {
+  async setLocalDescription(set?: RTCSessionDescriptionInit): Promise<void> {
+    const answers = this.signalingState === "have-remote-offer";
+    const description = set ?? (answers ? { type: "answer", sdp: "an answer" } : await this.createOffer());
+    this.signalingState = description.type === "offer" ? "have-local-offer" : "stable";
     this.localDescription = description;
     this.set.push(`local: ${description.sdp}`);
   }
@@ -58,7 +64,10 @@ class Connection extends EventTarget {
   }
 }
 
-function peer(): { peer: Peer; connection: Connection; said: string[] } {
+function peer({
+  polite = true,
+  failed = (reason: unknown) => assert.ifError(reason),
+} = {}): { peer: Peer; connection: Connection; said: string[] } {
   const connection = new Connection();
   const said: string[] = [];
   const signaling: PeerSignaling = {
@@ -67,8 +76,8 @@ function peer(): { peer: Peer; connection: Connection; said: string[] } {
     sendCandidate: (candidate) => said.push(candidate?.candidate ?? "end"),
   };
   const made = new Peer(connection as unknown as RTCPeerConnection, signaling, {
-    polite: true,
-    failed: (reason) => assert.ifError(reason),
+    polite,
+    failed,
   });
   return { peer: made, connection, said };
 }
@@ -180,3 +189,23 @@ test("a stopped peer says nothing and takes nothing, and its connection stays op
   connection.becomes("failed");
   assert.deepEqual([said, connection.taken, connection.restarts], [[], [], 0]);
 });
+
+for (const polite of [true, false]) {
+  test(`after an answer that the browser cannot use, a side with polite=${polite} takes the next offer`, async () => {
+    const failures: unknown[] = [];
+    const { peer: bob, connection, said } = peer({ polite, failed: (reason) => failures.push(reason) });
+    connection.unusable = "nonsense";
+    await connection.needsNegotiation();
+    await bob.take({ type: "answer", sdp: "nonsense" });
+    const [failure] = failures;
+    assert.ok(failure instanceof DyadError);
+    assert.equal(failure.code, "unusable_description");
+    assert.match(failure.message, /answer.*leave the room and join it again/);
+    // It may have a part of the SDP.
+    assert.doesNotMatch(failure.message, /line 3/);
+    assert.ok(failure.cause instanceof DOMException);
+    await bob.take({ type: "offer", sdp: "her offer" });
+    assert.deepEqual(said, ["my offer 1", "an answer"]);
+    assert.equal(failures.length, 1);
+  });
+}

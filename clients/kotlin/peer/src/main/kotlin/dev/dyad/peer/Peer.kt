@@ -51,7 +51,9 @@ public interface PeerConnection {
  * @param polite `polite` of the room.
  * @param media the peer connection.
  * @param scope the negotiation lives in it. Cancel it to stop.
- * @param failed is told if a step failed. The next offer, from either side, may succeed.
+ * @param failed is told if a step failed. The next offer, from either side, may succeed. But after
+ *   a description that it cannot use, libwebrtc may accept no other: leave the room and join it
+ *   again, so that both sides begin with a new peer connection.
  */
 public class Peer(
     private val connection: Connection,
