@@ -1,6 +1,5 @@
 """What nodes say to each other; docs/node-messages.md says how it may change."""
 
-import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -265,13 +264,12 @@ def failure_of(answer: SendAnswer) -> Ended | None:
     """What ended a `Send` that was answered like this."""
     if not answer.code:
         return None
-    failure = ENDS.get(answer.code, Unavailable)(answer.sentence)
-    with contextlib.suppress(ValueError):
-        # A node of another version may have other reasons.
-        failure.reason = Reason(answer.why)
-    if answer.within_ms and isinstance(failure, Unavailable):
-        failure.within = answer.within_ms / 1000
-    return failure
+    kind = ENDS.get(answer.code, Unavailable)
+    # A node of another version may have other reasons.
+    reason = Reason(answer.why) if answer.why in set(Reason) else None
+    if answer.within_ms and issubclass(kind, Unavailable):
+        return kind(answer.sentence, reason, within=answer.within_ms / 1000)
+    return kind(answer.sentence, reason)
 
 
 # An entry of an inbox.
