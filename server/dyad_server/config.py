@@ -8,7 +8,16 @@ from dataclasses import dataclass, fields
 from dyad_server import bounds
 from dyad_server.errors import ConfigError
 from dyad_server.files import read_text, read_texts
-from dyad_server.setting import check, is_loopback, is_trusted_url, secret, setting
+from dyad_server.setting import (
+    ORIGIN_FORM,
+    check,
+    is_address,
+    is_loopback,
+    is_origin,
+    is_trusted_url,
+    secret,
+    setting,
+)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -67,6 +76,12 @@ class Config:
     tls_key: str = setting("", "PEM file with the private key of that certificate")
     tls_client_ca: str = setting("", "PEM file with the CA of clients' certificates, for mTLS")
     allow_plaintext: bool = setting(default=False, help_text="allow any address without TLS")
+    web_port: int = setting(
+        0,
+        "port for browsers (grpc-web), with Envoy from the extra `web`; 0 serves none",
+        most=bounds.LARGEST_PORT,
+    )
+    web_origins: str = setting("", "origins of the pages that may call there, separated by commas")
     grpc_api: str = setting(
         "auto", "what serves gRPC: auto, or aio for the public API of grpcio, with more CPU"
     )
@@ -185,6 +200,7 @@ class Config:
                 f"{self.host} is not loopback and there is no TLS, so tokens would be sent in the "
                 "clear. Set --tls-cert and --tls-key, or --allow-plaintext behind a proxy."
             )
+        yield from self._web_conflicts()
         yield from self._proxy_conflicts()
         yield from self._time_conflicts()
         if self.workers > 1 and not self.shares_redis:
@@ -213,6 +229,29 @@ class Config:
         if self.jwt_jwks_url and not is_trusted_url(self.jwt_jwks_url):
             # Without TLS, an attacker in between could replace the keys and forge tokens.
             yield "--jwt-jwks-url is not an https URL (http is allowed on loopback)."
+
+    def _web_conflicts(self) -> Iterator[str]:
+        if bool(self.web_port) != bool(self.origins()):
+            yield (
+                "--web-port and --web-origins go together: pages of these origins may call, such "
+                "as https://app.example.com."
+            )
+        for origin in self.origins():
+            if not is_origin(origin):
+                yield f"--web-origins: {origin} is not an origin. {ORIGIN_FORM}"
+        if not self.web_port:
+            return
+        if self.workers > 1:
+            yield "--web-port is for one process. With --workers, run Envoy yourself."
+        if self.tls_client_ca:
+            yield "--web-port asks browsers for no certificate, so it excludes --tls-client-ca."
+        if self.trusted_hops:
+            yield (
+                "--web-port is one more proxy, but only for browsers: set --trusted-proxies, not "
+                "--trusted-hops."
+            )
+        if self.host != "localhost" and not is_address(self.host):
+            yield f"--web-port needs an IP address in --host, not {self.host}."
 
     def _proxy_conflicts(self) -> Iterator[str]:
         if self.trusted_hops and self.trusted_proxies != _LOOPBACK:
@@ -266,9 +305,19 @@ class Config:
         except ValueError as error:
             raise ConfigError(f"--trusted-proxies: {error}.") from None
 
+    def bracketed_host(self) -> str:
+        """`host` as it stands before a port: an IPv6 address is in brackets."""
+        host = self.host.strip("[]")
+        return f"[{host}]" if ":" in host else host
+
+    def origins(self) -> list[str]:
+        """The origins of the pages that may call on the port for browsers."""
+        return [text.strip() for text in self.web_origins.split(",") if text.strip()]
+
     def trusts_unix(self) -> bool:
         """Whether peers on a Unix socket are trusted proxies."""
-        return "unix" in self._trusted_texts()
+        # With a port for browsers, that is how Envoy connects.
+        return bool(self.web_port) or "unix" in self._trusted_texts()
 
     def _trusted_texts(self) -> list[str]:
         return [text.strip() for text in self.trusted_proxies.split(",") if text.strip()]

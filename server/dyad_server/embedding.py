@@ -54,7 +54,7 @@ async def serving(
     waits until streams end, at most `config.drain_timeout`.
 
     Args:
-        config: the settings; `workers`, `log_level` and `log_format` have no effect.
+        config: the settings; `workers`, `web_port`, `log_level` and `log_format` have no effect.
         interceptors: gRPC's; they see every stream and request, Dyad's too.
         add_services: adds your services to the server, which has not started yet.
 

@@ -8,6 +8,7 @@ import functools
 import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
 
@@ -56,16 +57,19 @@ class Server:
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         add_services: AddServices | None = None,
         make_rpc_server: MakeRpcServer | None = None,
+        for_proxy: str = "",
     ) -> None:
         """Make a server; see `embedding.serving`.
 
         `make_rpc_server` makes what serves RPCs, without interceptors and services of the
-        caller's own; None: `grpc.aio` does.
+        caller's own; None: `grpc.aio` does. `for_proxy` is an address to listen on too, without
+        TLS.
 
         Raises:
             ConfigError: the key is unfit, or a service was added twice.
         """
         self._config = config
+        self._for_proxy = for_proxy
         self._has_others = add_services is not None
         if make_rpc_server is None:
             server = make_server(grpc_options(config), interceptors)
@@ -150,7 +154,7 @@ class Server:
         config = self._config
         return Line(
             "listening",
-            address=f"{self._host()}:{self.port}",
+            address=f"{config.bracketed_host()}:{self.port}",
             tls=bool(config.tls_cert),
             rpc=type(self._server).__name__,
             **versions(),
@@ -160,23 +164,24 @@ class Server:
             **config.changed_numbers(),
         )
 
-    def _host(self) -> str:
-        host = self._config.host
-        return f"[{host}]" if ":" in host.strip("[]") else host
-
     async def _listen(self) -> None:
         config = self._config
-        address = f"{self._host()}:{config.port}"
-        try:
-            self.port = self._server.listen(address, self._credentials())
-        except RuntimeError:
-            raise ConfigError(
-                f"Cannot listen on {address}: the port is taken or the address is not this host's."
-            ) from None
+        address = f"{config.bracketed_host()}:{config.port}"
+        self.port = self._bind(address, self._credentials())
+        if self._for_proxy:
+            self._bind(self._for_proxy, None)
         if config.metrics_port:
             # `ops.workers` has reserved a port for each worker.
             shared = config.workers > 1
             await self._metrics.start(config.metrics_host, config.metrics_port, shared=shared)
+
+    def _bind(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
+        try:
+            return self._server.listen(address, credentials)
+        except RuntimeError:
+            raise ConfigError(
+                f"Cannot listen on {address}: the port is taken or the address is not this host's."
+            ) from None
 
     def _credentials(self) -> grpc.ServerCredentials | None:
         config = self._config
@@ -190,6 +195,10 @@ class Server:
         self._certificates.use(files)
         if warning := expiry_warning(files, self.dyad.hub.clock.unix_time()):
             log.warning("%s", warning)
+
+    def watch(self, watched: Watched[Any]) -> None:
+        """Read these files again too, when they change and on `reload`."""
+        self._reloader.watch(watched)
 
     def reload(self) -> None:
         """Read keys and certificates again, without waiting for it; the log says what changed.
@@ -240,13 +249,16 @@ class Server:
         """Tell health checks of the service whether rooms can be entered now."""
         self._health.tell(SERVICE, serving=self.ready)
 
-    async def run(self) -> None:
+    async def run(self, stopping: asyncio.Event | None = None) -> None:
         """Serve until one of `STOP_SIGNALS`, then stop; other signals reload, or change the log.
+
+        Args:
+            stopping: is set by those signals; whoever sets it stops the server too.
 
         Raises:
             ConfigError: see `start`.
         """
-        stopping = asyncio.Event()
+        stopping = stopping or asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, stopping.set)

@@ -1,12 +1,22 @@
 """One setting: how it is declared, what it is called, and which values are valid."""
 
 import ipaddress
+import re
 from dataclasses import Field, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from dyad_server import bounds
 from dyad_server.errors import ConfigError
+
+ORIGIN_FORM = (
+    "An origin is a scheme and a host in lower case, and the port unless it is the usual one, "
+    "such as http://localhost:8000, and no path."
+)
+"""What `is_origin` asks for."""
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+# Browsers leave out the usual port, so an origin with it never matches.
+_WITH_USUAL_PORT = re.compile("http://.*:80|https://.*:443")
 
 
 def setting(
@@ -101,9 +111,20 @@ def is_trusted_url(url: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether only this host can connect to `host`."""
-    if host == "localhost":
-        return True
+    return host == "localhost" or (
+        is_address(host) and ipaddress.ip_address(host.strip("[]")).is_loopback
+    )
+
+
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address; IPv6 may be in brackets."""
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
+    return True
+
+
+def is_origin(text: str) -> bool:
+    """Whether a browser may send this text as the origin of a page."""
+    return bool(_ORIGIN.fullmatch(text)) and not _WITH_USUAL_PORT.fullmatch(text)

@@ -19,27 +19,10 @@ from dyad_server.cli import lan
 from dyad_server.errors import ConfigError
 
 from tests.support.needs import PAGE, needs
-from tests.support.process import DYAD, Command, command
+from tests.support.process import DYAD, Command, command, gone
 from tests.support.until import PATIENCE
 
 LINK = re.compile(r"(Alice|Bob): +(http://localhost:\d+/)#token=([^&]+)&auto=1")
-
-
-async def gone(pid: int) -> None:
-    """Wait for the end of a process, which may be the child of any other."""
-    try:
-        watched = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    loop = asyncio.get_running_loop()
-    over = asyncio.Event()
-    loop.add_reader(watched, over.set)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await over.wait()
-    finally:
-        loop.remove_reader(watched)
-        os.close(watched)
 
 
 def fetch(url: str, context: ssl.SSLContext | None = None) -> tuple[str, str]:

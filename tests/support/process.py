@@ -115,6 +115,23 @@ async def run(*arguments: str, env: Mapping[str, str] | None = None) -> tuple[in
         return await started.ended(), started.said
 
 
+async def gone(pid: int) -> None:
+    """Wait for the end of a process, which may be the child of any other."""
+    try:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    loop.add_reader(watched, over.set)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await over.wait()
+    finally:
+        loop.remove_reader(watched)
+        os.close(watched)
+
+
 def worker_processes(pid: int) -> list[int]:
     """The workers of `dyad serve --workers`."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()

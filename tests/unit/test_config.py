@@ -19,6 +19,8 @@ from tests.conftest import ends, serving
 from tests.support.ends import SignalEnd, join
 
 SECRET = secrets.token_hex(32)
+ORIGIN = "https://app.example"
+WEB = {"web_port": 8080, "web_origins": ORIGIN}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,23 @@ SECRET = secrets.token_hex(32)
         ({"trusted_hops": -1}, "--trusted-hops must be 0 to 16"),
         ({"trusted_hops": 17}, "--trusted-hops must be 0 to 16"),
         ({"trusted_hops": 1, "trusted_proxies": "10.0.0.1"}, "not both"),
+        ({"web_port": 8080}, "--web-port and --web-origins go together"),
+        ({"web_origins": ORIGIN}, "--web-port and --web-origins go together"),
+        ({"web_port": 8080, "web_origins": ","}, "--web-port and --web-origins go together"),
+        ({"web_port": 8080, "web_origins": "*"}, "* is not an origin"),
+        ({"web_port": 8080, "web_origins": f"{ORIGIN}/"}, "/ is not an origin"),
+        ({"web_port": 8080, "web_origins": f"{ORIGIN}:443"}, ":443 is not an origin"),
+        ({"web_port": 8080, "web_origins": "http://a:80"}, "http://a:80 is not an origin"),
+        ({"web_port": 8080, "web_origins": "https://A.example"}, "lower case"),
+        ({"web_port": 8080, "web_origins": f"{ORIGIN},x"}, "--web-origins: x is not an origin"),
+        ({"web_port": 8080, "web_origins": "https://user@a"}, "is not an origin"),
+        ({**WEB, "workers": 2, "redis": "redis://r"}, "--web-port is for one process"),
+        (
+            {**WEB, "tls_cert": "c", "tls_key": "k", "tls_client_ca": "a"},
+            "excludes --tls-client-ca",
+        ),
+        ({**WEB, "trusted_hops": 1}, "set --trusted-proxies, not --trusted-hops"),
+        ({**WEB, "host": "call.example", "allow_plaintext": True}, "not call.example"),
     ],
 )
 def test_invalid_or_conflicting_settings_are_refused_with_a_sentence(

@@ -90,6 +90,7 @@ RULES: dict[str, set[str]] = {
         "files",
         "grpc_api",
         "load",
+        "log_line",
         "ops",
         "server",
         "setting",

@@ -20,6 +20,8 @@ ENVOY_POLL_SECONDS = 0.05
 """How often it is tried whether Envoy listens."""
 ENVOY_STOP_SECONDS = 5.0
 """How long Envoy may take to end before it is killed."""
+ENVOY_LINGER_SECONDS = 0.5
+"""How long Envoy may pass on the last statuses of a server that has ended."""
 ENVOY_CHUNK_BYTES = 65536
 """How much of Envoy's output is read at once."""
 ENVOY_OUTPUT_BYTES = 2000

@@ -11,7 +11,7 @@ import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from dyad_server.auth.mint import mint
 from dyad_server.bounds import LARGEST_PORT
@@ -21,6 +21,7 @@ from dyad_server.errors import ConfigError
 from dyad_server.ops import logs
 from dyad_server.ops.clock import LoopClock
 from dyad_server.server import Server
+from dyad_server.setting import ORIGIN_FORM, is_origin
 
 _LOOPBACK = "127.0.0.1"
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - --lan asks for that
@@ -86,12 +87,8 @@ def _check(options: Options) -> None:
         if not 0 <= port <= LARGEST_PORT:
             raise ConfigError(f"{name} is not a port: {port}.")
     for origin in options.origins:
-        parts = urlsplit(origin)
-        if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in ("http", "https"):
-            raise ConfigError(
-                f"--origin {origin} is not an origin. An origin has a scheme and a host, and "
-                "perhaps a port, such as http://localhost:8000, and no path."
-            )
+        if not is_origin(origin):
+            raise ConfigError(f"--origin {origin} is not an origin. {ORIGIN_FORM}")
 
 
 def _welcome(url: str, grpc_port: int, secret: str, options: Options) -> str:

@@ -167,7 +167,7 @@ def _check(options: argparse.Namespace) -> int:
     except ConfigError as error:
         errors = [*error.sentences]
     else:
-        errors, more = examine(config, LoopClock().unix_time())
+        errors, more = _examine(config)
         warned += more
     for kind, sentences in (("error", errors), ("warning", warned)):
         for sentence in sentences:
@@ -177,9 +177,16 @@ def _check(options: argparse.Namespace) -> int:
     return 2 if errors else 1 if warned else 0
 
 
+def _examine(config: Config) -> tuple[list[str], list[str]]:
+    from dyad_server.cli import web_port  # noqa: PLC0415 - few need it
+
+    errors, warned = examine(config, LoopClock().unix_time())
+    return [*errors, *web_port.missing(config)], warned
+
+
 def _serve(options: argparse.Namespace) -> None:
     config = load(vars(options), os.environ)
-    if errors := examine(config, LoopClock().unix_time())[0]:
+    if errors := _examine(config)[0]:
         # Here, and not from each worker.
         raise ConfigError(*errors)
     logs.configure(config.log_level, config.log_format)
@@ -204,7 +211,12 @@ def serve(config: Config) -> None:
     gc.set_threshold(bounds.NEW_OBJECTS)
 
     async def until_stopped() -> None:
-        await Server(config, make_rpc_server=transport.make_rpc_server).run()
+        if config.web_port:
+            from dyad_server.cli import web_port  # noqa: PLC0415 - few need it
+
+            await web_port.serve(config, transport.make_rpc_server)
+        else:
+            await Server(config, make_rpc_server=transport.make_rpc_server).run()
 
     with ExitStack() as stack:
         if config.log_format == "json":

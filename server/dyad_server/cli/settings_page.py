@@ -44,6 +44,7 @@ _HEADINGS = {
     "jwt_secret": "Tokens",
     "redis": "Several nodes",
     "tls_cert": "TLS",
+    "web_port": "Browsers",
     "grpc_api": "Operation",
     "max_frame_bytes": "Limits",
     "trusted_proxies": "Proxies",
