@@ -1,6 +1,7 @@
 """The recipes of deploy/recipes: each proxy, with its file, carries calls of both kinds."""
 
 import asyncio
+import http.client
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
+    closing,
     suppress,
 )
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ import pytest
 import yaml
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.config import Config
+from dyad_server.doctor.web import ASKED_HEADERS
 from dyad_server.server import Server
 
 from tests.conftest import SECRET, serving, token
@@ -79,6 +82,30 @@ class Front:
             tls=trusting(self.pair),
             more={name.replace("_", "-"): value for name, value in headers.items()},
         )
+
+    async def preflight(self, *headers: str) -> str:
+        """What a browser is told about a request of a page that sends these headers."""
+        asked = {
+            "origin": self.origin,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": ",".join(sorted(headers)),
+        }
+        tls = trusting(self.pair)
+
+        def ask() -> str:
+            connection = (
+                http.client.HTTPConnection("127.0.0.1", self.browsers, timeout=PATIENCE)
+                if tls is None
+                else http.client.HTTPSConnection(
+                    "localhost", self.browsers, timeout=PATIENCE, context=tls
+                )
+            )
+            with closing(connection):
+                connection.request("OPTIONS", "/dyad.v1.Signaling/Listen", headers=asked)
+                answer = connection.getresponse()
+                return answer.headers.get("access-control-allow-headers", "").lower()
+
+        return await asyncio.to_thread(ask)
 
 
 def put(text: str, changes: dict[str, str]) -> str:
@@ -241,6 +268,16 @@ async def test_a_page_listens_and_sends(recipe: Recipe, tmp_path: Path) -> None:
         assert frame.room_id
         listen.close()
         send.close()
+
+
+@pytest.mark.parametrize("recipe", BROWSERS, ids=lambda recipe: recipe.__name__)
+async def test_a_page_may_send_the_clients_headers_and_a_trace(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    headers = {*ASKED_HEADERS, "traceparent", "tracestate"}
+    async with serving() as server, in_front(recipe, server, tmp_path) as front:
+        allowed = await front.preflight(*headers)
+    assert headers <= {name.strip() for name in allowed.split(",")}
 
 
 @pytest.mark.parametrize("recipe", BROWSERS, ids=lambda recipe: recipe.__name__)

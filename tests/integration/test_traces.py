@@ -8,10 +8,14 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import dyad
 import grpc
 import pytest
 from dyad.v1 import signaling_pb2 as pb
+from opentelemetry import propagate
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import format_span_id, format_trace_id
 
 from tests.conftest import SECRET, ends, token
 from tests.integration.test_envoy import proxy
@@ -20,6 +24,8 @@ from tests.support.collector import Collector, attributes, collecting
 from tests.support.ends import End, SignalEnd, candidate, end_of, join, pair
 from tests.support.grpc_web import Call
 from tests.support.process import Served, dyad_serve, run
+from tests.support.proxy import Proxy
+from tests.support.python_client import hear
 from tests.support.seats import meet, resumable, resumes
 
 STREAM = {"Signal": "dyad.v1.Signaling/Signal", "Listen": "dyad.v1.Signaling/Listen"}
@@ -152,6 +158,33 @@ async def test_a_browsers_trace_context_passes_envoy() -> None:
             (span,) = await collector.gets(STREAM["Listen"])
     assert (span.trace_id, span.parent_span_id) == (trace_id, span_id)
     assert span.trace_state == "vendor=1"
+
+
+async def test_the_python_client_names_the_apps_span_on_each_connection() -> None:
+    def trace_context() -> dict[str, str]:
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier)
+        return carrier
+
+    tracer = TracerProvider().get_tracer("app")
+    with collecting() as collector:
+        async with (
+            traced(collector) as served,
+            Proxy(served.port) as network,
+            dyad.connect(
+                f"127.0.0.1:{network.port}", token(), plaintext=True, metadata=trace_context
+            ) as connection,
+        ):
+            with tracer.start_as_current_span("call") as span:
+                await connection.create()
+            await network.cut()
+            assert await hear(connection) == dyad.Reconnecting()
+            assert isinstance(await hear(connection), dyad.Reconnected)
+            await connection.leave()
+            streams = await collector.gets(STREAM["Signal"], 2)
+    app = span.get_span_context()
+    parents = {(each.trace_id.hex(), each.parent_span_id.hex()) for each in streams}
+    assert parents == {(format_trace_id(app.trace_id), format_span_id(app.span_id))}
 
 
 async def test_a_client_decides_whether_its_trace_is_sampled(transport: type[End]) -> None:

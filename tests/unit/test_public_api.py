@@ -76,7 +76,7 @@ def test_every_exported_name_exists(package: Any) -> None:
             dyad.connect,
             (
                 "(target, token, *, plaintext=False, credentials=None, limits=None, "
-                "give_up_after=60.0)"
+                "give_up_after=60.0, metadata=None)"
             ),
         ),
         (dyad.Connection.create, "(self, *, resumable=True)"),

@@ -26,8 +26,8 @@ type relay struct {
 	answers chan struct{}
 
 	mu sync.Mutex
-	// keys are the routing keys of all streams so far.
-	keys []string
+	// keys and traces are the routing keys and the traceparents of all streams so far.
+	keys, traces []string
 	// hung is closed by hang. It belongs to the streams that are open now.
 	hung chan struct{}
 	// leaving is called before a leave_room is relayed to the server.
@@ -129,6 +129,13 @@ func (r *relay) keysSeen() []string {
 	return slices.Clone(r.keys)
 }
 
+// tracesSeen returns the traceparents of all streams so far.
+func (r *relay) tracesSeen() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.traces)
+}
+
 // Signal relays one stream.
 func (r *relay) Signal(near grpc.BidiStreamingServer[dyadv1.SignalRequest, dyadv1.SignalResponse]) error {
 	ctx, cancel := context.WithCancel(near.Context())
@@ -138,6 +145,7 @@ func (r *relay) Signal(near grpc.BidiStreamingServer[dyadv1.SignalRequest, dyadv
 	r.mu.Lock()
 	hung := r.hung
 	r.keys = append(r.keys, keys...)
+	r.traces = append(r.traces, headers.Get("traceparent")...)
 	r.mu.Unlock()
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", authorization[0])
 	for _, key := range keys {

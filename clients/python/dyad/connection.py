@@ -16,7 +16,7 @@ from dyad.limits import Limits, Pace
 from dyad.routing import UUID
 from dyad.state import Phase, State, Watched
 from dyad.stay import Events, Stay
-from dyad.stream import Dial, open_stream
+from dyad.stream import Dial, Metadata, open_stream
 from dyad.tokens import Token
 from dyad.v1 import signaling_pb2 as pb
 
@@ -38,6 +38,7 @@ def connect(
     credentials: grpc.ChannelCredentials | None = None,
     limits: Limits | None = None,
     give_up_after: float = _GIVE_UP_SECONDS,
+    metadata: Metadata | None = None,
 ) -> "Connection":
     """Return a connection to the server.
 
@@ -53,6 +54,9 @@ def connect(
             certificate, such as `grpc.ssl_channel_credentials(root_certificates=…)`.
         limits: the limits of the server, if it has others than by default.
         give_up_after: for how many seconds to try to reconnect after a loss.
+        metadata: returns what else to send when a stream is opened, such as `traceparent`.
+            The client calls it before each attempt to connect, in the context
+            (`contextvars`) of `create` or `join`. It must not raise.
 
     Raises:
         TypeError: the token is neither text nor a function.
@@ -66,7 +70,7 @@ def connect(
         raise ValueError("Plain text has no credentials: give either `plaintext` or `credentials`.")
     if not plaintext and credentials is None:
         credentials = grpc.ssl_channel_credentials()
-    dial = partial(open_stream, target, credentials)
+    dial = partial(open_stream, target, credentials, metadata=metadata or dict)
     return Connection(dial, token, limits or Limits(), give_up_after)
 
 

@@ -5,7 +5,7 @@ No other module knows how gRPC behaves.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, Protocol, TypeVar, cast
 
@@ -86,18 +86,27 @@ class Stream(Protocol):
 Dial = Callable[[str, str], AbstractAsyncContextManager[Stream]]
 """Opens a stream with a token and a routing key."""
 
+Metadata = Callable[[], Mapping[str, str]]
+"""Returns further metadata for a stream."""
+
 
 @asynccontextmanager
 async def open_stream(
-    target: str, credentials: grpc.ChannelCredentials | None, token: str, routing_key: str
+    target: str,
+    credentials: grpc.ChannelCredentials | None,
+    token: str,
+    routing_key: str,
+    *,
+    metadata: Metadata = dict,
 ) -> AsyncIterator["SignalStream"]:
     """Open a stream to `target` on a connection of its own. No credentials: plain text."""
+    sent = {**metadata(), "authorization": f"Bearer {token}", routing.HEADER: routing_key}
     channel = (
         grpc.aio.insecure_channel(target, options=_OPTIONS)
         if credentials is None
         else grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
     )
-    stream = SignalStream(channel, token, routing_key)
+    stream = SignalStream(channel, sent)
     try:
         yield stream
     finally:
@@ -110,13 +119,12 @@ class SignalStream:
 
     __slots__ = ("_outcome", "_responses", "_rpc", "id")
 
-    def __init__(self, channel: grpc.aio.Channel, token: str, routing_key: str) -> None:
+    def __init__(self, channel: grpc.aio.Channel, metadata: Mapping[str, str]) -> None:
         self.id = ""
-        metadata = grpc.aio.Metadata(
-            ("authorization", f"Bearer {token}"), (routing.HEADER, routing_key)
-        )
         self._outcome: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
-        self._rpc = pb_grpc.SignalingStub(channel).Signal(metadata=metadata)
+        self._rpc = pb_grpc.SignalingStub(channel).Signal(
+            metadata=grpc.aio.Metadata(*metadata.items())
+        )
         self._rpc.add_done_callback(self._note_outcome)
         # Unlike the RPC's `read`, this continues after a write that failed, so it also
         # returns what the server sent before it ended the stream, and its status.

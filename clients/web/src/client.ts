@@ -17,6 +17,11 @@ export interface ConnectOptions {
   readonly giveUpAfterMs?: number;
   /** The server's limits, if they are not the defaults. What is too fast for them waits. */
   readonly limits?: Partial<Limits>;
+  /**
+   * Returns further headers of all requests, such as `traceparent`. It is called before each
+   * connection. A proxy for pages of other origins has to allow them (CORS).
+   */
+  readonly headers?: () => Readonly<Record<string, string>>;
   /** Receives what the client does. The default is silence. */
   readonly log?: Log;
 }
@@ -32,12 +37,12 @@ export interface ConnectOptions {
  */
 export function connect(baseUrl: string | URL, token: Token, options: ConnectOptions = {}): Connection {
   const url = addressOf(baseUrl);
-  const { transport = new GrpcWeb(url), giveUpAfterMs = GIVE_UP_MS, limits, log } = options;
+  const { transport = new GrpcWeb(url), giveUpAfterMs = GIVE_UP_MS, limits, headers, log } = options;
   const allowed = { ...SERVERS_DEFAULTS, ...limits };
   return new Connection({
     baseUrl: url,
     transport,
-    credentials: new Credentials(token),
+    credentials: new Credentials(token, headers),
     pace: new Pace(allowed, performance.now()),
     maxFrameBytes: allowed.maxFrameBytes,
     giveUpAfterMs,

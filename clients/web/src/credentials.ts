@@ -5,7 +5,7 @@ import { Code, RpcError } from "./rpc.js";
 /** The app's JWT, or a function that returns one. It is called before each connection. */
 export type Token = string | (() => string | Promise<string>);
 
-/** What a connection is opened with: the token, and which node is best. */
+/** What a connection is opened with: the token, which node is best, and what the app adds. */
 export interface OpeningHeaders extends RoutingHeader, Readonly<Record<string, string>> {
   readonly authorization: string;
 }
@@ -13,14 +13,16 @@ export interface OpeningHeaders extends RoutingHeader, Readonly<Record<string, s
 /** Gets a token for each connection that is opened. */
 export class Credentials {
   readonly #source: Token;
+  readonly #further: () => Readonly<Record<string, string>>;
 
   /** @throws DyadError if this can never be a token. */
-  constructor(source: Token) {
+  constructor(source: Token, further: () => Readonly<Record<string, string>> = () => ({})) {
     if (typeof source !== "function") {
       const problem = whyNoToken(source);
       if (problem !== undefined) throw new DyadError("invalid_argument", problem);
     }
     this.#source = source;
+    this.#further = further;
   }
 
   /** Whether the app can give another token when one has expired. */
@@ -47,7 +49,7 @@ export class Credentials {
     const token = typeof this.#source === "string" ? this.#source : await called(this.#source);
     const problem = whyNoToken(token);
     if (problem !== undefined) throw new DyadError("unauthenticated", problem);
-    return { authorization: `Bearer ${token}`, ...routingHeader(roomId, token) };
+    return { ...this.#further(), authorization: `Bearer ${token}`, ...routingHeader(roomId, token) };
   }
 }
 

@@ -34,10 +34,10 @@ test("without a room the key is random", () => {
   }
 });
 
-/** A transport that notes the routing key of each RPC. */
-function noting(transport: Transport, seen: string[]): Transport {
+/** A transport that notes a header of each RPC. */
+function noting(transport: Transport, header: string, seen: string[]): Transport {
   const note = (method: string, headers: Readonly<Record<string, string>>): void => {
-    seen.push(`${method} ${headers["dyad-routing-key"] ?? ""}`);
+    seen.push(`${method} ${headers[header] ?? ""}`);
   };
   return {
     unary(method, request, options) {
@@ -54,7 +54,7 @@ function noting(transport: Transport, seen: string[]): Transport {
 test("each Listen carries the key of its room, and each Send the key of its Listen", async () => {
   const server = new FakeServer();
   const seen: string[] = [];
-  const alice = listening(client(server, "alice", { transport: noting(server.transport, seen) }));
+  const alice = listening(client(server, "alice", { transport: noting(server.transport, "dyad-routing-key", seen) }));
   const { roomId } = await alice.connection.create();
   const chosen = seen[0]?.slice(-KEY.length) ?? "";
   assert.match(chosen, /^[0-9a-f]{8}$/);
@@ -71,4 +71,18 @@ test("each Listen carries the key of its room, and each Send the key of its List
   const { roomId: other } = await client(server, "bob").create();
   await alice.connection.join(other.toUpperCase());
   assert.deepEqual([...new Set(seen)], [`Listen ${other.slice(-KEY.length)}`, `Send ${other.slice(-KEY.length)}`]);
+});
+
+test("the app's headers go with each connection, and cannot replace the token", async () => {
+  const server = new FakeServer();
+  const seen: string[] = [];
+  let opened = 0;
+  const headers = () => ({ authorization: "none", traceparent: `span ${(opened += 1)}` });
+  const transport = noting(server.transport, "traceparent", seen);
+  const alice = listening(client(server, "alice", { transport, headers }));
+  await alice.connection.create();
+  server.cut();
+  await alice.hears("reconnected");
+  await alice.connection.leave();
+  assert.deepEqual([...new Set(seen)], ["Listen span 1", "Send span 1", "Listen span 2", "Send span 2"]);
 });

@@ -236,9 +236,14 @@ internal constructor(
         return mine
     }
 
-    /** Run [call] apart from the app's scope, which must not cancel it before the hang-up. */
+    /**
+     * Run [call] apart from the app's scope, which must not cancel it before the hang-up. It still
+     * has the context of that scope: interceptors find the app's span there.
+     */
     private fun run(call: Call, channel: ManagedChannel): Job =
-        CoroutineScope(Dispatchers.Default + CoroutineName("dyad"))
+        CoroutineScope(
+                scope.coroutineContext.minusKey(Job) + Dispatchers.Default + CoroutineName("dyad")
+            )
             .launch { call.run() }
             .apply { invokeOnCompletion { settings.closeChannel(channel) } }
 

@@ -22,6 +22,8 @@ import kotlinx.coroutines.flow.onEach
 
 private val AUTHORIZATION = Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER)
 private val ROUTING_KEY = Metadata.Key.of("dyad-routing-key", Metadata.ASCII_STRING_MARSHALLER)
+internal val TRACEPARENT: Metadata.Key<String> =
+    Metadata.Key.of("traceparent", Metadata.ASCII_STRING_MARSHALLER)
 private val KEY: Context.Key<String?> = Context.key("routing key")
 
 /**
@@ -38,6 +40,9 @@ internal class Relay(serverPort: Int, private val token: String) : AutoCloseable
     /** The routing keys of all streams so far. */
     val keys = CopyOnWriteArrayList<String>()
 
+    /** The traceparents of all streams so far. */
+    val traces = CopyOnWriteArrayList<String>()
+
     private val here =
         Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create())
             .addService(
@@ -53,6 +58,7 @@ internal class Relay(serverPort: Int, private val token: String) : AutoCloseable
                         headers: Metadata,
                         next: ServerCallHandler<Q, R>,
                     ): ServerCall.Listener<Q> {
+                        headers[TRACEPARENT]?.let(traces::add)
                         val context = Context.current().withValue(KEY, headers[ROUTING_KEY])
                         return Contexts.interceptCall(context, call, headers, next)
                     }

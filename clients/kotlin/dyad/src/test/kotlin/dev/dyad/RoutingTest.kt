@@ -1,8 +1,19 @@
 package dev.dyad
 
+import io.grpc.CallOptions
+import io.grpc.Channel
+import io.grpc.ClientCall
+import io.grpc.ClientInterceptor
+import io.grpc.Grpc
+import io.grpc.InsecureChannelCredentials
+import io.grpc.Metadata
+import io.grpc.MethodDescriptor
+import io.grpc.stub.MetadataUtils
 import kotlin.io.encoding.Base64
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
+import kotlinx.coroutines.asContextElement
+import kotlinx.coroutines.plus
 import org.junit.jupiter.api.Test
 
 private const val ROOM = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
@@ -54,6 +65,42 @@ internal class RoutingTest {
             }
         }
     }
+
+    @Test
+    fun `every stream passes the interceptors of the app's channel, in the context of its scope`() =
+        test {
+            val span = ThreadLocal<String>()
+            val naming =
+                object : ClientInterceptor {
+                    override fun <Q, R> interceptCall(
+                        method: MethodDescriptor<Q, R>,
+                        options: CallOptions,
+                        next: Channel,
+                    ): ClientCall<Q, R> {
+                        val headers = Metadata().apply { put(TRACEPARENT, span.get()) }
+                        return MetadataUtils.newAttachHeadersInterceptor(headers)
+                            .interceptCall(method, options, next)
+                    }
+                }
+            Server().use { server ->
+                Relay(server.port, server.token("alice")).use { relay ->
+                    val channel =
+                        Grpc.newChannelBuilder(relay.target, InsecureChannelCredentials.create())
+                            .noticingFrozenServers()
+                            .intercept(naming)
+                            .build()
+                    val scope = this + span.asContextElement("of the app")
+                    val alice = Dyad.connect(channel, scope) { server.token("alice") }
+                    alice.create()
+                    alice.networkChanged()
+                    alice.next<Reconnecting>()
+                    assertTrue(alice.next<Reconnected>().resumed)
+                    assertEquals(List(2) { "of the app" }, relay.traces)
+                    alice.close()
+                    channel.shutdownNow()
+                }
+            }
+        }
 
     private fun claiming(claims: String): String =
         "e30.${Base64.UrlSafe.encode(claims.encodeToByteArray()).trimEnd('=')}.signature"
