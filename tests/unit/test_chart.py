@@ -20,6 +20,7 @@ ALL = [
     *("--set", f"image.digest={DIGEST},image.repository=registry.example.com/dyad"),
     *("--set", "keys.kind=public,settings.jwt_audience=calls,settings.max_streams=1000000"),
     *("--set", "settings.drain_timeout=30.5,settings.reflection=true"),
+    *("--set", "env[0].name=OTEL_EXPORTER_OTLP_ENDPOINT,env[0].value=http://collector:4318"),
     *("--set", "serviceMonitor.enabled=true,serviceMonitor.labels.release=prometheus"),
     *("--set", "envoy.tls.secretName=tls,envoy.trustedHops=1,envoy.service.type=LoadBalancer"),
     *("--set", "envoy.origins={https://app.example.com},imagePullSecrets[0].name=registry"),
@@ -100,6 +101,7 @@ def test_the_manifests_without_helm_are_what_the_chart_renders() -> None:
         ("settings.jwt_secret=secret", "jwt_secret"),
         ("settings.redis=redis://:password@redis", "redis"),
         ("settings.max-streams=1", "max-streams"),
+        ("env[0].name=DYAD_MAX_STREAMS,env[0].value=1", "/env/0/name"),
         ("tls.secretName=tls", "tls.secretName: the Envoy of this chart speaks plaintext"),
         ("redis.secretName=", "redis.secretName: several nodes need a Redis"),
         ("keys.secretName=", "keys.secretName: the server needs keys"),
@@ -121,6 +123,7 @@ def test_a_certificate_for_envoy_and_settings_reach_where_they_are_used() -> Non
     assert (env["DYAD_MAX_STREAMS"], env["DYAD_REFLECTION"]) == ("1000000", "true")
     # Envoy, and the proxy in front of it.
     assert env["DYAD_TRUSTED_HOPS"] == "2"
+    assert env["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector:4318"
     assert pod["terminationGracePeriodSeconds"] == 56
     assert dyad["image"] == f"registry.example.com/dyad@{DIGEST}"
     pod, envoy = container(rendered(*ALL), "dyad-envoy")

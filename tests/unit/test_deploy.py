@@ -187,6 +187,12 @@ def test_every_service_of_compose_is_confined_and_checked(name: str) -> None:
     assert "user" in service or "build" in service, "no image here runs as root"
 
 
+def test_the_readme_pins_exactly_the_images_of_compose() -> None:
+    used = re.findall(r"\$\{(\w+_IMAGE):-(.+?)\}", (DEPLOY / "compose.yaml").read_text())
+    pins = re.findall(r"^  pinned (\w+) (\S+)$", (DEPLOY / "README.md").read_text(), re.MULTILINE)
+    assert dict(pins) == dict(used)
+
+
 def test_envoy_accepts_the_file_that_compose_generates(tmp_path: Path) -> None:
     needs("envoy", PAGE)
     (command,) = services()["envoy"]["command"]
