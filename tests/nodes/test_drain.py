@@ -5,11 +5,13 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
 
 import pytest
 from dyad_server.composition import Dyad
 from dyad_server.config import Config
 from dyad_server.core.commands import Enter, Identity, Input, Leave
+from dyad_server.core.events import Departure, PeerLeft
 from dyad_server.core.participant import Connection
 from dyad_server.core.states import State
 from dyad_server.errors import Draining, Ended, Unavailable
@@ -17,7 +19,9 @@ from redis.asyncio import Redis
 
 from tests.conftest import SECRET
 from tests.support.redis import RedisServer, settled_redis
+from tests.support.until import until
 
+T = TypeVar("T")
 SEATS = 10_000
 GRACE_SECONDS = 600.0
 PATIENCE = 60.0
@@ -76,6 +80,11 @@ class Guest:
         self.ended = None
         self.connection = dyad.hub.open(self.identity, self, "192.0.2.1")
         dyad.hub.receive(self.connection, Input(0, 0, 100, enter))
+
+    def heard(self, kind: type[T]) -> list[T]:
+        """What it was told of this kind, and has not acknowledged."""
+        *_, kept = self.connection.participant.session.state()
+        return [output.event for output in kept if isinstance(output.event, kind)]
 
     def hang_up(self, dyad: Dyad) -> None:
         leave = Leave(self.connection.participant.room_id)
@@ -258,7 +267,26 @@ async def test_a_participant_that_has_just_hung_up_is_no_lost_seat(
         drained = await draining
         assert (drained.handed_off, drained.lost) == (598, 0)
         assert len(here.hub) == 0
-        assert "WARNING" not in caplog.text
+        (line,) = (each for each in caplog.records if "drained" in each.getMessage())
+        assert line.levelno == logging.INFO
+
+
+async def test_a_peer_that_is_handed_off_hears_of_a_hang_up_under_way_as_one() -> None:
+    async with settled_redis() as redis, node(redis) as first, node(redis) as second:
+        alice, bob = Guest("alice"), Guest("bob")
+        await alice.is_seated(first, Enter("", resumable=True))
+        room_id = alice.connection.participant.room_id
+        await bob.is_seated(first, Enter(room_id, resumable=True))
+        token = bob.connection.participant.resume_token
+        # Redis frees her seat before it takes his, but this node hears of both afterwards.
+        alice.hang_up(first)
+        assert (await first.drain()).handed_off == 1
+        assert isinstance(bob.ended, Draining)
+        await first.stop()
+        await bob.is_seated(second, Enter(room_id, resume_token=token))
+        async with asyncio.timeout(PATIENCE):
+            await until(lambda: bool(bob.heard(PeerLeft)))
+        assert [event.reason for event in bob.heard(PeerLeft)] == [Departure.LEFT]
 
 
 async def test_reconnects_after_a_drain_are_spread_by_the_number_of_participants() -> None:

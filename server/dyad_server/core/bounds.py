@@ -51,6 +51,10 @@ EXPIRY_LOOK_SECONDS = 60.0
 
 DRAIN_BATCH = 200
 """Participants in a batch: few enough that other work waits only milliseconds."""
+HANG_UP_SECONDS = 1.5
+"""How long a drain waits, in all, for hang-ups under way: a little longer than Redis may take."""
+HANG_UP_PAUSE_SECONDS = 0.01
+"""How often it looks whether they are answered."""
 RECONNECTS_PER_SECOND = 1000
 """Clients that the next node can accept after a drain."""
 

@@ -35,13 +35,15 @@ async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> D
     Where there are other nodes, participants that may resume are handed off to them,
     within `seconds`. `observer` is told of each.
     """
-    deadline = clock.monotonic() + seconds
+    began = clock.monotonic()
+    deadline = began + seconds
     hub.go_away()
     going = hub.going()
     staying: list[Participant] = []
     ending: list[Participant] = []
     for participant in hub:
-        (staying if hub.handoff and _stays(participant) else ending).append(participant)
+        goes_on = participant.resume_token or participant.leaving
+        (staying if hub.handoff and goes_on else ending).append(participant)
     await _end(hub, ending, going)
     # Peers go together: otherwise one would have to look for the other for a while.
     staying.sort(key=lambda participant: participant.room_id)
@@ -52,6 +54,7 @@ async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> D
 
     async def hand_off(leaving: Sequence[Participant]) -> None:
         for batch in _batches(leaving):
+            await _hang_ups(batch, clock, min(began + bounds.HANG_UP_SECONDS, deadline))
             kept = await _hand_off(hub, batch, going, deadline - clock.monotonic())
             for outcome in kept:
                 observer.handed_off(kept=outcome)
@@ -72,6 +75,16 @@ async def _end(hub: Hub, ending: Sequence[Participant], going: Draining) -> None
         for participant in batch:
             hub.lifecycle.clear(participant, going)
         await asyncio.sleep(0)
+
+
+async def _hang_ups(batch: Sequence[Participant], clock: Clock, until: float) -> None:
+    """Wait until the hang-ups that are under way in `batch` are answered.
+
+    If their peers are handed off before that, the next node tells them only that the
+    participant is gone.
+    """
+    while clock.monotonic() < until and any(each.leaving and not each.gone for each in batch):  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(bounds.HANG_UP_PAUSE_SECONDS)
 
 
 async def _hand_off(
