@@ -7,7 +7,8 @@ import signal
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from email.message import Message
 
@@ -28,6 +29,12 @@ LINK = re.compile(r"(Alice|Bob): +(http://localhost:\d+/)#token=([^&]+)&auto=1")
 def fetch(url: str, context: ssl.SSLContext | None = None) -> tuple[str, str]:
     with urllib.request.urlopen(url, timeout=PATIENCE, context=context) as page:
         return page.headers["content-type"], page.read().decode()
+
+
+def environments() -> Iterator[dict[str, str]]:
+    """Of all processes that this user may look at."""
+    for process in psutil.process_iter(["environ"]):
+        yield process.info["environ"] or {}
 
 
 def allowed_origin(preflight: urllib.request.Request) -> str | None:
@@ -131,6 +138,19 @@ async def test_it_leaves_no_process_behind(
             await gone(child.pid)
         assert running.said.endswith("Stopping.\n"), running.said
         assert "Traceback" not in running.said
+
+
+@pytest.mark.parametrize("lines", ["1", "8"])
+async def test_it_ends_in_silence_when_nobody_reads_it_any_more(lines: str) -> None:
+    needs(PAGE)
+    pipe = f'"$0" dev --port 0 --grpc-port 0 | head -n {lines}; echo "statuses ${{PIPESTATUS[*]}}"'
+    mark = {"A_TEST": str(uuid.uuid4())}
+    async with command("bash", "-c", pipe, DYAD, env=os.environ | mark) as running:
+        await running.says("Dyad runs")
+        assert await running.ended() == 0
+        assert running.said.endswith("statuses 0 0\n"), running.said
+        assert len(running.said.splitlines()) == int(lines) + 1, running.said
+        assert not any(mark.items() <= env.items() for env in environments())
 
 
 @pytest.mark.parametrize(

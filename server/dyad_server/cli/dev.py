@@ -1,13 +1,17 @@
 """`dyad dev`: a server, Envoy, the call page and a key, for development, until Ctrl-C."""
 
 import asyncio
+import contextlib
 import io
 import os
 import secrets
 import signal
 import socket
+import stat
+import sys
 import tempfile
 import uuid
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,9 +81,31 @@ async def run(options: Options) -> None:
         )
         await running.enter_async_context(envoy.running(text, port))
         url = f"{'https' if options.lan else 'http'}://{host}:{port}/"
-        print(_welcome(url, server.port, secret, options), flush=True)
-        await stopping.wait()
-        print("\nStopping.", flush=True)
+        with _until_nobody_reads(stopping):
+            print(_welcome(url, server.port, secret, options), flush=True)
+            await stopping.wait()
+            print("\nStopping.", flush=True)
+
+
+@contextlib.contextmanager
+def _until_nobody_reads(stopping: asyncio.Event) -> Iterator[None]:
+    """Set `stopping` if standard output is a pipe and its reader ends, as `head` does."""
+    output = sys.stdout.fileno()
+    is_pipe = stat.S_ISFIFO(os.fstat(output).st_mode)
+    loop = asyncio.get_running_loop()
+    if is_pipe:
+        # The writing end of a pipe becomes readable when nobody reads it any more.
+        loop.add_reader(output, stopping.set)
+    try:
+        yield
+    except BrokenPipeError:
+        # Python writes again what it still has, when it ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, output)
+        os.close(nowhere)
+    finally:
+        if is_pipe:
+            loop.remove_reader(output)
 
 
 def _check(options: Options) -> None:
