@@ -59,6 +59,11 @@ async def seen(
         return await examine(*url, *options, env=KEYED)
 
 
+def own_page(url: str) -> tuple[str, ...]:
+    """A URL, and pages that come from there too."""
+    return "--url", url, "--origin", url
+
+
 async def test_a_healthy_set_up_with_redis_and_envoy_has_nothing_wrong(tmp_path: Path) -> None:
     own = certificate(tmp_path, "own")
     async with (
@@ -108,6 +113,19 @@ async def test_a_cors_header_that_is_missing_is_named(
     assert found.the("call")
 
 
+async def test_without_an_origin_it_says_that_cors_was_not_examined(tmp_path: Path) -> None:
+    async with dyad_serve(SECRET) as served, proxied(served.port, tmp_path) as port:
+        url = f"http://127.0.0.1:{port}"
+        found = await examine("--url", url, *BRIEFLY, env=KEYED)
+        assert found.bad == {"cors_not_examined"}
+        assert found.status == 1
+        assert "--origin" in found.the("cors_not_examined")["advice"]
+        # As it says.
+        found = await examine(*own_page(url), *BRIEFLY, env=KEYED)
+        assert found.bad == set(), found.said
+        assert found.the("same_origin")
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -142,7 +160,7 @@ async def test_a_buffering_proxy_is_named(directives: tuple[str, ...], tmp_path:
         proxied(served.port, tmp_path, old) as port,
         nginx(port, tmp_path, *directives) as front,
     ):
-        found = await examine("--url", f"http://127.0.0.1:{front}", *BRIEFLY, env=KEYED)
+        found = await examine(*own_page(f"http://127.0.0.1:{front}"), *BRIEFLY, env=KEYED)
     assert found.bad == {"buffering"}
 
 
@@ -152,7 +170,7 @@ async def test_a_proxy_that_does_not_buffer_has_nothing_wrong(tmp_path: Path) ->
         proxied(served.port, tmp_path) as port,
         nginx(port, tmp_path, "proxy_http_version 1.1;", "proxy_buffering off;") as front,
     ):
-        found = await examine("--url", f"http://127.0.0.1:{front}", *BRIEFLY, env=KEYED)
+        found = await examine(*own_page(f"http://127.0.0.1:{front}"), *BRIEFLY, env=KEYED)
     assert found.bad == set(), found.said
 
 
@@ -163,7 +181,7 @@ async def test_a_proxy_without_http2_is_named(tmp_path: Path) -> None:
         dyad_serve(SECRET) as served,
         proxied(served.port, tmp_path, change, tls=own) as port,
     ):
-        url = ("--url", f"https://127.0.0.1:{port}", "--ca", own.cert)
+        url = (*own_page(f"https://127.0.0.1:{port}"), "--ca", own.cert)
         found = await examine(*url, *BRIEFLY, env=KEYED)
     assert found.bad == {"no_h2"}
     assert found.status == 1
@@ -177,7 +195,7 @@ async def test_a_certificate_of_the_proxy_that_is_over_or_soon_is_is_named(
 ) -> None:
     own = certificate(tmp_path, "own", seconds=seconds)
     async with dyad_serve(SECRET) as served, proxied(served.port, tmp_path, tls=own) as port:
-        url = ("--url", f"https://127.0.0.1:{port}", "--ca", own.cert)
+        url = (*own_page(f"https://127.0.0.1:{port}"), "--ca", own.cert)
         found = await examine(*url, *BRIEFLY, env=KEYED)
     assert found.bad == {name}
 
@@ -203,7 +221,7 @@ async def test_cookies_that_are_too_large_are_named(
 
 async def test_the_wrong_key_is_named_through_a_proxy_too(tmp_path: Path) -> None:
     async with dyad_serve(SECRET) as served, proxied(served.port, tmp_path) as port:
-        url = ("--url", f"http://127.0.0.1:{port}")
+        url = own_page(f"http://127.0.0.1:{port}")
         found = await examine(*url, *BRIEFLY, env={"DYAD_JWT_SECRET": "k" * 32})
     assert found.bad == {"wrong_key"}
 

@@ -54,7 +54,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argp
         "--origin",
         default="",
         metavar="ORIGIN",
-        help="where the pages that call come from, if not from that URL: https://app.example.com",
+        help="where the pages that call come from, to examine CORS: https://app.example.com",
     )
     command.add_argument(
         "--token-file",

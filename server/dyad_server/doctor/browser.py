@@ -24,7 +24,7 @@ class Visit:
 
     Attributes:
         url: the URL, without a slash at its end.
-        origin: of the pages that call; empty for the URL's own.
+        origin: of the pages that call; empty if nobody said.
         ca: PEM file of the authorities to trust; empty: those of the system.
         hold: for how many seconds a call is held.
         tokens: for the call.
@@ -85,7 +85,12 @@ class Visit:
             by_dyad=answer.by_dyad,
         )
         report(reached)
-        if self.origin and _origin(self.origin) != _origin(self.url):
+        if not self.origin:
+            if reached.level == Level.OK:
+                report(web.cors_not_examined(self.url))
+        elif _origin(self.origin) == _origin(self.url):
+            report(web.same_origin(self.url))
+        else:
             status, headers = await browser.preflight("Listen", web.ASKED_HEADERS)
             report(web.preflight(self.url, self.origin, status, headers))
             if answer.is_grpc_web:

@@ -25,7 +25,7 @@ class Patient:
         warned: warnings about how they were given.
         targets: running servers, as `host:port`.
         urls: proxies, as a browser names them, without a slash at the end.
-        origin: of the pages that call; empty for the URL's own.
+        origin: of the pages that call; empty if nobody said.
         given: tokens of the app.
         ca: PEM file of the authorities to trust; empty: those of the system.
         hold: for how many seconds a call through a proxy is held.

@@ -62,6 +62,21 @@ def protocol(url: str, agreed: str) -> Finding:
     )
 
 
+def cors_not_examined(url: str) -> Finding:
+    """Nobody said where the pages come from."""
+    return warning(
+        "cors_not_examined",
+        f"Whether pages of another origin may call {url} (CORS) was not examined.",
+        "Give the origin of your pages as --origin, such as https://app.example.com; if it is the "
+        "origin of this URL, give that.",
+    )
+
+
+def same_origin(url: str) -> Finding:
+    """The pages come from the URL itself."""
+    return ok("same_origin", f"Pages of {url} itself need no CORS.")
+
+
 def preflight(url: str, origin: str, status: int, headers: Mapping[str, str]) -> Finding:
     """Whether a page of `origin` may call, by the answer to a preflight."""
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
