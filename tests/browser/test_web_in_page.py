@@ -9,12 +9,13 @@ from http.server import BaseHTTPRequestHandler
 import dyad
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
+from dyad_server.cli import envoy
 from playwright.async_api import Page, Route
 
 from tests.browser.site import MEDIA_MS, OpenSite, Site
 from tests.conftest import token
 from tests.support.http_server import answering
-from tests.support.needs import ROOT, needs
+from tests.support.needs import PAGE, ROOT, needs
 from tests.support.ports import free_port
 
 LIBRARY = ROOT / "clients" / "web" / "dist" / "dyad.min.js"
@@ -144,6 +145,36 @@ async def test_each_cause_of_a_failed_connection_has_a_sentence_of_its_own(
         await page.context.set_offline(True)
         code, sentence = await fails(page, nobody)
         assert (code, sentence) == ("unavailable", "This device is offline.")
+
+
+@asynccontextmanager
+async def forgetful(here: Site, origin: str, header: str) -> AsyncIterator[str]:
+    """The URL of an Envoy that allows pages of this origin, but not this header."""
+    port = free_port()
+    text = envoy.render(
+        ROOT / "deploy" / "envoy.yaml",
+        listen_port=port,
+        server_ports=[here.server.port],
+        page=PAGE,
+        origins=[origin],
+    )
+    assert text.count(f"{header},") == 1
+    async with envoy.running(text.replace(f"{header},", ""), port):
+        yield f"http://localhost:{port}"
+
+
+@pytest.mark.parametrize("header", ["authorization", "dyad-routing-key"])
+async def test_a_header_that_the_proxy_does_not_allow_is_named(
+    site: OpenSite, origin: str, header: str
+) -> None:
+    async with (
+        site() as here,
+        forgetful(here, origin, header) as url,
+        blank(here, origin) as page,
+    ):
+        code, sentence = await fails(page, url)
+    assert code == "blocked"
+    assert f"but not with the header {header} (CORS)" in sentence
 
 
 async def test_an_https_page_that_asks_an_http_address_is_told_to_use_https(

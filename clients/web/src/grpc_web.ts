@@ -1,7 +1,7 @@
 import { envelopes, inEnvelope, TRAILERS } from "./envelopes.js";
 import { Code, RpcError, type RpcOptions, type Transport } from "./rpc.js";
 
-const HEADERS = { "content-type": "application/grpc-web+proto", "x-grpc-web": "1" };
+export const HEADERS = { "content-type": "application/grpc-web+proto", "x-grpc-web": "1" };
 
 // https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
 const HTTP_STATUSES: ReadonlyMap<number, number> = new Map([

@@ -1,8 +1,11 @@
 import { DyadError, ended } from "./errors.js";
-import { isGrpcWeb, methodUrl } from "./grpc_web.js";
+import { HEADERS, isGrpcWeb, methodUrl } from "./grpc_web.js";
 import { Code, RpcError } from "./rpc.js";
 
 const PROBE_MS = 3_000;
+
+/** What a request has besides `HEADERS`. A proxy must allow each of them to pages of other origins. */
+const OWN_HEADERS = { authorization: "Bearer probe", "dyad-routing-key": "00000000" };
 
 /**
  * Says why no connection could be opened, as far as a browser can tell. To a page, a dead
@@ -25,20 +28,27 @@ export async function whyUnreachable(baseUrl: string, cause: DyadError, may: boo
   if (!navigator.onLine) {
     return unavailable("This device is offline.");
   }
-  const [listen, anything] = await Promise.all([
-    answers(methodUrl(baseUrl, "Listen"), {
-      method: "POST",
-      headers: { "content-type": "application/grpc-web+proto", "x-grpc-web": "1" },
-    }),
+  const ask = (more: Record<string, string>): Promise<Answer> =>
+    answers(methodUrl(baseUrl, "Listen"), { method: "POST", headers: { ...HEADERS, ...more } });
+  const [listen, anything, ...allowed] = await Promise.all([
+    ask({}),
     answers(baseUrl, { mode: "no-cors" }),
+    ...Object.entries(OWN_HEADERS).map(([name, value]) => ask({ [name]: value })),
   ]);
-  if (listen !== undefined && !isGrpcWeb(listen)) {
+  if (typeof listen === "object" && !isGrpcWeb(listen)) {
     return ended(new RpcError(Code.Unimplemented, `HTTP ${listen.status}`));
   }
-  if (listen !== undefined) {
+  const refused = Object.keys(OWN_HEADERS).filter((_, index) => allowed[index] === "refused");
+  if (typeof listen === "object" && refused.length > 0) {
+    return blocked(
+      `The server at ${origin} allows requests from ${location.origin}, but not with the header ` +
+        `${refused.join(" or ")} (CORS). Add it to the allowed headers in the configuration of the proxy.`,
+    );
+  }
+  if (typeof listen === "object") {
     return unavailable(`The connection to ${origin} broke while it was being opened.`);
   }
-  return anything !== undefined
+  return typeof anything === "object"
     ? blocked(
         `The server at ${origin} answers, but does not allow requests from ${location.origin} (CORS). ` +
           "Is this the address of Dyad's grpc-web proxy, and does its configuration name this page's origin?",
@@ -48,7 +58,10 @@ export async function whyUnreachable(baseUrl: string, cause: DyadError, may: boo
       );
 }
 
-async function answers(url: string, options: RequestInit): Promise<Response | undefined> {
+/** Late is what does not come within the time limit. */
+type Answer = Response | "refused" | "late";
+
+async function answers(url: string, options: RequestInit): Promise<Answer> {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), PROBE_MS);
   try {
@@ -56,7 +69,7 @@ async function answers(url: string, options: RequestInit): Promise<Response | un
     void response.body?.cancel();
     return response;
   } catch {
-    return undefined;
+    return abort.signal.aborted ? "late" : "refused";
   } finally {
     clearTimeout(timer);
   }
