@@ -132,7 +132,9 @@ def draw(
         for number, (what, (start, end)) in enumerate(spans.items()):
             axes.axvspan(start - began, end - began, color=f"C{number}", alpha=0.12, label=what)
         for name, line in lines.items():
-            axes.plot([at - began for at, _ in line], [value for _, value in line], label=name)
+            # What never happened would only fill the legend.
+            if any(value for _, value in line):
+                axes.plot([at - began for at, _ in line], [value for _, value in line], label=name)
         axes.set_ylim(bottom=0)
         named = [name for name in axes.get_legend_handles_labels()[1] if name and name not in spans]
         if named:
