@@ -46,6 +46,17 @@ JOINS_AGAIN = """async () => {
   await connection.leave();
   await connection.join(roomId);
 }"""
+# The page learns its session's id, and then nothing more.
+DEAF = """() => {
+  const send = fetch;
+  window.fetch = async (url, options) => {
+    const response = await send(url, options);
+    if (!url.endsWith("Listen")) return response;
+    const { value } = await response.body.getReader().read();
+    const body = new ReadableStream({ start: (stream) => stream.enqueue(value) });
+    return new Response(body, response);
+  };
+}"""
 OFFERS, OFFER_BYTES = 12, 20_000
 CANDIDATES = 800
 # Too much for a request that outlives its page.
@@ -250,6 +261,24 @@ async def test_close_after_a_large_offer_still_hangs_up(site: OpenSite) -> None:
 async def test_closing_the_tab_hangs_up(site: OpenSite) -> None:
     async with site() as here, joined(here) as (page, bob):
         await page.evaluate("addEventListener('pagehide', () => connection.close())")
+        await page.goto("about:blank")
+        left = await anext(aiter(bob))
+        assert isinstance(left, dyad.PeerLeft)
+        assert left.reason is dyad.Departure.LEFT
+
+
+async def test_closing_the_tab_during_a_join_hangs_up(site: OpenSite) -> None:
+    async with (
+        site() as here,
+        library(here) as page,
+        dyad.connect(f"127.0.0.1:{here.server.port}", token("bob"), plaintext=True) as bob,
+    ):
+        room = await bob.create()
+        await page.evaluate(DEAF)
+        await page.evaluate("addEventListener('pagehide', () => connection.close())")
+        entering = [here.proxy.url, token(), room.room_id]
+        await page.evaluate(f"args => void ({JOINS})(args)", entering)
+        assert isinstance(await anext(aiter(bob)), dyad.PeerJoined)
         await page.goto("about:blank")
         left = await anext(aiter(bob))
         assert isinstance(left, dyad.PeerLeft)

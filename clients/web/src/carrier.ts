@@ -84,6 +84,11 @@ export class Carrier {
     return this.#streamId;
   }
 
+  /** The room that the join under way is for. Empty if the server makes it. */
+  get roomId(): string {
+    return this.#open?.link.roomId.toLowerCase() ?? "";
+  }
+
   /** Sends a frame as soon as possible. Returns its number. */
   put(frame: Frame): bigint {
     const seq = this.#session.put(frame, sizeOf(frame));

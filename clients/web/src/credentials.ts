@@ -1,5 +1,5 @@
 import { DyadError } from "./errors.js";
-import { type RoutingHeader, routingHeader } from "./routing.js";
+import { roomOf, type RoutingHeader, routingHeader } from "./routing.js";
 import { Code, RpcError } from "./rpc.js";
 
 /** The app's JWT, or a function that returns one. It is called before each connection. */
@@ -32,24 +32,32 @@ export class Credentials {
 
   /**
    * Opens a connection with a fresh token. If it is refused, tries one more token. It is to enter
-   * the room `roomId`, or if that is empty to create one.
+   * the room `roomId`. If that is empty, `attempt` is told the room that the token names, or
+   * nothing: the server makes one.
    */
-  async open<T>(roomId: string, attempt: (headers: OpeningHeaders) => Promise<T>): Promise<T> {
-    const headers = await this.#headers(roomId);
+  async open<T>(
+    roomId: string,
+    attempt: (headers: OpeningHeaders, roomId: string) => Promise<T>,
+  ): Promise<T> {
     try {
-      return await attempt(headers);
+      return await this.#attempt(roomId, attempt);
     } catch (reason) {
       const refused = reason instanceof RpcError && reason.code === Code.Unauthenticated;
       if (!refused || !this.renewable) throw reason;
     }
-    return attempt(await this.#headers(roomId));
+    return this.#attempt(roomId, attempt);
   }
 
-  async #headers(roomId: string): Promise<OpeningHeaders> {
-    const token = typeof this.#source === "string" ? this.#source : await called(this.#source);
+  async #attempt<T>(
+    roomId: string,
+    attempt: (headers: OpeningHeaders, roomId: string) => Promise<T>,
+  ): Promise<T> {
+    // Always later: who opens a connection is not called back before that returns.
+    const token = await (typeof this.#source === "string" ? this.#source : called(this.#source));
     const problem = whyNoToken(token);
     if (problem !== undefined) throw new DyadError("unauthenticated", problem);
-    return { ...this.#further(), authorization: `Bearer ${token}`, ...routingHeader(roomId, token) };
+    const known = roomId === "" ? roomOf(token) : roomId;
+    return attempt({ ...this.#further(), authorization: `Bearer ${token}`, ...routingHeader(known) }, known);
   }
 }
 

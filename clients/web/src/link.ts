@@ -34,6 +34,7 @@ export class Link {
   #responses: AsyncIterator<Uint8Array> | undefined;
   #sessionId = "";
   #streamId = "";
+  #roomId = "";
   /** The token and the routing key that opened the link. Every Send uses them. */
   #headers: Readonly<Record<string, string>> = {};
   #failure: DyadError | undefined;
@@ -68,6 +69,11 @@ export class Link {
   /** The name of the stream in the server's log. Empty if a proxy hides it. */
   get streamId(): string {
     return this.#streamId;
+  }
+
+  /** The room to enter. Empty if the server makes it. */
+  get roomId(): string {
+    return this.#roomId;
   }
 
   /** Sends frames, or without frames answers a heartbeat. At most one send may be under way. */
@@ -125,8 +131,9 @@ export class Link {
     const { transport, credentials } = this.#route;
     const { signal } = this.#abort;
     this.#expectMore();
-    await credentials.open(roomId, async (headers) => {
+    await credentials.open(roomId, async (headers, known) => {
       this.#headers = headers;
+      this.#roomId = known;
       const request = ListenRequest.encode({}).finish();
       const onHeaders = (told: Headers): void => {
         this.#streamId = told.get("dyad-stream-id") ?? "";

@@ -97,14 +97,15 @@ export class RoomSession {
     if (!this.#leaving) {
       this.#leaving = true;
       this.#late = setTimeout(() => this.#end(undefined), HANG_UP_MS);
-      if (this.#room !== undefined) {
-        this.#putLeave(atOnce);
-      } else if (!this.#carrier.begun) {
+      if (this.#room === undefined && !this.#carrier.begun) {
         this.#end(undefined);
+      } else if (this.#roomId !== "") {
+        // It may follow a join under way: the page may be gone before the answer to that.
+        this.#putLeave(atOnce);
       }
-      // Otherwise the join is under way, and leave_room has to name the room in its answer.
+      // Otherwise leave_room has to name the room in the answer to the join.
     }
-    if (atOnce && this.#room !== undefined) {
+    if (atOnce && this.#leaveSeq !== undefined) {
       void this.#carrier.hasten();
     }
     return this.finished;
@@ -124,8 +125,12 @@ export class RoomSession {
     this.#carrier.networkChanged();
   }
 
+  get #roomId(): string {
+    return this.#room?.roomId ?? this.#carrier.roomId;
+  }
+
   #frame(event: Frame["event"]): Frame {
-    return frameWith(this.#room?.roomId ?? "", event);
+    return frameWith(this.#roomId, event);
   }
 
   #putLeave(atOnce: boolean): void {
@@ -162,8 +167,10 @@ export class RoomSession {
     this.#room = room;
     this.#carrier.setSeat(resumeToken === "" ? undefined : { roomId, resumeToken });
     if (this.#leaving) {
-      this.#putLeave(true);
-      void this.#carrier.hasten();
+      if (this.#leaveSeq === undefined) {
+        this.#putLeave(true);
+        void this.#carrier.hasten();
+      }
     } else {
       this.#route.log("info", "Entered the room.");
       this.#observer.entered(room);

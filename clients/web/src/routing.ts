@@ -8,17 +8,15 @@ export interface RoutingHeader {
 }
 
 /**
- * The routing key to connect with: the last digits of the room's id. Without `roomId`, the room
- * is the one that the token names, or a new one. For a new room the key is random, and the
- * server makes an id that ends with it.
+ * The routing key to connect with: the last digits of the room's id. If that is empty, the room
+ * is a new one. Then the key is random, and the server makes an id that ends with it.
  */
-export function routingHeader(roomId: string, token: string): RoutingHeader {
-  const known = roomId === "" ? roomOf(token) : roomId;
-  return { "dyad-routing-key": known === "" ? random() : known.slice(-KEY_DIGITS).toLowerCase() };
+export function routingHeader(roomId: string): RoutingHeader {
+  return { "dyad-routing-key": roomId === "" ? random() : roomId.slice(-KEY_DIGITS).toLowerCase() };
 }
 
 /** The room that a token names, or nothing. The server is what checks tokens. */
-function roomOf(token: string): string {
+export function roomOf(token: string): string {
   try {
     const payload = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
     const claims: unknown = JSON.parse(atob(payload));

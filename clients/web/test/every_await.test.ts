@@ -4,9 +4,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { Connection, ConnectionState } from "../src/index.js";
+import { SendRequest } from "../src/gen/dyad/v1/signaling.js";
+import type { Connection, ConnectionState, Transport } from "../src/index.js";
 import { FakeServer } from "../src/testing/index.js";
-import { client, listening, stepping, until } from "./support.js";
+import { client, listening, NOBODY, stepping, until } from "./support.js";
 
 // More than a call has. The loops end at the first step that is not reached.
 const MOST_STEPS = 200;
@@ -157,4 +158,48 @@ test("detach at every step of a call leaves no connection, and the seat only for
     await bob.closed;
     await until(() => server.connections <= 1 && server.rooms.get(roomId)?.length === 1);
   }
+});
+
+/** A transport whose streams say nothing after the session's id, as for a page that is gone. */
+function deaf(transport: Transport, sent: SendRequest[]): Transport {
+  return {
+    async unary(method, request, options) {
+      sent.push(SendRequest.decode(request));
+      return transport.unary(method, request, options);
+    },
+    async *stream(method, request, options) {
+      for await (const response of transport.stream(method, request, options)) {
+        yield response;
+        await new Promise((_, reject) => options.signal.addEventListener("abort", reject));
+      }
+    },
+  };
+}
+
+for (const [name, hangUp] of Object.entries(HANG_UPS)) {
+  test(`${name}() during a join hangs up before the answer to the join`, async () => {
+    const server = new FakeServer();
+    const alice = listening(client(server, "alice"));
+    const { roomId } = await alice.connection.create();
+    const bob = client(server, "bob", { transport: deaf(server.transport, []) });
+    const entering = assert.rejects(bob.join(roomId.toUpperCase()));
+    await alice.hears("peerJoined");
+    void hangUp(bob);
+    assert.equal((await alice.hears("peerLeft")).reason, "left");
+    await entering;
+  });
+}
+
+test("close() while the room that the token names is entered hangs up there", async () => {
+  const server = new FakeServer();
+  const sent: SendRequest[] = [];
+  const claims = Buffer.from(JSON.stringify({ room: NOBODY.toUpperCase() })).toString("base64url");
+  const bob = client(server, `e30.${claims}.signature`, { transport: deaf(server.transport, sent) });
+  const entering = assert.rejects(bob.create());
+  await until(() => server.rooms.size > 0);
+  bob.close();
+  await until(() => sent.length > 1);
+  await entering;
+  const farewell = sent.at(-1)?.frames.at(-1);
+  assert.deepEqual([farewell?.event?.$case, farewell?.roomId], ["leaveRoom", NOBODY]);
 });
