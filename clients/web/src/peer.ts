@@ -153,6 +153,11 @@ export class Peer {
 
   async #takeDescription({ type, sdp }: { type: "offer" | "answer"; sdp: string }): Promise<void> {
     const pc = this.#pc;
+    const open = this.#offered !== undefined || pc.signalingState === "have-local-offer";
+    if (type === "answer" && !open) {
+      // It answers an offer that this side has dropped.
+      return;
+    }
     const offersCross = this.#makingOffer || (pc.signalingState !== "stable" && !this.#unanswered);
     if (type === "offer" && offersCross && !this.#options.polite) {
       return;

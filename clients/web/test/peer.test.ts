@@ -190,6 +190,14 @@ test("a stopped peer says nothing and takes nothing, and its connection stays op
   assert.deepEqual([said, connection.taken, connection.restarts], [[], [], 0]);
 });
 
+test("an answer to no offer, such as a repeated one, is ignored", async () => {
+  const { peer: bob, connection, said } = peer({ polite: false });
+  await bob.take({ type: "answer", sdp: "an answer to nothing" });
+  await bob.take({ type: "offer", sdp: "her offer" });
+  await bob.take({ type: "answer", sdp: "an answer to nothing" });
+  assert.deepEqual([said, connection.set], [["an answer"], ["remote: her offer", "local: an answer"]]);
+});
+
 for (const polite of [true, false]) {
   test(`after an answer that the browser cannot use, a side with polite=${polite} takes the next offer`, async () => {
     const failures: unknown[] = [];
