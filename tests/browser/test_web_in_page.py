@@ -24,9 +24,9 @@ LIBRARY = ROOT / "clients" / "web" / "dist" / "dyad.min.js"
 pytestmark = pytest.mark.xdist_group("browser")
 
 # Resolves to the error's code and sentence.
-CREATES = """async ([url, token]) => {
+CREATES = """async ([url, token, headers]) => {
   const { connect } = await import("/dyad.min.js");
-  window.connection = connect(url, token);
+  window.connection = connect(url, token, { headers: () => headers });
   return connection.create().then(() => ["created"], ({ code, message }) => [code, message]);
 }"""
 JOINS = """async ([url, token, room]) => {
@@ -130,8 +130,8 @@ async def joined(here: Site) -> AsyncIterator[tuple[Page, dyad.Connection]]:
         yield page, bob
 
 
-async def fails(page: Page, url: str) -> list[str]:
-    failure: list[str] = await page.evaluate(CREATES, [url, token()])
+async def fails(page: Page, url: str, **headers: str) -> list[str]:
+    failure: list[str] = await page.evaluate(CREATES, [url, token(), headers])
     return failure
 
 
@@ -174,7 +174,7 @@ async def forgetful(here: Site, origin: str, header: str) -> AsyncIterator[str]:
         yield f"http://localhost:{port}"
 
 
-@pytest.mark.parametrize("header", ["authorization", "dyad-routing-key"])
+@pytest.mark.parametrize("header", ["authorization", "dyad-routing-key", "traceparent"])
 async def test_a_header_that_the_proxy_does_not_allow_is_named(
     site: OpenSite, origin: str, header: str
 ) -> None:
@@ -183,7 +183,7 @@ async def test_a_header_that_the_proxy_does_not_allow_is_named(
         forgetful(here, origin, header) as url,
         blank(here, origin) as page,
     ):
-        code, sentence = await fails(page, url)
+        code, sentence = await fails(page, url, traceparent="of the app")
     assert code == "blocked"
     assert f"but not with the header {header} (CORS)" in sentence
 

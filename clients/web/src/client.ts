@@ -47,7 +47,7 @@ export function connect(baseUrl: string | URL, token: Token, options: ConnectOpt
     maxFrameBytes: allowed.maxFrameBytes,
     giveUpAfterMs,
     log: harmless(log),
-    whyUnreachable: (failure) => whyUnreachable(url, failure, options.transport === undefined),
+    whyUnreachable: (failure) => whyUnreachable(url, failure, options.transport === undefined, headers?.()),
   });
 }
 

@@ -10,9 +10,14 @@ const OWN_HEADERS = { authorization: "Bearer probe", "dyad-routing-key": "000000
 /**
  * Says why no connection could be opened, as far as a browser can tell. To a page, a dead
  * server, a wrong address and a missing CORS header are the same error, so this asks again,
- * without the token, if it `may`.
+ * without the token, if it `may`. `further` are the headers that the app adds.
  */
-export async function whyUnreachable(baseUrl: string, cause: DyadError, may: boolean): Promise<DyadError> {
+export async function whyUnreachable(
+  baseUrl: string,
+  cause: DyadError,
+  may: boolean,
+  further: Readonly<Record<string, string>> = {},
+): Promise<DyadError> {
   const { origin, protocol, hostname } = new URL(baseUrl);
   const unavailable = (sentence: string): DyadError =>
     new DyadError("unavailable", sentence, { retryable: true, cause: cause.cause ?? cause });
@@ -30,15 +35,16 @@ export async function whyUnreachable(baseUrl: string, cause: DyadError, may: boo
   }
   const ask = (more: Record<string, string>): Promise<Answer> =>
     answers(methodUrl(baseUrl, "Listen"), { method: "POST", headers: { ...HEADERS, ...more } });
+  const own = Object.entries({ ...further, ...OWN_HEADERS });
   const [listen, anything, ...allowed] = await Promise.all([
     ask({}),
     answers(baseUrl, { mode: "no-cors" }),
-    ...Object.entries(OWN_HEADERS).map(([name, value]) => ask({ [name]: value })),
+    ...own.map(([name, value]) => ask({ [name]: value })),
   ]);
   if (typeof listen === "object" && !isGrpcWeb(listen)) {
     return ended(new RpcError(Code.Unimplemented, `HTTP ${listen.status}`));
   }
-  const refused = Object.keys(OWN_HEADERS).filter((_, index) => allowed[index] === "refused");
+  const refused = own.map(([name]) => name).filter((_, index) => allowed[index] === "refused");
   if (typeof listen === "object" && refused.length > 0) {
     return blocked(
       `The server at ${origin} allows requests from ${location.origin}, but not with the header ` +
