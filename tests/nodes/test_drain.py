@@ -265,7 +265,7 @@ async def test_a_participant_that_has_just_hung_up_is_no_lost_seat(
         assert guests[-1].connection.open
         guests[-1].hang_up(here)
         drained = await draining
-        assert (drained.handed_off, drained.lost) == (598, 0)
+        assert (drained.handed_off, drained.lost, drained.ended) == (598, 0, 2)
         assert len(here.hub) == 0
         (line,) = (each for each in caplog.records if "drained" in each.getMessage())
         assert line.levelno == logging.INFO

@@ -62,7 +62,8 @@ async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> D
 
     # All stores at once: one that is away keeps only its own participants waiting.
     await asyncio.gather(*map(hand_off, by_store.values()))
-    return Drained(outcomes.count(True), outcomes.count(False), len(ending))
+    ended = len(ending) + len(staying) - len(outcomes)
+    return Drained(outcomes.count(True), outcomes.count(False), ended)
 
 
 async def _end(hub: Hub, ending: Sequence[Participant], going: Draining) -> None:
