@@ -149,6 +149,9 @@ class StreamOutlet:
         """Write nothing more: the stream is over."""
         self._broken = self._over = True
         self._scheduler.limit.end(self)
+        # The connection refers to this outlet. A cycle of references would stay in memory until
+        # Python looks for garbage.
+        self._connection, self._close = None, _ignore
 
     def fail(self) -> None:
         """End the stream after an unexpected exception."""

@@ -72,8 +72,11 @@ class RedisCommand:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            # Whoever asked may refer to this command. A cycle of references would stay in
+            # memory until Python looks for garbage.
+            then, self.then = self.then, _ignore
             try:
-                self.then(answer)
+                then(answer)
             except Exception:
                 # An answer that fails must not silence the node.
                 log.exception("handling an answer of redis failed")
@@ -282,3 +285,7 @@ class Pipeline:
         if any(isinstance(error, NoScriptError) for error in errors):
             await self.load()
         raise errors[0]
+
+
+def _ignore(_: Any) -> None:
+    pass
