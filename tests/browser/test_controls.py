@@ -37,6 +37,13 @@ OPENED = """() => {
     return stream;
   };
 }"""
+# The user takes time to allow a device, or it is slow to open.
+LATE = """() => {
+  const devices = navigator.mediaDevices;
+  const open = devices.getUserMedia;
+  const allowed = new Promise((allow) => (window.allow = allow));
+  devices.getUserMedia = async (wanted) => (await allowed, open.call(devices, wanted));
+}"""
 ARE_CLOSED = """() =>
   window.opened.length >= 2 && window.opened.every(({ readyState }) => readyState === "ended")"""
 # As on a phone: the menu to share a link, and a screen that may be kept on.
@@ -105,13 +112,7 @@ async def test_a_camera_that_is_allowed_after_the_hang_up_is_closed(site: OpenSi
     async with site() as here:
         page = await here.tab()
         await page.evaluate(OPENED)
-        late = """() => {
-          const devices = navigator.mediaDevices;
-          const open = devices.getUserMedia;
-          const allowed = new Promise((allow) => (window.allow = allow));
-          devices.getUserMedia = async (wanted) => (await allowed, open(wanted));
-        }"""
-        await page.evaluate(late)
+        await page.evaluate(LATE)
         await create(page)
         await hang_up(page)
         await page.evaluate("window.allow()")
@@ -153,6 +154,25 @@ async def test_another_microphone_is_chosen(site: OpenSite) -> None:
         await create(alice)
         await alice.wait_for_function(
             f"other => ({TRACKS})().audio?.label === other", arg=other, timeout=MEDIA_MS
+        )
+
+
+async def test_of_two_microphones_chosen_at_once_the_last_one_is_used(site: OpenSite) -> None:
+    async with site() as here:
+        page = await here.tab()
+        await create(page)
+        await page.wait_for_function(f"() => ({TRACKS})().audio")
+        used = (await page.evaluate(TRACKS))["audio"]["label"]
+        await page.click(button("Devices"))
+        choice = page.get_by_label("Microphone")
+        options = await choice.locator("option").all_inner_texts()
+        first, last = [one for one in options if one != used][:2]
+        await page.evaluate(LATE)
+        await choice.select_option(label=first)
+        await choice.select_option(label=last)
+        await page.evaluate("window.allow()")
+        await page.wait_for_function(
+            f"last => ({TRACKS})().audio?.label === last", arg=last, timeout=MEDIA_MS
         )
 
 

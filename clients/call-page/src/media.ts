@@ -104,9 +104,10 @@ export class LocalMedia {
     if (missing.length === 0 || this.#stopped) {
       return;
     }
+    const asked = { ...this.#chosen };
     try {
-      const opened = await openDevices(missing, this.#chosen);
-      opened.forEach((track) => this.#add(track));
+      const opened = await openDevices(missing, asked);
+      opened.forEach((track) => this.#add(track, asked));
       this.#problem = this.#whatIsMissing();
     } catch (reason) {
       this.#problem = whyNotOpened(reason);
@@ -124,9 +125,11 @@ export class LocalMedia {
     return missing.includes("microphone") ? "There is no microphone: the other person sees you, and hears nothing." : "";
   }
 
-  #add(track: MediaStreamTrack): void {
+  #add(track: MediaStreamTrack, asked: Chosen): void {
     const kind = track.kind === "video" ? "camera" : "microphone";
-    if (this.#stopped || (kind === "camera" && !this.#wanted.camera)) {
+    // The user may have chosen another device meanwhile, which is opened next.
+    const unwanted = asked[kind] !== this.#chosen[kind] || (kind === "camera" && !this.#wanted.camera);
+    if (this.#stopped || unwanted) {
       track.stop();
       return;
     }
