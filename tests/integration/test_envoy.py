@@ -1,10 +1,12 @@
 """What a browser receives through the real Envoy of deploy/, and whom it counts as."""
 
+import asyncio
 import re
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+import grpc
 from dyad.v1 import signaling_pb2 as pb
 from dyad_server.cli import envoy
 
@@ -12,7 +14,8 @@ from tests.conftest import SECRET, serving, token
 from tests.support.grpc_web import Call
 from tests.support.needs import PAGE, ROOT, needs
 from tests.support.ports import free_port
-from tests.support.process import dyad_serve
+from tests.support.process import dyad_serve, run
+from tests.support.until import PATIENCE
 
 UNAVAILABLE = "14"
 
@@ -21,11 +24,14 @@ UNAVAILABLE = "14"
 async def proxy(server_port: int) -> AsyncIterator[int]:
     needs(PAGE)
     port = free_port()
-    text = envoy.render(
+    async with envoy.running(configuration(port, server_port), port):
+        yield port
+
+
+def configuration(port: int, server_port: int) -> str:
+    return envoy.render(
         ROOT / "deploy" / "envoy.yaml", listen_port=port, server_ports=[server_port], page=PAGE
     )
-    async with envoy.running(text, port):
-        yield port
 
 
 async def listen(port: int, user: str = "alice", more: Mapping[str, str] = {}) -> Call:
@@ -56,6 +62,28 @@ async def test_a_listen_is_told_that_the_server_stops_and_when_to_reconnect() ->
             assert await served.command.ended() == 0
         finally:
             call.close()
+
+
+async def test_a_second_envoy_on_the_port_fails_and_says_why() -> None:
+    nobody = free_port()
+    async with proxy(nobody) as port:
+        text = configuration(port, nobody)
+        status, said = await run(
+            envoy.program(), "--config-yaml", text, "--disable-hot-restart", "-l", "error"
+        )
+        assert status == 1
+        assert f"cannot bind '127.0.0.1:{port}': Address already in use" in said
+
+
+async def test_reflection_is_refused_at_once() -> None:
+    path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    async with (
+        proxy(free_port()) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        asking: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(path)()
+        async with asyncio.timeout(PATIENCE):
+            assert await asking.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_a_page_can_read_the_status_of_a_draining_server() -> None:

@@ -209,7 +209,7 @@ def program() -> str:
 
 
 def _check_free(host: str, port: int) -> None:
-    # Two Envoys can share a port, and each would receive half of the connections.
+    # Envoy would say it only after its start, and in words of its own.
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
