@@ -1,28 +1,28 @@
 """A node that others may count as gone learns of it, even if an answer is lost."""
 
 from collections.abc import Callable
-from typing import Any
 
 import redis
+from dyad_server.engines.redis.client import Words
 
 from tests.nodes.brokers import Node, Party, party, until_ready
 from tests.support.proxy import Way
 from tests.support.until import until
 
-Renewal = tuple[str, tuple[str, ...], tuple[Any, ...]]
+Renewal = tuple[str, tuple[str, ...], Words]
 
 
 def at_each_renewal(node: Node, act: Callable[[Renewal], object]) -> None:
     """Act right before a node asks Redis to renew its lease."""
     pipeline = node.engine.membership._pipeline  # noqa: SLF001 - between Redis and its answer
-    run = pipeline.run
+    script = pipeline.script
 
-    def acting(pipe: Any, script: str, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> None:
-        if script == "renew_lease":
-            act((pipeline._shas[script], keys, arguments))  # noqa: SLF001
-        run(pipe, script, keys, arguments)
+    def acting(name: str, keys: tuple[str, ...], arguments: Words) -> Words:
+        if name == "renew_lease":
+            act((pipeline._shas[name], keys, arguments))  # noqa: SLF001
+        return script(name, keys, arguments)
 
-    pipeline.run = acting  # type: ignore[method-assign]
+    pipeline.script = acting  # type: ignore[method-assign]
 
 
 def count_as_gone(here: Party, node: Node) -> None:

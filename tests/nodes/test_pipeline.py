@@ -2,13 +2,19 @@
 
 import asyncio
 from functools import partial
+from typing import Any
 
-from dyad_server.engines.redis.client import FAILURES, connect, hang_up
+import pytest
+from dyad_server.engines.redis import bounds
+from dyad_server.engines.redis.client import FAILURES, Wire, connect, hang_up
+from dyad_server.engines.redis.messages import ENTRY
 from dyad_server.engines.redis.pipeline import Pipeline, RedisCommand
 from dyad_server.engines.redis.store import Store
 from dyad_server.ops.clock import LoopClock
+from redis.asyncio import Redis
 
 from tests.support.clock import within
+from tests.support.fake_clock import FakeClock
 from tests.support.needs import needs
 from tests.support.redis import redis_server
 from tests.support.until import PATIENCE
@@ -20,20 +26,20 @@ STEPS = 60
 async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
     needs("redis-server")
     async with redis_server() as redis:
-        client = connect(redis.url, timeout=1.0)
+        client = connect(redis.url, None)
         pipeline = Pipeline(
             client,
             Store("dyad:"),
             "a",
             LoopClock(),
-            opening=lambda: RedisCommand(lambda _: None, lambda _: None),
+            opening=lambda: RedisCommand(lambda: ("TIME",), lambda _: None),
             fell=lambda: None,
             took=lambda _: None,
         )
         await pipeline.load()
         asking = asyncio.create_task(pipeline.keep_asking())
         await redis.end()
-        command = RedisCommand(lambda pipe: pipe.exists("dyad:generation"), lambda _: None)
+        command = RedisCommand(lambda: ("EXISTS", "dyad:generation"), lambda _: None)
         command.expect(LoopClock(), seconds=0.1, persist=60.0)
         pipeline.ask(command)
         pipeline.stop(0.5)
@@ -43,11 +49,15 @@ async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
         await client.aclose()
 
 
-async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> None:
+async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     needs("redis-server")
+    # This test is about bytes, not about time.
+    monkeypatch.setattr(bounds, "ROUND_TRIP_SECONDS", PATIENCE)
     async with redis_server() as redis:
-        client = connect(redis.url, 10.0)
-        opening = RedisCommand(lambda pipe: pipe.time(), lambda _: None)
+        client = connect(redis.url, None)
+        opening = RedisCommand(lambda: ("TIME",), lambda _: None)
         pipeline = Pipeline(
             client,
             Store("dyad:"),
@@ -62,12 +72,13 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
         def answer(number: int, _: object) -> None:
             answered.append(number)
 
-        command = RedisCommand(lambda pipe: pipe.hset("dyad:node:b", "term", 1), lambda _: None)
+        make = ("XADD", "dyad:in:b", "*", "entry", "")
+        command = RedisCommand(lambda: make, lambda _: None)
         command.expect(LoopClock(), 60)
         pipeline.ask(command)
         for number in range(8):
             command = RedisCommand(
-                lambda pipe: pipe.set("dyad:large", b"x" * 400_000),
+                lambda: ("SET", "dyad:large", b"x" * 400_000),
                 partial(answer, number),
             )
             command.size = 400_000
@@ -83,14 +94,64 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes() -> No
         await client.aclose()
 
 
+async def test_messages_of_one_moment_go_in_one_entry_and_the_first_of_them_at_once() -> None:
+    needs("redis-server")
+    async with redis_server() as redis, Redis(port=redis.port) as store:
+        clock, client = FakeClock(), connect(redis.url, None)
+        pipeline = Pipeline(
+            client,
+            Store("dyad:"),
+            "a",
+            clock,
+            opening=lambda: RedisCommand(lambda: ("TIME",), lambda _: None),
+            fell=lambda: None,
+            took=lambda _: None,
+        )
+        await pipeline.flush()
+        await store.xadd("dyad:in:b", {"entry": ""}, maxlen=0, approximate=False)
+        asking = asyncio.create_task(pipeline.keep_asking())
+
+        async def post(text: str, seconds: float = 0.0) -> None:
+            pipeline.post("b", {"kind": text}, seconds)
+            clock.advance(0)
+            # Time for a round trip, if one were to begin.
+            for _ in range(STEPS):
+                await asyncio.sleep(0)
+
+        async def arrived(count: int) -> list[list[str]]:
+            async with within(PATIENCE):
+                while await store.xlen("dyad:in:b") < count:  # noqa: ASYNC110 - asked, it does not tell
+                    await asyncio.sleep(0.01)
+            entries: Any = await store.xrange("dyad:in:b")
+            packed = [ENTRY.unpack(fields[b"entry"]) for _, fields in entries]
+            return [[each["kind"] for each in entry.messages] for entry in packed]
+
+        await post("first")
+        assert await arrived(1) == [["first"]]
+        await post("second")
+        await post("third")
+        clock.advance(bounds.POST_SECONDS)
+        assert (await arrived(2))[1:] == [["second", "third"]]
+        clock.advance(bounds.POST_SECONDS)
+        await post("an acknowledgement", bounds.ACK_SECONDS)
+        await post("an answer")
+        assert (await arrived(3))[2:] == [["an acknowledgement", "an answer"]]
+        await post("another one", bounds.ACK_SECONDS)
+        clock.advance(bounds.ACK_SECONDS)
+        assert (await arrived(4))[3:] == [["another one"]]
+        pipeline.stop(0.0)
+        await asking
+        await client.aclose()
+
+
 async def test_a_connection_that_closes_during_a_write_is_a_failure_of_redis() -> None:
     needs("redis-server")
     async with redis_server() as redis:
         failures: set[type[BaseException]] = set()
         # The connection is closed at each step of a round trip.
         for steps in range(STEPS):
-            client = connect(redis.url, timeout=1.0)
-            asking = asyncio.create_task(client.pipeline(transaction=False).time().execute())
+            client = connect(redis.url, None)
+            asking = asyncio.create_task(Wire(client, 1.0).ask([("TIME",)]))
             for _ in range(steps):
                 await asyncio.sleep(0)
             await hang_up(client)

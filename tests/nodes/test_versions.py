@@ -125,7 +125,7 @@ async def test_a_question_that_a_node_does_not_know_is_answered() -> None:
         (lease,) = leases
         node = lease.decode().rpartition(":")[2]
         # This test plays a node of a later version.
-        await redis.hset(keys.lease("later"), "term", "1")
+        await redis.xadd(keys.inbox("later"), {"entry": ""}, maxlen=0, approximate=False)
         ask = Ask("a request", {"kind": "later"})
         await redis.xadd(keys.inbox(node), {"entry": ENTRY.pack(Entry("later", [NODE.write(ask)]))})
         read: Any = await redis.xread({keys.inbox("later"): "0"}, block=int(PATIENCE * 1000))

@@ -122,6 +122,11 @@ INBOX_ENTRIES = 20_000
 """Entries of an inbox. A node reads its inbox without a pause: far fewer can wait there."""
 MESSAGES_AN_ENTRY = 64
 """Messages in an entry, so that no entry is large."""
+POST_SECONDS = 0.005
+"""The pause between two entries to other nodes, and between two reads. A message alone does not
+wait; of many, each waits up to twice as long, and a round trip carries several."""
+ACK_SECONDS = 0.02
+"""How long an acknowledgement waits for other messages. Far less than `RESEND_SECONDS`."""
 MESSAGES_WAITING = 1024
 """Messages that wait for one node. The rest is dropped; the links between peers resend it."""
 LOGGED_CHARACTERS = 80

@@ -13,11 +13,12 @@ from typing import Any, TypeVar, get_args
 from dyad_server.core.clock import Clock
 from dyad_server.core.counts import FleetCounts
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.client import FAILURES, connect, explain, hang_up
+from dyad_server.engines.redis.client import FAILURES, Words, connect, explain, hang_up
 from dyad_server.engines.redis.inbox_reader import InboxReader
 from dyad_server.engines.redis.messages import (
     ENTRY,
     NODE,
+    Ack,
     NodeMessage,
     Probe,
     Question,
@@ -93,7 +94,7 @@ class FleetMembership:
         self._hear = hear
         self._renewed = renewed
         self._expired = expired
-        self._client = connect(url, bounds.ROUND_TRIP_SECONDS)
+        self._client = connect(url, None)
         # When Redis has fallen silent, it may be back at once.
         self._pipeline = Pipeline(
             self._client,
@@ -139,8 +140,7 @@ class FleetMembership:
             ConfigError: Redis refuses this node, is not fit, or has data in another layout.
         """
         try:
-            async with asyncio.timeout(2 * bounds.ROUND_TRIP_SECONDS):
-                await self._pipeline.flush()
+            await self._pipeline.flush()
         except FAILURES as error:
             await hang_up(self._client)
             if refused := await explain(self._client, error):
@@ -173,8 +173,7 @@ class FleetMembership:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(*FAILURES):
-            async with asyncio.timeout(bounds.ROUND_TRIP_SECONDS):
-                await self.store.retire(self._client, self.node)
+            await self._pipeline.retire()
         await self._close()
 
     def ask(
@@ -220,7 +219,9 @@ class FleetMembership:
         """Send a message to a node, or lose it; to none where `node` is empty."""
         if node:
             self.counts.posted(type(message).__name__)
-            self._pipeline.post(node, NODE.write(message))
+            # An answer of the receiver may follow, and take the acknowledgement with it.
+            seconds = bounds.ACK_SECONDS if isinstance(message, Ack) else 0.0
+            self._pipeline.post(node, NODE.write(message), seconds)
 
     def _fell(self) -> None:
         self.counts.store_fell()
@@ -246,16 +247,16 @@ class FleetMembership:
         """The command that runs a script, as it and this node are when it is sent."""
         read: Callable[[Any], T]
 
-        def add(pipe: Any) -> None:
+        def words() -> Words:
             nonlocal read
             script, lease, pipeline = script_now(), self.lease, self._pipeline
             read = script.read
             caller = (self.store.keys.prefix, lease.generation, self.node, lease.term)
             arguments = (*caller, pipeline.fence, *script.arguments)
-            pipeline.run(pipe, script.name, script.keys, arguments)
+            return pipeline.script(script.name, script.keys, arguments)
 
         return RedisCommand(
-            add, lambda answer: then(None if answer is None else read(answer)), size
+            words, lambda answer: then(None if answer is None else read(answer)), size
         )
 
     def _renewal(self) -> RedisCommand:

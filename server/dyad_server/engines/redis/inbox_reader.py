@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.client import connect, hang_up
+from dyad_server.engines.redis.client import Wire, connect, hang_up
 from dyad_server.engines.redis.store import ENTRY
 
 log = logging.getLogger("dyad.inbox")
+
+_READ = ("XREAD", "COUNT", bounds.READ_ENTRIES, "BLOCK", bounds.READ_BLOCK_MS)
 
 
 class InboxReader:
@@ -41,16 +43,19 @@ class InboxReader:
         self._key = key
         self._deliver = deliver
         self._fell = fell
-        self._client: Any = connect(url, bounds.READ_BLOCK_MS / 1000 + bounds.ROUND_TRIP_SECONDS)
+        self._client: Any = connect(url, None)
+        self._wire = Wire(self._client, bounds.READ_BLOCK_MS / 1000 + bounds.ROUND_TRIP_SECONDS)
         self._stopping = False
 
     async def keep_reading(self) -> None:
         """Read until `stop`."""
         while not self._stopping:
             try:
-                found = await self._client.xread(
-                    {self._key: self.last_id}, count=bounds.READ_ENTRIES, block=bounds.READ_BLOCK_MS
+                (found,) = await self._wire.ask(
+                    [(*_READ, "STREAMS", self._key, self.last_id)],
                 )
+                if isinstance(found, Exception):
+                    raise found  # noqa: TRY301 - as if it had been raised
             except Exception as error:  # noqa: BLE001 - or the node would never receive again
                 self._fell(error)
                 await self.begin_again()
@@ -58,7 +63,9 @@ class InboxReader:
                 continue
             for entry_id, fields in found[0][1] if found else ():
                 self.last_id = entry_id.decode()
-                self._take(fields)
+                self._take(dict(zip(fields[::2], fields[1::2], strict=True)))
+            if found:
+                await asyncio.sleep(bounds.POST_SECONDS)
 
     def stop(self) -> None:
         """End `keep_reading` with the next entry, or when the read times out."""

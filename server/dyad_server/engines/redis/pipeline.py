@@ -8,6 +8,7 @@ effect, because each connection has a fencing token of its own.
 
 import asyncio
 import logging
+import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,10 +19,10 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from dyad_server.core.clock import Clock, Timer
 from dyad_server.engines.redis import bounds
-from dyad_server.engines.redis.client import FAILURES, check, hang_up
+from dyad_server.engines.redis.client import FAILURES, Wire, Words, check, hang_up
 from dyad_server.engines.redis.message_codec import Map
 from dyad_server.engines.redis.messages import ENTRY, Entry
-from dyad_server.engines.redis.store import Script, Store
+from dyad_server.engines.redis.store import Store
 from dyad_server.errors import ConfigError
 from dyad_server.log_line import Line
 
@@ -29,8 +30,6 @@ log = logging.getLogger("dyad.redis")
 
 Then = Callable[[Any], None]
 
-# The script that does not use shared.lua.
-_ALONE = "post"
 # The bounds that shared.lua uses by name.
 _BOUNDS = "".join(
     f"local {name} = {getattr(bounds, name)}\n" for name in ("MISSING_MS", "MISSING_LIFE_MS")
@@ -42,12 +41,12 @@ class RedisCommand:
     """One question to Redis.
 
     Attributes:
-        add: adds the command to a pipeline of redis-py.
+        words: the command, as it is when it is sent.
         then: receives the answer, or None if none comes in time.
         size: how many bytes it carries, where they are many.
     """
 
-    add: Callable[[Any], None]
+    words: Callable[[], Words]
     then: Then
     size: int = 0
     # When the caller stops waiting for the answer, and when the question is dropped.
@@ -106,7 +105,7 @@ class Pipeline:
         """Ask through `client`.
 
         Args:
-            client: of redis-py.
+            client: from `client.connect`.
             store: where messages to other nodes go.
             node: the name of this node, for those messages.
             clock: of this server.
@@ -118,6 +117,7 @@ class Pipeline:
         self.fence = 1
         self.up = False
         self._client = client
+        self._wire = Wire(client, bounds.ROUND_TRIP_SECONDS)
         self._store = store
         self._node = node
         self._clock = clock
@@ -130,6 +130,10 @@ class Pipeline:
         self._shas: dict[str, str] = {}
         self._commands: deque[RedisCommand] = deque()
         self._messages: defaultdict[str, list[Map]] = defaultdict(list)
+        # When messages were sent last, and when they are to be sent next.
+        self._posted_at = 0.0
+        self._post_at = math.inf
+        self._post_timer: Timer | None = None
         self._wake = asyncio.Event()
         # When `keep_asking` gives up on a Redis that is away; None: never.
         self._give_up_at: float | None = None
@@ -144,16 +148,29 @@ class Pipeline:
         self._commands.extendleft(reversed(list(commands)))
         self._wake.set()
 
-    def post(self, node: str, message: Map) -> None:
-        """Send a message to a node, if it is there; or lose the message."""
+    def post(self, node: str, message: Map, seconds: float = 0.0) -> None:
+        """Send a message to a node, if it is there; or lose the message.
+
+        It is sent within so many seconds, with whatever is sent before that. If messages were sent
+        a moment ago, it waits until `POST_SECONDS` are over: of many messages, each entry and each
+        round trip then carries several.
+        """
         self._messages[node].append(message)
+        now = self._clock.monotonic()
+        at = max(now + seconds, self._posted_at + bounds.POST_SECONDS)
+        if at < self._post_at:
+            self._post_at = at
+            if self._post_timer is not None:
+                self._post_timer.cancel()
+            self._post_timer = self._clock.call_later(at - now, self._post_now)
+
+    def _post_now(self) -> None:
+        self._post_at = 0.0
         self._wake.set()
 
-    def run(
-        self, pipe: Any, script: str, keys: tuple[str, ...], arguments: tuple[Any, ...]
-    ) -> None:
-        """Add a script of `scripts/` to a pipeline of redis-py."""
-        pipe.evalsha(self._shas[script], len(keys), *keys, *arguments)
+    def script(self, name: str, keys: tuple[str, ...], arguments: Words) -> Words:
+        """The command that runs a script of `scripts/`."""
+        return ("EVALSHA", self._shas[name], len(keys), *keys, *arguments)
 
     async def load(self) -> None:
         """Give Redis the scripts."""
@@ -161,10 +178,13 @@ class Pipeline:
         files = [file for file in folder.iterdir() if file.name.endswith(".lua")]
         texts = {file.name.removesuffix(".lua"): file.read_text() for file in files}
         shared = _BOUNDS + texts.pop("shared")
-        pipe = self._client.pipeline(transaction=False)
-        for name, text in texts.items():
-            pipe.script_load(text if name == _ALONE else shared + text)
-        self._shas = dict(zip(texts, await pipe.execute(), strict=True))
+        answers = await self._wire.ask(
+            [("SCRIPT", "LOAD", shared + text) for text in texts.values()]
+        )
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        self._shas = dict(zip(texts, answers, strict=True))
 
     async def keep_asking(self) -> None:
         """Ask whatever there is to ask. After `stop`, return once all of it is answered.
@@ -175,7 +195,7 @@ class Pipeline:
             await self._wake.wait()
             self._wake.clear()
             try:
-                while self._commands or self._messages:
+                while self._is_due():
                     await self.flush()
                 if self._give_up_at is not None:
                     return
@@ -187,6 +207,10 @@ class Pipeline:
                     return
                 await asyncio.sleep(bounds.RETRY_SECONDS)
                 self._wake.set()
+
+    def _is_due(self) -> bool:
+        stopping = self._give_up_at is not None
+        return bool(self._commands or (self._messages and (not self._post_at or stopping)))
 
     def stop(self, seconds: float) -> None:
         """End `keep_asking`; where Redis is away, after so many seconds.
@@ -211,7 +235,7 @@ class Pipeline:
 
     async def _open(self) -> None:
         if not self._shas:
-            await check(self._client)
+            await check(self._wire)
             await self.load()
         if not self._opened:
             self.fence += 1
@@ -232,8 +256,14 @@ class Pipeline:
                 size += command.size
         return commands
 
-    def _next_posts(self) -> Iterator[Script[None]]:
+    def _next_posts(self, now: float) -> Iterator[Words]:
         """What is posted now: the messages to each node, in entries of a bounded size."""
+        if not self._messages:
+            return
+        self._posted_at, self._post_at = now, math.inf
+        if self._post_timer is not None:
+            self._post_timer.cancel()
+            self._post_timer = None
         size = 0
         for node in tuple(self._messages):
             messages = self._messages.pop(node)
@@ -244,6 +274,7 @@ class Pipeline:
                 yield self._store.post(node, entry)
             if messages:
                 self._messages[node] = messages[: bounds.MESSAGES_WAITING]
+                self._post_at = 0.0
 
     async def flush(self) -> None:
         """Ask what has gathered, in one round trip.
@@ -254,14 +285,9 @@ class Pipeline:
         await self._open()
         now = self._clock.monotonic()
         commands = self._next_commands(now)
-        pipe = self._client.pipeline(transaction=False)
-        for command in commands:
-            command.add(pipe)
-        for post in self._next_posts():
-            self.run(pipe, post.name, post.keys, post.arguments)
+        words = [*(command.words() for command in commands), *self._next_posts(now)]
         try:
-            async with asyncio.timeout(bounds.ROUND_TRIP_SECONDS):
-                answers = await pipe.execute(raise_on_error=False)
+            answers = await self._wire.ask(words)
         except Exception:
             self.ask_first(commands)
             raise
@@ -277,6 +303,10 @@ class Pipeline:
                 command.answer(answer)
         if wrong:
             await self._refused(wrong)
+
+    async def retire(self) -> None:
+        """Give this node's lease back, after `keep_asking` has ended."""
+        await self._wire.ask(self._store.retire(self._node))
 
     async def _refused(self, errors: list[Exception]) -> None:
         for error in errors:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from dyad_server.core.events import Member
 from dyad_server.engines.redis import bounds
+from dyad_server.engines.redis.client import Words
 from dyad_server.engines.redis.script_answers import (
     Claimed,
     Entered,
@@ -240,17 +241,19 @@ class Store:
         lives = (bounds.LEASE_MS, bounds.GENERATION_MS, bounds.INBOX_MS)
         return Script("renew_lease", named, (*lives, first_id, SCHEMA, self._name), read)
 
-    def post(self, node: str, entry: bytes) -> Script[None]:
-        """Put an entry into a node's inbox, if the node is there."""
-        keys = (self.keys.lease(node), self.keys.inbox(node))
-        return Script("post", keys, (entry, bounds.INBOX_ENTRIES, bounds.INBOX_MS), lambda _: None)
+    def post(self, node: str, entry: bytes) -> Words:
+        """Put an entry into a node's inbox, if there is one: `renew_lease` makes it."""
+        bound = ("MAXLEN", "~", bounds.INBOX_ENTRIES)
+        return ("XADD", self.keys.inbox(node), "NOMKSTREAM", *bound, "*", ENTRY, entry)
 
-    async def retire(self, client: Any, node: str) -> None:
+    def retire(self, node: str) -> list[Words]:
         """Give a node's lease back, so that others need not wait for it to run out."""
         keys = self.keys
-        await client.delete(keys.lease(node), keys.inbox(node))
-        # Missing for longer than any wait.
-        await client.set(keys.missing(node), 0, px=bounds.MISSING_LIFE_MS)
+        return [
+            ("DEL", keys.lease(node), keys.inbox(node)),
+            # Missing for longer than any wait.
+            ("SET", keys.missing(node), 0, "PX", bounds.MISSING_LIFE_MS),
+        ]
 
     def refusal(self, error: str) -> str:
         """What to tell the operator, where an error says that this Redis is not for this node."""

@@ -68,3 +68,7 @@ def test_a_heeded_seal_outlasts_the_enters_of_two_nodes() -> None:
     assert bounds.HEED_MS / 1000 > 2 * bounds.ENTER_SECONDS
     # A Redis that has lost its seals gives no seats for as long.
     assert bounds.SETTLE_SECONDS >= 2 * bounds.ENTER_SECONDS
+
+
+def test_an_acknowledgement_that_waits_for_company_comes_long_before_a_message_is_resent() -> None:
+    assert 10 * (bounds.ACK_SECONDS + 2 * bounds.POST_SECONDS) < bounds.RESEND_SECONDS

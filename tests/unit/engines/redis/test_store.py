@@ -24,7 +24,6 @@ EXAMPLES: dict[str, Any] = {
     "nodes": ["node"],
     "token_keys": ["token"],
     "snapshot": b"",
-    "entry": b"",
     "life_ms": 1,
     "epoch": 1,
     "create": True,
@@ -78,8 +77,7 @@ def test_a_script_names_at_its_top_the_arguments_that_its_method_passes(name: st
     if name == "nodes_gone":
         # From here on there are nodes.
         used.add(6)
-    before = 0 if name == "post" else CALLER
-    assert used == {before + number + 1 for number in range(len(made.arguments))}
+    assert used == {CALLER + number + 1 for number in range(len(made.arguments))}
     code = [line for line in text.splitlines() if not line.startswith("--")]
     assert not re.findall(r"ARGV\[\d", "".join(code[code.index("") :]))
     keys = {int(number) for number in re.findall(r"KEYS\[(\d+)\]", text)}
@@ -142,7 +140,7 @@ NAMES = {
     "node": r"KEYS\[1\]",
     "fence": r"KEYS\[5\]",
     "missing": r"KEYS\[4\]",
-    "in": r"KEYS\[(?:2|3)\]",
+    "in": r"KEYS\[3\]",
     "room": r"(?:KEYS\[1\]|key)",
     "handed-off": r"handed_off_key\(",
     "sealed": "seal_key",
@@ -152,12 +150,11 @@ NAMES = {
 
 @pytest.mark.parametrize("kind", sorted(ROWS))
 def test_the_page_names_the_scripts_that_extend_the_life_of_a_key_or_delete_it(kind: str) -> None:
-    of_nodes = {"renew_lease", "post", "nodes_gone"}
+    of_nodes = {"renew_lease", "nodes_gone"}
     texts = {
         name: text
         for name, text in LUA.items()
         if (name in of_nodes) != (kind in ("room", "sealed", "handed-off", "token"))
-        and (kind == "in" or name != "post")
     }
     extends = rf"call\('PEXPIRE', {NAMES[kind]}" + (r"|keep_room_for\(" if kind == "room" else "")
     deletes = rf"call\('DEL', {NAMES[kind]}"

@@ -35,6 +35,11 @@ if not current or string.match(current, '%x+$') ~= run then
   current = string.format('%d-%s', now, run)
 end
 redis.call('SET', KEYS[2], current, 'PX', generation_ms)
+-- An inbox is there as long as its node's lease, and longer: entries are put only into one that
+-- is there.
+if redis.call('EXISTS', KEYS[3]) == 0 then
+  redis.call('XADD', KEYS[3], 'MAXLEN', '0', '*', 'entry', '')
+end
 redis.call('XTRIM', KEYS[3], 'MINID', first_id)
 redis.call('PEXPIRE', KEYS[3], inbox_ms)
 local age = now - tonumber(string.match(current, '^%d+'))

@@ -1,4 +1,4 @@
--- The beginning of every script except post.lua.
+-- The beginning of every script.
 -- Every script's ARGV begins with: key prefix, generation, node, term, fencing token.
 -- Its own arguments follow, from ARGV[6] on. docs/redis.md lists keys and fields.
 -- MISSING_MS and MISSING_LIFE_MS are those of bounds.py: see `Pipeline.load`.
