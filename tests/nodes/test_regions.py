@@ -2,6 +2,7 @@
 
 import asyncio
 
+import dyad
 from dyad_server.engines.redis import bounds
 
 from tests.nodes.callers import end, lost_nothing, pair, talk_both_ways
@@ -58,3 +59,20 @@ async def test_far_from_redis_a_join_and_a_frame_across_nodes_are_slow_and_in_ti
         async with within(SOON_SECONDS):
             await bob.send(candidate(room_id, "d"))
             assert (await alice.hear()).ice_candidate.candidate == "d"
+
+
+async def test_far_from_redis_a_drain_hands_off_a_call_that_loses_nothing() -> None:
+    async with (
+        fleet(delay=EACH_WAY_SECONDS) as here,
+        pair(here, [here.nodes[0]], [here.nodes[1]]) as (alice, bob),
+    ):
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            talk_both_ways(tasks, alice, bob, over)
+            await alice.hears(10, PATIENCE)
+            alice.way.nodes = here.nodes[1:]
+            await here.nodes[0].drain()
+            await alice.is_told(dyad.Reconnected, PATIENCE)
+            over.set()
+        assert lost_nothing(alice), alice.told
+        assert lost_nothing(bob), bob.told

@@ -117,7 +117,8 @@ async def test_calls_on_one_redis_notice_nothing_while_the_other_one_fails() -> 
             await stack.enter_async_context(pair(here, [first], [second], room_id=room_at("b")))
             for first, second in ((one, one), (one, two), (two, one))
         ]
-        over, pulse = asyncio.Event(), Pulse()
+        processes = [*(node.process for node in here.nodes), here.engines["b"].redis.process]
+        over, pulse = asyncio.Event(), Pulse(process.pid for process in processes)
         entered = 0
         starved = False
         async with asyncio.TaskGroup() as talking:
