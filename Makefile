@@ -20,7 +20,7 @@ GO_MODULES := clients/go/dyad clients/go/pion clients/go/examples/pion_call benc
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings locked kubernetes deploy-tools drift contract docs kotlin-reference release audit clean
+.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings references locked kubernetes deploy-tools drift contract docs kotlin-reference release audit clean
 
 help:
 	@echo "make demo      show a call in the browser"
@@ -40,6 +40,7 @@ help:
 	@echo "make types     check the types of the Python and TypeScript code"
 	@echo "make generate  generate the clients' code from the contract"
 	@echo "make settings  write docs/settings.md"
+	@echo "make references  write the API references of the Go, Kotlin and web clients (docs/clients)"
 	@echo "make locked    renew the versions and hashes of what the image installs"
 	@echo "make kubernetes  write deploy/kubernetes.yaml, from the Helm chart"
 	@echo "make deploy-tools  install what checks and tries deploy/: helm, proxies, linters"
@@ -183,6 +184,9 @@ generate-kotlin: $(BIN)/.ready
 
 settings: $(BIN)/.ready
 	$(BIN)/python -m dyad_server.cli.settings_page > docs/settings.md
+
+references: $(BIN)/.ready $(PAGE)
+	$(BIN)/python .ci/references.py
 
 # The newest versions that pyproject.toml allows, for each platform, with their hashes.
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate
