@@ -70,3 +70,12 @@ func TestANetworkChangeWithoutARoomDoesNothing(t *testing.T) {
 		t.Errorf("the state is %v", state)
 	}
 }
+
+func TestANetworkChangeDoesNotEndACallThatCannotBeResumed(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	alice, bob, _ := pair(t, here.address, here.address, dyad.WithoutResume())
+	alice.NetworkChanged()
+	bob.offers("v=0")
+	alice.hearsOffer("v=0")
+}

@@ -197,7 +197,8 @@ func (c *Conn) StreamID() string {
 }
 
 // NetworkChanged tells the client that the machine's network changed: the client
-// reconnects at once, instead of waiting until it notices that the connection is dead.
+// reconnects at once, instead of waiting until it notices that the connection is dead. It does
+// nothing without a seat to resume: before a room is entered, and with [WithoutResume].
 func (c *Conn) NetworkChanged() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

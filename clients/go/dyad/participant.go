@@ -116,6 +116,10 @@ func (p *participant) detach() {
 }
 
 func (p *participant) networkChanged() {
+	if p.session.token == "" {
+		// Without a seat to resume, a reconnect would be the end.
+		return
+	}
 	p.networkChanges++
 	p.hurries++
 	p.drop()
