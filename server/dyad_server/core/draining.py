@@ -11,6 +11,7 @@ from dyad_server.core.clock import Clock
 from dyad_server.core.hub import Hub
 from dyad_server.core.participant import Participant
 from dyad_server.core.ports import Observer
+from dyad_server.core.states import State
 from dyad_server.errors import Draining
 
 
@@ -67,12 +68,18 @@ async def drain(hub: Hub, observer: Observer, clock: Clock, seconds: float) -> D
 
 
 async def _end(hub: Hub, ending: Sequence[Participant], going: Draining) -> None:
+    # The seats of these may come at any moment. Their peers would hear that they have joined, and
+    # then that they are disconnected.
+    for participant in ending:
+        if participant.state is State.ENTERING:
+            hub.end(participant, going)
+    there = [participant for participant in ending if not participant.gone]
     # All are removed first: otherwise some would be told of a peer that ends too.
-    for batch in _batches(ending):
+    for batch in _batches(there):
         for participant in batch:
             hub.lifecycle.strike(participant)
         await asyncio.sleep(0)
-    for batch in _batches(ending):
+    for batch in _batches(there):
         for participant in batch:
             hub.lifecycle.clear(participant, going)
         await asyncio.sleep(0)
