@@ -1,6 +1,6 @@
 """The quick starts of the native clients, pasted into a shell in an empty folder.
 
-Only the path of the checkout and the port are replaced.
+`dyad dev` runs meanwhile. Only the path of the checkout and the port are replaced.
 """
 
 import os
@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.conftest import kotlin_build
-from tests.interop.pasting import PASTE, pasted, quick_start
+from tests.interop.pasting import PASTE, demo, pasted, quick_start
 from tests.support.needs import ROOT, needs
-from tests.support.ports import free_port
 
 # What each of the two prints when it sees the other.
 PICTURES = {
@@ -48,11 +47,9 @@ def link(file: str, name: str) -> None:
     "client", ["python", "go", pytest.param("kotlin", marks=pytest.mark.xdist_group("busy"))]
 )
 async def test_a_quick_start_as_pasted_places_a_call(client: str, tmp_path: Path) -> None:
-    needs("bash", "openssl", *TOOLS[client])
-    port = str(free_port())
-    env = {"DYAD_PORT": port}
+    needs("bash", *TOOLS[client])
+    env: dict[str, str] = {}
     (text,) = quick_start(client)
-    text = text.replace("$HOME/dyad", str(ROOT)).replace("50051", port)
     with kotlin_build() if client == "kotlin" else nullcontext():
         if client == "kotlin":
             # On a busy machine, Maven fails because it cannot reach the Kotlin daemon in time.
@@ -64,13 +61,19 @@ async def test_a_quick_start_as_pasted_places_a_call(client: str, tmp_path: Path
                 "-XX:+UseSerialGC",
             )
             env["MAVEN_OPTS"] = " ".join(options)
-        async with pasted(text, tmp_path, **env) as shell:
-            said = await shell.ends()
+        async with demo() as server:
+            env["DYAD_JWT_SECRET"] = server.secret
+            text = text.replace("$HOME/dyad", str(ROOT)).replace("50051", server.grpc_port)
+            async with pasted(text, tmp_path, **env) as shell:
+                said = await shell.ends()
+        call = "export" + text.rpartition("\nexport")[2]
+        async with pasted(call, tmp_path, **env) as shell:
+            assert "Bob:" not in await shell.ends(), "there is no server any more"
     said = re.sub(WEBRTC_JAVA_ENDS, "", said, flags=re.MULTILINE)
     room = re.search(r"^room [0-9a-f-]{36}$", said, re.MULTILINE)
     assert room, said
     picture = PICTURES[client]
-    lines = [room[0], picture, room[0], "bob joined", picture, "bob left: LEFT"]
+    lines = ["Bob:", room[0], picture, "Alice:", "bob joined", picture, "bob left: LEFT"]
     assert said.lower().splitlines()[-len(lines) :] == [line.lower() for line in lines], said
 
 

@@ -1,15 +1,14 @@
 """The React hooks as published: packed, and installed by the example, which Vite builds."""
 
 import json
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Page
 
 from tests.browser.site import MEDIA_MS
 from tests.interop.pasting import PASTE, pasted, quick_start
-from tests.interop.test_web_package import DECODED, NPM, App, checkout, two_tabs
-from tests.support.needs import NODE_PACKAGES, PAGE, ROOT, needs
+from tests.interop.test_web_package import DECODED, NPM, App, two_tabs
+from tests.support.needs import NODE_PACKAGES, ROOT, needs
 from tests.support.ports import free_port
 
 REACT = ROOT / "clients" / "react"
@@ -20,7 +19,7 @@ pytestmark = [pytest.mark.timeout(PASTE), pytest.mark.xdist_group("browser")]
 @pytest.fixture(scope="module")
 async def app(tmp_path_factory: pytest.TempPathFactory) -> App:
     needs("bash", NPM, NODE_PACKAGES)
-    ports = {name: str(free_port()) for name in ("50051", "8080", "5173")}
+    ports = {name: str(free_port()) for name in ("8080", "5173")}
     made = App(tmp_path_factory.mktemp("app"), ports)
     text = quick_start("react")[0].replace("$HOME/dyad", str(ROOT))
     async with pasted(text, made.folder) as shell:
@@ -38,15 +37,13 @@ async def is_in_a_call(page: Page) -> None:
 
 @pytest.mark.parametrize("served", ["dev", "preview"])
 async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
-    app: App, served: str, tmp_path: Path
+    app: App, served: str
 ) -> None:
     # Only React's development build, in `dev`, mounts twice.
-    needs("chromium", "openssl", PAGE)
-    build, show = quick_start("react")
-    # The fixture pasted the first block. This shell needs the variable that it sets.
-    text = app.moved(build.splitlines(keepends=True)[0] + show.replace("run dev", f"run {served}"))
-    text = text.replace("$HOME/dyad", str(checkout(tmp_path, app)))
-    async with two_tabs(app, text) as tabs:
+    needs("chromium")
+    _, show = quick_start("react")
+    text = show.replace("run dev", f"run {served}")
+    async with two_tabs(app, text, "http://localhost:5173") as tabs:
         alice, bob = tabs.pages
         for page in tabs.pages:
             await is_in_a_call(page)

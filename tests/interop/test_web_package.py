@@ -19,7 +19,7 @@ from playwright.async_api import Page, async_playwright
 
 from tests.browser.site import FLAGS, MEDIA_MS
 from tests.conftest import SECRET, token
-from tests.interop.pasting import PASTE, pasted, quick_start
+from tests.interop.pasting import PASTE, demo, pasted, quick_start
 from tests.support.needs import NODE_PACKAGES, PAGE, ROOT, needs
 from tests.support.ports import free_port
 from tests.support.process import command, dyad_serve
@@ -69,29 +69,13 @@ class App:
 @pytest.fixture(scope="module")
 async def app(tmp_path_factory: pytest.TempPathFactory) -> App:
     needs("bash", NPM, NODE_PACKAGES)
-    ports = {name: str(free_port()) for name in ("50051", "8080", "8000")}
+    ports = {name: str(free_port()) for name in ("8080", "3000")}
     made = App(tmp_path_factory.mktemp("app"), ports)
     text = made.moved(quick_start("web")[0].replace("$HOME/dyad", str(ROOT)))
     async with pasted(text, made.folder) as shell:
         said = await shell.ends()
         assert await shell.process.wait() == 0, said
     return made
-
-
-def checkout(folder: Path, app: App) -> Path:
-    """A copy of the checkout in which Envoy uses the app's ports."""
-    for part in ROOT.iterdir():
-        if part.name != "deploy":
-            (folder / part.name).symlink_to(part)
-    (folder / "deploy").mkdir()
-    text = envoy.render(
-        ROOT / "deploy" / "envoy.yaml",
-        listen_port=int(app.ports["8080"]),
-        server_ports=[int(app.ports["50051"])],
-        page=PAGE,
-    )
-    (folder / "deploy" / "envoy.yaml").write_text(text)
-    return folder
 
 
 async def listens(port: str) -> None:
@@ -118,12 +102,21 @@ class Tabs:
 
 
 @asynccontextmanager
-async def two_tabs(app: App, text: str) -> AsyncIterator[Tabs]:
-    """Paste this text, which prints two links, and open each in a browser context of its own."""
+async def two_tabs(app: App, text: str, origin: str) -> AsyncIterator[Tabs]:
+    """Paste this text, which prints two links, and open each in a browser context of its own.
+
+    Args:
+        app: the app that the text serves.
+        text: the second block of the quick start.
+        origin: where that serves the app.
+    """
+    moved = app.moved(origin)
     async with (
-        pasted(text, app.folder, DYAD_PORT=app.ports["50051"]) as shell,
+        demo("--port", app.ports["8080"], "--origin", moved) as server,
+        pasted(app.moved(text), app.folder, DYAD_JWT_SECRET=server.secret) as shell,
         async_playwright() as playwright,
     ):
+        assert origin in server.said, "an app there may call without --origin"
         links = [await shell.says(r"(http://localhost:\d+/#\S+)") for _ in range(2)]
         for port in app.ports.values():
             await listens(port)
@@ -140,17 +133,21 @@ async def two_tabs(app: App, text: str) -> AsyncIterator[Tabs]:
             await browser.close()
 
 
-async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(
-    app: App, tmp_path: Path
-) -> None:
-    needs("chromium", "openssl", PAGE)
-    build, show = quick_start("web")
-    # The fixture pasted the first block. This shell needs the variables that it sets.
-    text = app.moved(build.splitlines(keepends=True)[0] + show)
-    text = text.replace("$HOME/dyad", str(checkout(tmp_path, app)))
-    async with two_tabs(app, text) as tabs:
+async def test_the_quick_start_as_pasted_shows_two_people_to_each_other(app: App) -> None:
+    needs("chromium")
+    _, show = quick_start("web")
+    async with two_tabs(app, show, "http://localhost:3000") as tabs:
         for page in tabs.pages:
             await page.wait_for_function(DECODED, timeout=MEDIA_MS)
+
+
+async def test_the_quick_starts_page_says_why_there_is_no_call(app: App) -> None:
+    needs("chromium")
+    _, show = quick_start("web")
+    show = show.replace("alice", "alice --jwt-secret 00000000000000000000000000000000")
+    async with two_tabs(app, show, "http://localhost:3000") as tabs:
+        said = "The token's signature does not match the key."
+        await tabs.pages[0].get_by_text(said).wait_for(timeout=MEDIA_MS)
 
 
 async def test_what_is_published_is_the_library_and_nothing_else(app: App) -> None:
