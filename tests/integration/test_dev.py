@@ -20,7 +20,7 @@ from dyad_server.cli import lan
 from dyad_server.errors import ConfigError
 
 from tests.support.needs import PAGE, needs
-from tests.support.process import DYAD, Command, command, gone
+from tests.support.process import DYAD, Command, command, gone, run
 from tests.support.until import PATIENCE
 
 LINK = re.compile(r"(Alice|Bob): +(http://localhost:\d+/)#token=([^&]+)&auto=1")
@@ -77,6 +77,17 @@ async def test_a_client_connects_as_the_output_says() -> None:
             room = await alice.create()
             await bob.join(room.room_id)
             assert isinstance(await anext(aiter(alice)), dyad.PeerJoined)
+
+
+async def test_it_prints_how_to_make_more_tokens_without_a_path_that_leads_to_dyad() -> None:
+    async with dev() as running:
+        said = await running.says(r"(export DYAD_JWT_SECRET=\S+)\n +(.+)")
+        key, line = said.groups()
+        env = os.environ | {"PATH": "/usr/bin:/bin"}
+        status, made = await run("bash", "-c", f"{key}; {line}", env=env)
+        assert status == 0, made
+        claims = jwt.decode(made.strip(), options={"verify_signature": False})
+        assert claims["sub"] == "carol"
 
 
 async def test_with_the_key_that_it_printed_old_tokens_are_good_after_a_restart() -> None:

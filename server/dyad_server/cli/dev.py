@@ -5,6 +5,7 @@ import contextlib
 import io
 import os
 import secrets
+import shlex
 import signal
 import socket
 import stat
@@ -158,7 +159,7 @@ def _welcome(url: str, grpc_port: int, secret: str, options: Options) -> str:
         "More tokens, and the same key when you start this again:",
         "",
         f"  export {_SECRET}={secret}",
-        "  dyad token --sub carol",
+        f"  {_program()} token --sub carol",
         "",
         "Press Ctrl-C to stop.",
     ]
@@ -177,6 +178,12 @@ def _clients(url: str, grpc_port: int) -> dict[str, str]:
         "{ token }",
         "TypeScript": f'connect("{url.rstrip("/")}", token)',
     }
+
+
+def _program() -> str:
+    """The command `dyad` as it works in any terminal: few have its folder on their path."""
+    beside = Path(sys.executable).with_name("dyad")
+    return shlex.quote(str(beside)) if beside.is_file() else "dyad"
 
 
 def _token(secret: str, user: str, room: str = "") -> str:
