@@ -25,7 +25,7 @@ wait to begin, each with 20 KiB and up to 16 KiB of headers; the rest is for eve
 
 
 @pytest.mark.xdist_group("attacks")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_every_attack_at_once_slows_and_ends_no_other_call() -> None:
     metrics_port = free_port()
     async with AsyncExitStack() as stack:

@@ -1,6 +1,7 @@
 """`dyad.testing`: what apps use in their own tests."""
 
 import asyncio
+import os
 import re
 import sys
 from pathlib import Path
@@ -22,8 +23,13 @@ async def test_the_test_in_the_readme_passes_in_an_empty_folder(tmp_path: Path) 
     (scope,) = re.findall(r"^`(asyncio_\w+) = \"(\w+)\"`", section, re.MULTILINE)
     options = ["-o", "asyncio_mode=auto", "-o", "=".join(scope), "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-q", *options]
+    own = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command,
+        cwd=tmp_path,
+        env=own,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     async with asyncio.timeout(PATIENCE):
         said, _ = await process.communicate()

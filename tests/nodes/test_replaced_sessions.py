@@ -78,7 +78,13 @@ async def test_a_repeated_enter_does_not_take_the_seat_from_a_newer_session() ->
                 await asyncio.sleep(0.01)
         new = here.guest("bob", 2, alice.room)
         assert await entered(new) == Joined(alice.member, polite=True)
-        assert await old.told() == Evicted()
+        told = await old.told()
+        if told == Joined(alice.member, polite=True):
+            # The machine is slow: the node has asked again before the newer session entered.
+            assert await alice.told() == PeerJoined(old.member)
+            assert await alice.told() == PeerLeft(old.member, Departure.REPLACED)
+            told = await old.told()
+        assert told == Evicted()
         assert await alice.told() == PeerJoined(new.member)
         await exchange(alice, new, "with the newer session")
         assert old.heard.empty()
