@@ -22,6 +22,7 @@ from tests.support.process import DYAD, run
 SECRET = secrets.token_hex(32)
 BARE = {name: value for name, value in os.environ.items() if not name.startswith("DYAD_")}
 BARE |= {"COLUMNS": "400"}
+ROOM = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
 KEYED = BARE | {"DYAD_JWT_SECRET": SECRET}
 
 
@@ -44,12 +45,12 @@ async def test_help_lists_every_setting_with_its_variable_and_default() -> None:
 
 
 async def test_a_minted_token_has_the_claims_asked_for_and_the_server_accepts_it() -> None:
-    arguments = ("--sub", "alice", "--email", "a@x", "--room", "r", "--ttl", "120")
+    arguments = ("--sub", "alice", "--email", "a@x", "--room", ROOM, "--ttl", "120")
     status, said = await run(DYAD, "token", *arguments, env=KEYED)
     assert status == 0, said
     token = said.rstrip("\n")
     checked = await Verifier(only(secret_key(SECRET)), LoopClock()).verify(token)
-    assert checked.identity == Identity("alice", "a@x", "r")
+    assert checked.identity == Identity("alice", "a@x", ROOM)
     claims = jwt.decode(token, SECRET, algorithms=["HS256"])
     assert claims["exp"] - claims["iat"] == 120
     assert abs(claims["iat"] - time.time()) < 30
@@ -115,7 +116,9 @@ async def test_a_secret_on_the_command_line_works_and_is_warned_about() -> None:
         (("token", "--sub", "a"), BARE, "Set DYAD_JWT_SECRET"),
         (("token", "--sub", "a"), BARE | {"DYAD_JWT_SECRET": "short"}, "it needs at least 32"),
         (("token", "--sub", ""), KEYED, "The token's claim sub is empty."),
-        (("token", "--sub", "a", "--ttl", "-60"), KEYED, "The token has expired."),
+        (("token", "--sub", "a", "--ttl", "-60"), KEYED, "--ttl must be positive."),
+        (("token", "--sub", "a", "--room", "r"), KEYED, "--room is not the id of a room"),
+        (("token", "--sub", "a", "--rooom", ROOM), KEYED, "usage: dyad token"),
     ],
 )
 async def test_a_mistake_ends_with_status_2_and_a_sentence(

@@ -85,6 +85,7 @@ RULES: dict[str, set[str]] = {
         "bounds",
         "check",
         "config",
+        "core",
         "doctor",
         "errors",
         "files",

@@ -20,6 +20,7 @@ from dyad_server.cli import bounds, doctor_command, load_command, top_command
 from dyad_server.cli.environment import load, warnings
 from dyad_server.cli.signing import signing_keys
 from dyad_server.config import Config
+from dyad_server.core.room_ids import is_room_id
 from dyad_server.errors import ConfigError, DyadError
 from dyad_server.grpc_api.connections import raise_descriptor_limit
 from dyad_server.ops import logs, native_lines, workers
@@ -35,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: the arguments name no command, or ask for help.
     """
-    options = parser().parse_args(arguments)
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        # Not `parse_args`, which shows how `dyad` is used, and not the command.
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         status: int | None = options.run(options)
     except DyadError as error:
@@ -81,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         "--ttl", type=int, default=3600, metavar="SECONDS", help="lifetime; default 3600"
     )
     token.add_argument(
-        "--room", default="", metavar="TEXT", help="the room that the token is limited to"
+        "--room", default="", metavar="UUID", help="the room that the token is limited to"
     )
     token.add_argument("--jwt-secret", metavar="TEXT", help="instead of DYAD_JWT_SECRET")
     token.add_argument(
@@ -123,6 +127,8 @@ def parser() -> argparse.ArgumentParser:
     )
     load_command.add(commands)
     top_command.add(commands)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return dyad
 
 
@@ -228,7 +234,11 @@ def serve(config: Config) -> None:
 
 def _token(options: argparse.Namespace) -> None:
     keys = signing_keys(vars(options), os.environ)
-    if abs(options.ttl) > bounds.LONGEST_TTL_SECONDS:
+    if options.ttl <= 0:
+        raise ConfigError("--ttl must be positive.")
+    if options.room and not is_room_id(options.room):
+        raise ConfigError(f"--room is not the id of a room, which is a UUID: {options.room}.")
+    if options.ttl > bounds.LONGEST_TTL_SECONDS:
         raise ConfigError(f"--ttl must be at most {bounds.LONGEST_TTL_SECONDS:,} seconds.")
     for warning in warnings(vars(options)):
         print(f"dyad: {warning}", file=sys.stderr)

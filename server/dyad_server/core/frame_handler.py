@@ -1,7 +1,5 @@
 """What participants ask for: checks each frame, and passes it on to the engine."""
 
-import uuid
-
 from dyad_server.core.commands import Acknowledge, Enter, Event, Input, Invalid, Leave, Relay
 from dyad_server.core.events import Departure, Output, Refusal, Refused
 from dyad_server.core.lifecycle import Lifecycle
@@ -11,6 +9,7 @@ from dyad_server.core.participant import Connection, Participant
 from dyad_server.core.ports import Broker
 from dyad_server.core.reconnect import Reconnect
 from dyad_server.core.registry import Registry
+from dyad_server.core.room_ids import is_room_id
 from dyad_server.core.session import Arrival
 from dyad_server.core.states import State
 from dyad_server.errors import Forbidden, Overloaded, Reason
@@ -92,7 +91,7 @@ class FrameHandler:
         if own is not None and room_id not in ("", own):
             self._lifecycle.end(participant, Forbidden("The token is for another room."))
             return
-        if own is not None and not room_id and not _is_uuid(own):
+        if own is not None and not room_id and not is_room_id(own):
             sentence = "The token's room is not a UUID: it cannot be created."
             self._lifecycle.end(participant, Forbidden(sentence))
             return
@@ -102,7 +101,7 @@ class FrameHandler:
             return
         # A token with a room may create that room by naming it, so both ends can rejoin
         # after a restart.
-        create = not room_id or (room_id == own and _is_uuid(own))
+        create = not room_id or (room_id == own and is_room_id(own))
         resumable = enter.resumable and self._may_resume
         room_id = room_id or own or self._broker.new_room_id(connection.routing_key)
         participant.enter(room_id, resumable=resumable, now=connection.heard_at)
@@ -112,10 +111,3 @@ class FrameHandler:
         room_id = "" if participant.state is State.ENTERING else participant.room_id
         refused = Refused(Refusal.INVALID_FRAME, sentence)
         self._outputs.tell(participant, Output(participant.member.id, room_id, seq, refused))
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text.lower()
-    except ValueError:
-        return False

@@ -1,4 +1,4 @@
-"""Ids of rooms that do not exist yet."""
+"""Ids of rooms: makes and checks them."""
 
 import uuid
 
@@ -10,3 +10,11 @@ def new_room_id(routing_key: str) -> str:
     """
     room_id = str(uuid.uuid4())
     return room_id[: len(room_id) - len(routing_key)] + routing_key
+
+
+def is_room_id(text: str) -> bool:
+    """Whether a room can have this id: a UUID, in any case."""
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
