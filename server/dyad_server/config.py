@@ -33,7 +33,7 @@ class Config:
     """
 
     host: str = setting("127.0.0.1", "address to listen on")
-    port: int = setting(50051, "port to listen on; 0 picks a free one", most=bounds.LARGEST_PORT)
+    port: int = setting(50051, "port for gRPC; 0 picks a free one", most=bounds.LARGEST_PORT)
     jwt_secret: str = secret(
         "secret for HS256, HS384 and HS512 tokens, at least 32 bytes; several: one a line",
         lines=True,

@@ -4,9 +4,11 @@ from dyad_server import grpc_environment  # noqa: F401  # isort: skip - before g
 
 import asyncio
 import contextlib
+import errno
 import functools
 import multiprocessing
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -167,6 +169,9 @@ class Server:
     async def _listen(self) -> None:
         config = self._config
         address = f"{config.bracketed_host()}:{config.port}"
+        # gRPC finds that out too, but then it writes lines of its own. Workers share the port.
+        if config.workers == 1 and _is_taken(config.host.strip("[]"), config.port):
+            raise ConfigError(f"Cannot listen on {address}: the port is taken.")
         self.port = self._bind(address, self._credentials())
         if self._for_proxy:
             self._bind(self._for_proxy, None)
@@ -275,3 +280,15 @@ class Server:
         await self.start()
         await stopping.wait()
         await self.stop()
+
+
+def _is_taken(host: str, port: int) -> bool:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            # As gRPC does: a port that was closed a moment ago is free.
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((host, port))
+    except OSError as error:
+        return error.errno == errno.EADDRINUSE
+    return False
