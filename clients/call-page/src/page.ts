@@ -54,7 +54,7 @@ function start(token: string, on: boolean): Running {
     turnPassword: page.turnPassword.value,
     relay: page.relay.checked,
   });
-  const media: LocalMedia = new LocalMedia(nameIn(token), on, chosen, () => mediaChanged(media));
+  const media: LocalMedia = new LocalMedia(nameIn(token) || "Me", on, chosen, () => mediaChanged(media));
   const session: Session = new Session(location.origin, token, ice, media.stream, {
     learn: (changes) => running?.session === session && learn(changes),
     pictures: () => running?.session === session && picture.show(session.calls.shown?.remote),
@@ -143,7 +143,8 @@ function join(): void {
 
 function tokenChanged(): void {
   const token = page.token.value.trim();
-  page.me.textContent = `You are ${nameIn(token)}.`;
+  const name = nameIn(token);
+  page.me.textContent = name === "" ? "This is not a token: it names nobody." : `You are ${name}.`;
   page.me.hidden = token === "";
 }
 

@@ -176,7 +176,7 @@ export class Screen {
     }
     return {
       headline: left === undefined ? "Waiting for the other person" : LEFT[left](peer),
-      advice: problem || "Send them this link:",
+      advice: problem || "Send them this link. They need a token, too:",
       offer: "invite",
     };
   }

@@ -14,8 +14,8 @@ function claimsOf(token: string): Claims {
   }
 }
 
-/** The name in a token, to show on this side only. The peer gets the name from the server. */
+/** The name in a token, to show on this side only; empty if this is no token. The peer gets the name from the server. */
 export function nameIn(token: string): string {
   const { email, sub } = claimsOf(token);
-  return ([email, sub].find((name) => typeof name === "string" && name !== "") as string | undefined) ?? "Me";
+  return ([email, sub].find((name) => typeof name === "string" && name !== "") as string | undefined) ?? "";
 }

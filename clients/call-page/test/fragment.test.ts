@@ -45,9 +45,9 @@ function token(claims: unknown): string {
   return `h.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.s`;
 }
 
-test("the name is the e-mail address, or else the user id, or else Me", () => {
+test("the name is the e-mail address, or else the user id, or else empty", () => {
   assert.equal(nameIn(token({ sub: "7", email: "zoë@example.com" })), "zoë@example.com");
   assert.equal(nameIn(token({ sub: "7", email: "" })), "7");
-  assert.equal(nameIn("no token at all"), "Me");
-  assert.equal(nameIn(token(null)), "Me");
+  assert.equal(nameIn("no token at all"), "");
+  assert.equal(nameIn(token(null)), "");
 });
