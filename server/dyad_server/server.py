@@ -162,6 +162,7 @@ class Server:
             **versions(),
             engine=self._engine,
             node=self.dyad.hub.node or None,
+            redis_prefix=config.redis_prefix if config.shares_redis else None,
             keys=config.key_source,
             **config.changed_numbers(),
         )

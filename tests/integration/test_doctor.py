@@ -59,7 +59,7 @@ async def test_a_healthy_server_with_tls_has_nothing_wrong(tmp_path: Path) -> No
 async def test_for_people_it_prints_a_line_for_each_finding() -> None:
     status, said = await run_command(DYAD, "doctor", "--port", "0", env=BARE | KEYED)
     assert status == 0
-    assert said.splitlines()[:2] == ["settings", "  ok: The settings are good."]
+    assert said.splitlines()[:2] == ["settings", "  ok settings: The settings are good."]
     assert said.splitlines()[-1] == "Nothing is wrong."
     status, said = await run_command(
         DYAD, "doctor", "--port", "0", "--target", at(free_port()), env=BARE | KEYED
@@ -372,6 +372,23 @@ async def test_a_redis_that_is_far_away_is_named() -> None:
         found = await examine("--port", "0", env=KEYED | {"DYAD_REDIS": url})
     assert found.bad == {"redis_far"}
     assert found.the("redis_far")["measured"]["round_trip_ms"] >= 2000 * delay
+
+
+@pytest.mark.parametrize(("prefix", "bad"), [("dyad", set()), ("other", {"nodes_apart"})])
+async def test_nodes_that_do_not_share_rooms_are_named(prefix: str, bad: set[str]) -> None:
+    async with settled_redis() as redis:
+        env = KEYED | {"DYAD_REDIS": redis.url}
+        # A user with rights for each key: the prefixes differ.
+        open_url = f"redis://127.0.0.1:{redis.port}"
+        async with (
+            dyad_serve(SECRET, "--redis", redis.url) as one,
+            dyad_serve(SECRET, "--redis", open_url, "--redis-prefix", prefix) as two,
+        ):
+            targets = ("--target", at(one.port), "--target", at(two.port))
+            found = await examine("--port", "0", *targets, env=env)
+    assert found.bad == bad, found.said
+    (between,) = [each for each in found.findings if each["area"] == f"{targets[1]} and {targets[3]}"]
+    assert ("--redis-prefix" in between["advice"]) == bool(bad)
 
 
 async def test_a_redis_with_data_of_another_layout_is_named() -> None:

@@ -140,5 +140,5 @@ def test_what_a_page_cannot_read_is_named(exposed: str, hidden: str) -> None:
 
 
 def test_the_words_of_others_are_cut_and_cannot_steer_a_terminal() -> None:
-    assert quoted("a\n\x1b[31mb") == "a ?[31mb"
+    assert quoted("a\n\x1b[31mb.") == "a ?[31mb"
     assert len(quoted("x" * 1000)) == 200

@@ -177,7 +177,7 @@ class _Shown:
             self._progress("")
             if is_new:
                 print(area)
-            print(f"  {finding.level.name.lower()}: {finding}", flush=True)
+            print(f"  {finding.level.name.lower()} {finding.name}: {finding}", flush=True)
             self._progress(f"{area} …")
 
     def end(self) -> int:

@@ -11,6 +11,9 @@ from dyad_server.doctor.findings import Finding, error, ok, quoted, warning
 from dyad_server.doctor.tokens import refusal
 
 
+_NODE_AWAY = "The node of this session does not answer"
+
+
 class CallFailed(Exception):  # noqa: N818 - it names what happened to the call
     """The base of all ways in which a call can fail. Its text is a sentence."""
 
@@ -150,14 +153,25 @@ def failed(path: str, failure: CallFailed) -> Finding:
     """A call failed in a way that any path can show."""
     if isinstance(failure, Refused) and failure.code == "UNAUTHENTICATED":
         return refusal(f"The server refuses the token of a call {path}", failure.message)
+    if isinstance(failure, Refused) and failure.by_dyad and _nodes_apart(failure):
+        return error(
+            "nodes_apart",
+            f"A call {path} met nodes that do not share rooms: {failure}.",
+            "Compare --redis and --redis-prefix of all nodes: each must have the same.",
+        )
     if isinstance(failure, Refused) and failure.by_dyad:
         return error(
             "call_refused",
             f"The server refuses a call {path}: {failure}.",
-            "docs/reference/statuses.md says what each status means; the server's log says more.",
+            "docs/reference/statuses.md says what each status means.",
         )
     return error(
         "call_failed",
         f"A call {path} failed: {failure}.",
         "Look at the log of the server, and of each proxy on the way.",
     )
+
+
+def _nodes_apart(refused: Refused) -> bool:
+    """Whether a node does not know a room or a session that another node has just made."""
+    return refused.code.endswith("NOT_FOUND") or _NODE_AWAY in refused.message

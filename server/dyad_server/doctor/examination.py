@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 from dyad_server.auth.keys import Keys
 from dyad_server.check import examine
@@ -126,9 +127,12 @@ def _areas(patient: Patient, clock: Clock) -> Iterator[Area]:
         yield Area("ports", partial(ports.look, fit))
         if fit.shares_redis:
             yield Area("redis", _redis(fit, clock))
+    asks = config is not None and bool(config.tls_client_ca)
     for address in patient.targets:
-        asks = config is not None and bool(config.tls_client_ca)
         yield Area(address, native.Visit(address, patient.ca, tokens, clock, asks).look)
+    for first, second in pairwise(() if asks else patient.targets):
+        between = native.Between((first, second), patient.ca, tokens, clock)
+        yield Area(f"{first} and {second}", between.look)
     for url in patient.urls:
         from dyad_server.doctor import browser  # noqa: PLC0415 - needs an extra
 

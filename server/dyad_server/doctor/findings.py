@@ -62,6 +62,9 @@ def status(findings: list[Finding]) -> int:
 
 
 def quoted(text: object) -> str:
-    """The beginning of what another program said, on one line and printable."""
-    line = " ".join(str(text).split())[: bounds.QUOTED_CHARACTERS]
+    """The beginning of what another program said, to stand in a sentence.
+
+    It is on one line and printable, without a full stop at its end.
+    """
+    line = " ".join(str(text).split())[: bounds.QUOTED_CHARACTERS].rstrip(".")
     return "".join(each if each.isprintable() else "?" for each in line)

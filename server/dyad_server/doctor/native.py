@@ -197,12 +197,53 @@ class Visit:
             report(call.no_tokens(path))
             return
         alice, bob = (target.side(token) for token in pair)
-        try:
-            report(call.succeeded(path, await call.make(alice, bob, self.clock)))
-        except CallFailed as failure:
-            report(call.failed(path, failure))
-        finally:
-            await call.close(alice, bob)
+        await _make_call(path, alice, bob, self.clock, report)
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """How to see whether two servers share rooms, after each was looked at alone.
+
+    Attributes:
+        addresses: `host:port` of each.
+        ca: PEM file of the authorities to trust; empty: those of the system.
+        tokens: for the call.
+        clock: of this machine.
+    """
+
+    addresses: tuple[str, str]
+    ca: str
+    tokens: Tokens
+    clock: Clock
+
+    async def look(self, report: Report) -> None:
+        """Make a call from the first to the second, if both answer and there are tokens."""
+        pair = self.tokens.pair()
+        if pair is None:
+            return
+        sides = []
+        for address, token in zip(self.addresses, pair, strict=True):
+            host, _, port = address.rpartition(":")
+            try:
+                seen = await asyncio.to_thread(
+                    shake_hands, host.strip("[]"), int(port), self.ca, "h2"
+                )
+            except OSError:
+                return
+            sides.append(Target(address, self.ca, tls=seen.tls).side(token))
+        path = f"between {self.addresses[0]} and {self.addresses[1]}"
+        await _make_call(path, sides[0], sides[1], self.clock, report)
+
+
+async def _make_call(
+    path: str, alice: NativeSide, bob: NativeSide, clock: Clock, report: Report
+) -> None:
+    try:
+        report(call.succeeded(path, await call.make(alice, bob, clock)))
+    except CallFailed as failure:
+        report(call.failed(path, failure))
+    finally:
+        await call.close(alice, bob)
 
 
 def asks_for_certificates(address: str) -> Finding:

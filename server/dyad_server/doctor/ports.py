@@ -86,7 +86,7 @@ def judge(option: str, host: str, port: int, state: State) -> Finding:
         return error(
             "not_ready",
             f"The Dyad on {address} is {quoted(state.reasons)}.",
-            "The server's log says more.",
+            "docs/runbook.md says what to look at (DyadNodeNotReady).",
         )
     if state.dyad:
         return ok("port_of_dyad", f"A Dyad listens on {address} ({option}).")

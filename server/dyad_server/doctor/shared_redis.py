@@ -54,7 +54,7 @@ def away(failure: Exception) -> Finding:
 
 
 def _said(failure: Exception) -> str:
-    return quoted(failure).rstrip(".") or type(failure).__name__
+    return quoted(failure) or type(failure).__name__
 
 
 def judge(seen: Observation, prefix: str) -> Iterator[Finding]:

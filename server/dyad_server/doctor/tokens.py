@@ -124,7 +124,7 @@ def refusal(what: str, said: str) -> Finding:
         what: which token, and by whom.
         said: the sentence of the verifier.
     """
-    sentence = f"{what}: {quoted(said)}"
+    sentence = f"{what}: {quoted(said)}."
     for each in _REFUSALS:
         if any(part in said for part in each.parts):
             return error(each.name, sentence, each.advice)
