@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from dyad_server.config import Config
 from dyad_server.doctor import bounds
@@ -120,6 +121,23 @@ async def test_the_wrong_audience_is_named() -> None:
         assert found.bad == {"wrong_audience"}
         found = await examine(*target, "--jwt-audience", "calls", env=KEYED)
         assert found.bad == set()
+
+
+@pytest.mark.parametrize(("claim", "option"), [("aud", "--jwt-audience"), ("iss", "--jwt-issuer")])
+async def test_what_a_token_of_the_app_has_and_what_the_server_wants_is_named(
+    claim: str, option: str, tmp_path: Path
+) -> None:
+    name = {"aud": "wrong_audience", "iss": "wrong_issuer"}[claim]
+    file = tmp_path / "tokens"
+    file.write_text(jwt.encode({"sub": "alice", "exp": 2**40, claim: "call"}, SECRET))
+    settings = ("--port", "0", option, "calls")
+    found = await examine(*settings, "--token-file", str(file), env=KEYED)
+    assert found.bad == {name}
+    assert f"It has call, and {option} is calls." in found.the(name)["sentence"]
+    assert "alice" not in found.said
+    # Its own tokens always fit, and it says what that means.
+    found = await examine(*settings, env=KEYED)
+    assert "--token-file" in found.the("own_tokens")["sentence"]
 
 
 async def test_tokens_of_the_app_are_checked_with_the_issuers_keys(tmp_path: Path) -> None:

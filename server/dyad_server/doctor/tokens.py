@@ -1,5 +1,7 @@
 """Tokens for the calls: those that were given, or two that the settings' secret signs."""
 
+import base64
+import json
 import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -50,6 +52,9 @@ _REFUSALS = (
 )
 
 
+_OPTIONS = {"aud": "--jwt-audience", "iss": "--jwt-issuer"}
+
+
 class Tokens:
     """Makes or has the tokens of two different users."""
 
@@ -82,13 +87,16 @@ class Tokens:
             audience=config.jwt_audience,
             token_bytes=config.max_token_bytes,
         )
+        if self._keys and not self._given:
+            return [own()]
         found = []
         users = set()
         for number, token in enumerate(self._given, 1):
             try:
                 verified = await verifier.verify(token)
             except Ended as refused:
-                found.append(refusal(f"Token {number} of --token-file is refused", str(refused)))
+                said = str(refused) + _compared(str(refused), token, config)
+                found.append(refusal(f"Token {number} of --token-file is refused", said))
             else:
                 found.append(ok("token", f"Token {number} of --token-file is good."))
                 users.add(verified.identity.user_id)
@@ -115,6 +123,27 @@ class Tokens:
             audience=config.jwt_audience,
             now=self._clock.unix_time(),
         )
+
+
+def own() -> Finding:
+    """The doctor makes the tokens for its calls, so they fit the settings."""
+    return ok(
+        "own_tokens",
+        "The doctor signs its own tokens, which tell nothing about those of your app: after "
+        "`unauthenticated`, examine two of these with --token-file.",
+    )
+
+
+def _compared(said: str, token: str, config: Config) -> str:
+    """What a token has in `aud` or `iss`, and what the settings want, if that is the reason."""
+    wanted = {"aud": config.jwt_audience, "iss": config.jwt_issuer}
+    for claim, option in _OPTIONS.items():
+        if f"token's {claim} " in said:
+            # The verifier has checked its signature, and so its form.
+            part = token.split(".")[1]
+            has = json.loads(base64.urlsafe_b64decode(part + "=="))[claim]
+            return f" It has {has}, and {option} is {wanted[claim]}."
+    return ""
 
 
 def refusal(what: str, said: str) -> Finding:
