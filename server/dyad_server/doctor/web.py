@@ -22,8 +22,10 @@ _AT_ONCE = (
     "no application/grpc-web."
 )
 _NO_LIMIT = (
-    "Take the time limit off the route of Listen (Envoy: timeout: 0s; nginx: a proxy_read_timeout "
-    "above the 10 s between heartbeats; load balancers: no limit of the whole request)."
+    "Take the time limit off the route of Listen (Envoy: timeout: 0s, and 0s for "
+    "max_stream_duration and grpc_timeout_header_max if they are there, because they replace "
+    "timeout; nginx: a proxy_read_timeout above the 10 s between heartbeats; load balancers: no "
+    "limit of the whole request)."
 )
 
 
