@@ -69,6 +69,19 @@ async def test_a_minted_token_has_no_other_claims(tmp_path: Path) -> None:
     assert claims["exp"] - claims["iat"] == 3600
 
 
+async def test_a_minted_token_has_the_audience_and_issuer_that_the_settings_require(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "dyad.toml"
+    file.write_text('jwt_issuer = "me"\n')
+    env = KEYED | {"DYAD_JWT_AUDIENCE": "calls"}
+    status, said = await run(DYAD, "token", "--sub", "bob", "--config", str(file), env=env)
+    assert status == 0, said
+    required = {"issuer": "me", "audience": "calls"}
+    claims = jwt.decode(said.rstrip("\n"), SECRET, algorithms=["HS256"], **required)
+    assert claims.keys() == {"sub", "iat", "exp", "iss", "aud"}
+
+
 async def test_a_token_is_signed_with_the_key_of_a_folder_that_lasts_longest(
     tmp_path: Path,
 ) -> None:

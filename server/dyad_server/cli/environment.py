@@ -48,8 +48,13 @@ def load(options: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
     return config
 
 
-def secret_texts(options: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
-    """The secrets that tokens are signed with, as `Config.key_texts`; empty if none is set.
+def signing(
+    options: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[dict[str, str], str, str]:
+    """What `dyad token` and `dyad load` need to make tokens that the server accepts.
+
+    Returns:
+        The secrets, as `Config.key_texts`, empty if none is set; the required `iss` and `aud`.
 
     Raises:
         ConfigError: as `load`, but other settings are not looked at.
@@ -57,13 +62,16 @@ def secret_texts(options: Mapping[str, Any], environment: Mapping[str, str]) -> 
     values, wrong = _merged(options, environment)
     if wrong:
         raise ConfigError(*wrong)
+    claims = values.get("jwt_issuer", ""), values.get("jwt_audience", "")
+    for name, value in zip(("jwt_issuer", "jwt_audience"), claims, strict=True):
+        check(_SETTINGS[name], value)
     if path := values.get("jwt_secret_file"):
-        return read_texts("jwt_secret_file", path)
+        return read_texts("jwt_secret_file", path), *claims
     text = values.get("jwt_secret")
     if not text:
-        return {}
+        return {}, *claims
     check(_SETTINGS["jwt_secret"], text)
-    return {"": text}
+    return {"": text}, *claims
 
 
 def warnings(options: Mapping[str, Any]) -> list[str]:

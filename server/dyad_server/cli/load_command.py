@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from dyad_server.cli.extras import needing_tools, new_console
-from dyad_server.cli.signing import signing_keys
+from dyad_server.cli.signing import read_signing
 from dyad_server.errors import ConfigError
 from dyad_server.load.plan import Plan, Tls
 from dyad_server.load.users import ListedUsers, MintedUsers, Users, read_users
@@ -102,9 +102,18 @@ def _load(options: argparse.Namespace) -> int:
 def _users(plan: Plan, options: argparse.Namespace) -> list[Users]:
     """The users of each process."""
     if not options.tokens:
-        key = signing_keys(vars(options), os.environ)[0]
-        secret, kid = key.key.decode(), key.kid or ""
-        return [MintedUsers(secret, kid=kid, hold=plan.hold) for _ in range(plan.processes)]
+        signing = read_signing(vars(options), os.environ)
+        key = signing.keys[0]
+        return [
+            MintedUsers(
+                key.key.decode(),
+                kid=key.kid or "",
+                hold=plan.hold,
+                issuer=signing.issuer,
+                audience=signing.audience,
+            )
+            for _ in range(plan.processes)
+        ]
     found = read_users(options.tokens)
     needed = max(math.ceil(2 * plan.calls_at_once), 2 * plan.processes)
     if len(found) < needed:

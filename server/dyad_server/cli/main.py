@@ -18,7 +18,7 @@ from dyad_server.auth.verifier import Verifier
 from dyad_server.check import examine
 from dyad_server.cli import bounds, doctor_command, load_command, top_command
 from dyad_server.cli.environment import load, warnings
-from dyad_server.cli.signing import signing_keys
+from dyad_server.cli.signing import read_signing
 from dyad_server.config import Config
 from dyad_server.core.room_ids import is_room_id
 from dyad_server.errors import ConfigError, DyadError
@@ -233,7 +233,7 @@ def serve(config: Config) -> None:
 
 
 def _token(options: argparse.Namespace) -> None:
-    keys = signing_keys(vars(options), os.environ)
+    keys, issuer, audience = read_signing(vars(options), os.environ)
     if options.ttl <= 0:
         raise ConfigError("--ttl must be positive.")
     if options.room and not is_room_id(options.room):
@@ -250,10 +250,13 @@ def _token(options: argparse.Namespace) -> None:
         ttl=options.ttl,
         room=options.room,
         kid=key.kid or "",
+        issuer=issuer,
+        audience=audience,
     )
     # A token that the server would refuse is refused here.
     clock = LoopClock()
-    asyncio.run(Verifier(KeyRing(clock, keys), clock).verify(token))
+    verifier = Verifier(KeyRing(clock, keys), clock, issuer=issuer, audience=audience)
+    asyncio.run(verifier.verify(token))
     print(token)
 
 

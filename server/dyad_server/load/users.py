@@ -7,6 +7,7 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -46,11 +47,19 @@ class Users(Protocol):
 class MintedUsers:
     """New users for each call, with tokens that are signed here."""
 
-    def __init__(self, secret: str, *, kid: str, hold: float) -> None:
+    def __init__(
+        self, secret: str, *, kid: str, hold: float, issuer: str = "", audience: str = ""
+    ) -> None:
         """Sign with the server's secret, for calls that last `hold` seconds."""
-        self._secret = secret
-        self._kid = kid
-        self._ttl = math.ceil(hold) + bounds.TTL_MARGIN_SECONDS
+        self._mint = partial(
+            mint,
+            secret,
+            email="",
+            ttl=math.ceil(hold) + bounds.TTL_MARGIN_SECONDS,
+            kid=kid,
+            issuer=issuer,
+            audience=audience,
+        )
         # Runs at the same time must not share users.
         self._run = secrets.token_hex(4)
         self._count = 0
@@ -66,8 +75,7 @@ class MintedUsers:
 
     def _user(self, side: str) -> User:
         name = f"load-{self._run}-{self._count}{side}"
-        token = mint(self._secret, sub=name, email="", ttl=self._ttl, kid=self._kid)
-        return User(name, token)
+        return User(name, self._mint(sub=name))
 
 
 class ListedUsers:
