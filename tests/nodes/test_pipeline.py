@@ -10,8 +10,10 @@ from dyad_server.engines.redis.client import FAILURES, Wire, connect, hang_up
 from dyad_server.engines.redis.messages import ENTRY
 from dyad_server.engines.redis.pipeline import Pipeline, RedisCommand
 from dyad_server.engines.redis.store import Store
+from dyad_server.errors import ConfigError
 from dyad_server.ops.clock import LoopClock
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 from tests.support.clock import within
 from tests.support.fake_clock import FakeClock
@@ -47,6 +49,35 @@ async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
             await asyncio.wait({asking}, timeout=PATIENCE)
         assert asking.done(), "it keeps asking"
         await client.aclose()
+
+
+def test_an_outage_is_one_line_and_another_each_minute(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    fell: list[None] = []
+    pipeline = Pipeline(
+        None,
+        Store("dyad:"),
+        "a",
+        clock,
+        opening=lambda: RedisCommand(lambda: ("TIME",), lambda _: None),
+        fell=lambda: fell.append(None),
+        took=lambda _: None,
+    )
+    pipeline.up = True
+    # Redis answers, and has lost the scripts.
+    pipeline.fall(NoScriptError())
+    assert pipeline.up
+    for error in (TimeoutError(), ConnectionError(), TimeoutError()):
+        pipeline.fall(error)
+    assert not pipeline.up
+    assert [each.getMessage() for each in caplog.records] == ["redis is away reason=TimeoutError"]
+    # This does not pass by itself.
+    pipeline.fall(ConfigError("The layout is another one."))
+    clock.advance(bounds.SAY_AGAIN_SECONDS)
+    pipeline.fall(ConnectionError())
+    reasons = [each.getMessage().partition("reason=")[2] for each in caplog.records[1:]]
+    assert reasons == ['"The layout is another one."', "ConnectionError"]
+    assert len(fell) == 1
 
 
 async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes(

@@ -37,6 +37,8 @@ CONNECT_SECONDS = 1.0
 """How long a connection to Redis may take."""
 ROUND_TRIP_SECONDS = 1.0
 """How long a round trip may take before its connection is given up."""
+SAY_AGAIN_SECONDS = 60.0
+"""How often the log says that Redis is still away."""
 RETRY_SECONDS = 0.1
 """The pause before the next try."""
 COMMANDS_AT_ONCE = 200

@@ -126,7 +126,9 @@ class Pipeline:
         self._took = took
         self._named = named or {}
         self._opened = False
+        # Of the last line that said that Redis is away, and when the next may follow.
         self._reason = ""
+        self._say_again_at = 0.0
         self._shas: dict[str, str] = {}
         self._commands: deque[RedisCommand] = deque()
         self._messages: defaultdict[str, list[Map]] = defaultdict(list)
@@ -223,15 +225,22 @@ class Pipeline:
 
     def fall(self, error: Exception) -> None:
         """Note that Redis does not answer, or does not serve this node."""
-        known = isinstance(error, (*FAILURES, ConfigError))
+        if isinstance(error, NoScriptError):
+            # It answers, and `_refused` has loaded the scripts again.
+            return
+        known = isinstance(error, FAILURES)
         reason = str(error) if isinstance(error, ConfigError) else type(error).__name__
-        if self.up or reason != self._reason:
+        now = self._clock.monotonic()
+        # Ways of not answering alternate; what somebody has to mend is said at once.
+        news = not known and reason != self._reason
+        if self.up or news or now >= self._say_again_at:
             line = Line("redis is away", reason=reason, **self._named)
-            log.warning(line, exc_info=None if known else error)
+            log.warning(line, exc_info=None if known or isinstance(error, ConfigError) else error)
+            self._reason = reason
+            self._say_again_at = now + bounds.SAY_AGAIN_SECONDS
         if self.up:
             self._fell()
         self.up = False
-        self._reason = reason
 
     async def _open(self) -> None:
         if not self._shas:
