@@ -44,7 +44,8 @@ async def test_a_node_that_does_not_answer_is_shown_as_such() -> None:
     assert status == 1
     assert re.search(rf"127\.0\.0\.1:{here} +ready ", said), said
     assert re.search(rf"127\.0\.0\.1:{nowhere} +no answer ", said), said
-    assert "1 of 1 ready" in said
+    assert "1 of 2 ready" in said
+    assert f"Nothing answers at http://127.0.0.1:{nowhere}/metrics." in said
 
 
 async def test_refusals_are_shown_by_reason() -> None:

@@ -15,9 +15,12 @@ _COLOURS = {"ready": "green", "draining": "yellow", "not ready": "red"}
 def render(nodes: Mapping[str, Figures | str]) -> Table:
     """A line for each node, by its name, and one for their sum.
 
-    Instead of its figures, a node that does not answer has the sentence that says so.
+    Instead of its figures, a node that does not answer has the sentence that says so. It stands
+    below the table: no column is wide enough.
     """
-    table = Table("node", "state", box=box.SIMPLE_HEAD)
+    silent = [sentence for sentence in nodes.values() if isinstance(sentence, str)]
+    caption = Text("\n".join(silent), style="red") if silent else None
+    table = Table("node", "state", box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
     for title in _COLUMNS:
         table.add_column(title, justify="right")
     table.add_column("refused/s")
@@ -25,13 +28,12 @@ def render(nodes: Mapping[str, Figures | str]) -> Table:
     for name, figures in nodes.items():
         # An address in brackets is no markup.
         if isinstance(figures, str):
-            silent = Text("no answer", style="red")
-            table.add_row(Text(name), silent, *[""] * len(_COLUMNS), Text(figures))
+            table.add_row(Text(name), Text("no answer", style="red"))
         else:
             table.add_row(Text(name), *_cells(figures))
     if len(nodes) > 1:
         table.add_section()
-        total = add(known)
+        total = add([*known, *[Figures()] * len(silent)])
         table.add_row(f"{len(nodes)} nodes", *_cells(total), style="bold")
     return table
 
