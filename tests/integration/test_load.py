@@ -14,6 +14,7 @@ import psutil
 import pytest
 from dyad_server.cli import envoy
 from dyad_server.load import bounds
+from dyad_server.load.server_usage import LocalProcesses
 from dyad_server.server import Server
 
 from tests.conftest import SECRET, serving, token
@@ -150,14 +151,17 @@ async def test_a_user_that_sends_too_fast_is_told_what_the_server_said() -> None
     assert "RESOURCE_EXHAUSTED: Too much was sent in too short a time." in said
 
 
-async def test_ctrl_c_hangs_up_every_call_and_shows_the_figures_so_far() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_hangs_up_every_call_and_shows_the_figures_so_far(
+    number: signal.Signals,
+) -> None:
     async with (
         dyad_serve(SECRET, "--log-level", "debug") as served,
         loading("--target", f"127.0.0.1:{served.port}", "--plaintext", *ENDLESS) as started,
     ):
         # Of the call that is tried first, and of three more.
         await served.command.says(r"(?s)(transport=Signal status=none.*){2}(opened.*){6}")
-        os.killpg(started.process.pid, signal.SIGINT)
+        os.killpg(started.process.pid, number)
         assert await started.ended() == CTRL_C
         assert "The run was stopped before its end." in started.said
         assert re.search(r"failed +0 \(0 %\)", started.said), started.said
@@ -165,6 +169,19 @@ async def test_ctrl_c_hangs_up_every_call_and_shows_the_figures_so_far() -> None
         assert await served.command.ended() == 0
         assert "reason=closed" in served.command.said
         assert "reason=lost" not in served.command.said
+
+
+async def test_a_server_that_restarts_is_measured_and_named_again() -> None:
+    async with dyad_serve(SECRET) as first:
+        usage = LocalProcesses({first.port})
+        assert await usage.read() is not None
+    for _ in range(2):
+        assert await usage.read() is None
+    async with dyad_serve(SECRET, "--port", str(first.port)) as second:
+        # This one finds it.
+        assert await usage.read() is None
+        assert await usage.read() is not None
+    assert usage.what.endswith(f"(process {first.process.pid}, {second.process.pid})")
 
 
 async def test_no_process_outlives_ctrl_c_pressed_twice() -> None:

@@ -14,6 +14,7 @@ import psutil
 
 from dyad_server.errors import DyadError
 from dyad_server.grpc_api.connections import raise_descriptor_limit
+from dyad_server.grpc_environment import STOP_SIGNALS
 from dyad_server.load import bounds
 from dyad_server.load.endpoints import Endpoints
 from dyad_server.load.generator import Generator
@@ -53,16 +54,17 @@ class Processes:
         self._ended = 0
         self._news = asyncio.Event()
         self._lost = ""
-        # Ctrl-C in a terminal reaches all processes, but this one decides what to do. They
-        # inherit that the signal is ignored, so none of them ends while it starts.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Ctrl-C in a terminal reaches all processes, and so may SIGTERM, but this one decides
+        # what to do. They inherit that the signals are ignored, so none ends while it starts.
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
         for share in shares:
             own, theirs = spawn.Pipe()
             process = spawn.Process(target=_run, args=(share, theirs), name=f"load-{share.index}")
             process.start()
             theirs.close()
             self._running.append((process, own))
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         loop = asyncio.get_running_loop()
         for index, (_, connection) in enumerate(self._running):
             loop.add_reader(connection.fileno(), self._read, index)

@@ -15,13 +15,11 @@ from dyad_server.metrics_page import Page, fetching, metrics_url
 
 
 class ServerUsage(Protocol):
-    """Measures a server.
+    """Measures a server."""
 
-    Attributes:
-        what: what is measured, for people; empty if nothing can be.
-    """
-
-    what: str
+    @property
+    def what(self) -> str:
+        """What has been measured, for people; empty if nothing can be."""
 
     async def read(self) -> Usage | None:
         """What it uses now; None if it cannot be measured now."""
@@ -32,14 +30,23 @@ class LocalProcesses:
 
     def __init__(self, ports: set[int]) -> None:
         self._ports = ports
-        self._processes = _listening(ports)
-        names = sorted({process.name() for process in self._processes})
-        pids = ", ".join(str(process.pid) for process in self._processes)
-        self.what = f"{' and '.join(names)} (process {pids})" if pids else ""
+        self._processes: list[psutil.Process] = []
+        # All that were seen, by their ids: a server may be restarted.
+        self._names: dict[int, str] = {}
+        self._look()
+
+    @property
+    def what(self) -> str:
+        """See `ServerUsage`."""
+        pids = ", ".join(map(str, self._names))
+        return f"{' and '.join(sorted({*self._names.values()}))} (process {pids})" if pids else ""
 
     async def read(self) -> Usage | None:
         """See `ServerUsage.read`."""
-        if not self.what:
+        if not self._names:
+            return None
+        if not self._processes:
+            self._look()
             return None
         cpu = memory = 0.0
         try:
@@ -48,10 +55,15 @@ class LocalProcesses:
                     cpu += sum(process.cpu_times()[:2])
                     memory += process.memory_info().rss
         except psutil.Error:
-            # One has ended, and perhaps another has taken its place.
-            self._processes = _listening(self._ports)
+            # One has ended, and perhaps another has taken its place, or soon will.
+            self._look()
             return None
         return Usage(cpu, memory)
+
+    def _look(self) -> None:
+        self._processes = _listening(self._ports)
+        with contextlib.suppress(psutil.Error):
+            self._names |= {process.pid: process.name() for process in self._processes}
 
     def _all(self) -> Iterator[psutil.Process]:
         # The workers of one server listen on the same port, and are also its children.
@@ -65,8 +77,12 @@ class ItsMetrics:
     """A server that serves metrics."""
 
     def __init__(self, url: str) -> None:
-        self.what = url
         self._url = url
+
+    @property
+    def what(self) -> str:
+        """See `ServerUsage`."""
+        return self._url
 
     async def read(self) -> Usage | None:
         """See `ServerUsage.read`."""
