@@ -70,8 +70,13 @@ def check(setting: Field[Any], value: object) -> None:
         least, most = number_range(setting)
         # NaN fails this comparison too.
         if not least <= value <= most:
-            unit = " seconds" if kind is float else ""
+            unit = " seconds" if in_seconds(setting) else ""
             raise ConfigError(f"{name} must be {least:g} to {most:,}{unit}.")
+
+
+def in_seconds(setting: Field[Any]) -> bool:
+    """Whether a setting is a time. Other numbers with a fraction are rates."""
+    return isinstance(setting.default, float) and not setting.name.endswith("_per_second")
 
 
 def number_range(setting: Field[Any]) -> tuple[float, float]:

@@ -42,6 +42,8 @@ async def test_help_lists_every_setting_with_its_variable_and_default() -> None:
         option = "--" + setting.name.replace("_", "-")
         row = f"{setting.metadata['help']} [{variable(setting.name)}; default {default}]"
         assert re.search(rf"{option}[ ,].*?{re.escape(row)}", text), f"help should list: {row}"
+    assert "--lease SECONDS" in text
+    assert "--max-opens-per-second N" in text
 
 
 async def test_a_minted_token_has_the_claims_asked_for_and_the_server_accepts_it() -> None:

@@ -26,7 +26,7 @@ from dyad_server.grpc_api.connections import raise_descriptor_limit
 from dyad_server.ops import logs, native_lines, workers
 from dyad_server.ops.clock import LoopClock
 from dyad_server.server import Server
-from dyad_server.setting import option, variable
+from dyad_server.setting import in_seconds, option, variable
 from dyad_server.transport import choose
 
 
@@ -150,7 +150,7 @@ def _add_setting(serve: argparse.ArgumentParser, setting: Field[Any]) -> None:
         serve.add_argument(flag, help=text, action=argparse.BooleanOptionalAction, default=None)
     else:
         kind = type(setting.default)
-        metavar = {str: "TEXT", int: "N", float: "SECONDS"}[kind]
+        metavar = "TEXT" if kind is str else "SECONDS" if in_seconds(setting) else "N"
         serve.add_argument(flag, help=text, type=kind, metavar=metavar)
 
 
