@@ -394,18 +394,21 @@ async def test_a_redis_that_is_far_away_is_named() -> None:
 
 @pytest.mark.parametrize(("prefix", "bad"), [("dyad", set()), ("other", {"nodes_apart"})])
 async def test_nodes_that_do_not_share_rooms_are_named(prefix: str, bad: set[str]) -> None:
-    async with settled_redis() as redis:
+    async with settled_redis() as redis, Redis(port=redis.port) as client:
         env = KEYED | {"DYAD_REDIS": redis.url}
         # A user with rights for each key: the prefixes differ.
         open_url = f"redis://127.0.0.1:{redis.port}"
+        # Otherwise the nodes wait at their start.
+        await client.set(f"{prefix}:generation", await client.get("dyad:generation") or "")
         async with (
             dyad_serve(SECRET, "--redis", redis.url) as one,
             dyad_serve(SECRET, "--redis", open_url, "--redis-prefix", prefix) as two,
         ):
-            targets = ("--target", at(one.port), "--target", at(two.port))
-            found = await examine("--port", "0", *targets, env=env)
+            first, second = at(one.port), at(two.port)
+            targets = ("--port", "0", "--target", first, "--target", second)
+            found = await examine(*targets, env=env)
     assert found.bad == bad, found.said
-    (between,) = [each for each in found.findings if each["area"] == f"{targets[1]} and {targets[3]}"]
+    (between,) = [each for each in found.findings if each["area"] == f"{first} and {second}"]
     assert ("--redis-prefix" in between["advice"]) == bool(bad)
 
 

@@ -10,7 +10,6 @@ from dyad_server.doctor import bounds
 from dyad_server.doctor.findings import Finding, error, ok, quoted, warning
 from dyad_server.doctor.tokens import refusal
 
-
 _NODE_AWAY = "The node of this session does not answer"
 
 

@@ -30,9 +30,7 @@ def test_minted_users_are_new_in_each_call_and_each_run() -> None:
 def test_a_minted_token_is_for_its_user_and_outlasts_the_call() -> None:
     users = MintedUsers(SECRET, kid="2026", hold=7200, issuer="me", audience="calls")
     user, _ = users.take(0.0)
-    claims = jwt.decode(
-        user.token, SECRET, algorithms=["HS256"], issuer="me", audience="calls"
-    )
+    claims = jwt.decode(user.token, SECRET, algorithms=["HS256"], issuer="me", audience="calls")
     assert claims["sub"] == user.name
     assert claims["exp"] - claims["iat"] > 7200
     assert jwt.get_unverified_header(user.token)["kid"] == "2026"
