@@ -8,6 +8,10 @@ READS = 16
 """Reads from the network in a turn that leaves events over, each for one connection. With 2, a
 flood on 400 connections kept new connections from their handshake for minutes.
 """
+READ_PAUSE_SECONDS = 0.002
+"""The least pause between such reads. Each costs 1 µs of CPU where there is nothing to read: with
+16 in each turn, 5 for a frame and 127 for a call.
+"""
 BEGINNINGS = 2
 """RPCs that may begin in one turn of the loop.
 

@@ -57,6 +57,8 @@ class _Selector(selectors.BaseSelector):
         self._reader = cygrpc.CompletionQueue()
         # When the loop last began to work; 0 while it waits in the queue.
         self._busy_since = 0.0
+        # When the loop is to read from the network next, if events are left over.
+        self._read_at = 0.0
         self._wake = wake
         self._failed = failed
         self._others = selectors.DefaultSelector()
@@ -102,7 +104,9 @@ class _Selector(selectors.BaseSelector):
             if monotonic() > end:
                 break
         # A queue that has events does not read from the network.
-        self._read()
+        if self._busy_since > self._read_at:
+            self._read_at = self._busy_since + bounds.READ_PAUSE_SECONDS
+            self._read()
 
     def _read(self) -> None:
         for _ in range(bounds.READS):
