@@ -136,7 +136,7 @@ class World:
         identity = Identity(user.name, f"{user.name}@x", user.claim or None)
         # An outlet calls only the methods of a stream that `Call` has.
         scheduler = WriteScheduler(PLENTY, CLOCK, self._hub.counts)
-        outlet = StreamOutlet(cast("Any", call), pb.SignalResponse, scheduler)
+        outlet = StreamOutlet(cast("Any", call), "Signal", scheduler)
         connection = self._hub.open(identity, outlet, "127.0.0.1")
         outlet.attach(connection, lambda failure: self._hub.close(connection, failure))
         client = Client(Seat(user), connection, call, outlet)

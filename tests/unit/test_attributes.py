@@ -12,7 +12,6 @@ OWN = {"self", "cls"}
 EXCEPTIONS = {
     # Protobuf messages are built by setting their fields.
     "grpc_api/codec.py": {"frame", "join", "participant"},
-    "grpc_api/stream_writer.py": {"frame", "frames"},
     # grpc.aio has no other way to install a server class: see the module.
     "grpc_api/acceptor.py": {"cygrpc"},
     # The attribute of a thread of the standard library.

@@ -8,6 +8,8 @@ MESSAGE_BYTES = 524288
 """The largest message: all frames that may be unacknowledged fit into one."""
 FRAMES_A_MESSAGE = 4
 """At least so many frames of the largest size fit into a message."""
+ENCODINGS = 4096
+"""Encoded senders and numbers that are kept, for the frames to come."""
 ROOM_ID_CHARACTERS = 36
 """The length of a UUID."""
 FIRST_MESSAGE_SECONDS = 5.0

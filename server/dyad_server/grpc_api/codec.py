@@ -1,4 +1,12 @@
-"""Converts the contract's frames to commands, and events to frames."""
+"""Converts the contract's frames to commands, and events to frames.
+
+A frame that the server forwards is not encoded again. The fields that the server sets are
+written after it: where a field comes twice, the last one counts
+(https://protobuf.dev/programming-guides/encoding/#last-one-wins).
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
 
 from dyad.v1 import signaling_pb2 as pb
 from google.protobuf.message import DecodeError
@@ -18,6 +26,7 @@ from dyad_server.core.events import (
     Refused,
 )
 from dyad_server.grpc_api import bounds
+from dyad_server.grpc_api.field_scan import content_field, number_field
 
 _CODES = {
     Refusal.INVALID_FRAME: pb.Error.CODE_INVALID_FRAME,
@@ -31,6 +40,11 @@ _REASONS = {
     Departure.DISCONNECTED: pb.LeaveRoom.REASON_DISCONNECTED,
     Departure.REPLACED: pb.LeaveRoom.REASON_REPLACED,
 }
+_SENDER = pb.Frame.SENDER_FIELD_NUMBER
+_SEQ = pb.Frame.SEQ_FIELD_NUMBER
+_ACK = pb.Frame.ACK_FIELD_NUMBER
+_USER_ID = pb.Participant.USER_ID_FIELD_NUMBER
+_EMAIL = pb.Participant.EMAIL_FIELD_NUMBER
 
 
 def read(serialized: bytes) -> Input:
@@ -39,20 +53,23 @@ def read(serialized: bytes) -> Input:
         frame = pb.Frame.FromString(serialized)
     except DecodeError:
         return Input(0, 0, len(serialized), Invalid("The frame cannot be decoded."))
-    if len(frame.room_id) > bounds.ROOM_ID_CHARACTERS:
+    room_id = frame.room_id
+    if len(room_id) > bounds.ROOM_ID_CHARACTERS:
         # The refusal would repeat it, and wait in memory until it is read.
         event: Event = Invalid("The room_id is longer than a UUID.")
     else:
-        event = _event(frame, serialized)
+        event = _event(frame, room_id, serialized)
     return Input(frame.seq, frame.ack, len(serialized), event)
 
 
-def _event(frame: pb.Frame, serialized: bytes) -> Event:
+def _event(frame: pb.Frame, written: str, serialized: bytes) -> Event:
     event = frame.WhichOneof("event")
     # iOS writes UUIDs in upper case.
-    room_id = frame.room_id.lower()
+    room_id = written.lower()
     match event:
         case "offer" | "answer" | "ice_candidate":
+            if written != room_id or frame.reply_to or frame.HasField("sender"):
+                serialized = _corrected(frame, room_id)
             return Relay(room_id, serialized, event)
         case "join_room":
             join = frame.join_room
@@ -67,24 +84,40 @@ def _event(frame: pb.Frame, serialized: bytes) -> Event:
             return Invalid("The frame has no event that this server knows.")
 
 
-def write(frame: pb.Frame, output: Output, seq: int, resume_token: str) -> None:
-    """Fill an empty frame with `output`, as number `seq`.
+def _corrected(frame: pb.Frame, room_id: str) -> bytes:
+    """A frame to forward, without what only the server may say."""
+    frame.room_id = room_id
+    frame.ClearField("reply_to")
+    frame.ClearField("sender")
+    return frame.SerializeToString()
+
+
+def write(output: Output, seq: int, ack: int, resume_token: str) -> bytes:
+    """Encode `output` as frame number `seq`, which acknowledges `ack`.
 
     The acknowledgement of a join has `resume_token`.
     """
     event = output.event
     if isinstance(event, Forwarded):
-        # The sender's frame is forwarded with its unknown fields. Only the fields
-        # that the server sets are overwritten.
-        frame.MergeFromString(event.payload)
-        frame.ClearField("sender")
-        _identify(frame.sender, event.who)
-        frame.ack = 0
-    else:
-        _fill(frame, event, resume_token)
-    frame.room_id = output.room_id
-    frame.seq = seq
-    frame.reply_to = output.reply_to
+        sender = _sender(event.who.user_id, event.who.email)
+        return event.payload + sender + number_field(_SEQ, seq) + number_field(_ACK, ack)
+    return _told(output, seq, ack, resume_token).SerializeToString()
+
+
+def acknowledge(ack: int) -> bytes:
+    """A frame that only acknowledges."""
+    return number_field(_ACK, ack)
+
+
+def message(number: int, frames: Sequence[bytes]) -> bytes:
+    """A message with these frames in its field with this number, and nothing else."""
+    return b"".join([content_field(number, frame) for frame in frames])
+
+
+def _told(output: Output, seq: int, ack: int, resume_token: str) -> pb.Frame:
+    frame = pb.Frame(room_id=output.room_id, seq=seq, ack=ack, reply_to=output.reply_to)
+    _fill(frame, output.event, resume_token)
+    return frame
 
 
 def _fill(frame: pb.Frame, event: events.Event, resume_token: str) -> None:
@@ -115,3 +148,10 @@ def _fill(frame: pb.Frame, event: events.Event, resume_token: str) -> None:
 def _identify(participant: pb.Participant, member: Member) -> None:
     participant.user_id = member.user_id
     participant.email = member.email
+
+
+@lru_cache(bounds.ENCODINGS)
+def _sender(user_id: str, email: str) -> bytes:
+    """The field `sender`, with both of its fields: an empty one counts as well."""
+    participant = content_field(_USER_ID, user_id.encode()) + content_field(_EMAIL, email.encode())
+    return content_field(_SENDER, participant)

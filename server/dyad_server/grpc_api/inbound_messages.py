@@ -1,6 +1,6 @@
 """What comes in on either transport: bounded, charged to its sender, given to the hub."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dyad.v1 import signaling_pb2 as pb
@@ -89,7 +89,7 @@ class Inbound:
             return failure
         return None
 
-    def _parts_of_send(self, message: bytes) -> tuple[str, Iterator[bytes], int]:
+    def _parts_of_send(self, message: bytes) -> tuple[str, Sequence[bytes], int]:
         """The session that a `SendRequest` is for, its frames, and how many it counts as."""
         fields = self._fields(message, beside=1)
         sessions = [where for number, where in fields if number == _SESSION]
@@ -98,7 +98,7 @@ class Inbound:
         return session_id.decode("utf-8", "replace"), frames, max(len(fields) - 1, 1)
 
     def _take_send(
-        self, connection: Connection, frames: Iterable[bytes], count: int, size: int
+        self, connection: Connection, frames: Sequence[bytes], count: int, size: int
     ) -> None:
         if not self._hub.charge(connection, count, size):
             raise Overloaded(TOO_MUCH)
@@ -117,7 +117,7 @@ class Inbound:
         except ValueError:
             return _UNREADABLE
 
-    def _receive(self, connection: Connection, frames: Iterable[bytes]) -> None:
+    def _receive(self, connection: Connection, frames: Sequence[bytes]) -> None:
         """Give the hub frames until one of them ends the connection."""
         for frame in frames:
             if not self._hub.hears(connection):

@@ -14,7 +14,7 @@ from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.inbound_messages import Inbound, Terms
 from dyad_server.grpc_api.routing_key import routing_key
 from dyad_server.grpc_api.rpc_stream import Handler, Methods, Stream, receive
-from dyad_server.grpc_api.stream_writer import Response, StreamOutlet, WriteScheduler
+from dyad_server.grpc_api.stream_writer import StreamOutlet, WriteScheduler
 from dyad_server.grpc_api.trace_context import trace_context
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Signaling"].full_name
@@ -74,7 +74,7 @@ class SignalingServicer:
     async def signal(self, stream: Stream) -> None:
         """`Signal`: one participant on one bidirectional stream."""
         token = await self._identify(stream)
-        self._open(token, pb.SignalResponse, stream).keep_reading()
+        self._open(token, "Signal", stream).keep_reading()
 
     async def listen(self, stream: Stream) -> None:
         """`Listen`: what `Signal` answers, for a client that sends its frames by `Send`."""
@@ -84,7 +84,7 @@ class SignalingServicer:
             await receive(stream, bounds.FIRST_MESSAGE_SECONDS)
         finally:
             self._requests.give_back(token.account)
-        self._open(token, pb.ListenResponse, stream).greet()
+        self._open(token, "Listen", stream).greet()
 
     async def send(self, stream: Stream) -> None:
         """`Send`: what `Signal` receives, for a session that `Listen` opened."""
@@ -111,9 +111,9 @@ class SignalingServicer:
     async def _identify(self, stream: Stream, *, stale: bool = False) -> Token:
         return await self._verifier.verify_metadata(stream.metadata, stale=stale)
 
-    def _open(self, token: Token, response: type[Response], stream: Stream) -> "_OpenStream":
+    def _open(self, token: Token, transport: str, stream: Stream) -> "_OpenStream":
         hub = self._hub
-        outlet = StreamOutlet(stream, response, self._scheduler)
+        outlet = StreamOutlet(stream, transport, self._scheduler)
         address = self._origin.address(stream.peer, stream.metadata)
         key = routing_key(stream.metadata)
         caller = trace_context(stream.metadata) if self._traced else UNTRACED
@@ -150,7 +150,7 @@ class _OpenStream:
 
     def greet(self) -> None:
         """Tell the client its session id."""
-        self._outlet.greet(pb.ListenResponse(session_id=self._connection.id))
+        self._outlet.greet(pb.ListenResponse(session_id=self._connection.id).SerializeToString())
 
     def keep_reading(self) -> None:
         """Act on each message that the stream brings, until the connection is over."""

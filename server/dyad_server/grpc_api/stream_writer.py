@@ -14,7 +14,11 @@ from dyad_server.grpc_api import codec
 from dyad_server.grpc_api.rpc_stream import Stream, end_unexpectedly, end_with
 from dyad_server.grpc_api.time_limit import TimeLimit
 
-Response = pb.SignalResponse | pb.ListenResponse
+# The number of the field with the frames, in the messages of each method.
+_FRAMES = {
+    "Signal": pb.SignalResponse.FRAMES_FIELD_NUMBER,
+    "Listen": pb.ListenResponse.FRAMES_FIELD_NUMBER,
+}
 
 
 class WriteScheduler:
@@ -67,11 +71,11 @@ class StreamOutlet:
         "_close",
         "_connection",
         "_failure",
+        "_field",
         "_finished",
         "_frames",
         "_greeting",
         "_over",
-        "_response",
         "_running",
         "_scheduler",
         "_stream",
@@ -80,16 +84,16 @@ class StreamOutlet:
         "transport",
     )
 
-    def __init__(self, stream: Stream, response: type[Response], scheduler: WriteScheduler) -> None:
-        """Write messages of this type."""
-        self.transport = "Signal" if response is pb.SignalResponse else "Listen"
+    def __init__(self, stream: Stream, transport: str, scheduler: WriteScheduler) -> None:
+        """Write the messages of `transport`: `Signal` or `Listen`."""
+        self.transport = transport
         self._stream = stream
-        self._response = response
+        self._field = _FRAMES[transport]
         self._scheduler = scheduler
         self._connection: Connection | None = None
         self._close: Callable[[Ended], None] = _ignore
         self._failure: Ended | None = None
-        self._greeting: Response | None = None
+        self._greeting = b""
         # Of the message that is being written: its frames, and when the first of them came.
         # And when the first frame of the next message came, at the earliest.
         self._frames = 0
@@ -108,7 +112,7 @@ class StreamOutlet:
         self._connection = connection
         self._close = close
 
-    def greet(self, message: Response) -> None:
+    def greet(self, message: bytes) -> None:
         """Send this message before all others.
 
         The outlet sends it, so that there is only one writer. With two writes at once,
@@ -168,7 +172,7 @@ class StreamOutlet:
             if self._connection is not None:
                 self._connection.sent(now, self._frames)
             self._scheduler.limit.begin(self)
-            self._stream.write(message.SerializeToString(), self._written)
+            self._stream.write(message, self._written)
             return
         self._running = False
         if self._failure is not None:
@@ -193,10 +197,10 @@ class StreamOutlet:
         self._broken = True
         self.run()
 
-    def _next(self) -> Response | None:
+    def _next(self) -> bytes | None:
         self._frames = 0
-        if self._greeting is not None:
-            greeting, self._greeting = self._greeting, None
+        if self._greeting:
+            greeting, self._greeting = self._greeting, b""
             return greeting
         connection = self._connection
         if connection is None:
@@ -207,24 +211,18 @@ class StreamOutlet:
         if participant.connection is not connection and participant.state is not State.OVER:
             return None
         session = participant.session
-        if not (session.waiting or self._beat_due or session.ack_due):
+        if session.waiting:
+            waiting, ack, token = session.take(), session.ack(), participant.resume_token
+            frames = [codec.write(output, seq, ack, token) for seq, output in waiting]
+        elif session.ack_due:
+            frames = [codec.acknowledge(session.ack())]
+        elif self._beat_due:
+            frames = []
+        else:
             return None
         self._beat_due = False
-        response = self._response()
-        frames = response.frames
-        if session.waiting:
-            for seq, output in session.take():
-                codec.write(frames.add(), output, seq, participant.resume_token)
-            frames[-1].ack = session.ack()
-            if not frames[0].seq:
-                # A resuming client must first know which frames have arrived.
-                frames[0].ack = session.received
-        elif session.ack_due:
-            # This frame only acknowledges.
-            frame = frames.add()
-            frame.ack = session.ack()
         self._frames = len(frames)
-        return response
+        return codec.message(self._field, frames)
 
 
 def _ignore(_: Ended) -> None:
