@@ -70,6 +70,8 @@ class Rpc:
             raise
         finally:
             self._task = None
+            # 2 KiB that a stream would keep as long as it lasts.
+            self.metadata = ()
 
     def read(self, then: Callable[[bytes | None], None]) -> None:
         """See `Stream`."""

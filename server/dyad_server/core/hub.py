@@ -222,16 +222,17 @@ class Hub:
             frames: how many frames are in it.
             size: its bytes.
         """
-        connection.heard(self.clock.monotonic(), frames)
+        now = self.clock.monotonic()
+        connection.heard(now, frames)
         participant = connection.participant
-        if self.allows(participant.identity.user_id, frames, size):
+        if self.registry.allows(participant.identity.user_id, frames, size, now):
             return True
         self.end(participant, Overloaded(TOO_MUCH))
         return False
 
     def allows(self, account: str, frames: int, size: int) -> bool:
         """See `Registry.allows`."""
-        return self.registry.allows(account, frames, size)
+        return self.registry.allows(account, frames, size, self.clock.monotonic())
 
     def hears(self, connection: Connection) -> bool:
         """Whether frames of this connection still count."""

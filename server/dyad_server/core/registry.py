@@ -92,13 +92,12 @@ class Registry:
             raise SessionNotFound("There is no such session: open a new one with Listen.")
         return connection
 
-    def allows(self, user_id: str, frames: int, size: int) -> bool:
+    def allows(self, user_id: str, frames: int, size: int, now: float) -> bool:
         """Charge frames and bytes to a user; False if that is over its rates.
 
         The rates are the user's and not the connection's, so a second connection
         gains nothing.
         """
-        now = self._clock.monotonic()
         return self._frames.take(user_id, frames, now) and self._bytes.take(user_id, size, now)
 
     def open(

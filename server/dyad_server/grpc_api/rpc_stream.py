@@ -28,7 +28,7 @@ class Stream(Protocol):
 
     @property
     def metadata(self) -> Metadata:
-        """The metadata of the request."""
+        """The metadata of the request; perhaps nothing once the handler has returned."""
 
     @property
     def peer(self) -> str:

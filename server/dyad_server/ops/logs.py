@@ -80,6 +80,8 @@ class LogObserver:
 
     def stream_opened(self, connection: Connection) -> None:
         """See `ports.Observer`."""
+        if not log.isEnabledFor(logging.DEBUG):
+            return
         user = self._hashed(connection.participant.identity.user_id)
         stream, transport = connection.stream_id, connection.transport
         log.debug(Line("stream opened", stream=stream, transport=transport, user=user))
