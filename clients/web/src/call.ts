@@ -23,7 +23,8 @@ export interface CallOptions {
  * negotiated by a `Peer`. Make it before entering a room; it serves all rooms of the connection.
  *
  * If only the signaling is gone, the media of a connected call goes on, until the path to the
- * peer fails, or a new negotiation begins.
+ * peer fails, or a new negotiation begins, or the user hangs up: `leave` and `close` of the
+ * connection end it, and `close` of the call does.
  */
 export class Call {
   readonly #connection: Connection;

@@ -91,7 +91,8 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
 
   /**
    * Hangs up. Resolves when the server knows, or has released the seat. Events that were not
-   * read are dropped. Without a room it has no effect.
+   * read are dropped. After a session that ended with an error, it ends the media of a `Call`
+   * that goes on. Without a room it has no other effect.
    */
   async leave(): Promise<void> {
     const session = this.#session;
@@ -99,6 +100,9 @@ export class Connection implements AsyncIterable<ConnectionEvent>, PeerSignaling
       this.#abandon(new DyadError("closed", "leave() was called before the room was entered."));
     }
     this.#events.clear();
+    if (session === undefined && this.#state.type === "ended" && !this.#final) {
+      this.#become({ type: "idle" });
+    }
     await session?.leave();
   }
 

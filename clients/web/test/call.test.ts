@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
-import { Call, type Connection } from "../src/index.js";
+import { Call, type Connection, type ConnectOptions } from "../src/index.js";
 import { FakeServer } from "../src/testing/index.js";
 import { client, listening, until } from "./support.js";
 
@@ -77,8 +77,8 @@ interface Side {
   readonly ended: () => number;
 }
 
-function side(server: FakeServer, user: string): Side {
-  const connection = client(server, user);
+function side(server: FakeServer, user: string, options?: ConnectOptions): Side {
+  const connection = client(server, user, options);
   const failures: unknown[] = [];
   let ended = 0;
   const call = new Call(connection, {
@@ -92,8 +92,11 @@ function side(server: FakeServer, user: string): Side {
 
 const connected = ({ call }: Side): boolean => call.pc?.connectionState === "connected";
 
-async function calling(server = new FakeServer()): Promise<{ alice: Side; bob: Side; server: FakeServer }> {
-  const [alice, bob] = [side(server, "alice"), side(server, "bob")];
+async function calling(
+  server = new FakeServer(),
+  options?: ConnectOptions,
+): Promise<{ alice: Side; bob: Side; server: FakeServer }> {
+  const [alice, bob] = [side(server, "alice", options), side(server, "bob", options)];
   const { roomId } = await alice.connection.create();
   await bob.connection.join(roomId);
   await until(() => connected(alice) && connected(bob));
@@ -148,6 +151,20 @@ test("the media goes on when this side's session ends, unless the user went on e
   await until(() => bob.ended() === 1);
   await until(() => connected(alice) && connected(other));
 });
+
+for (const hangUp of ["leave", "close"] as const) {
+  test(`${hangUp}() after the session ended with an error ends the media that went on`, async () => {
+    const { alice, server } = await calling(new FakeServer(), { giveUpAfterMs: 50 });
+    server.goAway();
+    await until(() => alice.connection.state.type === "ended");
+    assert.deepEqual([connected(alice), alice.ended()], [true, 0]);
+    await alice.connection[hangUp]();
+    assert.deepEqual([alice.call.pc, alice.ended()], [undefined, 1]);
+    assert.equal(alice.connection.state.type, hangUp === "leave" ? "idle" : "ended");
+    await alice.connection.leave();
+    assert.equal(alice.connection.state.type, hangUp === "leave" ? "idle" : "ended");
+  });
+}
 
 test("a peer that enters again gets a new RTCPeerConnection", async () => {
   const { alice, bob, server } = await calling();
