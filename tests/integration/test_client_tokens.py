@@ -36,7 +36,7 @@ def test_what_is_no_token_is_refused(bad: Any, kind: type[Exception], sentence: 
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        (None, "returned None instead of a str"),
+        (None, "returned None: it has no token"),
         (b"a.b.c", "returned bytes instead of a str"),
         ("", "returned an empty token"),
         ("two\nlines", "must not have"),
@@ -78,10 +78,28 @@ async def test_the_apps_own_error_is_the_cause_after_giving_up(
             assert await hear(bob.connection) == dyad.Reconnecting()
             await until(lambda: bob.connection.state.attempt > 2)
             advance(20)
-            with pytest.raises(dyad.Unavailable, match="could not get a token") as end:
+            with pytest.raises(dyad.Unavailable, match="token function failed") as end:
                 await hear(bob.connection)
     assert isinstance(end.value.__cause__, type(failure()))
     assert type(failure()).__name__ in "".join(traceback.format_exception(end.value))
+
+
+async def test_a_token_function_that_returns_none_ends_the_call() -> None:
+    given = [token("bob", email="b@x")]
+    asked = 0
+
+    def give() -> str | None:
+        nonlocal asked
+        asked += 1
+        return given.pop() if given else None
+
+    async with serving() as server, pair(server, token=give) as (_, bob):
+        async with asyncio.timeout(PATIENCE):
+            await bob.network.cut()
+            assert await hear(bob.connection) == dyad.Reconnecting()
+            with pytest.raises(dyad.Unauthenticated, match="has no token"):
+                await hear(bob.connection)
+        assert (asked, bob.connection.state.phase) == (3, dyad.Phase.ENDED)
 
 
 async def test_a_token_function_that_hangs_while_reconnecting_does_not_delay_giving_up() -> None:

@@ -12,6 +12,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   taken_over: "This call was taken over by another tab or device. To bring it back here, join the room again.",
   aborted: "The server ended this call. Enter the room again.",
   unavailable: "The server is restarting or out of reach. Try again in a few seconds.",
+  token_failed: "The page could not get a token. Check your network and try again.",
   lost: "The connection to the server was lost. Check your network and try again.",
   protocol: "At this address there is no Dyad server that this page understands. Check the address.",
   blocked: "The browser blocks this page from reaching the server. Check the server's address.",

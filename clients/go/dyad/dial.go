@@ -26,7 +26,9 @@ const giveUpAfter = time.Minute
 
 // A TokenSource returns the app's JWT. The client calls it each time it opens a stream,
 // and never twice at the same time. It must not return a token that is about to expire.
-// Let it return when its context ends.
+// Let it return when its context ends. If it returns an error while the client reconnects,
+// the client tries again. If it returns an empty token and no error, because the user is
+// logged out, the client asks once more, and then ends with [ErrUnauthenticated].
 type TokenSource func(ctx context.Context) (string, error)
 
 // Token is the source of one JWT that never changes.

@@ -65,6 +65,27 @@ func TestAfterGivingUpTheTokenSourcesErrorIsTheCause(t *testing.T) {
 	}
 }
 
+func TestATokenSourceWithoutATokenEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	here := serve(t)
+	net := through(t, here.address)
+	jwt := token(t, "alice")
+	var asked atomic.Int32
+	alice := dialWith(t, net.address, func(context.Context) (string, error) {
+		if asked.Add(1) == 1 {
+			return jwt, nil
+		}
+		return "", nil
+	})
+	alice.creates()
+	net.cut()
+	hears[dyad.Reconnecting](alice)
+	alice.hearsEndFor(dyad.ErrUnauthenticated)
+	if n := asked.Load(); n != 3 {
+		t.Errorf("it was asked %d times", n)
+	}
+}
+
 func TestItGivesUpIfTheTokenSourceNeverAnswers(t *testing.T) {
 	t.Parallel()
 	here := serve(t)

@@ -48,7 +48,8 @@ def connect(
     Args:
         target: the server, as gRPC names it: `host:port`.
         token: the app's JWT, or a function (it may be async) that returns one.
-            The client calls it before each attempt to connect.
+            The client calls it before each attempt to connect. See `Token` for what
+            happens if it raises, or returns None because the user is logged out.
         plaintext: do without TLS, for a server on the same machine.
         credentials: for TLS with a private certificate authority or a client
             certificate, such as `grpc.ssl_channel_credentials(root_certificates=…)`.

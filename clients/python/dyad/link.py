@@ -184,7 +184,8 @@ class Link:
             raise
         except Exception as failure:
             # The app may need the same network, which is down.
-            raise ended(grpc.StatusCode.UNAVAILABLE, "The app could not get a token.") from failure
+            sentence = "The app's token function failed: see the cause of this error."
+            raise ended(grpc.StatusCode.UNAVAILABLE, sentence) from failure
 
     def _new_session(self) -> Session:
         return Session(

@@ -7,8 +7,13 @@ import grpc
 
 from dyad.errors import Unauthenticated
 
-Token = str | Callable[[], str | Awaitable[str]]
-"""A JWT, or a function that returns one each time a stream is opened."""
+Token = str | Callable[[], str | Awaitable[str | None] | None]
+"""A JWT, or a function that returns one each time a stream is opened.
+
+If the function raises, the client tries again while it reconnects: the app's backend may be out of
+reach for a moment. If it returns None, because the user is logged out, the client asks once more,
+and then ends the call with `Unauthenticated`.
+"""
 
 
 def check(token: object) -> None:
@@ -30,11 +35,13 @@ async def current(token: Token) -> str:
     """Return the token to use now.
 
     Raises:
-        Unauthenticated: the app's function returned something that is no token.
+        Unauthenticated: the app's function returned None, or something that is no token.
         Exception: what the app's function raises.
     """
     given = token if isinstance(token, str) else token()
     text: object = await given if inspect.isawaitable(given) else given
+    if text is None:
+        raise _bad("The app's token function returned None: it has no token.")
     if not isinstance(text, str):
         raise _bad(f"The app's token function returned {_kind(text)} instead of a str.")
     if not text:

@@ -82,7 +82,7 @@ export class Stay {
     }
   }
 
-  #token(): string | Promise<string> {
+  #token(): string | null | Promise<string | null> {
     const { token } = this.#inputs();
     return typeof token === "function" ? token() : token;
   }

@@ -2,8 +2,14 @@ import { DyadError } from "./errors.js";
 import { roomOf, type RoutingHeader, routingHeader } from "./routing.js";
 import { Code, RpcError } from "./rpc.js";
 
-/** The app's JWT, or a function that returns one. It is called before each connection. */
-export type Token = string | (() => string | Promise<string>);
+/**
+ * The app's JWT, or a function that returns one. It is called before each connection.
+ *
+ * If the function throws, the client tries again while it reconnects: the app's backend may be
+ * out of reach for a moment. If it returns null, because the user is logged out, the session ends
+ * at once, with the error `unauthenticated`.
+ */
+export type Token = string | (() => string | null | Promise<string | null>);
 
 /** What a connection is opened with: the token, which node is best, and what the app adds. */
 export interface OpeningHeaders extends RoutingHeader, Readonly<Record<string, string>> {
@@ -54,6 +60,7 @@ export class Credentials {
   ): Promise<T> {
     // Always later: who opens a connection is not called back before that returns.
     const token = await (typeof this.#source === "string" ? this.#source : called(this.#source));
+    if (token === null) throw new DyadError("unauthenticated", "The app's token function returned null: it has no token.");
     const problem = whyNoToken(token);
     if (problem !== undefined) throw new DyadError("unauthenticated", problem);
     const known = roomId === "" ? roomOf(token) : roomId;
@@ -61,12 +68,13 @@ export class Credentials {
   }
 }
 
-async function called(source: () => string | Promise<string>): Promise<string> {
+async function called(source: Exclude<Token, string>): Promise<string | null> {
   try {
     return await source();
   } catch (cause) {
-    // The app may need the same network, which is down.
-    throw new DyadError("unavailable", "The app's function could not get a token.", { retryable: true, cause });
+    // The app may need the same network, which is down. What it says may contain a token.
+    const sentence = "The app's token function failed: see the cause of this error.";
+    throw new DyadError("token_failed", sentence, { retryable: true, cause });
   }
 }
 

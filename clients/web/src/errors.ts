@@ -9,7 +9,7 @@ export type ErrorCode =
   // prettier-ignore
   | "unauthenticated" | "permission_denied" | "session_not_found" | "resource_exhausted"
   | "deadline_exceeded" | "aborted" | "taken_over" | "unavailable" | "lost" | "blocked"
-  | "closed" | "protocol"
+  | "closed" | "protocol" | "token_failed"
   | "invalid_frame" | "room_not_found" | "room_full" | "not_in_room" | "peer_absent" | "refused"
   | "too_large" | "invalid_argument" | "in_room" | "unusable_description";
 

@@ -8,6 +8,7 @@ const WAITS = [100, 250, 500, 1000, 2000, 4000];
 const RECONNECTS: ReadonlyMap<ErrorCode, boolean> = new Map([
   ["unavailable", true],
   ["lost", true],
+  ["token_failed", true],
   ["session_not_found", true],
   ["unauthenticated", true],
   ["resource_exhausted", false],

@@ -24,7 +24,7 @@ function wait(step: Step): number | string {
   return step.kind === "end" ? told(step) : step.afterMs;
 }
 
-const REJOINS: ErrorCode[] = ["unavailable", "lost", "session_not_found", "unauthenticated"];
+const REJOINS: ErrorCode[] = ["unavailable", "lost", "session_not_found", "unauthenticated", "token_failed"];
 const ONLY_RESUMES: ErrorCode[] = ["resource_exhausted", "deadline_exceeded"];
 const FINAL: ErrorCode[] = ["permission_denied", "aborted", "taken_over", "protocol"];
 

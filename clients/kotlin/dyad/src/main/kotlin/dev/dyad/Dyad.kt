@@ -33,7 +33,10 @@ public object Dyad {
      * @param giveUpAfter how long to try to reconnect.
      * @param limits of the server, if they are not the default ones.
      * @param log receives what the client does.
-     * @param token returns the app's JWT. The client calls it each time it opens a stream.
+     * @param token returns the app's JWT. The client calls it each time it opens a stream. If it
+     *   throws while the client reconnects, the client tries again. If it returns an empty token,
+     *   because the user is logged out, the client asks once more, and then the call ends with
+     *   [Unauthenticated].
      */
     public fun connect(
         target: String,
@@ -59,7 +62,10 @@ public object Dyad {
      * @param giveUpAfter how long to try to reconnect.
      * @param limits of the server, if they are not the default ones.
      * @param log receives what the client does.
-     * @param token returns the app's JWT. The client calls it each time it opens a stream.
+     * @param token returns the app's JWT. The client calls it each time it opens a stream. If it
+     *   throws while the client reconnects, the client tries again. If it returns an empty token,
+     *   because the user is logged out, the client asks once more, and then the call ends with
+     *   [Unauthenticated].
      */
     public fun connect(
         channel: ManagedChannel,

@@ -13,8 +13,9 @@ private val ROUTING_KEY: Metadata.Key<String> =
  * The headers of a stream, with the app's JWT.
  *
  * @param roomId the room that the stream is to enter, or empty for a new one.
- * @throws Unavailable the app could not get a token.
- * @throws Unauthenticated the token is empty, or has characters that a header must not have.
+ * @throws Unavailable the app's function threw something.
+ * @throws Unauthenticated the token is empty, because the app has none, or has characters that a
+ *   header must not have.
  */
 internal suspend fun headersWith(token: suspend () -> String, roomId: String): Metadata {
     val jwt =
@@ -23,9 +24,9 @@ internal suspend fun headersWith(token: suspend () -> String, roomId: String): M
         } catch (failure: Throwable) {
             // An Error of the app's code must end neither the call nor the app's scope.
             currentCoroutineContext().ensureActive()
-            throw Unavailable("The app could not get a token.", cause = failure)
+            throw Unavailable("The app's token function failed: see the cause.", cause = failure)
         }
-    if (jwt.isEmpty()) throw Unauthenticated("The app's token is empty.")
+    if (jwt.isEmpty()) throw Unauthenticated("The app's token is empty: it has none.")
     if (jwt.any { it !in ' '..'~' }) {
         throw Unauthenticated("The token has characters that a header must not have.")
     }

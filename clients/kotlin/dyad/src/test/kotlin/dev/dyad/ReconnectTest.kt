@@ -197,9 +197,9 @@ internal class ReconnectTest {
     }
 
     @Test
-    fun `each try asks for a fresh token, and only one refused token is allowed`() = test {
+    fun `each try asks for a fresh token, and only one refused or empty token is allowed`() = test {
         val good = server.token("bob")
-        val tokens = ArrayDeque(listOf(good, "not a token", good, "not a token", "not a token"))
+        val tokens = ArrayDeque(listOf(good, "not a token", good, "", ""))
         val bob =
             Dyad.connect(cable.target, this, InsecureChannelCredentials.create()) {
                 tokens.removeFirst()
