@@ -180,11 +180,17 @@ async def test_a_mistake_is_a_sentence(option: str, value: str, says: str) -> No
         assert "Traceback" not in running.said
 
 
-async def test_a_port_that_is_taken_is_a_sentence() -> None:
+async def test_for_a_port_that_is_taken_it_prints_a_command_that_works() -> None:
     needs(PAGE)
     async with dev() as first:
-        taken = (await first.says(r"Server: +127\.0\.0\.1:(\d+)"))[1]
-        async with command(DYAD, "dev", "--port", "0", "--grpc-port", taken) as running:
-            assert await running.ended() == 2
-            assert taken in running.said
-            assert "Traceback" not in running.said
+        page = (await first.says(r"Page: +http://localhost:(\d+)"))[1]
+        server = (await first.says(r"Server: +127\.0\.0\.1:(\d+)"))[1]
+        again = ""
+        for ports in ((page, "0"), ("0", server)):
+            async with command(DYAD, "dev", "--port", ports[0], "--grpc-port", ports[1]) as running:
+                again = (await running.says(r"(\S*/dyad dev --port 0 --grpc-port 0)\n"))[1]
+                assert await running.ended() == 2
+                assert f"port {max(ports, key=int)} cannot be used" in running.said
+                assert "Traceback" not in running.said
+        async with command(*again.split()) as running:
+            await running.says("Dyad runs")

@@ -116,6 +116,22 @@ def _check(options: Options) -> None:
     for origin in options.origins:
         if not is_origin(origin):
             raise ConfigError(f"--origin {origin} is not an origin. {ORIGIN_FORM}")
+    _check_free("--port", _EVERYWHERE if options.lan else _LOOPBACK, options.port)
+    _check_free("--grpc-port", _LOOPBACK, options.grpc_port)
+
+
+def _check_free(name: str, host: str, port: int) -> None:
+    with socket.socket() as probe:
+        # As for the servers, a port that was closed a moment ago is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            program = Path(sys.executable).with_name("dyad")
+            raise ConfigError(
+                f"{name} {port} cannot be used: {error.strerror}. This takes free ports, and needs "
+                f"nothing else: {program} dev --port 0 --grpc-port 0"
+            ) from None
 
 
 def _welcome(url: str, grpc_port: int, secret: str, options: Options) -> str:

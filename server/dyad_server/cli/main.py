@@ -103,14 +103,18 @@ def parser() -> argparse.ArgumentParser:
     )
     dev.set_defaults(run=_dev)
     dev.add_argument(
-        "--port", type=int, default=8080, metavar="N", help="port of the page; 0 picks a free one"
+        "--port",
+        type=int,
+        default=8080,
+        metavar="N",
+        help="port of the page, by default %(default)s; 0 picks a free one",
     )
     dev.add_argument(
         "--grpc-port",
         type=int,
         default=50051,
         metavar="N",
-        help="port of the server; 0 picks a free one",
+        help="port of the server, by default %(default)s; 0 picks a free one",
     )
     dev.add_argument(
         "--lan",
