@@ -1,4 +1,5 @@
-# `make demo` shows a call, `make test` runs every test. Both install what they need.
+# `make build` installs everything, `make demo` shows a call, `make test` runs every test. The last
+# two install what they need.
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,9 +21,10 @@ GO_MODULES := clients/go/dyad clients/go/pion clients/go/examples/pion_call benc
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings references locked kubernetes deploy-tools drift contract docs kotlin-reference release audit clean
+.PHONY: help build demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings references locked kubernetes deploy-tools drift contract docs kotlin-reference release audit clean
 
 help:
+	@echo "make build     install everything into the checkout, and build the page and the npm packages"
 	@echo "make demo      show a call in the browser"
 	@echo "make quick     run before each commit: lint, types and the fast tests, in a minute"
 	@echo "make test      run all tests, in 10 minutes on 2 cores; the first run fetches and compiles more"
@@ -69,6 +71,8 @@ $(PAGE): $(NODE_PACKAGES) $(wildcard clients/*.json clients/web/*.json clients/r
 	@echo "== The web client, the React hooks and the call page, compiled (half a minute)"
 	@cd clients && npm run --silent build --workspaces
 	@touch $@
+
+build: $(BIN)/.ready $(PAGE)
 
 demo: $(BIN)/.ready $(PAGE)
 	@echo "== The server, Envoy and the page (some seconds)"

@@ -21,8 +21,8 @@ def call_page() -> Path:
     return _found(
         _PACKAGE / "index.html",
         _CHECKOUT / "build" / "web" / "index.html",
-        "The call page is missing. In the checkout, `make build/web/index.html` builds it. Then "
-        "install this package again, if it is not the checkout itself.",
+        "The call page is missing. In the checkout, `make build` builds it. Then install this "
+        "package again, if it is not the checkout itself.",
     )
 
 
