@@ -86,15 +86,19 @@ async def test_two_users_of_an_app_see_each_other_on_the_page_of_the_how_to(
             alice, bob = [await (await browser.new_context()).new_page() for _ in range(2)]
             url = f"http://localhost:{ports['8000']}"
             await alice.goto(f"{url}/call")
-            await says(alice, "no token: the app answers 401")
+            await says(alice, "log in as a user of this call")
             await alice.goto(f"{url}/login/alice")
             await bob.goto(f"{url}/login/bob")
             await alice.goto(f"{url}/call")
-            await says(alice, "connected")
+            await says(alice, "connected: nobody else is here yet")
             await bob.goto(alice.url)
+            await says(alice, "connected: with bob")
+            await says(bob, "connected: with alice")
             for each in (alice, bob):
                 await each.wait_for_function(DECODED, timeout=MEDIA_MS)
-            await alice.close()
+            await alice.get_by_role("button", name="Hang up").click()
+            await says(alice, "ended")
+            await says(bob, "connected: alice has left")
             # The stream of who left is gone from the picture.
             await bob.wait_for_function(
                 'document.querySelectorAll("video")[1].srcObject.getTracks().length === 0',

@@ -14,6 +14,7 @@ from tests.support.needs import ROOT, needs
 
 PAGE = ROOT / "docs" / "howto" / "tokens.md"
 SECRET = "a secret of this test, of more than 32 bytes"
+ROOM = "0d9c7b1e-6f0a-4b52-9d3c-2f4a8e6b1c57"
 PROGRAMS = {
     "Python": ["python3"],
     "Node.js": ["npm"],
@@ -45,4 +46,5 @@ async def test_dyad_takes_the_token_of_a_backend(language: str, tmp_path: Path) 
         said = await shell.ends()
     verifier = Verifier(only(secret_key(SECRET)), LoopClock())
     token = await verifier.verify(said.split()[-1])
-    assert (token.identity.user_id, token.identity.email) == ("alice", "alice@example.com")
+    who = token.identity
+    assert (who.user_id, who.email, who.room) == ("alice", "alice@example.com", ROOM)

@@ -57,7 +57,8 @@ export async function whyUnreachable(
   return typeof anything === "object"
     ? blocked(
         `The server at ${origin} answers, but does not allow requests from ${location.origin} (CORS). ` +
-          "Is this the address of Dyad's grpc-web proxy, and does its configuration name this page's origin?",
+          "Is this the address of Dyad's grpc-web proxy, and does its configuration name this page's origin? " +
+          `With dyad dev, that is --origin ${location.origin}.`,
       )
     : unavailable(
         `Nothing answers at ${origin}. Is this the address of Dyad's grpc-web proxy, and is it running?`,
