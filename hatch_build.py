@@ -5,7 +5,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# `make build/web/index.html` makes it. A package without it has no `dyad dev`.
+# `make build` makes it. A package without it has no `dyad dev`.
 _PAGE = "build/web/index.html"
 _IN_WHEEL = "dyad_server/web/index.html"
 

@@ -127,10 +127,9 @@ def _check_free(name: str, host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            program = Path(sys.executable).with_name("dyad")
             raise ConfigError(
                 f"{name} {port} cannot be used: {error.strerror}. This takes free ports, and needs "
-                f"nothing else: {program} dev --port 0 --grpc-port 0"
+                f"nothing else: {_program()} dev --port 0 --grpc-port 0"
             ) from None
 
 

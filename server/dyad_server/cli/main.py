@@ -107,14 +107,14 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=8080,
         metavar="N",
-        help="port of the page, by default %(default)s; 0 picks a free one",
+        help="port of the page, for browsers, by default %(default)s; 0 picks a free one",
     )
     dev.add_argument(
         "--grpc-port",
         type=int,
         default=50051,
         metavar="N",
-        help="port of the server, by default %(default)s; 0 picks a free one",
+        help="port of the server, for gRPC, by default %(default)s; 0 picks a free one",
     )
     dev.add_argument(
         "--lan",
