@@ -8,7 +8,6 @@ import errno
 import functools
 import multiprocessing
 import signal
-import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,6 +35,7 @@ from dyad_server.ops.collectors import versions
 from dyad_server.ops.logs import log, set_level
 from dyad_server.ops.metrics_http import MetricsServer, pages_of_a_server
 from dyad_server.ops.reload import Reloader, Watched
+from dyad_server.port_trial import try_port
 
 MakeRpcServer = Callable[[Sequence[tuple[str, int]]], RpcServer]
 """Makes a server with these channel arguments."""
@@ -171,8 +171,10 @@ class Server:
         config = self._config
         address = f"{config.bracketed_host()}:{config.port}"
         # gRPC finds that out too, but then it writes lines of its own. Workers share the port.
-        if config.workers == 1 and _is_taken(config.host.strip("[]"), config.port):
-            raise ConfigError(f"Cannot listen on {address}: the port is taken.")
+        if config.workers == 1:
+            obstacle = try_port(config.host.strip("[]"), config.port)
+            if obstacle is not None and obstacle.errno == errno.EADDRINUSE:
+                raise ConfigError(f"Cannot listen on {address}: the port is taken.")
         self.port = self._bind(address, self._credentials())
         if self._for_proxy:
             self._bind(self._for_proxy, None)
@@ -281,15 +283,3 @@ class Server:
         await self.start()
         await stopping.wait()
         await self.stop()
-
-
-def _is_taken(host: str, port: int) -> bool:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as trial:
-            # As gRPC does: a port that was closed a moment ago is free.
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind((host, port))
-    except OSError as error:
-        return error.errno == errno.EADDRINUSE
-    return False

@@ -1,10 +1,12 @@
 """The round trips in which a node writes to Redis: their size, and their end."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
+from dyad_server.core.clock import Clock
 from dyad_server.engines.redis import bounds
 from dyad_server.engines.redis.client import FAILURES, Wire, connect, hang_up
 from dyad_server.engines.redis.messages import ENTRY
@@ -25,19 +27,23 @@ GIVEN_UP_SECONDS = 3.0
 STEPS = 60
 
 
+def a_pipeline(client: Any, clock: Clock, fell: Callable[[], None] = lambda: None) -> Pipeline:
+    return Pipeline(
+        client,
+        Store("dyad:"),
+        "a",
+        clock,
+        opening=lambda: RedisCommand(lambda: ("TIME",), lambda _: None),
+        fell=fell,
+        took=lambda _: None,
+    )
+
+
 async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
     needs("redis-server")
     async with redis_server() as redis:
         client = connect(redis.url, None)
-        pipeline = Pipeline(
-            client,
-            Store("dyad:"),
-            "a",
-            LoopClock(),
-            opening=lambda: RedisCommand(lambda: ("TIME",), lambda _: None),
-            fell=lambda: None,
-            took=lambda _: None,
-        )
+        pipeline = a_pipeline(client, LoopClock())
         await pipeline.load()
         asking = asyncio.create_task(pipeline.keep_asking())
         await redis.end()
@@ -54,15 +60,7 @@ async def test_a_node_that_stops_while_redis_is_away_ends_by_itself() -> None:
 def test_an_outage_is_one_line_and_another_each_minute(caplog: pytest.LogCaptureFixture) -> None:
     clock = FakeClock()
     fell: list[None] = []
-    pipeline = Pipeline(
-        None,
-        Store("dyad:"),
-        "a",
-        clock,
-        opening=lambda: RedisCommand(lambda: ("TIME",), lambda _: None),
-        fell=lambda: fell.append(None),
-        took=lambda _: None,
-    )
+    pipeline = a_pipeline(None, clock, fell=lambda: fell.append(None))
     pipeline.up = True
     # Redis answers, and has lost the scripts.
     pipeline.fall(NoScriptError())
@@ -88,16 +86,7 @@ async def test_one_round_trip_to_redis_carries_a_bounded_number_of_bytes(
     monkeypatch.setattr(bounds, "ROUND_TRIP_SECONDS", PATIENCE)
     async with redis_server() as redis:
         client = connect(redis.url, None)
-        opening = RedisCommand(lambda: ("TIME",), lambda _: None)
-        pipeline = Pipeline(
-            client,
-            Store("dyad:"),
-            "a",
-            LoopClock(),
-            opening=lambda: opening,
-            fell=lambda: None,
-            took=lambda _: None,
-        )
+        pipeline = a_pipeline(client, LoopClock())
         answered: list[int] = []
 
         def answer(number: int, _: object) -> None:
@@ -129,15 +118,7 @@ async def test_messages_of_one_moment_go_in_one_entry_and_the_first_of_them_at_o
     needs("redis-server")
     async with redis_server() as redis, Redis(port=redis.port) as store:
         clock, client = FakeClock(), connect(redis.url, None)
-        pipeline = Pipeline(
-            client,
-            Store("dyad:"),
-            "a",
-            clock,
-            opening=lambda: RedisCommand(lambda: ("TIME",), lambda _: None),
-            fell=lambda: None,
-            took=lambda _: None,
-        )
+        pipeline = a_pipeline(client, clock)
         await pipeline.flush()
         await store.xadd("dyad:in:b", {"entry": ""}, maxlen=0, approximate=False)
         asking = asyncio.create_task(pipeline.keep_asking())

@@ -25,6 +25,7 @@ from dyad_server.config import Config
 from dyad_server.errors import ConfigError
 from dyad_server.ops import logs
 from dyad_server.ops.clock import LoopClock
+from dyad_server.port_trial import try_port
 from dyad_server.server import Server
 from dyad_server.setting import ORIGIN_FORM, is_origin
 
@@ -121,16 +122,11 @@ def _check(options: Options) -> None:
 
 
 def _check_free(name: str, host: str, port: int) -> None:
-    with socket.socket() as probe:
-        # As for the servers, a port that was closed a moment ago is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ConfigError(
-                f"{name} {port} cannot be used: {error.strerror}. This takes free ports, and needs "
-                f"nothing else: {_program()} dev --port 0 --grpc-port 0"
-            ) from None
+    if obstacle := try_port(host, port):
+        raise ConfigError(
+            f"{name} {port} cannot be used: {obstacle.strerror}. This takes free ports, and needs "
+            f"nothing else: {_program()} dev --port 0 --grpc-port 0"
+        )
 
 
 def _welcome(url: str, grpc_port: int, secret: str, options: Options) -> str:

@@ -6,13 +6,13 @@ import json
 import os
 import re
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from dyad_server.cli import bounds
 from dyad_server.errors import ConfigError
+from dyad_server.port_trial import try_port
 
 _HOST = "127.0.0.1"
 _LISTEN_PORT = 8080
@@ -211,12 +211,8 @@ def program() -> str:
 
 def _check_free(host: str, port: int) -> None:
     # Envoy would say it only after its start, and in words of its own.
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ConfigError(f"Envoy cannot listen on port {port}: {error.strerror}.") from None
+    if obstacle := try_port(host, port):
+        raise ConfigError(f"Envoy cannot listen on port {port}: {obstacle.strerror}.")
 
 
 async def _read(process: asyncio.subprocess.Process, output: bytearray) -> None:

@@ -188,10 +188,12 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _examine(config: Config) -> tuple[list[str], list[str]]:
-    from dyad_server.cli import web_port  # noqa: PLC0415 - few need it
-
     errors, warned = examine(config, LoopClock().unix_time())
-    return [*errors, *web_port.missing(config)], warned
+    if config.web_port:
+        from dyad_server.cli import web_port  # noqa: PLC0415 - few need it
+
+        errors = [*errors, *web_port.missing()]
+    return errors, warned
 
 
 def _serve(options: argparse.Namespace) -> None:

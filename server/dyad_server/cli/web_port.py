@@ -19,10 +19,9 @@ from dyad_server.ops.reload import Watched
 from dyad_server.server import MakeRpcServer, Server
 
 
-def missing(config: Config) -> Iterator[str]:
+def missing() -> Iterator[str]:
     """A sentence for each thing that is not installed, and that the port for browsers needs."""
-    needed = (envoy.program, shipped.call_page, partial(shipped.envoy_file, tls=False))
-    for find in needed if config.web_port else ():
+    for find in (envoy.program, shipped.call_page, partial(shipped.envoy_file, tls=False)):
         try:
             find()
         except ConfigError as error:

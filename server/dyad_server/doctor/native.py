@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
 from dyad_server.core.clock import Clock
 from dyad_server.doctor import bounds, call
 from dyad_server.doctor.call import Away, CallFailed, HeldBack, Refused
-from dyad_server.doctor.certificates import judge, shake_hands
+from dyad_server.doctor.certificates import Handshake, judge, shake_hands
 from dyad_server.doctor.findings import Finding, Level, Report, error, ok, quoted, warning
 from dyad_server.doctor.tokens import Tokens
 from dyad_server.files import read_file
@@ -166,9 +166,8 @@ class Visit:
 
     async def look(self, report: Report) -> None:
         """Look at TLS, health and reflection, and make a call."""
-        host, _, port = self.address.rpartition(":")
         try:
-            seen = await asyncio.to_thread(shake_hands, host.strip("[]"), int(port), self.ca, "h2")
+            seen = await _shake_hands(self.address, self.ca)
         except OSError as failure:
             report(away(self.address, failure))
             return
@@ -223,16 +222,18 @@ class Between:
             return
         sides = []
         for address, token in zip(self.addresses, pair, strict=True):
-            host, _, port = address.rpartition(":")
             try:
-                seen = await asyncio.to_thread(
-                    shake_hands, host.strip("[]"), int(port), self.ca, "h2"
-                )
+                seen = await _shake_hands(address, self.ca)
             except OSError:
                 return
             sides.append(Target(address, self.ca, tls=seen.tls).side(token))
         path = f"between {self.addresses[0]} and {self.addresses[1]}"
         await _make_call(path, sides[0], sides[1], self.clock, report)
+
+
+async def _shake_hands(address: str, ca: str) -> Handshake:
+    host, _, port = address.rpartition(":")
+    return await asyncio.to_thread(shake_hands, host.strip("[]"), int(port), ca, "h2")
 
 
 async def _make_call(

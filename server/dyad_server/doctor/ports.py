@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import http.client
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from dyad_server.doctor.findings import Finding, Report, error, ok, quoted, warn
 from dyad_server.doctor.native import Target
 from dyad_server.grpc_api.servicer import SERVICE
 from dyad_server.grpc_api.tls import read_tls_files
+from dyad_server.port_trial import try_port
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to connect to, not to listen on
 _FREE = ""
@@ -119,15 +119,8 @@ async def _state(host: str, port: int, ask: Ask) -> State:
 
 
 def _bind(host: str, port: int) -> State:
-    """Try to listen there, for a moment."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as failure:
-        return failure.strerror or str(failure)
-    return _FREE
+    obstacle = try_port(host, port)
+    return _FREE if obstacle is None else obstacle.strerror or str(obstacle)
 
 
 async def _speaks_grpc(config: Config, host: str, port: int) -> tuple[bool, str]:

@@ -180,7 +180,7 @@ class Store:
         """Keep rooms from expiring; the answer: which of the members do not sit there."""
 
         def read(answer: list[bytes]) -> list[str]:
-            return [member_id.decode() for member_id in answer[1:]]
+            return _texts(answer[1:])
 
         keys = tuple(self.keys.room(room_id) for room_id, *_ in rooms)
         members = chain.from_iterable(members for _, *members in rooms)
@@ -218,11 +218,7 @@ class Store:
 
     def nodes_gone(self, nodes: Iterable[str]) -> Script[list[str]]:
         """Which of these nodes are gone."""
-
-        def read(answer: list[bytes]) -> list[str]:
-            return [node.decode() for node in answer]
-
-        return Script("nodes_gone", (), tuple(nodes), read)
+        return Script("nodes_gone", (), tuple(nodes), _texts)
 
     def renew_lease(self, node: str, first_id: str) -> Script[Renewal | None]:
         """Renew a node's lease, and drop what is before `first_id` in its inbox."""
@@ -297,6 +293,10 @@ def _text(member: Member) -> str:
     if member.traceparent:
         seat["traceparent"] = member.traceparent
     return json.dumps(seat)
+
+
+def _texts(answer: list[bytes]) -> list[str]:
+    return [each.decode() for each in answer]
 
 
 def _peer(text: bytes) -> Peer | None:
