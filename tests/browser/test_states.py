@@ -48,7 +48,7 @@ async def test_before_a_call(site: OpenSite) -> None:
         await page.get_by_text("Settings").click()
         await look(page, "settings")
         await page.fill("#token", "nonsense")
-        await expect(page.locator("#me")).to_have_text("This is not a token: it names nobody.")
+        await expect(page.locator("#me")).to_have_text("This is not a token: it has no user in it.")
         await join(page, "nonsense")
         await expect(page.locator("#message")).to_contain_text("not the id of a room")
         await look(page, "refused")

@@ -144,7 +144,7 @@ function join(): void {
 function tokenChanged(): void {
   const token = page.token.value.trim();
   const name = nameIn(token);
-  page.me.textContent = name === "" ? "This is not a token: it names nobody." : `You are ${name}.`;
+  page.me.textContent = name === "" ? "This is not a token: it has no user in it." : `You are ${name}.`;
   page.me.hidden = token === "";
 }
 

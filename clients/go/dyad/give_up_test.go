@@ -1,9 +1,7 @@
 package dyad_test
 
 import (
-	"context"
 	"errors"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,12 +31,8 @@ func TestABrokenConnectionIsOverIfTheServerReservesNoSeat(t *testing.T) {
 
 func TestEachTryAsksForAToken(t *testing.T) {
 	t.Parallel()
-	here := serve(t)
-	net := through(t, here.address)
-	jwt := token(t, "alice")
-	var asked atomic.Int32
-	alice := dialWith(t, net.address, func(context.Context) (string, error) {
-		switch asked.Add(1) {
+	alice, asked := reconnecting(t, func(number int32, jwt string) (string, error) {
+		switch number {
 		case 2:
 			return "", errors.New("the network is down for the app too")
 		case 3:
@@ -47,9 +41,6 @@ func TestEachTryAsksForAToken(t *testing.T) {
 			return jwt, nil
 		}
 	})
-	alice.creates()
-	net.cut()
-	hears[dyad.Reconnecting](alice)
 	if !hears[dyad.Reconnected](alice).Resumed {
 		t.Error("the session was not resumed")
 	}
@@ -60,19 +51,12 @@ func TestEachTryAsksForAToken(t *testing.T) {
 
 func TestASecondRefusedTokenIsFinal(t *testing.T) {
 	t.Parallel()
-	here := serve(t)
-	net := through(t, here.address)
-	jwt := token(t, "alice")
-	var asked atomic.Int32
-	alice := dialWith(t, net.address, func(context.Context) (string, error) {
-		if asked.Add(1) > 1 {
+	alice, asked := reconnecting(t, func(number int32, jwt string) (string, error) {
+		if number > 1 {
 			return "expired", nil
 		}
 		return jwt, nil
 	})
-	alice.creates()
-	net.cut()
-	hears[dyad.Reconnecting](alice)
 	if err := alice.hearsEnd(); !errors.Is(err, dyad.ErrUnauthenticated) || asked.Load() != 3 {
 		t.Errorf("after %d tokens it ended with %v", asked.Load(), err)
 	}

@@ -11,6 +11,25 @@ import (
 	"github.com/dyad-signaling/dyad/clients/go/dyad"
 )
 
+// reconnecting returns a connection that was in a room when its network broke, and how often it
+// has asked source. source gets the number of the call, from 1, and a good token.
+func reconnecting(
+	t *testing.T, source func(number int32, jwt string) (string, error), options ...dyad.Option,
+) (*end, *atomic.Int32) {
+	t.Helper()
+	here := serve(t)
+	net := through(t, here.address)
+	jwt := token(t, "alice")
+	asked := new(atomic.Int32)
+	alice := dialWith(t, net.address, func(context.Context) (string, error) {
+		return source(asked.Add(1), jwt)
+	}, options...)
+	alice.creates()
+	net.cut()
+	hears[dyad.Reconnecting](alice)
+	return alice, asked
+}
+
 func TestDialRefusesArgumentsThatCannotWork(t *testing.T) {
 	for _, bad := range []struct {
 		target string
@@ -38,20 +57,13 @@ func TestTheTokenSourcesOwnErrorIsReported(t *testing.T) {
 
 func TestAfterGivingUpTheTokenSourcesErrorIsTheCause(t *testing.T) {
 	t.Parallel()
-	here := serve(t)
-	net := through(t, here.address)
 	failure := errors.New("the user is not signed in")
-	var asked atomic.Int32
-	jwt := token(t, "alice")
-	alice := dialWith(t, net.address, func(context.Context) (string, error) {
-		if asked.Add(1) == 1 {
+	alice, _ := reconnecting(t, func(number int32, jwt string) (string, error) {
+		if number == 1 {
 			return jwt, nil
 		}
 		return "", failure
 	}, dyad.WithGiveUpAfter(time.Second))
-	alice.creates()
-	net.cut()
-	hears[dyad.Reconnecting](alice)
 	err := alice.hearsEnd()
 	var ended *dyad.Ended
 	if !errors.Is(err, failure) || !errors.As(err, &ended) || !errors.Is(ended.Cause, failure) {
@@ -67,19 +79,12 @@ func TestAfterGivingUpTheTokenSourcesErrorIsTheCause(t *testing.T) {
 
 func TestATokenSourceWithoutATokenEndsTheConnection(t *testing.T) {
 	t.Parallel()
-	here := serve(t)
-	net := through(t, here.address)
-	jwt := token(t, "alice")
-	var asked atomic.Int32
-	alice := dialWith(t, net.address, func(context.Context) (string, error) {
-		if asked.Add(1) == 1 {
+	alice, asked := reconnecting(t, func(number int32, jwt string) (string, error) {
+		if number == 1 {
 			return jwt, nil
 		}
 		return "", nil
 	})
-	alice.creates()
-	net.cut()
-	hears[dyad.Reconnecting](alice)
 	alice.hearsEndFor(dyad.ErrUnauthenticated)
 	if n := asked.Load(); n != 3 {
 		t.Errorf("it was asked %d times", n)
@@ -88,21 +93,14 @@ func TestATokenSourceWithoutATokenEndsTheConnection(t *testing.T) {
 
 func TestItGivesUpIfTheTokenSourceNeverAnswers(t *testing.T) {
 	t.Parallel()
-	here := serve(t)
-	net := through(t, here.address)
-	jwt := token(t, "alice")
 	release := make(chan struct{})
 	defer close(release)
-	var asked atomic.Int32
-	alice := dialWith(t, net.address, func(context.Context) (string, error) {
-		if asked.Add(1) > 1 {
+	alice, asked := reconnecting(t, func(number int32, jwt string) (string, error) {
+		if number > 1 {
 			<-release
 		}
 		return jwt, nil
 	}, dyad.WithGiveUpAfter(time.Second))
-	alice.creates()
-	net.cut()
-	hears[dyad.Reconnecting](alice)
 	alice.hearsEndFor(dyad.ErrUnavailable)
 	if n := asked.Load(); n != 2 {
 		t.Errorf("it was asked %d times, though the second had not returned", n)

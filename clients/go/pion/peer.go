@@ -89,7 +89,7 @@ func (p *Peer) PeerConnection() *webrtc.PeerConnection {
 // Handle acts on an event: it makes the peer connection when the peer joins or offers, and
 // closes it when the peer has hung up. The error is Setup's, pion's (it cannot use a
 // description), or that of a method of the connection. After it the peer's next offer may
-// succeed. To begin anew from this side, leave the room and join it again with a new Peer.
+// succeed. To start over from this side, leave the room and join it again with a new Peer.
 func (p *Peer) Handle(event dyad.Event) error {
 	err := p.handle(event)
 	if errors.Is(err, webrtc.ErrConnectionClosed) {

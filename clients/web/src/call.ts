@@ -13,14 +13,15 @@ export interface CallOptions {
   readonly ended?: () => void;
   /**
    * Called if the call could not start, or a step of a negotiation failed. After a DyadError
-   * `unusable_description`, leave the room and join it again: both sides then begin anew.
+   * `unusable_description`, leave the room and join it again: both sides then start over.
    */
   readonly failed?: (reason: unknown) => void;
 }
 
 /**
- * Keeps an RTCPeerConnection with whoever the peer is: a new one for each peer that joins,
- * negotiated by a `Peer`. Make it before entering a room; it serves all rooms of the connection.
+ * Keeps an RTCPeerConnection with the present peer, and makes a new one for each peer that joins.
+ * A `Peer` negotiates it. Make the call before entering a room: it serves all rooms of the
+ * connection.
  *
  * If only the signaling is gone, the media of a connected call goes on, until the path to the
  * peer fails, or a new negotiation begins, or the user hangs up: `leave` and `close` of the

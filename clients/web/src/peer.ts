@@ -218,6 +218,6 @@ export class Peer {
 
 /** The browser's own message may contain a part of the SDP, so only `cause` has it. */
 function unusable(type: "offer" | "answer", cause: unknown): DyadError {
-  const sentence = `The browser cannot use the ${type} of the other side. To begin anew, leave the room and join it again.`;
+  const sentence = `The browser cannot use the ${type} of the other side. To start over, leave the room and join it again.`;
   return new DyadError("unusable_description", sentence, { cause });
 }

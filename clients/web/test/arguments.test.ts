@@ -5,11 +5,11 @@ import { test } from "node:test";
 
 import { connect, type DyadError } from "../src/index.js";
 import { FakeServer } from "../src/testing/index.js";
-import { client, code, NOBODY, until } from "./support.js";
+import { client, code, UNKNOWN_ROOM, until } from "./support.js";
 
 test("join takes nothing but a room's id", async () => {
   const alice = client(new FakeServer(), "alice");
-  for (const wrong of ["", undefined, null, "room", NOBODY.slice(1), ` ${NOBODY}`]) {
+  for (const wrong of ["", undefined, null, "room", UNKNOWN_ROOM.slice(1), ` ${UNKNOWN_ROOM}`]) {
     await assert.rejects(alice.join(wrong as string), code("invalid_argument"));
   }
 });

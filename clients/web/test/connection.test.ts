@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import type { ConnectionState, ConnectOptions, DyadError } from "../src/index.js";
 import { FakeServer } from "../src/testing/index.js";
-import { client, code, listening, NOBODY, until } from "./support.js";
+import { client, code, listening, UNKNOWN_ROOM, until } from "./support.js";
 
 const FAST = { limits: { maxFramesPerSecond: 1_000_000 } };
 
@@ -201,7 +201,7 @@ test("a refused join is thrown, and another one may follow", async () => {
   const { server, room } = await pair();
   const carol = client(server, "carol");
   await assert.rejects(carol.join(room.roomId), code("room_full"));
-  await assert.rejects(carol.join(NOBODY), code("room_not_found"));
+  await assert.rejects(carol.join(UNKNOWN_ROOM), code("room_not_found"));
   assert.deepEqual(carol.state, { type: "idle" });
   await carol.create();
   await assert.rejects(carol.create(), code("in_room"));

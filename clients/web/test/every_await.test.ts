@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { SendRequest } from "../src/gen/dyad/v1/signaling.js";
 import type { Connection, ConnectionState, Transport } from "../src/index.js";
 import { FakeServer } from "../src/testing/index.js";
-import { client, listening, NOBODY, stepping, until } from "./support.js";
+import { client, listening, UNKNOWN_ROOM, stepping, until } from "./support.js";
 
 // More than a call has. The loops end at the first step that is not reached.
 const MOST_STEPS = 200;
@@ -193,7 +193,7 @@ for (const [name, hangUp] of Object.entries(HANG_UPS)) {
 test("close() while the room that the token names is entered hangs up there", async () => {
   const server = new FakeServer();
   const sent: SendRequest[] = [];
-  const claims = Buffer.from(JSON.stringify({ room: NOBODY.toUpperCase() })).toString("base64url");
+  const claims = Buffer.from(JSON.stringify({ room: UNKNOWN_ROOM.toUpperCase() })).toString("base64url");
   const bob = client(server, `e30.${claims}.signature`, { transport: deaf(server.transport, sent) });
   const entering = assert.rejects(bob.create());
   await until(() => server.rooms.size > 0);
@@ -201,5 +201,5 @@ test("close() while the room that the token names is entered hangs up there", as
   await until(() => sent.length > 1);
   await entering;
   const farewell = sent.at(-1)?.frames.at(-1);
-  assert.deepEqual([farewell?.event?.$case, farewell?.roomId], ["leaveRoom", NOBODY]);
+  assert.deepEqual([farewell?.event?.$case, farewell?.roomId], ["leaveRoom", UNKNOWN_ROOM]);
 });

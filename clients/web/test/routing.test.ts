@@ -6,7 +6,7 @@ import { test } from "node:test";
 import type { Transport } from "../src/index.js";
 import { roomOf, routingHeader } from "../src/routing.js";
 import { FakeServer } from "../src/testing/index.js";
-import { client, listening, NOBODY as ROOM, until } from "./support.js";
+import { client, listening, UNKNOWN_ROOM as ROOM, until } from "./support.js";
 
 const OTHER = "00000000-0000-4000-8000-00000000abcd";
 const KEY = "3f9f7a10";

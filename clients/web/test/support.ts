@@ -5,7 +5,7 @@ import { connect, type Connection, type ConnectionEvent, type ConnectOptions, Dy
 import { FakeServer } from "../src/testing/index.js";
 
 /** The id of a room that does not exist. */
-export const NOBODY = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10";
+export const UNKNOWN_ROOM = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10";
 
 /** For assert.throws and assert.rejects: the error is of this library, with this code. */
 export const code = (expected: string) => (reason: unknown) => {
