@@ -62,6 +62,9 @@ class Side(Protocol):
     async def enter(self, room_id: str) -> str:
         """Connect and enter a room, or create one if `room_id` is empty; returns its id."""
 
+    async def meet(self) -> None:
+        """Wait until the peer is announced; before that, the server refuses offers."""
+
     async def send(self, text: str, *, answer: bool) -> None:
         """Send an offer or an answer."""
 
@@ -78,7 +81,7 @@ class Times:
 
     Attributes:
         opened: until the first participant was in a room.
-        joined: until the second one was in it too, from its first step.
+        joined: until the second one was in it too and the first one knew it, from its first step.
         passed: for each offer and answer, until the peer had it.
     """
 
@@ -97,6 +100,7 @@ async def make(alice: Side, bob: Side, clock: Clock) -> Times:
     room_id = await alice.enter("")
     opened = clock.monotonic()
     await bob.enter(room_id)
+    await alice.meet()
     joined = clock.monotonic()
     passed = []
     for number in range(bounds.EXCHANGES):

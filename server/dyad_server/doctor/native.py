@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import dyad
 import grpc
@@ -24,6 +24,8 @@ from dyad_server.files import read_file
 from dyad_server.grpc_api.health import SERVICE as HEALTH
 from dyad_server.grpc_api.reflection import SERVICE as REFLECTION
 from dyad_server.grpc_api.servicer import SERVICE
+
+E = TypeVar("E")
 
 _NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 _OPTIONS = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
@@ -123,6 +125,10 @@ class NativeSide:
                     return (await self._connection.join(room_id, resumable=False)).room_id
                 return (await self._connection.create(resumable=False)).room_id
 
+    async def meet(self) -> None:
+        """See `call.Side.meet`."""
+        await self._next("The announcement of the peer", (dyad.PeerJoined,))
+
     async def send(self, text: str, *, answer: bool) -> None:
         """See `call.Side.send`."""
         with _failures("A frame"):
@@ -132,13 +138,17 @@ class NativeSide:
 
     async def receive(self) -> str:
         """See `call.Side.receive`."""
-        with _failures("An offer or answer of the peer"):
+        wanted: tuple[type[dyad.Offer | dyad.Answer], ...] = (dyad.Offer, dyad.Answer)
+        return (await self._next("An offer or answer of the peer", wanted)).sdp
+
+    async def _next(self, what: str, wanted: tuple[type[E], ...]) -> E:
+        with _failures(what):
             async with asyncio.timeout(bounds.ANSWER_SECONDS):
                 async for event in self._connection:
                     if isinstance(event, dyad.Refused):
                         raise Refused(event.code.name, event.message, by_dyad=True)
-                    if isinstance(event, dyad.Offer | dyad.Answer):
-                        return event.sdp
+                    if isinstance(event, wanted):
+                        return event
         raise Away("the call ended")
 
     async def close(self) -> None:

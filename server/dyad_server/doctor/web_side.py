@@ -38,9 +38,13 @@ class WebSide:
         self._listening = asyncio.create_task(self._listen(), name="dyad-doctor-listen")
         await self._unless_ended(self._opened.wait(), "The first message of a Listen")
         await self._send(pb.Frame(room_id=room_id, join_room=pb.JoinRoom()))
-        frame = await self._next("The answer to join_room", "join_room")
+        frame = await self._next("The answer to join_room", "join_room", reply=True)
         self._room_id = frame.room_id
         return self._room_id
+
+    async def meet(self) -> None:
+        """See `call.Side.meet`."""
+        await self._next("The announcement of the peer", "join_room", reply=False)
 
     async def send(self, text: str, *, answer: bool) -> None:
         """See `call.Side.send`."""
@@ -52,7 +56,7 @@ class WebSide:
 
     async def receive(self) -> str:
         """See `call.Side.receive`."""
-        frame = await self._next("An offer or answer of the peer", "offer", "answer")
+        frame = await self._next("An offer or answer of the peer", "offer", "answer", reply=False)
         return frame.offer.sdp if frame.HasField("offer") else frame.answer.sdp
 
     async def hold(self, seconds: float) -> None:
@@ -117,15 +121,15 @@ class WebSide:
         if answer.code != grpc.StatusCode.OK.name:
             raise answer.failure(0.0)
 
-    async def _next(self, what: str, *kinds: str) -> pb.Frame:
+    async def _next(self, what: str, *kinds: str, reply: bool) -> pb.Frame:
+        """The next frame of one of these kinds, either a reply or from the peer."""
         while True:
             frame = await self._unless_ended(self._frames.get(), what)
             kind = frame.WhichOneof("event")
             if kind == "error":
                 name = pb.Error.Code.Name(frame.error.code)
                 raise Refused(name, frame.error.message, by_dyad=True)
-            # The peer's own join is announced with the same event.
-            if kind in kinds and (kind != "join_room" or frame.reply_to):
+            if kind in kinds and bool(frame.reply_to) == reply:
                 return frame
 
     async def _unless_ended(self, coming: Coroutine[Any, Any, T], what: str) -> T:
