@@ -20,7 +20,7 @@ from dyad_server.errors import (
 )
 
 VERSION = 1
-"""Goes up with each change; a node also reads messages of newer versions."""
+"""Goes up for a release with other messages; a node also reads those of newer versions."""
 
 # From a member to its peer, over a link.
 

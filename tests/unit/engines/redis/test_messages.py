@@ -111,9 +111,13 @@ def test_a_field_that_is_missing_or_of_another_type_is_not_understood(
     # These fields have a default.
     optional = {"version", "code", "sentence", "email", "room", "resumed", "traceparent"}
     optional |= {"why", "within_ms"}
-    for name in plain.keys() - optional:
-        with pytest.raises(NotUnderstood):
-            form.read({key: value for key, value in plain.items() if key != name})
+    for name in plain:
+        without = {key: value for key, value in plain.items() if key != name}
+        if name in optional:
+            form.read(without)
+        else:
+            with pytest.raises(NotUnderstood):
+                form.read(without)
     for name in plain:
         with pytest.raises(NotUnderstood):
             form.read(plain | {name: 1.5})

@@ -83,8 +83,8 @@ PLAIN_STATE: dict[str, Any] = {
 BODY = {"kind": "any", "other": [1]}
 LINKS = snapshot.LinkState(3, [snapshot.KeptState(BODY, 9)], 7)
 PLAIN_LINKS = {"last": 3, "kept": [{"body": BODY, "size": 9}], "received": 7}
-# Nodes of other versions read this format. To change it, raise VERSION and follow
-# docs/node-messages.md.
+# Nodes of other versions read this format. docs/node-messages.md says how it may change: before
+# 0.1.0 is released here, afterwards in a file of the next version.
 VERSION_1: list[tuple[Form[Any], Any, dict[str, Any]]] = [
     (PEER, messages.Relay(b"frame"), {"kind": "relay", "payload": b"frame"}),
     (
