@@ -66,7 +66,9 @@ class _Selector(selectors.BaseSelector):
         # at the descriptors itself, until none is ready.
         self._ready = False
         self._parked = False
-        self._go_on = threading.Semaphore(0)
+        # Held while the helper is to stay parked. A lock: a semaphore is Python code.
+        self._go_on = threading.Lock()
+        self._go_on.acquire()
         self._closed = False
         self._end, self._other_end = socket.socketpair()
         self._others.register(self._end, selectors.EVENT_READ)
@@ -136,7 +138,8 @@ class _Selector(selectors.BaseSelector):
 
     def close(self) -> None:
         self._closed = True
-        self._go_on.release()
+        if self._go_on.locked():
+            self._go_on.release()
         self._other_end.send(b"\0")
         self._helper.join()
         for queue in (self._queue, self._reader):
