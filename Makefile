@@ -21,13 +21,14 @@ GO_MODULES := clients/go/dyad clients/go/pion clients/go/examples/pion_call benc
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help build demo test aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings references locked kubernetes deploy-tools drift contract docs kotlin-reference release audit clean
+.PHONY: help build demo test guides aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings references locked kubernetes deploy-tools drift contract docs kotlin-reference release audit clean
 
 help:
 	@echo "make build     install everything into the checkout, and build the page and the npm packages"
 	@echo "make demo      show a call in the browser"
 	@echo "make quick     run before each commit: lint, types and the fast tests, in a minute"
-	@echo "make test      run all tests, in 10 minutes on 2 cores; the first run fetches and compiles more"
+	@echo "make test      run the tests, in 10 minutes on 2 cores; the first run fetches and compiles more"
+	@echo "make guides    paste the quick starts, tutorials and how-tos, and check that they work"
 	@echo "make aio       run the tests of what serves RPCs again, on grpc.aio (docs/grpcio.md)"
 	@echo "make fuzz      try FUZZ_CASES random cases (5000000)"
 	@echo "make soak      end calls in every way, LEAK_ROUNDS times (600), and watch the memory"
@@ -79,7 +80,11 @@ demo: $(BIN)/.ready $(PAGE)
 	@$(BIN)/python -m dyad_server dev
 
 test: $(BIN)/.ready $(PAGE)
-	@$(BIN)/pytest $(PARALLEL)
+	@$(BIN)/pytest $(PARALLEL) --ignore tests/guides
+
+# What a reader pastes: it compiles the clients again, and installs the npm packages.
+guides: $(BIN)/.ready $(PAGE)
+	@$(BIN)/pytest -q $(PARALLEL) tests/guides
 
 # The tests of what serves RPCs, on grpc.aio. `make test` runs them on the completion queue.
 aio: $(BIN)/.ready $(PAGE)

@@ -23,6 +23,7 @@ from tests.support.sides import Program
 GO = ROOT / "clients" / "go" / "dyad"
 KOTLIN = ROOT / "clients" / "kotlin"
 NODE = Path(sys.executable).parent / "node"
+NPM = NODE.with_name("npm")
 # The first run on a machine fetches and compiles the clients.
 BUILD = 1800
 # Seconds; longer than a client on a busy machine needs to reconnect.

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import token
-from tests.interop.conftest import BUILD, NODE, PairSite, build, once
+from tests.interop.conftest import BUILD, NODE, NPM, PairSite, build, once
 from tests.interop.test_each_client import CAME_BACK, user
-from tests.interop.test_web_package import NPM
 from tests.support.needs import ROOT, needs
 from tests.support.proxy import Proxy
 from tests.support.sides import CANDIDATES, Program, playing, written

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SECRET, token
+from tests.guides.test_quick_starts import maven_repository
 from tests.interop.conftest import build
-from tests.interop.test_quick_starts import maven_repository
 from tests.support.ci import program
 from tests.support.needs import ROOT, needs
 from tests.support.process import command

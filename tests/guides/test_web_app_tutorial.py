@@ -8,8 +8,9 @@ import pytest
 from playwright.async_api import Page, async_playwright
 
 from tests.browser.site import FLAGS, MEDIA_MS
-from tests.interop.pasting import PASTE, pasted
-from tests.interop.test_web_package import DECODED, NPM, listens
+from tests.guides.pasting import PASTE, pasted
+from tests.guides.test_web_package import DECODED, listens
+from tests.interop.conftest import NPM
 from tests.support.needs import NODE_PACKAGES, PAGE, ROOT, needs
 from tests.support.ports import free_port
 

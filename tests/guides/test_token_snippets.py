@@ -8,7 +8,7 @@ from dyad_server.auth.keys import secret_key
 from dyad_server.auth.verifier import Verifier
 from dyad_server.ops.clock import LoopClock
 
-from tests.interop.pasting import PASTE, pasted
+from tests.guides.pasting import PASTE, pasted
 from tests.support.keys import only
 from tests.support.needs import ROOT, needs
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.guides.pasting import PASTE, demo, pasted, quick_start
 from tests.interop.conftest import kotlin_build
-from tests.interop.pasting import PASTE, demo, pasted, quick_start
 from tests.support.needs import ROOT, needs
 
 # What each of the two prints when it sees the other.

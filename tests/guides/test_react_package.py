@@ -6,8 +6,9 @@ import pytest
 from playwright.async_api import Page
 
 from tests.browser.site import MEDIA_MS
-from tests.interop.pasting import PASTE, pasted, quick_start
-from tests.interop.test_web_package import DECODED, NPM, App, two_tabs
+from tests.guides.pasting import PASTE, pasted, quick_start
+from tests.guides.test_web_package import DECODED, App, two_tabs
+from tests.interop.conftest import NPM
 from tests.support.needs import NODE_PACKAGES, ROOT, needs
 from tests.support.ports import free_port
 

@@ -12,8 +12,8 @@ from dyad_server.auth.mint import mint
 from playwright.async_api import Page, async_playwright
 
 from tests.browser.site import FLAGS, MEDIA_MS
-from tests.interop.pasting import PASTE, pasted
-from tests.interop.test_web_package import DECODED
+from tests.guides.pasting import PASTE, pasted
+from tests.guides.test_web_package import DECODED
 from tests.support.needs import PAGE, ROOT, needs
 from tests.support.ports import free_port
 

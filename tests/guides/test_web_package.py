@@ -19,14 +19,14 @@ from playwright.async_api import Page, async_playwright
 
 from tests.browser.site import FLAGS, MEDIA_MS
 from tests.conftest import SECRET, token
-from tests.interop.pasting import PASTE, demo, pasted, quick_start
+from tests.guides.pasting import PASTE, demo, pasted, quick_start
+from tests.interop.conftest import NPM
 from tests.support.needs import NODE_PACKAGES, PAGE, ROOT, needs
 from tests.support.ports import free_port
 from tests.support.process import command, dyad_serve
 from tests.support.python_client import hear
 
 WEB = ROOT / "clients" / "web"
-NPM = Path(sys.executable).parent / "npm"
 ROOM = "6c1f3c3e-9d2c-4b7e-8f53-0d6f3f9f7a10"
 READY = 15
 FILES = ("-m", "http.server", "0", "--bind", "127.0.0.1")
