@@ -5,7 +5,8 @@ Run: python -m benchmarks.nodes [--rounds 5] [--frames 20000] [--meetings 200]
 A meeting is two connections, two joins and two hang-ups, without a frame between the
 participants. Both kinds of pair run in turn against the same two `dyad serve --redis`
 processes. Each figure is the median over the rounds, and so is each ratio of the two figures
-of one round. The CPU of Redis is listed separately, because all nodes share it.
+of one round. The CPU of Redis is listed separately, because all nodes share it. The latency is
+that of five frames in a row, from the first one that is sent to the last one that arrives.
 """
 
 import argparse
@@ -31,8 +32,8 @@ BURST = 5
 CANDIDATE = dyad.Candidate("candidate:1 1 udp 2122260223 192.0.2.1 50000 typ host")
 
 
-async def pair(here: str, there: str, frames: int) -> None:
-    """Run a call between these two addresses, with this many frames."""
+async def pair(here: str, there: str, frames: int, took: list[float]) -> None:
+    """Run a call between these two addresses, with this many frames; note what each burst took."""
     async with (
         dyad.connect(
             here, mint(SECRET, sub="alice", email="", ttl=3600), plaintext=True, limits=UNBOUND
@@ -46,25 +47,27 @@ async def pair(here: str, there: str, frames: int) -> None:
         await anext(aiter(alice))
         for _ in range(frames // (2 * BURST)):
             for sender, receiver in ((alice, bob), (bob, alice)):
+                began = time.monotonic()
                 for _ in range(BURST):
                     await sender.send_candidate(CANDIDATE)
                 for _ in range(BURST):
                     await anext(aiter(receiver))
+                took.append(time.monotonic() - began)
         await alice.leave()
         await bob.leave()
 
 
-async def talk(here: str, there: str, frames: int) -> None:
+async def talk(here: str, there: str, frames: int, took: list[float]) -> None:
     """All pairs at the same time, with this many frames in all."""
-    await asyncio.gather(*(pair(here, there, frames // PAIRS) for _ in range(PAIRS)))
+    await asyncio.gather(*(pair(here, there, frames // PAIRS, took) for _ in range(PAIRS)))
 
 
-async def meet(here: str, there: str, meetings: int) -> None:
+async def meet(here: str, there: str, meetings: int, took: list[float]) -> None:
     """This many calls in all, without frames, a few at the same time."""
 
     async def some() -> None:
         for _ in range(meetings // PAIRS):
-            await pair(here, there, 0)
+            await pair(here, there, 0, took)
 
     await asyncio.gather(*(some() for _ in range(PAIRS)))
 
@@ -97,13 +100,16 @@ async def main(rounds: int, frames: int, meetings: int) -> None:
         kinds = {"one node": (first, first), "two nodes": (first, second)}
         works = {"frame": (talk, frames), "meeting": (meet, meetings)}
         found: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+        latencies: dict[str, list[float]] = defaultdict(list)
         began = time.monotonic()
         for number in range(rounds + 1):
             for what, (work, count) in works.items():
                 for kind, (here, there) in kinds.items():
-                    costs = await measure(pids, work(here, there, count), count)
+                    took: list[float] = []
+                    costs = await measure(pids, work(here, there, count, took), count)
                     if number:  # The first round only warms up.
                         found[what, kind].append(costs)
+                        latencies[kind] += took
             print(f"  round {number} of {rounds}, {time.monotonic() - began:.0f} s", flush=True)
     for what in works:
         for kind in kinds:
@@ -113,6 +119,9 @@ async def main(rounds: int, frames: int, meetings: int) -> None:
         ratios = sorted(two[0] / one[0] for two, one in pairs)
         between = f"({ratios[0]:.2f} to {ratios[-1]:.2f})"
         print(f"{what:8} ratio      {statistics.median(ratios):7.2f} of node CPU {between}")
+    for kind, each in latencies.items():
+        *_, p99 = (1e3 * seconds for seconds in statistics.quantiles(each, n=100))
+        print(f"latency  {kind:10} {1e3 * statistics.median(each):7.1f} ms, p99 {p99:.1f} ms")
 
 
 if __name__ == "__main__":
