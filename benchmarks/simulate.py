@@ -42,7 +42,7 @@ class Costs:
 
     meeting: tuple[float, float] = (4400, 6300)
     frame: tuple[float, float] = (70, 168)
-    idle: float = 18
+    idle: float = 12
     redis_meeting: tuple[float, float] = (400, 500)
     redis_frame: float = 15
     keep_rooms: float = 22
