@@ -25,7 +25,7 @@ export interface CallOptions {
  *
  * If only the signaling is gone, the media of a connected call goes on, until the path to the
  * peer fails, or a new negotiation begins, or the user hangs up: `leave` and `close` of the
- * connection end it, and `close` of the call does.
+ * connection end it, and `close` of the call does. An error that is `final` ends it, too.
  */
 export class Call {
   readonly #connection: Connection;
@@ -119,7 +119,7 @@ function isRunning(pc: RTCPeerConnection | undefined): boolean {
   return pc?.connectionState === "connected" || pc?.connectionState === "disconnected";
 }
 
-/** Whether the user has hung up, here or by going on with another device. */
+/** Whether the user has hung up, has gone on with another device, or is logged out. */
 function isOver({ error }: Extract<ConnectionState, { type: "ended" }>): boolean {
-  return error === undefined || error.code === "taken_over";
+  return error === undefined || error.final;
 }

@@ -7,7 +7,7 @@ import { Code, RpcError } from "./rpc.js";
  *
  * If the function throws, the client tries again while it reconnects: the app's backend may be
  * out of reach for a moment. If it returns null, because the user is logged out, the session ends
- * at once, with the error `unauthenticated`.
+ * at once, with the error `unauthenticated`, which is final. A `Call` then ends its media too.
  */
 export type Token = string | (() => string | null | Promise<string | null>);
 
@@ -60,7 +60,10 @@ export class Credentials {
   ): Promise<T> {
     // Always later: who opens a connection is not called back before that returns.
     const token = await (typeof this.#source === "string" ? this.#source : called(this.#source));
-    if (token === null) throw new DyadError("unauthenticated", "The app's token function returned null: it has no token.");
+    if (token === null) {
+      const sentence = "The app's token function returned null: it has no token.";
+      throw new DyadError("unauthenticated", sentence, { final: true });
+    }
     const problem = whyNoToken(token);
     if (problem !== undefined) throw new DyadError("unauthenticated", problem);
     const known = roomId === "" ? roomOf(token) : roomId;

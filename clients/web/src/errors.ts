@@ -19,7 +19,7 @@ export interface DyadErrorOptions {
   readonly retryable?: boolean;
   /** How long the server asks to wait before that, if it says so. */
   readonly retryAfterMs?: number | undefined;
-  /** Whether the server said not to reconnect. The default is false. */
+  /** Whether the server, or the token function by null, said not to reconnect. The default is false. */
   readonly final?: boolean;
   /** The error beneath, such as the one that the app's token function threw. */
   readonly cause?: unknown;

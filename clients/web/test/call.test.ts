@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
-import { Call, type Connection, type ConnectOptions } from "../src/index.js";
+import { Call, type Connection, type ConnectOptions, type Token } from "../src/index.js";
 import { FakeServer } from "../src/testing/index.js";
 import { client, listening, until } from "./support.js";
 
@@ -77,7 +77,7 @@ interface Side {
   readonly ended: () => number;
 }
 
-function side(server: FakeServer, user: string, options?: ConnectOptions): Side {
+function side(server: FakeServer, user: Token, options?: ConnectOptions): Side {
   const connection = client(server, user, options);
   const failures: unknown[] = [];
   let ended = 0;
@@ -150,6 +150,19 @@ test("the media goes on when this side's session ends, unless the user went on e
   await other.connection.join(roomId);
   await until(() => bob.ended() === 1);
   await until(() => connected(alice) && connected(other));
+});
+
+test("a user who is logged out when the client reconnects sends no media any more", async () => {
+  let token: string | null = "alice";
+  const server = new FakeServer();
+  const [alice, bob] = [side(server, () => token), side(server, "bob")];
+  const { roomId } = await alice.connection.create();
+  await bob.connection.join(roomId);
+  await until(() => connected(alice) && connected(bob));
+  token = null;
+  alice.connection.networkChanged();
+  await until(() => alice.connection.state.type === "ended");
+  assert.deepEqual([alice.call.pc, alice.ended()], [undefined, 1]);
 });
 
 for (const hangUp of ["leave", "close"] as const) {
