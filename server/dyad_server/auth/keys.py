@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -49,7 +50,7 @@ def secret_key(secret: str) -> bytes:
 
     Raises:
         ConfigError: the secret is too short, has white space around it or control characters
-            in it, or is a PEM key.
+            in it, or is a key of another kind.
     """
     if secret != secret.strip():
         raise ConfigError("The JWT secret begins or ends with white space, perhaps a newline.")
@@ -63,6 +64,11 @@ def secret_key(secret: str) -> bytes:
             f"The JWT secret has {len(key)} bytes; it needs at least {bounds.SECRET_BYTES}. "
             "`openssl rand -hex 32` makes a good one."
         )
+    try:
+        # It refuses public keys and JWKs: whoever reads a public key could sign tokens with it.
+        jwt.get_algorithm_by_name("HS256").prepare_key(key)
+    except jwt.InvalidKeyError:
+        raise ConfigError("The JWT secret is a key of another kind, or a JWK.") from None
     return key
 
 

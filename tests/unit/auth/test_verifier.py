@@ -240,7 +240,19 @@ async def test_the_scheme_is_read_in_any_case() -> None:
         assert (await verifier().verify_metadata(metadata)).identity.user_id == "alice"
 
 
-@pytest.mark.parametrize("secret", ["", "short", "x" * 31, pem(KEYS["ES256"])])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "",
+        "short",
+        "x" * 31,
+        pem(KEYS["ES256"]),
+        pem(KEYS["ES256"]).replace("\n", ""),
+        json.dumps(KEYS["ES256"].jwk()),
+        f"ssh-ed25519 {'A' * 40}",
+    ],
+    ids=["empty", "short", "31 bytes", "PEM", "PEM in a line", "JWK", "SSH"],
+)
 def test_an_unusable_secret_is_refused_at_the_start(secret: str) -> None:
     with pytest.raises(ConfigError):
         secret_key(secret)
