@@ -23,7 +23,7 @@ from dyad_server.core.limits import Limits
 from dyad_server.core.participant import Participant
 from dyad_server.core.ports import Observer, Observers
 from dyad_server.engines.memory import in_memory
-from dyad_server.errors import ConfigError, Ended
+from dyad_server.errors import ConfigError, Ended, the_extra
 from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.inbound_messages import Inbound, Terms
 from dyad_server.grpc_api.servicer import SignalingServicer
@@ -215,9 +215,7 @@ def _redis() -> ModuleType:
     try:
         from dyad_server import redis_composition  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            "--redis needs more: in the checkout, pip install ./clients/python '.[redis]'."
-        ) from error
+        raise ConfigError(f"--redis needs {the_extra('redis')}.") from error
     return redis_composition
 
 
@@ -235,7 +233,7 @@ def _trace_export(clock: Clock) -> "TraceExport | None":
 
             return TraceExport(versions()["version"], clock)
         except ModuleNotFoundError:
-            wrong = "they need more: in the checkout, pip install ./clients/python '.[otel]'"
+            wrong = f"they need {the_extra('otel')}"
         except ValueError as error:
             wrong = str(error)
     log.warning("An OTLP endpoint is set, but no traces are exported: %s.", wrong)

@@ -4,6 +4,7 @@ A subclass of `Ended` ends a stream or a request; `grpc_api.status` maps it to a
 status. A refused frame does not end its stream, so it is an event, not an exception.
 """
 
+import sys
 from enum import StrEnum
 
 from dyad_server import bounds
@@ -60,6 +61,11 @@ class Reason(StrEnum):
 
 class DyadError(Exception):
     """The base of all. Its text is one sentence without personal data."""
+
+
+def the_extra(name: str) -> str:
+    """Name an extra of this distribution, and how to add it where the server is installed."""
+    return f"the extra `{name}`: `{sys.executable} -m pip install 'dyad-signaling-server[{name}]'`"
 
 
 class ConfigError(DyadError):

@@ -156,7 +156,7 @@ async def test_without_the_dependencies_of_redis_it_says_what_to_install(tmp_pat
     env = without(tmp_path, "redis")
     status, said = await run(DYAD, "serve", "--redis", "redis://127.0.0.1:1", env=env)
     assert status == 2, said
-    assert "in the checkout, pip install ./clients/python '.[redis]'" in said
+    assert "-m pip install 'dyad-signaling-server[redis]'`." in said
     assert "Traceback" not in said
 
 

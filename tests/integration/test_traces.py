@@ -321,4 +321,4 @@ async def test_a_missing_package_is_named_and_the_server_serves() -> None:
         SECRET, program=(sys.executable, "-c", program), env=collector.environment
     ) as served:
         await stop(served)
-    assert "no traces are exported: they need more" in served.command.said
+    assert "no traces are exported: they need the extra `otel`" in served.command.said

