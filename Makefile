@@ -55,6 +55,9 @@ help:
 
 $(BIN)/.ready: pyproject.toml clients/python/pyproject.toml
 	@echo "== Python: a virtual environment in $(VENV), with a gigabyte of packages (one to three minutes)"
+	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Dyad needs Python 3.11 or later, and $(PYTHON) is not. Name another:" \
+	    "make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/pip || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); } || { rm -rf $(VENV); \
 	  echo "This Python cannot make virtual environments: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/pip install $(QUIETLY) --disable-pip-version-check --editable clients/python --editable '.[dev]'
