@@ -174,7 +174,9 @@ class Server:
         if config.workers == 1:
             obstacle = try_port(config.host.strip("[]"), config.port)
             if obstacle is not None and obstacle.errno == errno.EADDRINUSE:
-                raise ConfigError(f"Cannot listen on {address}: the port is taken.")
+                raise ConfigError(
+                    f"Cannot listen on {address}: the port is taken. --port names another."
+                )
         self.port = self._bind(address, self._credentials())
         if self._for_proxy:
             self._bind(self._for_proxy, None)

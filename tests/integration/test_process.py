@@ -66,7 +66,10 @@ async def test_a_second_server_on_the_port_fails_with_a_sentence() -> None:
             DYAD, "serve", "--port", str(served.port), env=os.environ | {"DYAD_JWT_SECRET": SECRET}
         )
     assert status == 2
-    assert said == f"dyad: Cannot listen on 127.0.0.1:{served.port}: the port is taken.\n"
+    assert said == (
+        f"dyad: Cannot listen on 127.0.0.1:{served.port}: the port is taken. "
+        "--port names another.\n"
+    )
 
 
 async def test_without_a_key_it_says_how_to_set_one() -> None:

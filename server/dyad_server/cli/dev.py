@@ -125,8 +125,8 @@ def _check(options: Options) -> None:
 def _check_free(name: str, host: str, port: int) -> None:
     if obstacle := try_port(host, port):
         raise ConfigError(
-            f"{name} {port} cannot be used: {obstacle.strerror}. This takes free ports, and needs "
-            f"nothing else: {_program()} dev --port 0 --grpc-port 0"
+            f"{name} {port} cannot be used: {obstacle.strerror}. This picks free ports: "
+            f"{_program()} dev --port 0 --grpc-port 0"
         )
 
 

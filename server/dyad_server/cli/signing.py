@@ -31,8 +31,8 @@ def read_signing(options: Mapping[str, Any], environment: Mapping[str, str]) -> 
     texts, issuer, audience = signing(options, environment)
     if not texts:
         raise ConfigError(
-            "There is no secret to sign with. Set DYAD_JWT_SECRET to the server's secret "
-            "(`openssl rand -hex 32` makes one)."
+            "There is no secret to sign with. Set DYAD_JWT_SECRET to the server's secret. "
+            "`dyad dev` prints it; for a new server, `openssl rand -hex 32` makes one."
         )
     keys = sorted(secret_keys(texts), key=lambda each: each.until, reverse=True)
     return Signing(keys, issuer, audience)
