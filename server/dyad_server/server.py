@@ -25,7 +25,6 @@ from dyad_server.grpc_api.client_address import Origin
 from dyad_server.grpc_api.connections import AddressBound
 from dyad_server.grpc_api.health import Health
 from dyad_server.grpc_api.options import grpc_options
-from dyad_server.grpc_api.reflection import Reflection
 from dyad_server.grpc_api.rpc_server import RpcServer
 from dyad_server.grpc_api.servicer import SERVICE
 from dyad_server.grpc_api.tls import Certificates, TlsFiles, expiry_warning, read_tls_files
@@ -86,6 +85,8 @@ class Server:
         for methods in (self._health.methods, self.dyad.servicer.methods):
             self._server.add(methods)
         if config.reflection:
+            from dyad_server.grpc_api.reflection import Reflection  # noqa: PLC0415 - few need it
+
             self._server.add(Reflection(self._server.services, self._origin).methods)
         self._metrics = MetricsServer(pages_of_a_server(self.dyad.metrics.registry, self.not_ready))
         self._certificates = Certificates()

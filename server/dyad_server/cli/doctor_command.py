@@ -8,6 +8,7 @@ import re
 import ssl
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dyad_server.bounds import INTERRUPTED_STATUS
@@ -16,12 +17,14 @@ from dyad_server.cli.extras import needing_tools
 from dyad_server.config import Config
 from dyad_server.doctor import bounds
 from dyad_server.doctor.certificates import trusting
-from dyad_server.doctor.examination import Patient, run
 from dyad_server.doctor.findings import Finding, Level, status
 from dyad_server.errors import ConfigError
 from dyad_server.files import read_text
 from dyad_server.ops import logs
 from dyad_server.ops.clock import LoopClock
+
+if TYPE_CHECKING:
+    from dyad_server.doctor.examination import Patient
 
 _HELP = "examine a deployment: settings, keys, Redis, a server, a proxy, and a call through each"
 _DESCRIPTION = (
@@ -87,18 +90,23 @@ def _doctor(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: an option is wrong, or packages are missing.
     """
+    from dyad_server.doctor import examination  # noqa: PLC0415 - the others start sooner without it
+
     shown = _Shown(as_json=options.json)
     # What the client tells its log is told as a finding too.
     logs.configure("error", "text")
     try:
-        asyncio.run(run(_patient(options), LoopClock(), shown.begin, shown.report))
+        patient = _patient(options)
+        asyncio.run(examination.run(patient, LoopClock(), shown.begin, shown.report))
     except KeyboardInterrupt:
         shown.end()
         return INTERRUPTED_STATUS
     return shown.end()
 
 
-def _patient(options: argparse.Namespace) -> Patient:
+def _patient(options: argparse.Namespace) -> "Patient":
+    from dyad_server.doctor.examination import Patient  # noqa: PLC0415 - as in `_doctor`
+
     for address in options.target:
         if not _ADDRESS.fullmatch(address):
             raise ConfigError(f"--target is not HOST:PORT: {address}.")
