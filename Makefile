@@ -21,7 +21,7 @@ GO_MODULES := clients/go/dyad clients/go/pion clients/go/examples/pion_call benc
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help build demo test guides aio quick fuzz soak interop checker storm mutants bench flames lint lint-go types generate generate-go generate-kotlin settings references locked kubernetes deploy-tools drift contract docs kotlin-reference release audit clean
+.PHONY: help build demo test guides aio quick fuzz soak interop checker storm mutants bench flames lint lint-go lint-kotlin types generate generate-go generate-kotlin settings references locked kubernetes deploy-tools drift contract docs kotlin-reference release audit clean
 
 help:
 	@echo "make build     install everything into the checkout, and build the page and the npm packages"
@@ -40,6 +40,7 @@ help:
 	@echo "make flames    draw where the server's time goes, as flame graphs"
 	@echo "make lint      check the style of the Python code and of the contract"
 	@echo "make lint-go   check the style of the Go code, and look for mistakes"
+	@echo "make lint-kotlin  check the style of the Kotlin code"
 	@echo "make types     check the types of the Python and TypeScript code"
 	@echo "make generate  generate the clients' code from the contract"
 	@echo "make settings  write docs/settings.md"
@@ -156,6 +157,12 @@ lint-go:
 	    go vet ./...; go tool -modfile=$(CURDIR)/clients/go/tools/go.mod staticcheck ./...; done; \
 	elif test -n "$$CI"; then echo "Go is not installed: https://go.dev/dl"; exit 1; \
 	else echo "Go is not installed: its code stays unchecked."; fi
+
+lint-kotlin:
+	@if command -v javac >/dev/null && command -v mvn >/dev/null; then \
+	  mvn -q -B -f clients/kotlin spotless:check; \
+	elif test -n "$$CI"; then echo "A JDK or Maven is not installed: apt-get install default-jdk-headless maven"; exit 1; \
+	else echo "A JDK or Maven is not installed: Kotlin's code stays unchecked."; fi
 
 # The first `mypy` checks the server, the Python client, the tests and the benchmarks. The call
 # page is checked against the types of the built library.

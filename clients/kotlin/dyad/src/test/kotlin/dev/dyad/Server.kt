@@ -3,6 +3,7 @@ package dev.dyad
 import java.io.File
 import java.io.IOException
 import java.security.SecureRandom
+import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.TimeUnit
 import kotlin.concurrent.thread
 import org.junit.jupiter.api.Assertions.fail
@@ -17,14 +18,17 @@ internal val GENEROUS =
 
 private val GENEROUS_LIMITS = Limits(framesPerSecond = 100_000, bytesPerSecond = 1_000_000)
 
+// All servers have the same secret. So each token is good for all of them, and is made once:
+// `dyad token` takes as long as the start of a server.
+private val SECRET =
+    ByteArray(32).also(SecureRandom()::nextBytes).joinToString("") { "%02x".format(it) }
+private val TOKENS = ConcurrentHashMap<String, String>()
+
 /** `dyad serve` as its user starts it, in a process of its own. */
 internal class Server(vararg options: String) : AutoCloseable {
-    private val secret =
-        ByteArray(32).also(SecureRandom()::nextBytes).joinToString("") { "%02x".format(it) }
     /** What clients must know of its limits. */
     val limits: Limits =
         if (options.toList().containsAll(GENEROUS.toList())) GENEROUS_LIMITS else Limits()
-    private val tokens = mutableMapOf<Pair<String, Int>, String>()
     private val process: Process = run("serve", "--port", "0", *options)
     private val log = process.errorStream.bufferedReader()
     val port: Int =
@@ -43,14 +47,15 @@ internal class Server(vararg options: String) : AutoCloseable {
         }
     }
 
-    /** A token that is good for [ttl] seconds. */
-    fun token(sub: String, ttl: Int = 3600): String =
-        tokens.getOrPut(sub to ttl) {
-            run("token", "--sub", sub, "--email", "$sub@example.com", "--ttl", "$ttl")
-                .inputStream
-                .bufferedReader()
-                .readLine()
-        }
+    /** A token that is good for all tests. */
+    fun token(sub: String): String = TOKENS.computeIfAbsent(sub) { token(it, ttl = 3600) }
+
+    /** A new token that is good for [ttl] seconds. */
+    fun token(sub: String, ttl: Int): String =
+        run("token", "--sub", sub, "--email", "$sub@example.com", "--ttl", "$ttl")
+            .inputStream
+            .bufferedReader()
+            .readLine()
 
     /** Tell the server to drain and stop. Returns at once. */
     fun drain() = process.destroy()
@@ -65,7 +70,7 @@ internal class Server(vararg options: String) : AutoCloseable {
             .apply {
                 // The server refuses DYAD_ variables that it does not know.
                 environment().keys.removeIf { it.startsWith("DYAD_") }
-                environment()["DYAD_JWT_SECRET"] = secret
+                environment()["DYAD_JWT_SECRET"] = SECRET
             }
             .start()
     }
