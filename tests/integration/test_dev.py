@@ -187,10 +187,11 @@ async def test_for_a_port_that_is_taken_it_prints_a_command_that_works() -> None
         server = (await first.says(r"Server: +127\.0\.0\.1:(\d+)"))[1]
         again = ""
         for ports in ((page, "0"), ("0", server)):
-            async with command(DYAD, "dev", "--port", ports[0], "--grpc-port", ports[1]) as running:
-                again = (await running.says(r"(\S*/dyad dev --port 0 --grpc-port 0)\n"))[1]
+            mine = ("--port", ports[0], "--grpc-port", ports[1], "--origin", "https://app.example")
+            async with command(DYAD, "dev", *mine) as running:
+                again = (await running.says(r"(\S*/dyad dev --port 0 --grpc-port 0.*)\n"))[1]
                 assert await running.ended() == 2
                 assert f"port {max(ports, key=int)} cannot be used" in running.said
                 assert "Traceback" not in running.said
         async with command(*again.split()) as running:
-            await running.says("Dyad runs")
+            await running.says("Web apps of these origins may call too: .*https://app.example")

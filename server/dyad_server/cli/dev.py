@@ -118,16 +118,21 @@ def _check(options: Options) -> None:
     for origin in options.origins:
         if not is_origin(origin):
             raise ConfigError(f"--origin {origin} is not an origin. {ORIGIN_FORM}")
-    _check_free("--port", _EVERYWHERE if options.lan else _LOOPBACK, options.port)
-    _check_free("--grpc-port", _LOOPBACK, options.grpc_port)
+    for name, host, port in (
+        ("--port", _EVERYWHERE if options.lan else _LOOPBACK, options.port),
+        ("--grpc-port", _LOOPBACK, options.grpc_port),
+    ):
+        if obstacle := try_port(host, port):
+            raise ConfigError(
+                f"{name} {port} cannot be used: {obstacle.strerror}. This picks free ports: "
+                f"{_program()} {_on_free_ports(options)}"
+            )
 
 
-def _check_free(name: str, host: str, port: int) -> None:
-    if obstacle := try_port(host, port):
-        raise ConfigError(
-            f"{name} {port} cannot be used: {obstacle.strerror}. This picks free ports: "
-            f"{_program()} dev --port 0 --grpc-port 0"
-        )
+def _on_free_ports(options: Options) -> str:
+    lan = ["--lan"] if options.lan else []
+    origins = [word for origin in options.origins for word in ("--origin", origin)]
+    return shlex.join(["dev", "--port", "0", "--grpc-port", "0", *lan, *origins])
 
 
 def _welcome(url: str, grpc_port: int, secret: str, options: Options) -> str:
