@@ -104,4 +104,15 @@ async def test_two_users_of_an_app_see_each_other_on_the_page_of_the_how_to(
                 'document.querySelectorAll("video")[1].srcObject.getTracks().length === 0',
                 timeout=MEDIA_MS,
             )
+            # Bob logs out in another tab. His page notices when it reconnects.
+            await bob.context.clear_cookies()
+            await bob.context.set_offline(True)
+            await says(bob, "reconnecting")
+            await bob.context.set_offline(False)
+            await says(bob, "unauthenticated")
+            await bob.wait_for_function(
+                'document.querySelector("video").srcObject.getTracks()'
+                '.every(({ readyState }) => readyState === "ended")',
+                timeout=MEDIA_MS,
+            )
             await browser.close()
