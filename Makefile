@@ -265,6 +265,7 @@ build/mkdocs/.ready: | $(BIN)/.ready
 # Every package, checked and used for calls from environments that never saw this checkout.
 release: $(BIN)/.ready $(PAGE) build/release-tools/.ready
 	@build/release-tools/bin/python .ci/release.py
+	@echo "== Calls between the built packages, in empty environments (some minutes)"
 	@$(BIN)/pytest -q -o python_files=packages.py tests/release
 
 build/release-tools/.ready:

@@ -9,13 +9,15 @@ Nothing is published. What each folder is for:
 - `sbom.json`: all that the server installs, as CycloneDX
 """
 
+import io
 import json
 import os
+import posixpath
 import re
 import shutil
 import subprocess
 import sys
-import tomllib
+import tarfile
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -31,13 +33,44 @@ GO_MODULES = ("dyad", "pion")
 NPM_PACKAGES = ("web", "react")
 PUBLINT = "publint@0.3.25"
 MAVEN = ROOT / "clients" / "kotlin"
-MAVEN_PACKAGES = ("dyad", "dyad-peer")
+# Their folders.
+MAVEN_PACKAGES = {"dyad": "dyad", "dyad-peer": "peer"}
 POM = "{http://maven.apache.org/POM/4.0.0}"
+REPOSITORY = "https://github.com/dyad-signaling/dyad/blob/main"
+# A link to a path in the repository: on the page of a registry it leads nowhere.
+PATH_LINK = re.compile(r"\]\((?!https?:|#)([^)\s]+)\)")
+# What registries show as the README.
+SHOWN = ("METADATA", "PKG-INFO", "package/README.md")
+# Where the version is, in files and folders of the repository.
+VERSION_IN = {
+    "CHANGELOG.md": r"\A[^#]*# Changelog\n[^#]*## (\S+)",
+    "CONTRIBUTING.md": r"^VERSION=(\S+)",
+    "README.md": r"^\*\*Status: ([\d.]+\d)",
+    "SECURITY.md": r"^Dyad is ([\d.]+\d)",
+    "clients/*/package.json": r'"(?:version|@dyad/web)": "([^"]+)"',
+    "clients/go/examples/*/go.mod": r"clients/go/\w+ v(\S+)",
+    "clients/go/pion/go.mod": r"clients/go/\w+ v(\S+)",
+    "clients/kotlin/*/pom.xml": r"<artifactId>dyad-parent</artifactId>\s+<version>([^<]+)<",
+    "clients/kotlin/ANDROID.md": r'"dev\.dyad:[\w-]+:([^"]+)"',
+    "clients/kotlin/README.md": r"<artifactId>dyad-\w+</artifactId>\s+<version>([^<]+)<",
+    "clients/kotlin/pom.xml": r"<artifactId>dyad-parent</artifactId>\s+<version>([^<]+)<",
+    "clients/package-lock.json": r'"(?:dyad-call-page|@dyad/\w+)",\s+"version": "([^"]+)"',
+    "clients/python/pyproject.toml": r'^version = "([^"]+)"',
+    "deploy/Containerfile": r"\bdyad:(\d\S*)",
+    "deploy/README.md": r"\bdyad:(\d\S*)",
+    "deploy/compose.yaml": r"image: dyad:(\S+)",
+    "deploy/helm/dyad/Chart.yaml": r"^(?:version|appVersion): (\S+)",
+    "deploy/kubernetes.yaml": r"image: dyad:(\S+)",
+    "docs/index.md": r"^Dyad is ([\d.]+\d)",
+    "pyproject.toml": r'^(?:version = |    "dyad-signaling-client==)"?([\d.]+)"',
+}
 
 
 def main() -> None:
     """Build and check everything."""
     version = the_version()
+    missing = [program for program in ("go", "javac", "mvn") if shutil.which(program) is None]
+    check(not missing, f"A release needs programs that are not installed: {', '.join(missing)}.")
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     for number, (what, step) in enumerate(STEPS.items(), start=1):
@@ -48,28 +81,11 @@ def main() -> None:
 
 def versions() -> Iterator[tuple[str, str]]:
     """Each place that names the version, and the version there."""
-    for file in (ROOT / "pyproject.toml", ROOT / "clients" / "python" / "pyproject.toml"):
-        project = tomllib.loads(file.read_text())["project"]
-        yield str(file.relative_to(ROOT)), project["version"]
-        for dependency in project["dependencies"]:
-            if (own := re.fullmatch(r"dyad-signaling-client==(.+)", dependency)) is not None:
-                yield f"{file.relative_to(ROOT)}: {dependency}", own[1]
-    for file in sorted((ROOT / "clients").glob("*/package.json")):
-        package = json.loads(file.read_text())
-        yield str(file.relative_to(ROOT)), package["version"]
-        if own := package.get("dependencies", {}).get("@dyad/web"):
-            yield f"{file.relative_to(ROOT)}: @dyad/web", own
-    for file in sorted(MAVEN.glob("**/pom.xml")):
-        if "target" in file.parts:
-            continue
-        pom = ET.parse(file)  # noqa: S314 - our own file
-        found = pom.findtext(f"{POM}version") or pom.findtext(f"{POM}parent/{POM}version")
-        yield str(file.relative_to(ROOT)), found or "none"
-    for file in sorted(GO.glob("**/go.mod")):
-        for module, found in re.findall(r"clients/go/(\w+) v(\S+)", file.read_text()):
-            yield f"{file.relative_to(ROOT)}: {module}", found
-    changes = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    yield "CHANGELOG.md", changes[1] if changes else "none"
+    for where, pattern in VERSION_IN.items():
+        for file in sorted(ROOT.glob(where)):
+            found = re.findall(pattern, file.read_text(), re.MULTILINE) or ["none"]
+            for number, version in enumerate(found, start=1):
+                yield f"{file.relative_to(ROOT)}, place {number}", version
 
 
 def the_version() -> str:
@@ -103,8 +119,26 @@ def npm_packages(_version: str) -> None:
     folder.mkdir()
     for package in NPM_PACKAGES:
         run(NPM, "pack", "--pack-destination", folder, folder=ROOT / "clients" / package)
+        make_links_absolute(next(folder.glob(f"*-{package}-*.tgz")), f"clients/{package}")
     for archive in folder.iterdir():
         run(NPM, "exec", "--yes", PUBLINT, "--", archive, "--strict", folder=folder)
+
+
+def make_links_absolute(archive: Path, folder: str) -> None:
+    """Let the links of an npm package's README lead to the repository, as PyPI's already do."""
+
+    def absolute(link: re.Match[str]) -> str:
+        return f"]({REPOSITORY}/{posixpath.normpath(posixpath.join(folder, link[1]))})"
+
+    files = contents(archive)
+    readme = PATH_LINK.sub(absolute, files["package/README.md"].decode())
+    files["package/README.md"] = readme.encode()
+    with tarfile.open(archive) as packed:
+        members = packed.getmembers()
+    with tarfile.open(archive, "w:gz") as packed:
+        for member in members:
+            member.size = len(files[member.name])
+            packed.addfile(member, io.BytesIO(files[member.name]))
 
 
 def go_modules(version: str) -> None:
@@ -133,11 +167,15 @@ def maven_artifacts(version: str) -> None:
         f"-DaltDeploymentRepository=release::file:{repository}",
         folder=MAVEN,
     )
-    for artifact in MAVEN_PACKAGES:
+    for artifact, source in MAVEN_PACKAGES.items():
         folder = repository / "dev" / "dyad" / artifact / version
         for kind in ("", "-sources", "-javadoc"):
             file = folder / f"{artifact}-{version}{kind}.jar"
             check(file.is_file(), f"Maven Central requires {file.name}.")
+        jar = contents(folder / f"{artifact}-{version}-sources.jar")
+        sources = {file.name for file in (MAVEN / source / "src" / "main").rglob("*.kt")}
+        missing = sources - {posixpath.basename(name) for name in jar}
+        check(not missing, f"{artifact}'s jar of sources lacks {', '.join(sorted(missing))}.")
         check_pom(folder / f"{artifact}-{version}.pom")
     check_pom(repository / "dev" / "dyad" / "dyad-parent" / version / f"dyad-parent-{version}.pom")
 
@@ -157,10 +195,28 @@ def bill_of_materials(_version: str) -> None:
     """List what the server and its dependencies for Redis install."""
     empty = ROOT / "build" / "sbom"
     shutil.rmtree(empty, ignore_errors=True)
-    venv.create(empty, with_pip=True)
+    venv.create(empty)
     client, server = (next((OUT / "python").glob(f"*{name}*.whl")) for name in ("client", "server"))
-    run(empty / "bin" / "pip", "install", "--quiet", client, f"{server}[redis]")
-    run(TOOLS / "cyclonedx-py", "environment", "--output-file", OUT / "sbom.json", empty)
+    into = ("--python", empty / "bin" / "python")
+    run(TOOLS / "pip", *into, "install", "--quiet", client, f"{server}[redis]")
+    about = ("--pyproject", ROOT / "pyproject.toml")
+    run(TOOLS / "cyclonedx-py", "environment", *about, "--output-file", OUT / "sbom.json", empty)
+
+
+def what_is_inside(_version: str) -> None:
+    """Check what all packages must have: a licence, and a README whose links work elsewhere."""
+    archives = [
+        file
+        for file in OUT.rglob("*")
+        if file.suffix in {".whl", ".gz", ".tgz", ".zip", ".jar"} and "javadoc" not in file.name
+    ]
+    for archive in archives:
+        files = contents(archive)
+        licences = (name for name in files if posixpath.basename(name) == "LICENSE")
+        check(any(licences), f"{archive.name} has no licence.")
+        for name in (name for name in files if name.endswith(SHOWN)):
+            link = PATH_LINK.search(files[name].decode())
+            check(link is None, f"{archive.name}: {name} links to {link and link[1]}")
 
 
 STEPS = {
@@ -168,6 +224,7 @@ STEPS = {
     "npm: archives": npm_packages,
     "Go: modules": go_modules,
     "Maven: jars, sources, API references": maven_artifacts,
+    "Licences and READMEs": what_is_inside,
     "SBOM of the server": bill_of_materials,
 }
 
@@ -184,6 +241,16 @@ def tracked(folder: Path) -> list[str]:
     """The files of a folder that are in git."""
     listed = subprocess.check_output(["git", "ls-files"], cwd=folder, text=True)  # noqa: S607
     return listed.splitlines()
+
+
+def contents(archive: Path) -> dict[str, bytes]:
+    """The files of an archive, by name."""
+    if archive.suffix in {".whl", ".zip", ".jar"}:
+        with zipfile.ZipFile(archive) as packed:
+            return {name: packed.read(name) for name in packed.namelist()}
+    with tarfile.open(archive) as packed:
+        found = ((each.name, packed.extractfile(each)) for each in packed)
+        return {name: file.read() for name, file in found if file}
 
 
 def check(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - it is an assertion
