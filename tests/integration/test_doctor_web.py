@@ -238,13 +238,26 @@ async def test_health_that_a_proxy_of_native_clients_does_not_pass_on_is_named(
 async def test_a_proxy_that_does_not_reach_the_server_is_named(tmp_path: Path) -> None:
     async with proxied(free_port(), tmp_path) as port:
         found = await examine("--url", f"http://127.0.0.1:{port}", *BRIEFLY, env=KEYED)
-    assert found.bad == {"dyad_not_reached"}
+        assert found.bad == {"dyad_not_reached"}
+        # In the proxy's own words.
+        assert "upstream connect error" in found.the("dyad_not_reached")["sentence"]
+        found = await examine("--url", f"http://127.0.0.1:{port}/calls", *BRIEFLY, env=KEYED)
+        assert found.bad == {"not_routed"}
+        assert "path" in found.the("not_routed")["advice"]
+
+
+async def test_an_http_address_of_a_port_with_tls_is_named(tmp_path: Path) -> None:
+    async with proxied(free_port(), tmp_path, tls=certificate(tmp_path, "own")) as port:
+        found = await examine("--url", f"http://127.0.0.1:{port}", *BRIEFLY, env=KEYED)
+    assert found.bad == {"url_away"}
+    assert "write https://" in found.the("url_away")["sentence"]
 
 
 async def test_a_server_without_a_proxy_is_named(tmp_path: Path) -> None:
     async with dyad_serve(SECRET) as served:
         found = await examine("--url", f"http://127.0.0.1:{served.port}", *BRIEFLY, env=KEYED)
     assert found.bad == {"url_away"}
+    assert "browsers need a proxy" in found.the("url_away")["sentence"]
     # Another web server.
     async with proxied(free_port(), tmp_path) as port, nginx(port, tmp_path, "return 404;") as web:
         found = await examine("--url", f"http://127.0.0.1:{web}", *BRIEFLY, env=KEYED)

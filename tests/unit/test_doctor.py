@@ -1,6 +1,7 @@
 """What the doctor's page, its probes of Redis, and its judgements say."""
 
 import ast
+import base64
 import re
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -10,9 +11,11 @@ import jwt
 import pytest
 from dyad_server.auth.keys import secret_key
 from dyad_server.auth.verifier import Verifier
-from dyad_server.doctor import clock, web
+from dyad_server.config import Config
+from dyad_server.doctor import call, clock, web
+from dyad_server.doctor.call import HeldBack
 from dyad_server.doctor.findings import Level, quoted
-from dyad_server.doctor.tokens import refusal
+from dyad_server.doctor.tokens import Tokens, refusal
 from dyad_server.engines.redis.observation import commands
 from dyad_server.errors import Unauthenticated
 from dyad_server.ops.clock import LoopClock
@@ -78,6 +81,26 @@ async def test_each_reason_why_a_token_is_refused_has_its_name(
 
 
 @pytest.mark.parametrize(
+    ("key", "how"),
+    [
+        (SECRET.encode() + b"\n", "a newline at its end"),
+        (bytes.fromhex(SECRET), "its hex digits decoded"),
+        (base64.b64decode(SECRET), "its base64 decoded"),
+        (b"k" * 32, ""),
+    ],
+    # The bytes are others in each process of pytest.
+    ids=["newline", "hex", "base64", "another"],
+)
+async def test_a_secret_that_the_app_misreads_is_named(key: bytes, how: str) -> None:
+    given = jwt.encode({"sub": "alice", "exp": 2**40}, key, "HS256")
+    config = Config(jwt_secret=SECRET)
+    tokens = Tokens(config, LoopClock(), [given])
+    (found,) = await tokens.check(config, only(secret_key(SECRET)))
+    assert found.name == "wrong_key"
+    assert (f"but with {how}." in found.sentence) == bool(how)
+
+
+@pytest.mark.parametrize(
     ("ahead", "level"),
     [(0, Level.OK), (-4, Level.OK), (10, Level.WARNING), (-29, Level.WARNING), (60, Level.ERROR)],
 )
@@ -111,6 +134,17 @@ def test_a_star_does_not_allow_authorization(headers: str, name: str) -> None:
     found = web.preflight("https://call", "https://app", 200, said)
     assert found.name == name
     assert (found.level == Level.OK) == (name == "cors_preflight")
+
+
+def test_a_header_that_two_proxies_write_is_named() -> None:
+    said = {"access-control-allow-origin": "https://app, https://app"}
+    found = web.preflight("https://call", "https://app", 200, said)
+    assert found.name == "cors_origin"
+    assert "twice" in found.sentence
+
+
+def test_a_native_call_that_is_held_back_names_what_a_proxy_must_do() -> None:
+    assert "grpc_pass" in call.failed("over gRPC at x", HeldBack("The answer")).advice
 
 
 @pytest.mark.parametrize(

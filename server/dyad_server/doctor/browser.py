@@ -55,7 +55,19 @@ class Visit:
             async with Browser(self.url, self.origin, self.ca) as browser:
                 await self._requests(browser, agreed, report)
         except CallFailed as failure:
-            report(web.away(self.url, str(failure)))
+            said = str(failure)
+            if parts.scheme == "http" and await self._speaks_tls(parts):
+                said = "its port speaks TLS, so write https://"
+            elif "RemoteProtocolError" in said:
+                said += ". If this is the port for gRPC, browsers need a proxy before it"
+            report(web.away(self.url, said))
+
+    async def _speaks_tls(self, parts: SplitResult) -> bool:
+        host, port = parts.hostname or "", parts.port or _HTTP_PORT
+        try:
+            return (await asyncio.to_thread(shake_hands, host, port, self.ca)).tls
+        except OSError:
+            return False
 
     async def _handshake(self, parts: SplitResult) -> tuple[Handshake | None, list[Finding]]:
         host, port = parts.hostname or "", parts.port or _HTTPS_PORT

@@ -168,11 +168,13 @@ def failed(path: str, failure: CallFailed) -> Finding:
             f"The server refuses a call {path}: {failure}.",
             "docs/reference/statuses.md says what each status means.",
         )
-    return error(
-        "call_failed",
-        f"A call {path} failed: {failure}.",
-        "Look at the log of the server, and of each proxy on the way.",
-    )
+    advice = "Look at the log of the server, and of each proxy on the way."
+    if isinstance(failure, HeldBack):
+        advice += (
+            " Each must speak HTTP/2 on both sides, and pass on the messages of a request before "
+            "it ends (nginx: grpc_pass)."
+        )
+    return error("call_failed", f"A call {path} failed: {failure}.", advice)
 
 
 def _nodes_apart(refused: Refused) -> bool:

@@ -64,14 +64,17 @@ def trusting(ca: str) -> ssl.SSLContext:
 
 
 def _shake_hands(host: str, port: int, context: ssl.SSLContext) -> Handshake:
-    with (
-        socket.create_connection((host, port), timeout=bounds.CONNECT_SECONDS) as connection,
-        context.wrap_socket(connection, server_hostname=host) as secure,
-    ):
-        der = secure.getpeercert(binary_form=True)
-        certificate = x509.load_der_x509_certificate(der) if der else None
-        protocol = secure.selected_alpn_protocol() or ""
-        return Handshake(tls=True, protocol=protocol, certificate=certificate)
+    with socket.create_connection((host, port), timeout=bounds.CONNECT_SECONDS) as connection:
+        try:
+            secure = context.wrap_socket(connection, server_hostname=host)
+        except TimeoutError:
+            # Python speaks of a handshake, also where no TLS was to be expected.
+            raise TimeoutError("it accepts connections, and then says nothing") from None
+        with secure:
+            der = secure.getpeercert(binary_form=True)
+            certificate = x509.load_der_x509_certificate(der) if der else None
+            protocol = secure.selected_alpn_protocol() or ""
+            return Handshake(tls=True, protocol=protocol, certificate=certificate)
 
 
 def judge(address: str, seen: Handshake, now: float) -> Iterator[Finding]:

@@ -1,9 +1,10 @@
 """Tokens for the calls: those that were given, or two that the settings' secret signs."""
 
 import base64
+import hmac
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from dyad_server.auth.key_ring import secret_keys
@@ -27,6 +28,11 @@ class _Refusal(NamedTuple):
 
 _REFUSALS = (
     _Refusal(
+        ("The app signs with",),
+        "wrong_key",
+        "Let the app take the secret as it is written, without the end of the line.",
+    ),
+    _Refusal(
         ("signature", "known key", "no longer accepted", "token's algorithm"),
         "wrong_key",
         "The server checks tokens with another key than the one that signed this one: compare "
@@ -49,10 +55,23 @@ _REFUSALS = (
         "If the token is fresh, the clocks of the server and of this machine differ: let NTP set "
         "both.",
     ),
+    _Refusal(
+        ("well-formed",),
+        "token_refused",
+        "A line of --token-file is one token, without `Bearer`, quotes or line breaks.",
+    ),
 )
 
 
 _OPTIONS = {"aud": "--jwt-audience", "iss": "--jwt-issuer"}
+
+_MISREAD: dict[str, Callable[[bytes], bytes]] = {
+    "a newline at its end": lambda secret: secret + b"\n",
+    "its hex digits decoded": lambda secret: bytes.fromhex(secret.decode()),
+    "its base64 decoded": lambda secret: base64.b64decode(secret, b"-_", validate=True),
+}
+"""How apps misread the secret that they share with the server."""
+_HASHES = ("sha256", "sha384", "sha512")
 
 
 class Tokens:
@@ -96,6 +115,7 @@ class Tokens:
                 verified = await verifier.verify(token)
             except Ended as refused:
                 said = str(refused) + _compared(str(refused), token, config)
+                said += _misread(token, (each.key for each in self._keys))
                 found.append(refusal(f"Token {number} of --token-file is refused", said))
             else:
                 found.append(ok("token", f"Token {number} of --token-file is good."))
@@ -143,6 +163,21 @@ def _compared(said: str, token: str, config: Config) -> str:
             part = token.split(".")[1]
             has = json.loads(base64.urlsafe_b64decode(part + "=="))[claim]
             return f" It has {has}, and {option} is {wanted[claim]}."
+    return ""
+
+
+def _misread(token: str, keys: Iterable[bytes]) -> str:
+    """How the app misread a secret with which it signed this token, if it did."""
+    signed, _, signature = token.rpartition(".")
+    for secret in keys:
+        for how, misread in _MISREAD.items():
+            try:
+                key = misread(secret)
+            except ValueError:
+                continue
+            made = (hmac.digest(key, signed.encode(), name) for name in _HASHES)
+            if signature in (base64.urlsafe_b64encode(each).decode().rstrip("=") for each in made):
+                return f" The app signs with the secret of these settings, but with {how}."
     return ""
 
 

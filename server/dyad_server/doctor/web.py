@@ -24,8 +24,8 @@ _AT_ONCE = (
 _NO_LIMIT = (
     "Take the time limit off the route of Listen (Envoy: timeout: 0s, and 0s for "
     "max_stream_duration and grpc_timeout_header_max if they are there, because they replace "
-    "timeout; nginx: a proxy_read_timeout above the 10 s between heartbeats; load balancers: no "
-    "limit of the whole request)."
+    "timeout; load balancers: no limit of the whole request), and allow more silence than the "
+    "10 s between heartbeats (Envoy: stream_idle_timeout; nginx: proxy_read_timeout)."
 )
 
 
@@ -127,12 +127,20 @@ def _origin(url: str, origin: str, what: str, headers: Mapping[str, str]) -> Fin
     allowed = headers.get("access-control-allow-origin", "")
     if allowed in (origin, "*"):
         return None
+    if {each.strip() for each in allowed.split(",")} <= {origin, "*"}:
+        return error(
+            "cors_origin",
+            f"{url} names access-control-allow-origin twice in its {what}, so browsers let no "
+            f"page call: {quoted(allowed)}.",
+            "Let only one proxy or app on the way write CORS headers.",
+        )
     said = f"names {quoted(allowed)} instead" if allowed else "names no origin"
     return error(
         "cors_origin",
         f"{url} does not allow pages of {origin}: access-control-allow-origin in its {what} "
         f"{said}.",
-        "Add this origin in the proxy (Envoy: allow_origin_string_match).",
+        "Add this origin in the proxy, letter by letter and without a slash at its end (Envoy: "
+        "allow_origin_string_match).",
     )
 
 
@@ -161,19 +169,21 @@ def reached(
             f"Dyad behind {url} refuses everybody: {quoted(message) or 'status ' + code}.",
             "/readyz on its metrics port says why it is not ready.",
         )
-    if status in _GATEWAY or grpc_web:
+    if status in _GATEWAY or (grpc_web and status != HTTPStatus.NOT_FOUND):
         said = f"HTTP {status}" if status != HTTPStatus.OK else f"status {code or 'missing'}"
+        said += f", {quoted(message)}" if message else ""
         return error(
             "dyad_not_reached",
             f"The proxy at {url} does not reach a Dyad: it answers {said}.",
-            "Look whether the server runs, and at its address, its port and its protocol (HTTP/2 "
-            "without TLS, or with) in the proxy.",
+            "Look whether the server runs, at its address, its port and its protocol (HTTP/2 "
+            "without TLS, or with) in the proxy, for a firewall between both, and whether the "
+            "proxy translates grpc-web, which nginx does not.",
         )
     return error(
         "not_routed",
-        f"{url} answers a grpc-web request with HTTP {status} and no grpc-web.",
-        "Route POST /dyad.v1.Signaling/… to a proxy that translates grpc-web into gRPC, such as "
-        "deploy/envoy-tls.yaml.",
+        f"{url} answers a grpc-web request with HTTP {status}, and not as Dyad does.",
+        "Look at the path in the URL. Route POST /dyad.v1.Signaling/… to a proxy that translates "
+        "grpc-web into gRPC, such as deploy/envoy-tls.yaml; nginx does not.",
     )
 
 
