@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from dyad_server.engines.redis.store import schema_sentence
 from redis.asyncio import Redis
 
@@ -11,7 +12,7 @@ from tests.support.certificates import certificate
 from tests.support.needs import needs
 from tests.support.ports import free_port
 from tests.support.process import dyad_serve
-from tests.support.redis import PASSWORD, redis_server
+from tests.support.redis import PASSWORD, RIGHTS, redis_server
 
 
 async def test_a_redis_cluster_is_refused_with_a_sentence() -> None:
@@ -39,12 +40,16 @@ async def test_a_wrong_password_is_refused_and_not_quoted() -> None:
             assert "this-one" not in said
 
 
-async def test_a_right_that_is_missing_is_noticed_at_the_start() -> None:
+@pytest.mark.parametrize(
+    "rights", ["-@all +info", RIGHTS.replace(" +time", "")], ids=["of commands", "of a script"]
+)
+async def test_a_right_that_is_missing_is_noticed_at_the_start(rights: str) -> None:
     needs("redis-server")
-    async with redis_server("--user", "poor", "on", ">poor", "~dyad:*", "-@all", "+info") as redis:
+    user = ("--user", "poor", "on", ">poor", "~dyad:*", *rights.split())
+    async with redis_server(*user) as redis:
         status, said = await serve_to_the_end(f"redis://poor:poor@127.0.0.1:{redis.port}")
     assert status == 2
-    assert "wrong user, wrong password, or a missing right (NoPermissionError)" in said
+    assert "or a missing right (NoPermissionError). `dyad doctor` says which." in said
     assert "Traceback" not in said
 
 

@@ -54,6 +54,8 @@ _SENTINEL_REFUSES = (
 _NO_SERVICE = "The Sentinels know no service of the name that --redis gives after the slash."
 # NoPermissionError and wrong scripts are answers too, and others than an outage.
 _REFUSALS = (AuthenticationError, AuthorizationError, NoPermissionError)
+# What a script says of a right that it lacks, in Redis 7.0 and later.
+_SCRIPT_LACKS = ("The user executing the script can't", "ACL failure in script")
 
 
 def connect(url: str, timeout: float | None) -> Any:
@@ -136,7 +138,8 @@ async def explain(client: Any, error: Exception) -> ConfigError | None:
     if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError):
         return ConfigError("The certificate of Redis is not trusted.")
     if isinstance(error, _REFUSALS):
-        return ConfigError(f"{_REDIS_REFUSES} ({type(error).__name__}).")
+        more = " `dyad doctor` says which." if isinstance(error, NoPermissionError) else ""
+        return ConfigError(f"{_REDIS_REFUSES} ({type(error).__name__}).{more}")
     return None
 
 
@@ -182,7 +185,10 @@ async def _answer(connection: Any) -> Any:
     try:
         return await connection.read_response()
     except ResponseError as error:
-        return error
+        said = str(error)
+        # redis-py knows this error only where a command has it.
+        lacks = any(part in said for part in _SCRIPT_LACKS)
+        return NoPermissionError(said) if lacks else error
 
 
 async def check(wire: Wire) -> None:
