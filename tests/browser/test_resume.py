@@ -20,12 +20,14 @@ from tests.browser.site import (
 from tests.conftest import serving
 from tests.support import proxy as tcp
 from tests.support.clock import within
+from tests.support.depth import depth
 
 pytestmark = pytest.mark.xdist_group(SECOND_BROWSER)
 
 RESTARTS_ICE = 'window.calls[0].signalingState === "have-local-offer"'
 UFRAG = "window.calls[0].localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]"
 AWAY = re.compile("^Reconnecting to the server…$|^The server is out of reach.$")
+RESTARTS = depth("PROXY_RESTARTS", here=3, ci=10)
 GOES_ON = "Your call goes on until one of you hangs up."
 
 
@@ -40,12 +42,12 @@ async def is_back(page: Page) -> None:
     await expect(page.locator("#headline")).to_be_hidden()
 
 
-async def test_a_call_survives_ten_restarts_of_the_proxy(site: OpenSite) -> None:
+async def test_a_call_survives_restarts_of_the_proxy(site: OpenSite) -> None:
     async with site() as here:
         alice, bob = await call(here)
         for page in (alice, bob):
             await page.wait_for_function(DECODED, timeout=MEDIA_MS)
-        for _ in range(10):
+        for _ in range(RESTARTS):
             await here.proxy.stop()
             await asyncio.gather(goes_on_alone(alice), goes_on_alone(bob))
             await here.proxy.start()
