@@ -25,10 +25,11 @@ from redis.asyncio import Redis
 from tests.nodes.brokers import NODES, Guest, Node, Party, party, sharded_party
 from tests.nodes.pulse import Pulse
 from tests.support.clock import within
+from tests.support.depth import depth
 from tests.support.proxy import Proxy, Way
 from tests.support.until import until
 
-SECONDS = float(os.environ.get("STORM_CROWD_SECONDS", "15"))
+SECONDS = depth("STORM_CROWD_SECONDS", here=8, ci=15)
 SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
 CLIENTS = 30
 ROOMS = 10

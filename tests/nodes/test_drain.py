@@ -18,11 +18,13 @@ from dyad_server.errors import Draining, Ended, Unavailable
 from redis.asyncio import Redis
 
 from tests.conftest import SECRET
+from tests.support.depth import depth
 from tests.support.redis import RedisServer, settled_redis
 from tests.support.until import until
 
 T = TypeVar("T")
-SEATS = 10_000
+MOST_SEATS = 10_000
+SEATS = depth("DRAIN_SEATS", here=2_500, ci=MOST_SEATS)
 GRACE_SECONDS = 600.0
 PATIENCE = 60.0
 _MOST_IN_A_TURN = 500
@@ -115,10 +117,10 @@ async def node(
         Config(
             jwt_secret=SECRET,
             redis=redis.url if redis else "",
-            max_streams=SEATS + 1,
-            max_streams_per_address=SEATS + 1,
+            max_streams=MOST_SEATS + 1,
+            max_streams_per_address=MOST_SEATS + 1,
             resume_grace=GRACE_SECONDS,
-            # On a busy machine, it takes long until 10,000 are seated.
+            # On a busy machine, it takes long until all are seated.
             join_timeout=GRACE_SECONDS,
             drain_timeout=drain_timeout,
             drain_spread=drain_spread,
@@ -157,7 +159,7 @@ async def seated(dyad: Dyad, count: int) -> list[Guest]:
 @pytest.mark.xdist_group("busy")
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("patient_nodes")
-async def test_ten_thousand_seats_are_handed_off_and_resumed_without_loss(
+async def test_thousands_of_seats_are_handed_off_and_resumed_without_loss(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "dyad")
@@ -184,8 +186,9 @@ async def test_ten_thousand_seats_are_handed_off_and_resumed_without_loss(
         assert 0 < turns.most <= _MOST_IN_A_TURN
         assert len(first.hub) == 0
         assert len(await client.keys("dyad:handed-off:*")) == SEATS
-        # Processor time, which does not depend on how busy the machine is.
-        assert spent < Config(jwt_secret=SECRET).drain_timeout
+        # Processor time, which does not depend on how busy the machine is: 10,000 seats take less
+        # than a drain may.
+        assert spent < Config(jwt_secret=SECRET).drain_timeout * SEATS / MOST_SEATS
         for guest in guests:
             assert isinstance(guest.ended, Draining)
             assert guest.ended.within == SEATS / 1000

@@ -11,7 +11,7 @@ from tests.nodes.schedule import ALL, FORGETTING, MOVING, Weather
 from tests.nodes.storm import storm
 from tests.support.depth import depth
 
-FAULTS = depth("STORM_FAULTS", here=14, ci=40)
+FAULTS = depth("STORM_FAULTS", here=8, ci=40)
 SEED = os.environ.get("STORM_SEED") or secrets.token_hex(4)
 # On a busy machine a short disconnect may outlast the grace time. Both ends are then
 # told, which is no loss. Long runs are made on a quiet machine, and are strict.
