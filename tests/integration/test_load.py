@@ -312,4 +312,4 @@ async def test_without_the_extra_a_command_says_what_to_install(name: str) -> No
     status, said = await run(sys.executable, "-c", program, name, *arguments, env=environment())
     assert status == 2
     assert said.startswith(f"dyad: `dyad {name}` needs the package rich")
-    assert "pip install '.[tools]'" in said
+    assert "pip install 'dyad-signaling-server[tools]'" in said
