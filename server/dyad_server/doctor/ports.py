@@ -92,8 +92,10 @@ def judge(option: str, host: str, port: int, state: State) -> Finding:
         return ok("port_of_dyad", f"A Dyad listens on {address} ({option}).")
     return error(
         "port_taken",
-        f"{address} ({option}) is taken by {state.owner or 'another program'}, which is no Dyad.",
-        f"End it, or set another {option}.",
+        f"{address} ({option}) is taken by {state.owner or 'another program'}, which does not "
+        "answer as a Dyad with these settings.",
+        "If it is a Dyad, give the settings with which it runs; if not, end it, or set another "
+        f"{option}.",
     )
 
 
