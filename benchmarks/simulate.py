@@ -40,11 +40,11 @@ class Costs:
         idle_network_bytes: the same a second: a heartbeat and its answer every 10 s.
     """
 
-    meeting: tuple[float, float] = (4400, 6300)
-    frame: tuple[float, float] = (70, 168)
+    meeting: tuple[float, float] = (3350, 4650)
+    frame: tuple[float, float] = (37.5, 64)
     idle: float = 12
     redis_meeting: tuple[float, float] = (400, 500)
-    redis_frame: float = 15
+    redis_frame: float = 3
     keep_rooms: float = 22
     keep_room: float = 6.2
     nodes_gone: float = 12
