@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import signal
 import sys
 import time
 from collections import Counter
@@ -38,6 +39,7 @@ HOPS = ",".join(["10.1.2.3"] * 1500)
 _MANY = 1000
 # Longer than any attack takes against a healthy server.
 _PATIENCE = 5.0
+_LONGEST_SECONDS = 900
 # The errors of a refused RPC, or of a write after its end.
 _REFUSED = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError, EOFError)
 
@@ -266,4 +268,6 @@ async def _main(seconds: float, port: int, metrics_port: int, *tokens: str) -> N
 
 
 if __name__ == "__main__":
+    # The end in any case, even if the test that started this is gone.
+    signal.alarm(_LONGEST_SECONDS)
     asyncio.run(_main(float(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:]))

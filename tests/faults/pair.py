@@ -23,6 +23,7 @@ from tests.support.ends import End, ListenEnd, SignalEnd, candidate, channel, jo
 _INTERVAL = 0.05
 _LEAST = 100
 """The frames of each side: the fewest that give a p99."""
+_LONGEST_SECONDS = 1800
 _GOODBYE = "goodbye"
 
 
@@ -115,4 +116,6 @@ def _main(kind: str, *rest: str) -> None:
 
 
 if __name__ == "__main__":
+    # The end in any case, even if the test that started this is gone.
+    signal.alarm(_LONGEST_SECONDS)
     _main(*sys.argv[1:])
