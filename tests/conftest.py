@@ -4,6 +4,7 @@ import asyncio
 import functools
 import os
 import secrets
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -44,6 +45,10 @@ _PATIENT = (
 )
 _PATIENT_SECONDS = 600
 
+
+# `make test &` in a script starts with Ctrl-C ignored, and so would the commands of the tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A test that is slow on a busy machine is right all the same.
 hypothesis.settings.register_profile(
