@@ -9,6 +9,7 @@ prints how often each was repeated, because an attack that never ran would prove
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import signal
 import sys
@@ -40,6 +41,8 @@ _MANY = 1000
 # Longer than any attack takes against a healthy server.
 _PATIENCE = 5.0
 _LONGEST_SECONDS = 900
+_LATE_SECONDS = 60.0
+"""How much longer than the attacks their end may take."""
 # The errors of a refused RPC, or of a write after its end.
 _REFUSED = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError, EOFError)
 
@@ -260,11 +263,20 @@ async def _repeat(name: str, attack: Attack, target: Target) -> None:
 
 async def _main(seconds: float, port: int, metrics_port: int, *tokens: str) -> None:
     target = Target(port, metrics_port, list(tokens), time.monotonic() + seconds)
-    async with asyncio.TaskGroup() as attacking:
-        for name, attack in ATTACKS.items():
-            for _ in range(COPIES):
-                attacking.create_task(_repeat(name, attack, target))
+    attacking = {
+        asyncio.create_task(_repeat(name, attack, target), name=name)
+        for name, attack in ATTACKS.items()
+        for _ in range(COPIES)
+    }
+    ended, stuck = await asyncio.wait(attacking, timeout=seconds + _LATE_SECONDS)
+    for task in ended:
+        task.result()
+    if stuck:
+        print("never ended:", *sorted({task.get_name() for task in stuck}))
     print(json.dumps(target.done), flush=True)
+    if stuck:
+        # They do not end when they are cancelled either: that was seen on a busy machine.
+        os._exit(0)
 
 
 if __name__ == "__main__":
