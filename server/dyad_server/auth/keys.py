@@ -65,7 +65,7 @@ def secret_key(secret: str) -> bytes:
             "`openssl rand -hex 32` makes a good one."
         )
     try:
-        # It refuses public keys and JWKs: whoever reads a public key could sign tokens with it.
+        # It refuses public keys and JWKs. A public key is no secret: anybody could sign with it.
         jwt.get_algorithm_by_name("HS256").prepare_key(key)
     except jwt.InvalidKeyError:
         raise ConfigError("The JWT secret is a key of another kind, or a JWK.") from None
