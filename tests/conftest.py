@@ -33,9 +33,10 @@ Connect = Callable[..., End]
 # Most tests wait most of the time. Those that keep a CPU busy are in groups (`xdist_group`), and
 # only one test of a group runs at a time. With all of them at once the load was 30 on two CPUs,
 # and deadlines of the server ran out.
-_MORE_WORKERS = 2
+_WORKERS_PER_CPU = 3
+_MOST_WORKERS = 16
 # The groups that take minutes, in the order in which they start: the longest first.
-_GROUPS = ("busy", "browser", "second browser", "go")
+_GROUPS = ("busy", "browser", "second browser", "native clients")
 # Measures how long calls wait, so it starts when little else runs.
 _LAST_GROUP = "attacks"
 _LONGEST_ID = 40
@@ -58,8 +59,8 @@ hypothesis.settings.load_profile("any machine")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """How many workers `pytest -n auto` starts: two more than there are usable CPUs."""
-    return len(os.sched_getaffinity(0)) + _MORE_WORKERS
+    """How many workers `pytest -n auto` starts."""
+    return min(_WORKERS_PER_CPU * len(os.sched_getaffinity(0)), _MOST_WORKERS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -44,7 +44,8 @@ def link(file: str, name: str) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(PASTE)
 @pytest.mark.parametrize(
-    "client", ["python", "go", pytest.param("kotlin", marks=pytest.mark.xdist_group("busy"))]
+    "client",
+    ["python", "go", pytest.param("kotlin", marks=pytest.mark.xdist_group("native clients"))],
 )
 async def test_a_quick_start_as_pasted_places_a_call(client: str, tmp_path: Path) -> None:
     needs("bash", *TOOLS[client])

@@ -59,7 +59,12 @@ async def test_the_end_of_a_connection_frees_a_waiting_send() -> None:
 
 async def test_a_client_that_does_not_iterate_learns_of_the_end_by_sending() -> None:
     async with (
-        serving(max_frames_per_second=100_000, max_bytes_per_second=10_000_000) as server,
+        # On a busy machine, thousands of refusals wait for the client to read them.
+        serving(
+            max_frames_per_second=100_000,
+            max_bytes_per_second=10_000_000,
+            max_waiting_bytes=10_000_000,
+        ) as server,
         Proxy(server.port) as proxy,
         dyad.connect(f"127.0.0.1:{proxy.port}", token(), plaintext=True, limits=UNBOUND) as alice,
         asyncio.timeout(PATIENCE),

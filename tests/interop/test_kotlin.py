@@ -16,8 +16,7 @@ BUILD = 1800
 
 
 @pytest.mark.long
-# One worker runs all long Kotlin builds: a second worker would only wait for the lock.
-@pytest.mark.xdist_group("busy")
+@pytest.mark.xdist_group("native clients")
 @pytest.mark.timeout(BUILD)
 async def test_the_client_builds_without_a_warning_and_its_own_tests_pass(
     shared_folder: Path,

@@ -69,7 +69,7 @@ async def terminal(folder: Path, env: dict[str, str]) -> AsyncIterator[Terminal]
 
 
 # With the other builds in Go, which compile the same packages.
-@pytest.mark.xdist_group("go")
+@pytest.mark.xdist_group("native clients")
 @pytest.mark.timeout(BUILD)
 async def test_the_session_on_the_grpcurl_page_works_as_shown(grpcurl: str, tmp_path: Path) -> None:
     port = str(free_port())
