@@ -27,7 +27,7 @@ help:
 	@echo "make build     install everything into the checkout, and build the page and the npm packages"
 	@echo "make demo      show a call in the browser"
 	@echo "make quick     run before each commit: lint, types and the fast tests, in a minute"
-	@echo "make test      run the tests, in 15 to 20 minutes on 2 cores; the first run fetches and compiles more"
+	@echo "make test      run the tests, in 10 minutes on 2 cores; the first run fetches and compiles more"
 	@echo "make guides    paste the quick starts, tutorials and how-tos, and check that they work"
 	@echo "make aio       run the tests of what serves RPCs again, on grpc.aio (docs/grpcio.md)"
 	@echo "make fuzz      try FUZZ_CASES random cases (5000000)"
