@@ -15,6 +15,7 @@ import kotlinx.coroutines.delay
 import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.mapNotNull
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeoutOrNull
 
@@ -29,6 +30,14 @@ private val ANSWER = 8.seconds
 
 /** A server that sends nothing for this long is gone, even if a proxy answers pings for it. */
 private val SILENCE = 25.seconds
+
+/**
+ * The events of [Call.ready].
+ *
+ * Apply it last: each `emit` of a `flow` fails if the collector has been cancelled, and an event
+ * that was taken before would be lost.
+ */
+internal fun Flow<() -> Event?>.taken(): Flow<Event> = mapNotNull { take -> take() }
 
 /**
  * Carries one call: the coroutines and the gRPC streams around its [signaling].
@@ -51,13 +60,14 @@ internal class Call(
 
     private val named = ClientInterceptors.intercept(channel, StreamNames { streamId = it })
 
-    /** See [Connection.events]. */
-    val events: Flow<Event> = flow {
+    /** Emits whenever an event waits: then `taken` gets it. See [Connection.events]. */
+    val ready: Flow<() -> Event?> = flow {
         val reader = monitor.read { signaling.inbox.open() }
         try {
             while (true) {
                 monitor.await { signaling.inbox.hasNext(reader) || isDone() }
-                emit(monitor.change { signaling.inbox.next(reader) } ?: break)
+                if (!monitor.read { signaling.inbox.hasNext(reader) }) break
+                emit { monitor.change { signaling.inbox.next(reader) } }
             }
             monitor.read { signaling.error as? Ended }?.let { throw it }
         } finally {

@@ -71,24 +71,26 @@ internal constructor(
      * The events of the call.
      *
      * There may be several collectors: each gets every event from when it began to collect. Events
-     * that arrive while there is none wait for the next one. Before the first call, collecting
-     * waits for it.
+     * that arrive while there is none wait for the next one. A collector that is cancelled loses
+     * none: the next one gets what it did not. Before the first call, collecting waits for it.
      *
      * Completes when the app leaves the room or closes the connection; events that wait then are
      * dropped. Collect again after the next [create] or [join].
      *
      * @throws Ended if the call ends in any other way.
      */
-    public val events: Flow<Event> = flow {
-        do {
-            var call: Call? = null
-            monitor.await {
-                call = current?.call?.takeUnless { it.signaling.cameToNothing }
-                call != null || isClosed
+    public val events: Flow<Event> =
+        flow {
+                do {
+                    var call: Call? = null
+                    monitor.await {
+                        call = current?.call?.takeUnless { it.signaling.cameToNothing }
+                        call != null || isClosed
+                    }
+                    emitAll(call?.ready ?: return@flow)
+                } while (monitor.read { call?.signaling?.cameToNothing == true })
             }
-            emitAll(call?.events ?: return@flow)
-        } while (monitor.read { call?.signaling?.cameToNothing == true })
-    }
+            .taken()
 
     /**
      * Create a room and enter it. If the coroutine is cancelled, nothing is left behind.
