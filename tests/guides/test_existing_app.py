@@ -62,6 +62,14 @@ async def says(page: Page, text: str) -> None:
     await page.get_by_role("status").filter(has_text=text).wait_for(timeout=MEDIA_MS)
 
 
+async def camera_is_off(page: Page) -> None:
+    await page.wait_for_function(
+        'document.querySelector("video").srcObject.getTracks()'
+        '.every(({ readyState }) => readyState === "ended")',
+        timeout=MEDIA_MS,
+    )
+
+
 async def test_two_users_of_an_app_see_each_other_on_the_page_of_the_how_to(
     tmp_path: Path,
 ) -> None:
@@ -91,7 +99,12 @@ async def test_two_users_of_an_app_see_each_other_on_the_page_of_the_how_to(
             await bob.goto(f"{url}/login/bob")
             await alice.goto(f"{url}/call")
             await says(alice, "connected: nobody else is here yet")
+            await bob.route("**/dyad.v1.Signaling/*", lambda route: route.abort())
             await bob.goto(alice.url)
+            await says(bob, "blocked")
+            await camera_is_off(bob)
+            await bob.unroute_all()
+            await bob.reload()
             await says(alice, "connected: with bob")
             await says(bob, "connected: with alice")
             for each in (alice, bob):
@@ -110,9 +123,5 @@ async def test_two_users_of_an_app_see_each_other_on_the_page_of_the_how_to(
             await says(bob, "reconnecting")
             await bob.context.set_offline(False)
             await says(bob, "unauthenticated")
-            await bob.wait_for_function(
-                'document.querySelector("video").srcObject.getTracks()'
-                '.every(({ readyState }) => readyState === "ended")',
-                timeout=MEDIA_MS,
-            )
+            await camera_is_off(bob)
             await browser.close()
