@@ -27,6 +27,8 @@ LOG_HASH_BYTES = 4
 """Of such a hash: enough to tell the users of a node apart."""
 LAG_SECONDS = 0.5
 """How often the lag of the event loop is measured."""
+STALL_SECONDS = 2.0
+"""A lag that the log tells: Redis and peers seem to be away after it."""
 PEER_WAITS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 """Seconds that a participant may be alone: the buckets in which these are counted."""
 STREAM_LIVES = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400)

@@ -1,6 +1,7 @@
 """Prometheus metrics. docs/metrics.md says what each one means."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
@@ -15,6 +16,7 @@ from dyad_server.core.hub import Hub
 from dyad_server.core.participant import Connection, Participant
 from dyad_server.core.ports import JOINS
 from dyad_server.errors import Ended, Forbidden, Overloaded, Reason, Unauthenticated
+from dyad_server.log_line import Line
 from dyad_server.ops import bounds
 from dyad_server.ops.collectors import (
     BuildCollector,
@@ -26,6 +28,7 @@ from dyad_server.ops.collectors import (
 )
 from dyad_server.ops.reload import Reloader
 
+log = logging.getLogger("dyad.metrics")
 _TRANSPORTS = ("Signal", "Listen")
 # These series begin with 0. Of a series that begins with its first event, Prometheus sees no
 # increase.
@@ -170,7 +173,10 @@ class MetricsObserver:
         while True:
             due = clock.monotonic() + bounds.LAG_SECONDS
             await asyncio.sleep(bounds.LAG_SECONDS)
-            self._lag.observe(max(clock.monotonic() - due, 0.0))
+            late = max(clock.monotonic() - due, 0.0)
+            self._lag.observe(late)
+            if late > bounds.STALL_SECONDS:
+                log.warning(Line("the process did not run", seconds=f"{late:.1f}"))
 
     def stream_opened(self, connection: Connection) -> None:
         """See `ports.Observer`."""
