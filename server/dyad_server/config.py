@@ -127,6 +127,11 @@ class Config:
         "most network connections from one address (trusted proxies are exempt), and never more "
         "than half of all",
     )
+    max_streams_per_connection: int = setting(
+        100,
+        "most streams on one network connection: further ones wait; raise it for a proxy that "
+        "carries all users over one connection",
+    )
     trusted_proxies: str = setting(
         _LOOPBACK,
         "proxies whose x-forwarded-for is trusted: networks, or unix, separated by commas",

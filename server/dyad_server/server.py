@@ -31,6 +31,7 @@ from dyad_server.grpc_api.tls import Certificates, TlsFiles, expiry_warning, rea
 from dyad_server.grpc_environment import DEBUG_SIGNAL, LEVEL_SIGNAL, RELOAD_SIGNAL, STOP_SIGNALS
 from dyad_server.log_line import Line
 from dyad_server.ops.collectors import versions
+from dyad_server.ops.heap import glibc_heap, keep_trimmed
 from dyad_server.ops.logs import log, set_level
 from dyad_server.ops.metrics_http import MetricsServer, pages_of_a_server
 from dyad_server.ops.reload import Reloader, Watched
@@ -151,6 +152,8 @@ class Server:
             asyncio.create_task(self._reloader.keep(), name="dyad-reload"),
             asyncio.create_task(self.dyad.metrics.measure_lag(clock), name="dyad-lag"),
         ]
+        if (heap := glibc_heap()) is not None:
+            self._beside.append(asyncio.create_task(keep_trimmed(heap), name="dyad-heap"))
         log.info(self._summary())
 
     def _summary(self) -> Line:

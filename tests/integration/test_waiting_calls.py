@@ -68,7 +68,7 @@ class _Client:
 async def test_only_a_bounded_number_of_rpcs_waits_to_begin() -> None:
     # Not on the completion queue: its server reads from the network in the loop's thread, which
     # this test blocks. So no RPC would arrive, and none would wait.
-    async with serving(grpc_api="aio") as server:
+    async with serving(grpc_api="aio", max_streams_per_connection=CALLS) as server:
         client = _Client(server.port)
         try:
             # This blocks the loop of the server, so none of the RPCs can begin.

@@ -1,6 +1,5 @@
 """The gRPC options of the server: limits, keepalive, connections."""
 
-from dyad_server.bounds import LARGEST_NUMBER
 from dyad_server.config import Config
 from dyad_server.grpc_api import bounds
 from dyad_server.grpc_api.connections import room
@@ -15,9 +14,9 @@ def grpc_options(config: Config) -> list[tuple[str, int]]:
             "grpc.max_receive_message_length",
             max(bounds.MESSAGE_BYTES, bounds.FRAMES_A_MESSAGE * config.max_frame_bytes),
         ),
-        # Against abuse only: beyond it a client waits silently. One proxy may carry all
-        # participants over one connection, each with a `Listen` and a `Send`.
-        ("grpc.max_concurrent_streams", min(2 * config.max_streams, LARGEST_NUMBER)),
+        # While a connection has data to read, gRPC writes no answer, and a stream keeps its headers
+        # until it is answered: up to 30 KiB.
+        ("grpc.max_concurrent_streams", config.max_streams_per_connection),
         ("grpc.server.max_pending_requests", bounds.WAITING_REQUESTS),
         ("grpc.server.max_pending_requests_hard_limit", bounds.WAITING_REQUESTS),
         # Both equal: metadata between the two limits is refused at random.
