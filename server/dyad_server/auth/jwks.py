@@ -187,10 +187,11 @@ class Source:
         return Fetched(key_set(body), date)
 
     def _answer(self) -> tuple[bytes, str]:
+        late = threading.Event()
         with contextlib.closing(self._connection()) as connection:
             connection.connect()
             # The connection's own timeout restarts with each byte.
-            cut = threading.Timer(self._timeout, _cut, (connection.sock,))
+            cut = threading.Timer(self._timeout, _cut, (connection.sock, late))
             cut.daemon = True
             cut.start()
             try:
@@ -200,12 +201,22 @@ class Source:
                 if answer.status != HTTPStatus.OK:
                     raise ValueError(f"the status is {answer.status}")
                 body = answer.read(bounds.KEYS_BYTES + 1)
+            except (OSError, HTTPException):
+                # Otherwise the reason would be what the cut has caused.
+                self._check(late)
+                raise
             finally:
                 cut.cancel()
+        # Without a Content-Length, the part that has come looks like a whole answer.
+        self._check(late)
         if len(body) > bounds.KEYS_BYTES:
             raise ValueError(f"the answer is longer than {bounds.KEYS_BYTES} bytes")
         # A cache repeats the date of the issuer's own answer.
         return body, "" if answer.getheader("Age") else answer.getheader("Date", "")
+
+    def _check(self, late: threading.Event) -> None:
+        if late.is_set():
+            raise TimeoutError(f"there was no whole answer within {self._timeout:g} s") from None
 
     def _connection(self) -> HTTPConnection:
         if self._tls is None:
@@ -235,7 +246,8 @@ def _proxy(address: str) -> SplitResult:
     raise ValueError("HTTPS_PROXY is not http://host:port")
 
 
-def _cut(connection: socket.socket) -> None:
+def _cut(connection: socket.socket, late: threading.Event) -> None:
+    late.set()
     # The connection may have been closed meanwhile.
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

@@ -159,7 +159,7 @@ async def test_an_unusable_answer_counts_as_out_of_reach_and_is_logged(
     ("slow", "at_once"), [("nothing comes", 0), ("the head", 5), ("the body", 60)]
 )
 async def test_a_slow_answer_is_abandoned_after_the_timeout(
-    slow: str, at_once: int, issuer: Issuer, clock: FakeClock
+    slow: str, at_once: int, issuer: Issuer, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = Jwks(issuer.url, clock, timeout=1)
     verifier = Verifier(keys, LoopClock())
@@ -173,6 +173,9 @@ async def test_a_slow_answer_is_abandoned_after_the_timeout(
             # The fetch must end by itself: only then can another one start.
             await asyncio.wait({keys.fetch()})
         assert issuer.asked >= asked
+    # Not what is wrong with the part of the answer that has come.
+    assert caplog.messages
+    assert all(" reason=TimeoutError " in line for line in caplog.messages), caplog.messages
     issuer.open.set()
     issuer.pause = 0.0
     keys = Jwks(issuer.url, clock)
