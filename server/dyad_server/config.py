@@ -128,7 +128,7 @@ class Config:
         "than half of all",
     )
     max_streams_per_connection: int = setting(
-        100,
+        200,
         "most streams on one network connection: further ones wait; raise it for a proxy that "
         "carries all users over one connection",
     )

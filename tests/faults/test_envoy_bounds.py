@@ -128,8 +128,8 @@ async def test_requests_with_large_headers_take_no_more_of_envoy_than_its_heap_m
     ):
         before = proxy.process.memory_info().rss
         attackers = []
-        # 84 MB of headers in streams that each connection may have.
-        for _ in range(60):
+        # 168 MB of headers in streams that each connection may have.
+        for _ in range(120):
             attackers.append(await stack.enter_async_context(connected(proxy.port)))
             flood(attackers[-1], SEND, 100, ("x-more", "m" * 14_000))
             # Briefly: at its bound, Envoy accepts no connection.
@@ -137,7 +137,7 @@ async def test_requests_with_large_headers_take_no_more_of_envoy_than_its_heap_m
                 async with asyncio.timeout(1):
                     await attackers[-1].drain()
         await until(lambda: any(attacker.trailers for attacker in attackers), turn=0.05)
-        assert proxy.process.memory_info().rss - before < 1.5 * heap
+        assert proxy.process.memory_info().rss - before < 2 * heap
 
 
 async def test_connections_past_the_limit_are_closed_until_others_are(watched: Watch) -> None:

@@ -91,7 +91,7 @@ async def test_rpcs_without_a_token_use_no_memory(watched: Watch) -> None:
                 await mallory.drain()
             codes = {(await mallory.ended(stream)).get("grpc-status") for stream in streams}
             # gRPC cancels RPCs beyond the 100 that may wait to be served, and resets those
-            # beyond the 100 of a connection.
+            # beyond the 200 of a connection.
             assert codes <= {"16", "1", None}, "UNAUTHENTICATED or CANCELLED, or reset"
             rss: int = site.process.memory_info().rss
             return rss

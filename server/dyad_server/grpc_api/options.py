@@ -14,8 +14,9 @@ def grpc_options(config: Config) -> list[tuple[str, int]]:
             "grpc.max_receive_message_length",
             max(bounds.MESSAGE_BYTES, bounds.FRAMES_A_MESSAGE * config.max_frame_bytes),
         ),
-        # While a connection has data to read, gRPC writes no answer, and a stream keeps its headers
-        # until it is answered: up to 30 KiB.
+        # While a connection has data to read, gRPC writes no answer, and a stream keeps its
+        # headers until it is answered: up to 30 KiB. gRPC counts streams that have just ended,
+        # too, and resets one beyond the limit, so proxies should keep below it.
         ("grpc.max_concurrent_streams", config.max_streams_per_connection),
         ("grpc.server.max_pending_requests", bounds.WAITING_REQUESTS),
         ("grpc.server.max_pending_requests_hard_limit", bounds.WAITING_REQUESTS),

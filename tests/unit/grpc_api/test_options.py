@@ -22,7 +22,7 @@ OPTIONS = {
         "A replay of all frames that may be unacknowledged fits into one message.",
     ),
     "grpc.max_concurrent_streams": (
-        100,
+        200,
         "Each may hold 30 KiB without a token: 30,000 took 700 MiB.",
     ),
     "grpc.max_metadata_size": (
