@@ -203,18 +203,18 @@ class Source:
                 body = answer.read(bounds.KEYS_BYTES + 1)
             except (OSError, HTTPException):
                 # Otherwise the reason would be what the cut has caused.
-                self._check(late)
+                self._must_be_whole(late)
                 raise
             finally:
                 cut.cancel()
         # Without a Content-Length, the part that has come looks like a whole answer.
-        self._check(late)
+        self._must_be_whole(late)
         if len(body) > bounds.KEYS_BYTES:
             raise ValueError(f"the answer is longer than {bounds.KEYS_BYTES} bytes")
         # A cache repeats the date of the issuer's own answer.
         return body, "" if answer.getheader("Age") else answer.getheader("Date", "")
 
-    def _check(self, late: threading.Event) -> None:
+    def _must_be_whole(self, late: threading.Event) -> None:
         if late.is_set():
             raise TimeoutError(f"there was no whole answer within {self._timeout:g} s") from None
 
